@@ -1,0 +1,153 @@
+//! Byte buffers of a connection, and the pool that lends them.
+//!
+//! A connection that waits for its next request holds no buffer at all: an idle client costs its coroutine's stack and
+//! a registry entry. Buffers that grew past their first size are not kept, so one large request does not stay in memory.
+
+use std::sync::{Mutex, PoisonError};
+
+/// The unread bytes of a connection: `storage[start..end]`, read at the end and consumed at the start.
+#[derive(Default)]
+pub(crate) struct Input {
+    storage: Vec<u8>,
+    start: usize,
+    end: usize,
+}
+
+impl Input {
+    pub(crate) fn unread(&self) -> &[u8] {
+        &self.storage[self.start..self.end]
+    }
+
+    pub(crate) fn unread_mut(&mut self) -> &mut [u8] {
+        &mut self.storage[self.start..self.end]
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.end - self.start
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.start == self.end
+    }
+
+    pub(crate) fn has_storage(&self) -> bool {
+        !self.storage.is_empty()
+    }
+
+    pub(crate) fn consume(&mut self, count: usize) {
+        self.start += count;
+        debug_assert!(self.start <= self.end);
+        if self.start == self.end {
+            self.start = 0;
+            self.end = 0;
+        }
+    }
+
+    /// Removes `count` bytes at offset `at` of the unread bytes (chunk framing, once decoded).
+    pub(crate) fn remove(&mut self, at: usize, count: usize) {
+        let from = self.start + at;
+        self.storage.copy_within(from + count..self.end, from);
+        self.end -= count;
+    }
+
+    /// Room to read into: at least `wanted` bytes behind the unread ones. Moves or grows only when it must.
+    pub(crate) fn room(&mut self, wanted: usize) -> &mut [u8] {
+        if self.storage.len() - self.end < wanted && self.start > 0 {
+            self.storage.copy_within(self.start..self.end, 0);
+            self.end -= self.start;
+            self.start = 0;
+        }
+        if self.storage.len() - self.end < wanted {
+            let size = (self.end + wanted).next_power_of_two();
+            self.storage.resize(size, 0);
+        }
+        &mut self.storage[self.end..]
+    }
+
+    pub(crate) fn filled(&mut self, count: usize) {
+        self.end += count;
+        debug_assert!(self.end <= self.storage.len());
+    }
+}
+
+/// Lends input and output buffers of one size. Bounded: what does not fit is given back to the allocator.
+pub(crate) struct BufferPool {
+    free: Mutex<Vec<Vec<u8>>>,
+    buffer_bytes: usize,
+    keep: usize,
+}
+
+impl BufferPool {
+    pub(crate) fn new(buffer_bytes: usize, keep: usize) -> Self {
+        Self { free: Mutex::new(Vec::with_capacity(keep)), buffer_bytes, keep }
+    }
+
+    /// An input with storage; the storage is zeroed once, when it is first made.
+    pub(crate) fn lend_input(&self) -> Input {
+        let mut storage = self.lend();
+        storage.resize(self.buffer_bytes, 0);
+        Input { storage, start: 0, end: 0 }
+    }
+
+    pub(crate) fn return_input(&self, input: &mut Input) {
+        let input = std::mem::take(input);
+        self.give_back(input.storage);
+    }
+
+    /// An empty output buffer.
+    pub(crate) fn lend_output(&self) -> Vec<u8> {
+        let mut output = self.lend();
+        output.clear();
+        output
+    }
+
+    pub(crate) fn give_back(&self, buffer: Vec<u8>) {
+        if buffer.capacity() == 0 || buffer.capacity() > 2 * self.buffer_bytes {
+            return;
+        }
+        let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
+        if free.len() < self.keep {
+            free.push(buffer);
+        }
+    }
+
+    fn lend(&self) -> Vec<u8> {
+        let pooled = self.free.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        pooled.unwrap_or_else(|| Vec::with_capacity(self.buffer_bytes))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{BufferPool, Input};
+
+    fn input_with(bytes: &[u8]) -> Input {
+        let mut input = Input::default();
+        input.room(bytes.len())[..bytes.len()].copy_from_slice(bytes);
+        input.filled(bytes.len());
+        input
+    }
+
+    #[test]
+    fn room_keeps_what_is_unread() {
+        let mut input = input_with(b"abcdef");
+        input.consume(4);
+        assert!(input.room(100).len() >= 100);
+        assert_eq!(input.unread(), b"ef");
+    }
+
+    #[test]
+    fn removed_bytes_close_up() {
+        let mut input = input_with(b"head5\r\nhello");
+        input.remove(4, 3);
+        assert_eq!(input.unread(), b"headhello");
+    }
+
+    #[test]
+    fn a_grown_buffer_is_not_kept() {
+        let pool = BufferPool::new(64, 4);
+        pool.give_back(Vec::with_capacity(1024));
+        pool.give_back(Vec::with_capacity(64));
+        assert_eq!(pool.free.lock().unwrap().len(), 1);
+    }
+}

@@ -1,0 +1,165 @@
+//! Listening sockets: addresses, binding, and the care that a Unix socket's file needs.
+
+use std::fmt;
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use socket2::{Domain, SockAddr, Socket, Type};
+
+/// Connections that the kernel keeps ready for `accept`; the kernel lowers it to its own limit (`somaxconn`).
+const BACKLOG: i32 = 4096;
+
+/// Where to listen: `tcp:HOST:PORT` (or only `HOST:PORT`) or `unix:/path/of/socket`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Address {
+    /// Host and port; the host is resolved when it is bound, and port 0 asks for a free one.
+    Tcp(String),
+    /// The path of a Unix stream socket.
+    Unix(PathBuf),
+}
+
+impl FromStr for Address {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if let Some(path) = text.strip_prefix("unix:") {
+            return if path.is_empty() { Err("unix: needs a path".into()) } else { Ok(Self::Unix(path.into())) };
+        }
+        let host_port = text.strip_prefix("tcp:").unwrap_or(text);
+        let Some((host, port)) = host_port.rsplit_once(':') else {
+            return Err(format!("`{text}` is neither tcp:HOST:PORT nor unix:/PATH"));
+        };
+        port.parse::<u16>().map_err(|_| format!("`{port}` is no port (0 to 65535)"))?;
+        let host = if host.is_empty() { "0.0.0.0" } else { host };
+        Ok(Self::Tcp(format!("{host}:{port}")))
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(host_port) => write!(f, "tcp:{host_port}"),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
+/// A bound, listening, non-blocking socket. A Unix socket's file is removed when this is dropped.
+#[derive(Debug)]
+pub struct Listener {
+    pub(crate) socket: Socket,
+    address: Address,
+    /// Held while the socket lives: who has it may unlink the path. The file itself stays, since unlinking a lock file
+    /// lets two processes lock two files of one name.
+    _lock: Option<File>,
+}
+
+impl Listener {
+    /// Binds and listens. `socket_mode` is the permission of a Unix socket's file.
+    ///
+    /// # Errors
+    /// Those of the system; `AddrInUse` if another process serves the address.
+    pub fn bind(address: &Address, socket_mode: u32) -> io::Result<Self> {
+        let listener = match address {
+            Address::Tcp(host_port) => Self::bind_tcp(host_port)?,
+            Address::Unix(path) => Self::bind_unix(path, socket_mode)?,
+        };
+        listener.socket.set_nonblocking(true)?;
+        Ok(listener)
+    }
+
+    /// The address in use; for port 0 the port that was given.
+    #[must_use]
+    pub fn address(&self) -> &Address {
+        &self.address
+    }
+
+    /// The address as the standard library has it; `None` for a Unix socket.
+    #[must_use]
+    pub fn tcp_address(&self) -> Option<SocketAddr> {
+        self.socket.local_addr().ok()?.as_socket()
+    }
+
+    fn bind_tcp(host_port: &str) -> io::Result<Self> {
+        let resolved = host_port.to_socket_addrs()?.next().ok_or(io::ErrorKind::AddrNotAvailable)?;
+        let socket = Socket::new(Domain::for_address(resolved), Type::STREAM, None)?;
+        socket.set_reuse_address(true)?;
+        // Accepted sockets inherit this: answers are written whole, waiting to fill a segment only delays them.
+        socket.set_tcp_nodelay(true)?;
+        socket.bind(&resolved.into())?;
+        socket.listen(BACKLOG)?;
+        let bound = socket.local_addr()?.as_socket().ok_or(io::ErrorKind::AddrNotAvailable)?;
+        Ok(Self { socket, address: Address::Tcp(bound.to_string()), _lock: None })
+    }
+
+    /// Race window: between a killed process and its successor the path still exists. Binding needs it gone, and
+    /// unlinking it blindly would cut off a living server. So a lock beside it, which the kernel frees at any death,
+    /// is taken first; its holder alone may unlink.
+    fn bind_unix(path: &Path, socket_mode: u32) -> io::Result<Self> {
+        let lock = lock_beside(path)?;
+        match fs::remove_file(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+        socket.bind(&SockAddr::unix(path)?)?;
+        fs::set_permissions(path, fs::Permissions::from_mode(socket_mode))?;
+        socket.listen(BACKLOG)?;
+        Ok(Self { socket, address: Address::Unix(path.to_owned()), _lock: Some(lock) })
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        if let Address::Unix(path) = &self.address {
+            // Only the file is left to clean; if that fails the next start does it under the lock.
+            let _ = fs::remove_file(path);
+        }
+    }
+}
+
+fn lock_beside(path: &Path) -> io::Result<File> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".lock");
+    let lock = OpenOptions::new().create(true).truncate(false).write(true).open(name)?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(fs::TryLockError::WouldBlock) => Err(io::ErrorKind::AddrInUse.into()),
+        Err(fs::TryLockError::Error(error)) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Address, Listener};
+
+    #[test]
+    fn addresses_are_parsed_and_shown() {
+        let shown = |text: &str| text.parse::<Address>().map(|address| address.to_string());
+        assert_eq!(shown("tcp:127.0.0.1:80"), Ok("tcp:127.0.0.1:80".into()));
+        assert_eq!(shown(":9999"), Ok("tcp:0.0.0.0:9999".into()));
+        assert_eq!(shown("unix:/run/x.sock"), Ok("unix:/run/x.sock".into()));
+        for broken in ["", "unix:", "9999", "localhost:", "localhost:70000"] {
+            assert!(shown(broken).is_err(), "{broken}");
+        }
+    }
+
+    #[test]
+    fn a_living_unix_socket_is_not_taken_and_a_stale_one_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.sock");
+        let address = Address::Unix(path.clone());
+        let first = Listener::bind(&address, 0o660).unwrap();
+        assert_eq!(Listener::bind(&address, 0o660).unwrap_err().kind(), std::io::ErrorKind::AddrInUse);
+        drop(first);
+        assert!(!path.exists());
+        // What a killed process leaves behind: the file of a socket that nobody holds.
+        drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
+        assert!(path.exists());
+        Listener::bind(&address, 0o660).unwrap();
+    }
+}

@@ -1,0 +1,182 @@
+//! The answer, written straight into the connection's output buffer.
+
+use std::fmt::{Display, Write as _};
+use std::io::Write as _;
+
+use super::clock::Clock;
+use super::status::Status;
+
+/// Width kept for a length that is known only after the body is written; the blanks before it are optional white space
+/// (RFC 9110 section 5.6.3), so the head needs no second pass.
+const LENGTH_WIDTH: usize = 10;
+
+/// An answer in the making: a status and header fields, then one of the `body` methods.
+pub struct Response<'o> {
+    out: &'o mut Vec<u8>,
+    clock: &'o Clock,
+    fields: Fields,
+    status: Status,
+    persistence: Persistence,
+    /// A HEAD request gets the fields of its GET, and no body (RFC 9110 section 9.3.2).
+    omit_body: bool,
+    sent: bool,
+}
+
+/// What the `Connection` field has to say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Persistence {
+    /// HTTP/1.1 and open: nothing to say.
+    Implied,
+    /// HTTP/1.0 and kept open.
+    KeepAlive,
+    Close,
+}
+
+/// Further header fields, kept until the head is written. Empty, and then without memory, for most answers.
+type Fields = Vec<u8>;
+
+impl<'o> Response<'o> {
+    pub(crate) fn new(out: &'o mut Vec<u8>, clock: &'o Clock, persistence: Persistence, omit_body: bool) -> Self {
+        Self { out, clock, fields: Fields::new(), status: Status::Ok, persistence, omit_body, sent: false }
+    }
+
+    /// Sets the status; it is 200 unless this is called.
+    pub fn status(&mut self, status: Status) -> &mut Self {
+        self.status = status;
+        self
+    }
+
+    /// Adds a header field. Control characters in the value are replaced by `?`, so that no value ends its line.
+    pub fn header(&mut self, name: &str, value: impl Display) -> &mut Self {
+        debug_assert!(name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-'), "{name}");
+        self.fields.extend_from_slice(name.as_bytes());
+        self.fields.extend_from_slice(b": ");
+        let value_start = self.fields.len();
+        let _ = write!(self.fields, "{value}");
+        for byte in &mut self.fields[value_start..] {
+            if byte.is_ascii_control() && *byte != b'\t' {
+                *byte = b'?';
+            }
+        }
+        self.fields.extend_from_slice(b"\r\n");
+        self
+    }
+
+    /// Ends the answer with a body that is there already.
+    pub fn body(&mut self, content_type: &str, body: &[u8]) {
+        self.body_with(content_type, |out| out.extend_from_slice(body));
+    }
+
+    /// Ends the answer with a JSON body that is there already.
+    pub fn json(&mut self, body: &[u8]) {
+        self.body("application/json", body);
+    }
+
+    /// Ends the answer with a plain-text body.
+    pub fn text(&mut self, body: impl Display) {
+        self.body_with("text/plain; charset=utf-8", |out| {
+            let _ = write!(out, "{body}");
+        });
+    }
+
+    /// Ends the answer without a body.
+    pub fn empty(&mut self) {
+        self.head();
+        if self.status != Status::NoContent {
+            self.out.extend_from_slice(b"content-length: 0\r\n");
+        }
+        self.out.extend_from_slice(b"\r\n");
+    }
+
+    /// Ends the answer with a body that `write` appends to the output buffer.
+    pub fn body_with(&mut self, content_type: &str, write: impl FnOnce(&mut Vec<u8>)) {
+        self.head();
+        self.out.extend_from_slice(b"content-type: ");
+        self.out.extend_from_slice(content_type.as_bytes());
+        self.out.extend_from_slice(b"\r\ncontent-length: ");
+        let length_at = self.out.len();
+        self.out.extend_from_slice(&[b' '; LENGTH_WIDTH]);
+        self.out.extend_from_slice(b"\r\n\r\n");
+        let body_at = self.out.len();
+        write(self.out);
+        let length = self.out.len() - body_at;
+        write_right_aligned(&mut self.out[length_at..length_at + LENGTH_WIDTH], length);
+        if self.omit_body {
+            self.out.truncate(body_at);
+        }
+    }
+
+    pub(crate) fn current_status(&self) -> Status {
+        self.status
+    }
+
+    pub(crate) fn is_sent(&self) -> bool {
+        self.sent
+    }
+
+    fn head(&mut self) {
+        debug_assert!(!self.sent, "a request has one answer");
+        self.sent = true;
+        self.out.extend_from_slice(self.status.line());
+        self.clock.write_date(self.out);
+        match self.persistence {
+            Persistence::Implied => {}
+            Persistence::KeepAlive => self.out.extend_from_slice(b"connection: keep-alive\r\n"),
+            Persistence::Close => self.out.extend_from_slice(b"connection: close\r\n"),
+        }
+        self.out.extend_from_slice(&self.fields);
+    }
+}
+
+fn write_right_aligned(slot: &mut [u8], mut value: usize) {
+    for byte in slot.iter_mut().rev() {
+        *byte = b'0' + u8::try_from(value % 10).unwrap_or_default();
+        value /= 10;
+        if value == 0 {
+            return;
+        }
+    }
+    debug_assert!(value == 0, "a body longer than the width of its length");
+}
+
+/// The body of an error of the engine itself, the same form as the APIs' errors.
+pub(crate) fn engine_error_body(status: Status) -> String {
+    let mut body = String::new();
+    let _ = write!(body, "{{\"error\":\"{}\"}}", status.reason().to_ascii_lowercase());
+    body
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(omit_body: bool, build: impl FnOnce(&mut Response<'_>)) -> String {
+        let mut out = Vec::new();
+        let clock = Clock::new();
+        build(&mut Response::new(&mut out, &clock, Persistence::Implied, omit_body));
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn a_body_has_its_length() {
+        let text = answer(false, |response| response.json(b"{\"a\":1}"));
+        assert!(text.starts_with("HTTP/1.1 200 OK\r\ndate: "), "{text}");
+        assert!(text.contains("content-length:          7\r\n"), "{text}");
+        assert!(text.ends_with("\r\n\r\n{\"a\":1}"), "{text}");
+    }
+
+    #[test]
+    fn head_keeps_the_length_and_drops_the_body() {
+        let text = answer(true, |response| response.text(12_345));
+        assert!(text.contains("content-length:          5\r\n"), "{text}");
+        assert!(text.ends_with("\r\n\r\n"), "{text}");
+    }
+
+    #[test]
+    fn a_value_cannot_end_its_line() {
+        let text = answer(false, |response| {
+            response.header("location", "/a\r\nx: y").empty();
+        });
+        assert!(text.contains("location: /a??x: y\r\n"), "{text}");
+    }
+}

@@ -1,0 +1,288 @@
+//! The server: accept coroutines, the registry of connections, the sweeper that ends their waits, and the drain.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::AsRawFd;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use may::coroutine;
+use may::io::{CoIo, WaitIo, WaitIoWaker};
+use slab::Slab;
+use socket2::Socket;
+
+use super::buffer::BufferPool;
+use super::clock::Clock;
+use super::connection::{self, FdRef};
+use super::listener::Listener;
+use super::response::{Persistence, Response, engine_error_body};
+use super::router::Router;
+use super::status::Status;
+
+/// How often the sweeper looks: the resolution of every time-out, and of the `Date` field.
+const SWEEP_INTERVAL_MS: u64 = 250;
+
+/// How long an accept coroutine pauses when the process has no descriptor or memory left.
+const ACCEPT_BACKOFF: Duration = Duration::from_millis(50);
+
+/// Every bound of the engine. Hitting one is answered as RFC 9110 says, and counted.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Open connections; one more is answered with 503 and closed.
+    pub connections: usize,
+    /// Bytes of request line and header fields (431, or 414 if the target alone is too long).
+    pub head_bytes: usize,
+    /// Bytes of a decoded body (413, before it is read).
+    pub body_bytes: usize,
+    /// Requests on one connection; the last one is answered with `Connection: close`.
+    pub requests_per_connection: u64,
+    /// From the first byte of a request to the end of its head (408).
+    pub head_timeout_ms: u64,
+    /// From the end of the head to the end of the body (408).
+    pub body_timeout_ms: u64,
+    /// Between two requests; then the connection is closed without a word.
+    pub idle_timeout_ms: u64,
+    /// For a client to take what was written to it.
+    pub write_timeout_ms: u64,
+    /// First size of a connection's buffers.
+    pub buffer_bytes: usize,
+    /// Buffers kept for the next requests.
+    pub pooled_buffers: usize,
+}
+
+/// What the engine counts. All only grow, but for `open_connections`.
+#[derive(Debug, Default)]
+pub struct Metrics {
+    /// Connections accepted.
+    pub accepted: AtomicU64,
+    /// Connections open now.
+    pub open_connections: AtomicU64,
+    /// Connections refused because of [`Limits::connections`].
+    pub refused_connections: AtomicU64,
+    /// Times that `accept` found no descriptor or memory.
+    pub accept_failures: AtomicU64,
+    /// Requests refused as malformed or over a limit, before a handler saw them.
+    pub rejected_requests: AtomicU64,
+    /// Connections ended by a time-out of head, body, idle or write.
+    pub timed_out: AtomicU64,
+    /// Handlers that panicked.
+    pub panics: AtomicU64,
+}
+
+/// One connection as the sweeper and the drain see it.
+pub(crate) struct Registered {
+    /// When the wait that the connection is in ends, in the clock's milliseconds; `u64::MAX` while it waits for nothing.
+    pub(crate) deadline_ms: AtomicU64,
+    /// Whether it waits between two requests, where a drain may end it.
+    pub(crate) idle: AtomicBool,
+    waker: WaitIoWaker,
+}
+
+pub(crate) struct Shared {
+    pub(crate) router: Router,
+    pub(crate) limits: Limits,
+    pub(crate) metrics: Metrics,
+    pub(crate) clock: Clock,
+    pub(crate) buffers: BufferPool,
+    pub(crate) draining: AtomicBool,
+    stopped: AtomicBool,
+    registry: Mutex<Slab<Arc<Registered>>>,
+    /// Rung when a connection leaves the registry during a drain.
+    left: Condvar,
+}
+
+impl Shared {
+    pub(crate) fn register(&self, waker: WaitIoWaker) -> (usize, Arc<Registered>) {
+        let registered =
+            Arc::new(Registered { deadline_ms: AtomicU64::new(u64::MAX), idle: AtomicBool::new(true), waker });
+        let key = self.registry().insert(registered.clone());
+        (key, registered)
+    }
+
+    pub(crate) fn leave(&self, key: usize) {
+        self.registry().remove(key);
+        self.metrics.open_connections.fetch_sub(1, Ordering::Relaxed);
+        if self.draining.load(Ordering::Acquire) {
+            self.left.notify_all();
+        }
+    }
+
+    fn registry(&self) -> MutexGuard<'_, Slab<Arc<Registered>>> {
+        self.registry.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Wakes every connection for which `due` holds; each finds out by itself why.
+    fn wake_where(&self, due: impl Fn(&Registered) -> bool) {
+        let due: Vec<Arc<Registered>> =
+            self.registry().iter().filter(|(_, one)| due(one)).map(|(_, one)| one.clone()).collect();
+        for registered in due {
+            registered.waker.wakeup();
+        }
+    }
+}
+
+/// A running server. Dropping it does not stop it; [`Server::shutdown`] does.
+pub struct Server {
+    shared: Arc<Shared>,
+    accepting: Vec<Accepting>,
+    sweeper: thread::JoinHandle<()>,
+}
+
+struct Accepting {
+    waker: WaitIoWaker,
+    handle: coroutine::JoinHandle<()>,
+}
+
+impl Server {
+    /// Starts serving `router` on every listener.
+    ///
+    /// # Errors
+    /// If the sweeper's thread or a listener's registration fails.
+    pub fn start(listeners: Vec<Listener>, router: Router, limits: Limits) -> io::Result<Self> {
+        let shared = Arc::new(Shared {
+            router,
+            limits,
+            metrics: Metrics::default(),
+            clock: Clock::new(),
+            buffers: BufferPool::new(limits.buffer_bytes, limits.pooled_buffers),
+            draining: AtomicBool::new(false),
+            stopped: AtomicBool::new(false),
+            registry: Mutex::new(Slab::new()),
+            left: Condvar::new(),
+        });
+        let sweeping = shared.clone();
+        let sweeper = thread::Builder::new().name("pouco-sweeper".into()).spawn(move || sweep(&sweeping))?;
+        let accepting =
+            listeners.into_iter().map(|listener| start_accepting(listener, &shared)).collect::<io::Result<_>>()?;
+        Ok(Self { shared, accepting, sweeper })
+    }
+
+    /// What the engine counted.
+    #[must_use]
+    pub fn metrics(&self) -> &Metrics {
+        &self.shared.metrics
+    }
+
+    /// The routes, for their counts.
+    #[must_use]
+    pub fn router(&self) -> &Router {
+        &self.shared.router
+    }
+
+    /// Stops accepting, removes socket files, lets requests that have begun finish with `Connection: close`, and closes
+    /// idle connections. `true` if all had ended within `grace`.
+    pub fn shutdown(self, grace: Duration) -> bool {
+        let deadline = Instant::now() + grace;
+        self.shared.draining.store(true, Ordering::Release);
+        for accepting in self.accepting {
+            accepting.waker.wakeup();
+            // The coroutine ends at its next look at `draining`; a panic in it would have been logged.
+            let _ = accepting.handle.join();
+        }
+        let drained = loop {
+            self.shared.wake_where(|one| one.idle.load(Ordering::Acquire));
+            let registry = self.shared.registry();
+            let left = deadline.saturating_duration_since(Instant::now());
+            if registry.is_empty() || left.is_zero() {
+                break registry.is_empty();
+            }
+            // Woken early by each leave; the time-out re-wakes a connection that turned idle in between.
+            let wait = left.min(Duration::from_millis(SWEEP_INTERVAL_MS));
+            drop(self.shared.left.wait_timeout(registry, wait).unwrap_or_else(PoisonError::into_inner));
+        };
+        self.shared.stopped.store(true, Ordering::Release);
+        self.sweeper.thread().unpark();
+        drained
+    }
+}
+
+fn sweep(shared: &Shared) {
+    while !shared.stopped.load(Ordering::Acquire) {
+        thread::park_timeout(Duration::from_millis(SWEEP_INTERVAL_MS));
+        shared.clock.tick();
+        let now_ms = shared.clock.now_ms();
+        shared.wake_where(|one| one.deadline_ms.load(Ordering::Relaxed) <= now_ms);
+    }
+}
+
+fn start_accepting(listener: Listener, shared: &Arc<Shared>) -> io::Result<Accepting> {
+    let io = CoIo::new(FdRef(listener.socket.as_raw_fd())).map_err(|error| io::Error::other(error.to_string()))?;
+    let waker = io.waker();
+    let shared = shared.clone();
+    let builder = coroutine::Builder::new().name("pouco-accept".into());
+    let handle = may::go!(builder, move || accept_until_drained(&io, &listener, &shared))?;
+    Ok(Accepting { waker, handle })
+}
+
+/// Race window: the drain sets `draining` before it wakes, and the wake leaves a flag that the next wait sees, so a wake
+/// between the look at `draining` and the wait is not lost.
+fn accept_until_drained(io: &CoIo<FdRef>, listener: &Listener, shared: &Arc<Shared>) {
+    let mut spare = Spare::open();
+    while !shared.draining.load(Ordering::Acquire) {
+        match listener.socket.accept() {
+            Ok((socket, _)) => accepted(socket, shared),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                io.wait_io();
+            }
+            Err(error) if is_transient(&error) => {}
+            Err(error) => {
+                shared.metrics.accept_failures.fetch_add(1, Ordering::Relaxed);
+                log::warn!("accept on {}: {error}", listener.address());
+                spare.refuse_one(&listener.socket);
+                coroutine::sleep(ACCEPT_BACKOFF);
+            }
+        }
+    }
+}
+
+/// A descriptor kept for the moment when there is none left: it is given up to accept and close one client, which
+/// then sees an end in place of a wait without one.
+struct Spare(Option<File>);
+
+impl Spare {
+    fn open() -> Self {
+        Self(File::open("/dev/null").ok())
+    }
+
+    fn refuse_one(&mut self, socket: &Socket) {
+        drop(self.0.take());
+        drop(socket.accept());
+        *self = Self::open();
+    }
+}
+
+/// The client went away before it was accepted, or a signal came: nothing is wrong here.
+fn is_transient(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted)
+}
+
+fn accepted(socket: Socket, shared: &Arc<Shared>) {
+    shared.metrics.accepted.fetch_add(1, Ordering::Relaxed);
+    if let Err(error) = socket.set_nonblocking(true) {
+        return log::warn!("a new connection: {error}");
+    }
+    if shared.metrics.open_connections.load(Ordering::Relaxed) >= shared.limits.connections as u64 {
+        return refuse(&socket, shared);
+    }
+    // Counted here and not in the coroutine, or a burst would pass the limit before the first of them runs.
+    shared.metrics.open_connections.fetch_add(1, Ordering::Relaxed);
+    let serving = shared.clone();
+    let spawned = may::go!(coroutine::Builder::new(), move || connection::run(socket, &serving));
+    if let Err(error) = spawned {
+        shared.metrics.open_connections.fetch_sub(1, Ordering::Relaxed);
+        log::warn!("no coroutine for a new connection: {error}");
+    }
+}
+
+/// 503 and close, in one non-blocking write: a client that does not take it gets only the close.
+fn refuse(socket: &Socket, shared: &Shared) {
+    shared.metrics.refused_connections.fetch_add(1, Ordering::Relaxed);
+    shared.router.count_other(Status::ServiceUnavailable);
+    let mut out = Vec::new();
+    let mut response = Response::new(&mut out, &shared.clock, Persistence::Close, false);
+    let body = engine_error_body(Status::ServiceUnavailable);
+    response.status(Status::ServiceUnavailable).header("retry-after", 1).json(body.as_bytes());
+    let _ = socket.send(&out);
+}

@@ -1,0 +1,81 @@
+//! The status codes that this server sends (RFC 9110 section 15), each with its line and an index for counters.
+
+macro_rules! statuses {
+    ($($name:ident = $code:literal $reason:literal),+ $(,)?) => {
+        /// A status code of RFC 9110 section 15 that the server can send.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[repr(u8)]
+        pub enum Status { $(#[doc = concat!(stringify!($code), " ", $reason)] $name),+ }
+
+        impl Status {
+            /// Every status, in the order of its index.
+            pub const ALL: &'static [Status] = &[$(Status::$name),+];
+
+            /// The three-digit code.
+            #[must_use]
+            pub const fn code(self) -> u16 {
+                match self { $(Status::$name => $code),+ }
+            }
+
+            /// The reason phrase; clients ignore it, people read it.
+            #[must_use]
+            pub const fn reason(self) -> &'static str {
+                match self { $(Status::$name => $reason),+ }
+            }
+
+            /// The status line with its line end, ready to be copied.
+            pub(crate) const fn line(self) -> &'static [u8] {
+                match self {
+                    $(Status::$name => concat!("HTTP/1.1 ", stringify!($code), " ", $reason, "\r\n").as_bytes()),+
+                }
+            }
+        }
+    };
+}
+
+statuses! {
+    Ok = 200 "OK",
+    Created = 201 "Created",
+    NoContent = 204 "No Content",
+    BadRequest = 400 "Bad Request",
+    NotFound = 404 "Not Found",
+    MethodNotAllowed = 405 "Method Not Allowed",
+    RequestTimeout = 408 "Request Timeout",
+    ContentTooLarge = 413 "Content Too Large",
+    UriTooLong = 414 "URI Too Long",
+    ExpectationFailed = 417 "Expectation Failed",
+    UnprocessableContent = 422 "Unprocessable Content",
+    HeaderFieldsTooLarge = 431 "Request Header Fields Too Large",
+    InternalServerError = 500 "Internal Server Error",
+    NotImplemented = 501 "Not Implemented",
+    ServiceUnavailable = 503 "Service Unavailable",
+    HttpVersionNotSupported = 505 "HTTP Version Not Supported",
+}
+
+impl Status {
+    /// How many statuses there are; counters are arrays of this length.
+    pub const COUNT: usize = Self::ALL.len();
+
+    /// Position in [`Status::ALL`].
+    #[must_use]
+    pub const fn index(self) -> usize {
+        self as usize
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Status;
+
+    #[test]
+    fn an_index_leads_back_to_its_status() {
+        for status in Status::ALL {
+            assert_eq!(Status::ALL[status.index()], *status);
+        }
+    }
+
+    #[test]
+    fn a_line_carries_code_and_reason() {
+        assert_eq!(Status::UnprocessableContent.line(), b"HTTP/1.1 422 Unprocessable Content\r\n");
+    }
+}

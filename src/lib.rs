@@ -1,0 +1,2 @@
+//! pouco: a backend that needs little.
+pub mod http;
