@@ -1,2 +1,16 @@
-//! pouco: a backend that needs little.
+//! pouco: a backend that needs little. An HTTP server on coroutines, an honest group commit into Postgres, and the APIs
+//! that stand on both.
+//!
+//! Which room may use which: `api → store, cache, http`; those three know nothing of each other. `app` puts them together.
+
+pub mod api;
+pub mod app;
+pub mod cache;
+pub mod config;
+#[cfg(feature = "embedded")]
+pub mod embedded;
 pub mod http;
+pub mod limits;
+pub mod logging;
+pub mod metrics;
+pub mod store;

@@ -115,9 +115,7 @@ fn parse_size(line: &[u8]) -> Result<usize, Status> {
     }
     line[..digits]
         .iter()
-        .try_fold(0_usize, |size, byte| {
-            size.checked_mul(16)?.checked_add(usize::from(hex_digit(*byte)?))
-        })
+        .try_fold(0_usize, |size, byte| size.checked_mul(16)?.checked_add(usize::from(hex_digit(*byte)?)))
         .ok_or(Status::BadRequest)
 }
 
@@ -134,7 +132,9 @@ fn is_field_line(line: &[u8]) -> bool {
 mod tests {
     use super::*;
 
-    fn decode(parts: &[&[u8]], max: usize) -> Result<Option<(Vec<u8>, Vec<u8>)>, Status> {
+    type BodyAndRest = (Vec<u8>, Vec<u8>);
+
+    fn decode(parts: &[&[u8]], max: usize) -> Result<Option<BodyAndRest>, Status> {
         let mut input = Input::default();
         let mut decoder = ChunkedDecoder::new(max);
         for part in parts {

@@ -63,6 +63,7 @@ enum Phase {
 }
 
 /// Whether the connection goes on after an answer.
+#[derive(Clone, Copy)]
 enum After {
     Next,
     Close,
@@ -219,7 +220,8 @@ impl Connection<'_> {
         match head.framing {
             BodyFraming::Length(length) => match usize::try_from(length) {
                 Ok(body_bytes) if body_bytes <= rest.len().min(limit) => {
-                    let after = self.turn.answer(self.shared, &self.registered, head, &mut rest[..body_bytes]);
+                    let after =
+                        self.turn.answer(self.shared, &self.registered, head, &mut rest[..body_bytes]);
                     return self.answered(head_bytes + body_bytes, after);
                 }
                 Ok(body_bytes) if body_bytes <= limit => self.phase = Phase::Body { head_bytes, body_bytes },
@@ -263,7 +265,8 @@ impl Connection<'_> {
     fn reject(&mut self, status: Status) -> End {
         self.shared.metrics.rejected_requests.fetch_add(1, Ordering::Relaxed);
         self.shared.router.count_other(status);
-        let mut response = Response::new(&mut self.turn.output, &self.shared.clock, Persistence::Close, false);
+        let mut response =
+            Response::new(&mut self.turn.output, &self.shared.clock, Persistence::Close, false);
         response.status(status).json(engine_error_body(status).as_bytes());
         self.last_words()
     }
@@ -408,8 +411,7 @@ fn call(shared: &Shared, output: &mut Vec<u8>, head: Head<'_>, body: &mut [u8], 
     };
     let (method, path, answer_at) = (head.method, head.path, output.len());
     let omit_body = method == Method::Head;
-    let mut request =
-        Request { method, path, query: head.query, headers: head.fields, body, parameter: "" };
+    let mut request = Request { method, path, query: head.query, headers: head.fields, body, parameter: "" };
     let outcome = catch_unwind(AssertUnwindSafe(|| {
         let mut response = Response::new(output, &shared.clock, persistence, omit_body);
         shared.router.answer(&mut request, &mut response);
@@ -425,6 +427,8 @@ fn call(shared: &Shared, output: &mut Vec<u8>, head: Head<'_>, body: &mut [u8], 
     let fault = if outcome.is_ok() { "wrote no answer" } else { "panicked" };
     log::error!("the handler of {} {} {fault}", method.as_str(), shared.router.template_of(path));
     let mut response = Response::new(output, &shared.clock, Persistence::Close, omit_body);
-    response.status(Status::InternalServerError).json(engine_error_body(Status::InternalServerError).as_bytes());
+    response
+        .status(Status::InternalServerError)
+        .json(engine_error_body(Status::InternalServerError).as_bytes());
     true
 }

@@ -26,6 +26,7 @@ pub(crate) enum BodyFraming {
 }
 
 /// A complete, valid head.
+#[derive(Clone, Copy)]
 pub(crate) struct Head<'b> {
     pub(crate) method: Method,
     pub(crate) path: &'b str,
@@ -166,7 +167,9 @@ impl Fields {
             6 if field.name.eq_ignore_ascii_case("expect") => self.take_expect(value)?,
             10 if field.name.eq_ignore_ascii_case("connection") => self.take_connection(value),
             14 if field.name.eq_ignore_ascii_case("content-length") => self.take_content_length(value)?,
-            17 if field.name.eq_ignore_ascii_case("transfer-encoding") => self.take_transfer_encoding(value)?,
+            17 if field.name.eq_ignore_ascii_case("transfer-encoding") => {
+                self.take_transfer_encoding(value)?;
+            }
             _ => {}
         }
         Ok(())
@@ -192,9 +195,9 @@ impl Fields {
         if self.content_length.is_some() || value.is_empty() || !value.iter().all(u8::is_ascii_digit) {
             return Err(Status::BadRequest);
         }
-        let length = value.iter().try_fold(0_u64, |length, digit| {
-            length.checked_mul(10)?.checked_add(u64::from(digit - b'0'))
-        });
+        let length = value
+            .iter()
+            .try_fold(0_u64, |length, digit| length.checked_mul(10)?.checked_add(u64::from(digit - b'0')));
         self.content_length = Some(length.ok_or(Status::BadRequest)?);
         Ok(())
     }
@@ -277,7 +280,8 @@ mod tests {
 
     #[test]
     fn lengths_are_one_field_of_digits() {
-        let length = |value: &str| check(&format!("POST / HTTP/1.1\r\nHost: a\r\nContent-Length:{value}\r\n\r\n"));
+        let length =
+            |value: &str| check(&format!("POST / HTTP/1.1\r\nHost: a\r\nContent-Length:{value}\r\n\r\n"));
         assert_eq!(length(" 12 "), Ok((BodyFraming::Length(12), true)));
         for broken in ["", " abc", " +1", " -1", " 1,1", " 0x10", " 1 1", " 99999999999999999999"] {
             assert_eq!(length(broken), Err(Status::BadRequest), "{broken}");
@@ -315,7 +319,10 @@ mod tests {
     #[test]
     fn versions_decide_what_happens_to_the_connection() {
         assert_eq!(check("GET / HTTP/1.0\r\n\r\n"), Ok((BodyFraming::Length(0), false)));
-        assert_eq!(check("GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n"), Ok((BodyFraming::Length(0), true)));
+        assert_eq!(
+            check("GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n"),
+            Ok((BodyFraming::Length(0), true))
+        );
         assert_eq!(
             check("GET / HTTP/1.1\r\nHost: a\r\nConnection: x, CLOSE\r\n\r\n"),
             Ok((BodyFraming::Length(0), false))

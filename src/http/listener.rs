@@ -3,7 +3,7 @@
 use std::fmt;
 use std::fs::{self, File, OpenOptions};
 use std::io;
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::ToSocketAddrs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -27,7 +27,11 @@ impl FromStr for Address {
 
     fn from_str(text: &str) -> Result<Self, String> {
         if let Some(path) = text.strip_prefix("unix:") {
-            return if path.is_empty() { Err("unix: needs a path".into()) } else { Ok(Self::Unix(path.into())) };
+            return if path.is_empty() {
+                Err("unix: needs a path".into())
+            } else {
+                Ok(Self::Unix(path.into()))
+            };
         }
         let host_port = text.strip_prefix("tcp:").unwrap_or(text);
         let Some((host, port)) = host_port.rsplit_once(':') else {
@@ -48,7 +52,7 @@ impl fmt::Display for Address {
     }
 }
 
-/// A bound, listening, non-blocking socket. A Unix socket's file is removed when this is dropped.
+/// A bound, non-blocking socket that listens once its server starts. A Unix socket's file is removed when this is dropped.
 #[derive(Debug)]
 pub struct Listener {
     pub(crate) socket: Socket,
@@ -59,7 +63,7 @@ pub struct Listener {
 }
 
 impl Listener {
-    /// Binds and listens. `socket_mode` is the permission of a Unix socket's file.
+    /// Binds; until [`Listener::listen`] clients are refused. `socket_mode` is the permission of a Unix socket's file.
     ///
     /// # Errors
     /// Those of the system; `AddrInUse` if another process serves the address.
@@ -72,16 +76,18 @@ impl Listener {
         Ok(listener)
     }
 
+    /// Lets clients connect.
+    ///
+    /// # Errors
+    /// Those of the system; `AddrInUse` if another process came first.
+    pub(crate) fn listen(&self) -> io::Result<()> {
+        self.socket.listen(BACKLOG)
+    }
+
     /// The address in use; for port 0 the port that was given.
     #[must_use]
     pub fn address(&self) -> &Address {
         &self.address
-    }
-
-    /// The address as the standard library has it; `None` for a Unix socket.
-    #[must_use]
-    pub fn tcp_address(&self) -> Option<SocketAddr> {
-        self.socket.local_addr().ok()?.as_socket()
     }
 
     fn bind_tcp(host_port: &str) -> io::Result<Self> {
@@ -91,7 +97,6 @@ impl Listener {
         // Accepted sockets inherit this: answers are written whole, waiting to fill a segment only delays them.
         socket.set_tcp_nodelay(true)?;
         socket.bind(&resolved.into())?;
-        socket.listen(BACKLOG)?;
         let bound = socket.local_addr()?.as_socket().ok_or(io::ErrorKind::AddrNotAvailable)?;
         Ok(Self { socket, address: Address::Tcp(bound.to_string()), _lock: None })
     }
@@ -108,7 +113,6 @@ impl Listener {
         let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
         socket.bind(&SockAddr::unix(path)?)?;
         fs::set_permissions(path, fs::Permissions::from_mode(socket_mode))?;
-        socket.listen(BACKLOG)?;
         Ok(Self { socket, address: Address::Unix(path.to_owned()), _lock: Some(lock) })
     }
 }

@@ -36,7 +36,12 @@ pub(crate) enum Persistence {
 type Fields = Vec<u8>;
 
 impl<'o> Response<'o> {
-    pub(crate) fn new(out: &'o mut Vec<u8>, clock: &'o Clock, persistence: Persistence, omit_body: bool) -> Self {
+    pub(crate) fn new(
+        out: &'o mut Vec<u8>,
+        clock: &'o Clock,
+        persistence: Persistence,
+        omit_body: bool,
+    ) -> Self {
         Self { out, clock, fields: Fields::new(), status: Status::Ok, persistence, omit_body, sent: false }
     }
 

@@ -57,7 +57,12 @@ impl Router {
     /// A table without routes: it answers 404 to everything.
     #[must_use]
     pub fn new() -> Self {
-        Self { places: matchit::Router::new(), templates: Vec::new(), routes: Vec::new(), other: new_counts() }
+        Self {
+            places: matchit::Router::new(),
+            templates: Vec::new(),
+            routes: Vec::new(),
+            other: new_counts(),
+        }
     }
 
     /// Adds a route.
@@ -122,7 +127,10 @@ impl Router {
             None => {
                 self.count_other(Status::MethodNotAllowed);
                 let body = engine_error_body(Status::MethodNotAllowed);
-                response.status(Status::MethodNotAllowed).header("allow", allowed(place)).json(body.as_bytes());
+                response
+                    .status(Status::MethodNotAllowed)
+                    .header("allow", allowed(place))
+                    .json(body.as_bytes());
             }
         }
     }
@@ -130,10 +138,7 @@ impl Router {
     /// OPTIONS of a path, or of the whole server for `*` (RFC 9110 section 9.3.7).
     fn answer_options(&self, place: Option<&Place>, response: &mut Response<'_>) {
         self.count_other(Status::NoContent);
-        let allow = place.map_or_else(
-            || Method::ALL.map(Method::as_str).join(", "),
-            allowed,
-        );
+        let allow = place.map_or_else(|| Method::ALL.map(Method::as_str).join(", "), allowed);
         response.status(Status::NoContent).header("allow", allow).empty();
     }
 

@@ -95,8 +95,11 @@ pub(crate) struct Shared {
 
 impl Shared {
     pub(crate) fn register(&self, waker: WaitIoWaker) -> (usize, Arc<Registered>) {
-        let registered =
-            Arc::new(Registered { deadline_ms: AtomicU64::new(u64::MAX), idle: AtomicBool::new(true), waker });
+        let registered = Arc::new(Registered {
+            deadline_ms: AtomicU64::new(u64::MAX),
+            idle: AtomicBool::new(true),
+            waker,
+        });
         let key = self.registry().insert(registered.clone());
         (key, registered)
     }
@@ -126,7 +129,8 @@ impl Shared {
 /// A running server. Dropping it does not stop it; [`Server::shutdown`] does.
 pub struct Server {
     shared: Arc<Shared>,
-    accepting: Vec<Accepting>,
+    /// Emptied by the shutdown.
+    accepting: Mutex<Vec<Accepting>>,
     sweeper: thread::JoinHandle<()>,
 }
 
@@ -154,9 +158,11 @@ impl Server {
         });
         let sweeping = shared.clone();
         let sweeper = thread::Builder::new().name("pouco-sweeper".into()).spawn(move || sweep(&sweeping))?;
-        let accepting =
-            listeners.into_iter().map(|listener| start_accepting(listener, &shared)).collect::<io::Result<_>>()?;
-        Ok(Self { shared, accepting, sweeper })
+        let accepting = listeners
+            .into_iter()
+            .map(|listener| start_accepting(listener, &shared))
+            .collect::<io::Result<_>>()?;
+        Ok(Self { shared, accepting: Mutex::new(accepting), sweeper })
     }
 
     /// What the engine counted.
@@ -173,10 +179,11 @@ impl Server {
 
     /// Stops accepting, removes socket files, lets requests that have begun finish with `Connection: close`, and closes
     /// idle connections. `true` if all had ended within `grace`.
-    pub fn shutdown(self, grace: Duration) -> bool {
+    pub fn shutdown(&self, grace: Duration) -> bool {
         let deadline = Instant::now() + grace;
         self.shared.draining.store(true, Ordering::Release);
-        for accepting in self.accepting {
+        let accepting = std::mem::take(&mut *self.accepting.lock().unwrap_or_else(PoisonError::into_inner));
+        for accepting in accepting {
             accepting.waker.wakeup();
             // The coroutine ends at its next look at `draining`; a panic in it would have been logged.
             let _ = accepting.handle.join();
@@ -208,7 +215,9 @@ fn sweep(shared: &Shared) {
 }
 
 fn start_accepting(listener: Listener, shared: &Arc<Shared>) -> io::Result<Accepting> {
-    let io = CoIo::new(FdRef(listener.socket.as_raw_fd())).map_err(|error| io::Error::other(error.to_string()))?;
+    listener.listen()?;
+    let io =
+        CoIo::new(FdRef(listener.socket.as_raw_fd())).map_err(|error| io::Error::other(error.to_string()))?;
     let waker = io.waker();
     let shared = shared.clone();
     let builder = coroutine::Builder::new().name("pouco-accept".into());

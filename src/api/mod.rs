@@ -1,0 +1,70 @@
+//! The APIs: one folder each, with its routes, its model and its SQL. A new one is a copy of such a folder and a line in
+//! the table below.
+
+mod json_error;
+pub mod people;
+
+use std::io;
+use std::sync::Arc;
+
+use crate::config::Config;
+use crate::http::Router;
+use crate::metrics::Exposition;
+use crate::store::{Connector, Janitor, Readers};
+
+/// Every API with the function that mounts it.
+const APIS: &[(&str, Mount)] = &[("people", people::mount)];
+
+type Mount = fn(&Services<'_>, &mut Router) -> io::Result<Box<dyn Running>>;
+
+/// One of the known APIs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Api(usize);
+
+impl Api {
+    /// `all`, or names parted by commas. `None` if one of them is unknown.
+    #[must_use]
+    pub fn parse_list(text: &str) -> Option<Vec<Api>> {
+        if text == "all" {
+            return Some((0..APIS.len()).map(Api).collect());
+        }
+        text.split(',')
+            .map(|name| APIS.iter().position(|(known, _)| *known == name.trim()).map(Api))
+            .collect()
+    }
+
+    /// The name in `POUCO_APIS`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        APIS[self.0].0
+    }
+
+    /// Adds the routes of the API and starts what it needs.
+    ///
+    /// # Errors
+    /// If a thread cannot be started.
+    pub fn mount(self, services: &Services<'_>, router: &mut Router) -> io::Result<Box<dyn Running>> {
+        (APIS[self.0].1)(services, router)
+    }
+}
+
+/// What an API may use.
+pub struct Services<'s> {
+    /// The checked settings.
+    pub config: &'s Config,
+    /// The way to Postgres, for a writer of its own.
+    pub connector: &'s Connector,
+    /// The shared reading connections.
+    pub readers: &'s Arc<Readers>,
+    /// Ends what waits too long.
+    pub janitor: &'s Janitor,
+}
+
+/// A mounted API.
+pub trait Running: Send + Sync {
+    /// Writes out what is queued and ends the API's threads. No request comes any more.
+    fn stop(&mut self);
+
+    /// Adds the API's counters.
+    fn expose(&self, exposition: &mut Exposition);
+}

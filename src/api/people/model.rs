@@ -1,0 +1,399 @@
+//! A person: parsing in place, the rules, and the JSON that comes back.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use simd_json::prelude::{TypedScalarValue, ValueIntoString};
+use simd_json::tape::Value;
+use simd_json::{Buffers, Tape};
+use time::{Date, Month};
+use uuid::Uuid;
+
+use crate::api::json_error::Rejection;
+use crate::http::Status;
+use crate::limits;
+
+/// Characters of a nickname and of an element of the stack; UTF-8 takes up to four bytes for each.
+pub(super) const SHORT_CHARS: usize = 32;
+/// Characters of a name.
+pub(super) const NAME_CHARS: usize = 100;
+
+const SHORT_BYTES: usize = 4 * SHORT_CHARS;
+const NAME_BYTES: usize = 4 * NAME_CHARS;
+
+/// Parsers kept for the next requests. One worker parses one body at a time, so few are ever out.
+const POOLED_PARSERS: usize = 16;
+
+/// A person that obeys the rules.
+#[derive(Debug)]
+pub(super) struct Person {
+    pub(super) id: Uuid,
+    pub(super) apelido: heapless::String<SHORT_BYTES>,
+    pub(super) nome: heapless::String<NAME_BYTES>,
+    pub(super) nascimento: Date,
+    pub(super) stack: Option<Stack>,
+}
+
+/// The elements of a stack in one piece of memory.
+#[derive(Debug, Default)]
+pub(super) struct Stack {
+    text: String,
+    ends: Vec<u32>,
+}
+
+impl Stack {
+    fn push(&mut self, element: &str) {
+        self.text.push_str(element);
+        // A body is far below 4 GiB (limits::BODY_BYTES and the setting's range).
+        self.ends.push(u32::try_from(self.text.len()).unwrap_or(u32::MAX));
+    }
+
+    pub(super) fn elements(&self) -> impl Iterator<Item = &str> {
+        let starts = std::iter::once(0).chain(self.ends.iter().copied());
+        starts.zip(&self.ends).map(|(start, end)| &self.text[start as usize..*end as usize])
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.text.len() + 4 * self.ends.len()
+    }
+}
+
+impl Person {
+    /// The body of `GET /pessoas/{id}`.
+    pub(super) fn render(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(96 + self.apelido.len() + self.nome.len() + self.stack_json_bytes());
+        let elements = self.stack.as_ref().map(Stack::elements);
+        render(&mut out, self.id, &self.apelido, &self.nome, self.nascimento, elements);
+        out
+    }
+
+    fn stack_json_bytes(&self) -> usize {
+        self.stack.as_ref().map_or(4, |stack| stack.text.len() + 3 * stack.ends.len() + 2)
+    }
+}
+
+/// Appends a person as JSON, fields in the order of the rules.
+pub(super) fn render<'e>(
+    out: &mut Vec<u8>,
+    id: Uuid,
+    apelido: &str,
+    nome: &str,
+    nascimento: Date,
+    stack: Option<impl Iterator<Item = &'e str>>,
+) {
+    out.extend_from_slice(b"{\"id\":\"");
+    out.extend_from_slice(id.hyphenated().encode_lower(&mut Uuid::encode_buffer()).as_bytes());
+    out.extend_from_slice(b"\",\"apelido\":");
+    write_json_string(out, apelido);
+    out.extend_from_slice(b",\"nome\":");
+    write_json_string(out, nome);
+    out.extend_from_slice(b",\"nascimento\":\"");
+    write_date(out, nascimento);
+    out.extend_from_slice(b"\",\"stack\":");
+    match stack {
+        None => out.extend_from_slice(b"null"),
+        Some(elements) => {
+            out.push(b'[');
+            for (index, element) in elements.enumerate() {
+                if index > 0 {
+                    out.push(b',');
+                }
+                write_json_string(out, element);
+            }
+            out.push(b']');
+        }
+    }
+    out.push(b'}');
+}
+
+fn write_json_string(out: &mut Vec<u8>, text: &str) {
+    // Writing to a Vec does not fail, and a str always has a JSON form.
+    let written = serde_json::to_writer(out, text);
+    debug_assert!(written.is_ok());
+}
+
+/// `YYYY-MM-DD`; the year has four digits, since that is what was accepted.
+fn write_date(out: &mut Vec<u8>, date: Date) {
+    use std::io::Write;
+    let _ = write!(out, "{:04}-{:02}-{:02}", date.year(), u8::from(date.month()), date.day());
+}
+
+/// Lends the working memory of the JSON parser, which is then allocated a few times and not once a request.
+#[derive(Default)]
+pub(super) struct ParserPool(Mutex<Vec<Parser>>);
+
+struct Parser {
+    buffers: Buffers,
+    tape: Tape<'static>,
+}
+
+impl ParserPool {
+    /// Parses and checks a body, in place: the body is scratch afterwards.
+    pub(super) fn parse(&self, body: &mut [u8]) -> Result<Person, Rejection> {
+        let pooled = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let Parser { mut buffers, tape } = pooled.unwrap_or_else(|| Parser {
+            buffers: Buffers::with_max_depth(limits::BUFFER_BYTES, limits::JSON_DEPTH),
+            tape: Tape(Vec::new()),
+        });
+        let mut tape = tape.reset();
+        let parsed = match simd_json::fill_tape(body, &mut buffers, &mut tape) {
+            Ok(()) => check(tape.as_value()),
+            Err(_) => Err(bad("the body is no JSON")),
+        };
+        let parser = Parser { buffers, tape: tape.reset() };
+        let mut pool = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if pool.len() < POOLED_PARSERS {
+            pool.push(parser);
+        }
+        parsed
+    }
+}
+
+const fn bad(error: &'static str) -> Rejection {
+    Rejection::new(Status::BadRequest, error)
+}
+
+const fn bad_type(error: &'static str, field: &'static str) -> Rejection {
+    Rejection::of_field(Status::BadRequest, error, field)
+}
+
+const fn refused(error: &'static str, field: &'static str) -> Rejection {
+    Rejection::of_field(Status::UnprocessableContent, error, field)
+}
+
+/// Types first (400 whatever the values), then the rules (422).
+fn check(value: Value<'_, '_>) -> Result<Person, Rejection> {
+    let object = value.as_object().ok_or(bad("the body is no JSON object"))?;
+    let (mut apelido, mut nome, mut nascimento, mut stack) = (None, None, None, None);
+    for (key, value) in object.iter() {
+        // A repeated key: the last one counts, as in most parsers.
+        match key {
+            "apelido" => apelido = text(value, "apelido")?,
+            "nome" => nome = text(value, "nome")?,
+            "nascimento" => nascimento = text(value, "nascimento")?,
+            "stack" => stack = elements(value)?,
+            _ => {}
+        }
+    }
+    let apelido = required(apelido, "apelido", SHORT_CHARS)?;
+    let nome = required(nome, "nome", NAME_CHARS)?;
+    let nascimento = nascimento.ok_or(refused("is required", "nascimento"))?;
+    let nascimento =
+        parse_date(nascimento).ok_or(refused("is no calendar date of the form YYYY-MM-DD", "nascimento"))?;
+    let stack = stack.map(check_stack).transpose()?;
+    Ok(Person {
+        id: new_id(),
+        // The bounds in characters imply those in bytes.
+        apelido: apelido.try_into().map_err(|_| refused("is too long", "apelido"))?,
+        nome: nome.try_into().map_err(|_| refused("is too long", "nome"))?,
+        nascimento,
+        stack,
+    })
+}
+
+fn text<'i>(value: Value<'_, 'i>, field: &'static str) -> Result<Option<&'i str>, Rejection> {
+    match value.into_string() {
+        Some(text) => Ok(Some(text)),
+        None if value.is_null() => Ok(None),
+        None => Err(bad_type("must be a string", field)),
+    }
+}
+
+fn elements<'i>(value: Value<'_, 'i>) -> Result<Option<Vec<&'i str>>, Rejection> {
+    if value.is_null() {
+        return Ok(None);
+    }
+    let array = value.as_array().ok_or(bad_type("must be an array of strings or null", "stack"))?;
+    let texts = array.iter().map(|element| element.into_string());
+    texts.collect::<Option<_>>().map(Some).ok_or(bad_type("must hold strings only", "stack"))
+}
+
+fn required<'i>(text: Option<&'i str>, field: &'static str, most_chars: usize) -> Result<&'i str, Rejection> {
+    let text = text.ok_or(refused("is required", field))?;
+    check_text(text, field, most_chars)?;
+    Ok(text)
+}
+
+fn check_text(text: &str, field: &'static str, most_chars: usize) -> Result<(), Rejection> {
+    if text.len() > most_chars && text.chars().count() > most_chars {
+        return Err(refused("is too long", field));
+    }
+    if text.contains('\0') {
+        return Err(refused("holds a NUL character, which cannot be stored", field));
+    }
+    Ok(())
+}
+
+fn check_stack(elements: Vec<&str>) -> Result<Stack, Rejection> {
+    let mut stack = Stack::default();
+    for element in elements {
+        check_text(element, "stack", SHORT_CHARS)?;
+        stack.push(element);
+    }
+    Ok(stack)
+}
+
+/// A strict calendar date, years 0001 to 9999.
+fn parse_date(text: &str) -> Option<Date> {
+    let bytes = text.as_bytes();
+    if bytes.len() != 10 || bytes[4] != b'-' || bytes[7] != b'-' {
+        return None;
+    }
+    let number = |digits: &[u8]| {
+        digits.iter().try_fold(0_u16, |number, digit| {
+            digit.is_ascii_digit().then(|| number * 10 + u16::from(digit - b'0'))
+        })
+    };
+    let year = number(&bytes[..4]).filter(|year| *year > 0)?;
+    let month = u8::try_from(number(&bytes[5..7])?).ok().and_then(|month| Month::try_from(month).ok())?;
+    let day = u8::try_from(number(&bytes[8..])?).ok()?;
+    Date::from_calendar_date(year.into(), month, day).ok()
+}
+
+/// A UUID of version 7 (RFC 9562 section 5.7): the time first, so that new keys fall together in the index, then 74
+/// random bits.
+fn new_id() -> Uuid {
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let millis = u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX);
+    let random = fastrand::u128(..).to_ne_bytes();
+    let mut bits = [0; 10];
+    bits.copy_from_slice(&random[..10]);
+    uuid::Builder::from_unix_timestamp_millis(millis, &bits).into_uuid()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(body: &str) -> Result<Person, (u16, Option<&'static str>)> {
+        let mut bytes = body.as_bytes().to_vec();
+        ParserPool::default()
+            .parse(&mut bytes)
+            .map_err(|rejection| (rejection.status.code(), rejection.field))
+    }
+
+    fn with(field: &str, json: &str) -> String {
+        let mut fields = vec![("apelido", "\"ana\""), ("nome", "\"Ana\""), ("nascimento", "\"2000-10-01\"")];
+        fields.retain(|(name, _)| *name != field);
+        fields.push((field, json));
+        let fields: Vec<String> = fields
+            .iter()
+            .filter(|(_, json)| !json.is_empty())
+            .map(|(name, json)| format!("\"{name}\":{json}"))
+            .collect();
+        format!("{{{}}}", fields.join(","))
+    }
+
+    fn status(field: &str, json: &str) -> u16 {
+        match parse(&with(field, json)) {
+            Ok(_) => 201,
+            Err((status, _)) => status,
+        }
+    }
+
+    #[test]
+    fn required_fields_are_422_when_absent_or_null() {
+        for field in ["apelido", "nome", "nascimento"] {
+            assert_eq!(parse(&with(field, "")).unwrap_err(), (422, Some(field)));
+            assert_eq!(parse(&with(field, "null")).unwrap_err(), (422, Some(field)));
+        }
+        assert_eq!(status("stack", ""), 201);
+        assert_eq!(status("stack", "null"), 201);
+    }
+
+    #[test]
+    fn wrong_types_are_400() {
+        for field in ["apelido", "nome", "nascimento"] {
+            for json in ["1", "true", "[]", "{}", "1.5"] {
+                assert_eq!(parse(&with(field, json)).unwrap_err(), (400, Some(field)), "{field} {json}");
+            }
+        }
+        for json in ["1", "\"string\"", "{}", "[1]", "[\"PHP\",1]", "[null]", "[[\"a\"]]", "true"] {
+            assert_eq!(parse(&with("stack", json)).unwrap_err(), (400, Some("stack")), "{json}");
+        }
+        // A type that is wrong outweighs a rule that is broken.
+        assert_eq!(parse("{\"apelido\":null,\"nome\":1,\"nascimento\":\"x\"}").unwrap_err().0, 400);
+    }
+
+    #[test]
+    fn what_is_no_object_is_400() {
+        for body in
+            ["", "[]", "1", "null", "\"a\"", "{", "{\"apelido\":}", "{}{}", "{'apelido':'ana'}", "\u{feff}{}"]
+        {
+            assert_eq!(parse(body).unwrap_err(), (400, None), "{body}");
+        }
+        assert_eq!(parse(&with("nome", "\"\\ud800\"")).unwrap_err().0, 400, "a lone surrogate is no text");
+        assert_eq!(parse("{}").unwrap_err().0, 422);
+    }
+
+    #[test]
+    fn lengths_count_characters() {
+        let text = |letter: &str, count: usize| format!("\"{}\"", letter.repeat(count));
+        for letter in ["a", "é", "日", "🦀"] {
+            assert_eq!(status("apelido", &text(letter, 32)), 201, "{letter}");
+            assert_eq!(status("apelido", &text(letter, 33)), 422, "{letter}");
+            assert_eq!(status("nome", &text(letter, 100)), 201, "{letter}");
+            assert_eq!(status("nome", &text(letter, 101)), 422, "{letter}");
+            assert_eq!(status("stack", &format!("[{}]", text(letter, 32))), 201, "{letter}");
+            assert_eq!(status("stack", &format!("[{}]", text(letter, 33))), 422, "{letter}");
+        }
+    }
+
+    #[test]
+    fn dates_are_strict_calendar_dates() {
+        for date in ["2000-02-29", "0001-01-01", "9999-12-31", "1940-12-31"] {
+            assert_eq!(status("nascimento", &format!("\"{date}\"")), 201, "{date}");
+        }
+        for date in [
+            "2001-02-29",
+            "2000-13-01",
+            "2000-00-10",
+            "2000-10-00",
+            "2000-04-31",
+            "0000-01-01",
+            "12-12-2000",
+            "2000-1-01",
+            "2000-01-1",
+            "2000/01/01",
+            "2000-01-01 ",
+            "+200-01-01",
+            "",
+            "10",
+            "\\\"12-12-2000\\\"",
+        ] {
+            assert_eq!(status("nascimento", &format!("\"{date}\"")), 422, "{date}");
+        }
+    }
+
+    #[test]
+    fn a_nul_is_422_and_unknown_fields_are_ignored() {
+        for field in ["apelido", "nome"] {
+            assert_eq!(parse(&with(field, "\"a\\u0000b\"")).unwrap_err(), (422, Some(field)));
+        }
+        assert_eq!(parse(&with("stack", "[\"a\\u0000\"]")).unwrap_err(), (422, Some("stack")));
+        assert_eq!(status("extra", "{\"a\":[1,2,{\"b\":null}],\"n\":123456789012345678901234567890}"), 201);
+    }
+
+    #[test]
+    fn nesting_is_bounded_before_any_recursion() {
+        for depth in [limits::JSON_DEPTH + 1, 100, 500, 1_000, 20_000] {
+            let nested = format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+            assert_eq!(status("extra", &nested), 400, "{depth}");
+        }
+        assert_eq!(status("extra", "[[[[[[[[[[]]]]]]]]]]"), 201);
+    }
+
+    #[test]
+    fn a_person_comes_back_as_sent() {
+        let person = parse(
+            "{\"stack\":[\"C#\",\"No\\\"de\",\"\"],\"nascimento\":\"1985-09-23\",\"nome\":\"José\\n\",\"apelido\":\"jo\\u0073é\"}",
+        )
+        .unwrap();
+        let expected = format!(
+            "{{\"id\":\"{}\",\"apelido\":\"josé\",\"nome\":\"José\\n\",\"nascimento\":\"1985-09-23\",\"stack\":[\"C#\",\"No\\\"de\",\"\"]}}",
+            person.id
+        );
+        assert_eq!(String::from_utf8(person.render()).unwrap(), expected);
+        assert_eq!(person.id.get_version_num(), 7);
+    }
+}

@@ -1,0 +1,195 @@
+//! The statements of the people API.
+
+use std::cmp::Ordering;
+use std::sync::Arc;
+
+use postgres::Row;
+use time::Date;
+use uuid::Uuid;
+
+use super::Body;
+use super::model::{Person, Stack, render};
+use crate::store::Session;
+use crate::store::commit::Table;
+
+/// At most this many people answer a search.
+const SEARCH_ROWS: usize = 50;
+
+/// Parts the fields in the column `search`; see the migration.
+const SEPARATOR: char = '\u{1f}';
+
+/// Shortest term from which trigrams can be taken.
+const TRIGRAM_CHARS: usize = 3;
+
+/// One array a column: the statement is the same for every size of a batch. A stack travels as an array literal, since
+/// `unnest` would flatten an array of arrays.
+const INSERT: &str = "
+    INSERT INTO people (id, apelido, nome, nascimento, stack)
+    SELECT id, apelido, nome, nascimento, stack::text[]
+    FROM unnest($1::uuid[], $2::text[], $3::text[], $4::date[], $5::text[])
+         AS batch (id, apelido, nome, nascimento, stack)
+    ON CONFLICT DO NOTHING
+    RETURNING id";
+
+const PRESENT: &str = "SELECT id FROM people WHERE id = ANY($1)";
+
+const FETCH: &str = "SELECT id, apelido, nome, nascimento, stack FROM people WHERE id = ANY($1)";
+
+/// The matches first, by the trigram index, and then their order: the planner would else walk the primary key and
+/// compare every person, which is what a term that matches nobody makes dear.
+const SEARCH_BY_TRIGRAMS: &str = "
+    WITH matches AS MATERIALIZED (
+        SELECT id, apelido, nome, nascimento, stack FROM people
+        WHERE search LIKE lower($1::text COLLATE pg_c_utf8)
+    )
+    SELECT * FROM matches ORDER BY id LIMIT 50";
+
+/// A term of one or two characters has no trigram and many matches: walking the primary key ends after the first 50.
+const SEARCH_BY_WALK: &str = "
+    SELECT id, apelido, nome, nascimento, stack FROM people
+    WHERE search LIKE lower($1::text COLLATE pg_c_utf8)
+    ORDER BY id LIMIT 50";
+
+/// A term with the separator in it could match across two fields, so each field is looked at alone.
+const SEARCH_BY_FIELD: &str = "
+    SELECT id, apelido, nome, nascimento, stack FROM people
+    WHERE lower(apelido COLLATE pg_c_utf8) LIKE lower($1::text COLLATE pg_c_utf8)
+       OR lower(nome COLLATE pg_c_utf8) LIKE lower($1::text COLLATE pg_c_utf8)
+       OR EXISTS (SELECT FROM unnest(stack) AS element
+                  WHERE lower(element COLLATE pg_c_utf8) LIKE lower($1::text COLLATE pg_c_utf8))
+    ORDER BY id LIMIT 50";
+
+const COUNT: &str = "SELECT count(*) FROM people";
+
+/// People for the commit queue.
+pub(super) struct PeopleTable;
+
+impl Table for PeopleTable {
+    type Row = Person;
+
+    const NAME: &'static str = "people";
+
+    fn id(row: &Person) -> Uuid {
+        row.id
+    }
+
+    fn order(one: &Person, other: &Person) -> Ordering {
+        one.apelido.as_bytes().cmp(other.apelido.as_bytes())
+    }
+
+    fn bytes(row: &Person) -> usize {
+        size_of::<Person>() + row.stack.as_ref().map_or(0, Stack::bytes)
+    }
+
+    fn insert(session: &mut Session, rows: &[&Person]) -> Result<Vec<Uuid>, postgres::Error> {
+        let ids: Vec<Uuid> = rows.iter().map(|row| row.id).collect();
+        let nicks: Vec<&str> = rows.iter().map(|row| row.apelido.as_str()).collect();
+        let names: Vec<&str> = rows.iter().map(|row| row.nome.as_str()).collect();
+        let births: Vec<Date> = rows.iter().map(|row| row.nascimento).collect();
+        let stacks: Vec<Option<String>> =
+            rows.iter().map(|row| row.stack.as_ref().map(array_literal)).collect();
+        let (client, statement) = session.prepared(INSERT)?;
+        let inserted = client.query(&statement, &[&ids, &nicks, &names, &births, &stacks])?;
+        Ok(inserted.iter().map(|row| row.get(0)).collect())
+    }
+
+    fn present(session: &mut Session, ids: &[Uuid]) -> Result<Vec<Uuid>, postgres::Error> {
+        let (client, statement) = session.prepared(PRESENT)?;
+        let rows = client.query(&statement, &[&ids])?;
+        Ok(rows.iter().map(|row| row.get(0)).collect())
+    }
+}
+
+/// The people with these ids, rendered.
+pub(super) fn fetch_bodies(
+    session: &mut Session,
+    ids: &[Uuid],
+) -> Result<Vec<(Uuid, Body)>, postgres::Error> {
+    let (client, statement) = session.prepared(FETCH)?;
+    let rows = client.query(&statement, &[&ids])?;
+    let body = |row: &Row| {
+        let mut out = Vec::new();
+        render_row(&mut out, row);
+        (row.get(0), Arc::from(out))
+    };
+    Ok(rows.iter().map(body).collect())
+}
+
+/// The first people, by id, whose texts contain the term; rendered as an array.
+pub(super) fn search(session: &mut Session, term: &str) -> Result<Vec<u8>, postgres::Error> {
+    let sql = if term.contains(SEPARATOR) {
+        SEARCH_BY_FIELD
+    } else if term.chars().count() < TRIGRAM_CHARS {
+        SEARCH_BY_WALK
+    } else {
+        SEARCH_BY_TRIGRAMS
+    };
+    let (client, statement) = session.prepared(sql)?;
+    let rows = client.query(&statement, &[&like_pattern(term)])?;
+    debug_assert!(rows.len() <= SEARCH_ROWS);
+    let mut out = vec![b'['];
+    for (index, row) in rows.iter().enumerate() {
+        if index > 0 {
+            out.push(b',');
+        }
+        render_row(&mut out, row);
+    }
+    out.push(b']');
+    Ok(out)
+}
+
+/// How many people there are.
+pub(super) fn count(session: &mut Session) -> Result<i64, postgres::Error> {
+    let (client, statement) = session.prepared(COUNT)?;
+    Ok(client.query_one(&statement, &[])?.get(0))
+}
+
+fn render_row(out: &mut Vec<u8>, row: &Row) {
+    let stack: Option<Vec<&str>> = row.get(4);
+    render(out, row.get(0), row.get(1), row.get(2), row.get(3), stack.map(Vec::into_iter));
+}
+
+/// `%term%` with the term's own `%`, `_` and `\` taken as they are.
+fn like_pattern(term: &str) -> String {
+    let mut pattern = String::with_capacity(term.len() + 2);
+    pattern.push('%');
+    for character in term.chars() {
+        if matches!(character, '%' | '_' | '\\') {
+            pattern.push('\\');
+        }
+        pattern.push(character);
+    }
+    pattern.push('%');
+    pattern
+}
+
+/// `{"a","b"}` (Postgres manual, section 8.15.2): every element quoted, quotes and backslashes escaped.
+fn array_literal(stack: &Stack) -> String {
+    let mut literal = String::with_capacity(stack.bytes() + 2);
+    literal.push('{');
+    for (index, element) in stack.elements().enumerate() {
+        if index > 0 {
+            literal.push(',');
+        }
+        literal.push('"');
+        for character in element.chars() {
+            if matches!(character, '"' | '\\') {
+                literal.push('\\');
+            }
+            literal.push(character);
+        }
+        literal.push('"');
+    }
+    literal.push('}');
+    literal
+}
+
+#[cfg(test)]
+mod tests {
+    use super::like_pattern;
+
+    #[test]
+    fn wildcards_are_plain_characters() {
+        assert_eq!(like_pattern(r"10%_\x"), r"%10\%\_\\x%");
+    }
+}

@@ -1,0 +1,157 @@
+//! The whole replica: store, APIs, the public server and the admin server, started and stopped in order.
+
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+
+use may::config as coroutines;
+
+use crate::api::{Running, Services};
+use crate::config::Config;
+use crate::http::{Address, Listener, Method, Router, Server, Status};
+use crate::limits;
+use crate::metrics::Exposition;
+use crate::store::{Connector, Janitor, Readers, migrate};
+
+/// A running replica.
+pub struct App {
+    inner: Arc<Inner>,
+    admin: Option<Server>,
+    reader_threads: Vec<thread::JoinHandle<()>>,
+    config: Config,
+}
+
+struct Inner {
+    server: Server,
+    readers: Arc<Readers>,
+    connector: Connector,
+    apis: Mutex<Vec<Box<dyn Running>>>,
+    // Its thread ends with it.
+    _janitor: Arc<Janitor>,
+}
+
+/// Sockets that are bound before anything slow happens, so that an address in use is found at once. They do not listen
+/// yet: a client is refused and not kept waiting.
+pub struct Bound {
+    public: Vec<Listener>,
+    admin: Vec<Listener>,
+}
+
+impl Bound {
+    /// Binds every address of the configuration.
+    ///
+    /// # Errors
+    /// The address with what the system said of it.
+    pub fn new(config: &Config) -> Result<Self, String> {
+        let bind_all = |addresses: &[Address]| {
+            let bind = |address: &Address| {
+                Listener::bind(address, config.socket_mode).map_err(|error| match error.kind() {
+                    io::ErrorKind::AddrInUse => format!("{address} is in use by another process"),
+                    _ => format!("cannot bind {address}: {error}"),
+                })
+            };
+            addresses.iter().map(bind).collect::<Result<Vec<_>, _>>()
+        };
+        Ok(Self { public: bind_all(&config.listen)?, admin: bind_all(&config.admin_listen)? })
+    }
+
+    /// The public addresses, with the port that was given for port 0.
+    pub fn addresses(&self) -> impl Iterator<Item = &Address> {
+        self.public.iter().map(Listener::address)
+    }
+
+    /// The admin addresses.
+    pub fn admin_addresses(&self) -> impl Iterator<Item = &Address> {
+        self.admin.iter().map(Listener::address)
+    }
+}
+
+/// Sets up the coroutine scheduler. Called once, before the first coroutine.
+pub fn configure_coroutines(workers: usize) {
+    coroutines().set_workers(workers).set_stack_size(limits::COROUTINE_STACK_BYTES / size_of::<usize>());
+    // Pinning starts at core 0 in every process: two replicas of one worker each would share that core.
+    coroutines().set_worker_pin(false);
+}
+
+impl App {
+    /// Waits for Postgres, migrates, and starts to serve.
+    ///
+    /// # Errors
+    /// A line for the user. After [`Connector::stop_waiting`] it is an empty one: the wait was ended on purpose.
+    pub fn start(config: Config, connector: Connector, bound: Bound) -> Result<Self, String> {
+        let mut session = connector.open_patiently().map_err(|_| String::new())?;
+        let applied = migrate(&mut session)?;
+        if applied > 0 {
+            log::info!("{applied} migrations applied");
+        }
+        drop(session);
+        Self::serve(config, connector, bound).map_err(|error| format!("cannot start: {error}"))
+    }
+
+    fn serve(config: Config, connector: Connector, bound: Bound) -> io::Result<Self> {
+        let janitor = Janitor::start()?;
+        let read = config.read;
+        let (readers, reader_threads) =
+            Readers::start(&connector, read.connections, read.queue, read.deadline, &janitor)?;
+        let mut router = Router::new();
+        let services =
+            Services { config: &config, connector: &connector, readers: &readers, janitor: &janitor };
+        let apis =
+            config.apis.iter().map(|api| api.mount(&services, &mut router)).collect::<io::Result<_>>()?;
+        let server = Server::start(bound.public, router, config.http)?;
+        let inner = Arc::new(Inner { server, readers, connector, apis: Mutex::new(apis), _janitor: janitor });
+        let admin = match bound.admin.is_empty() {
+            true => None,
+            false => Some(Server::start(bound.admin, admin_routes(&inner), config.http)?),
+        };
+        Ok(Self { inner, admin, reader_threads, config })
+    }
+
+    /// Stops in the order in which nothing is lost: requests first, then what they queued, then the readers.
+    /// `true` if every request had ended within the grace period.
+    pub fn stop(self) -> bool {
+        let grace = self.config.shutdown_grace;
+        let drained = self.inner.server.shutdown(grace);
+        for api in self.inner.apis.lock().unwrap_or_else(PoisonError::into_inner).iter_mut() {
+            api.stop();
+        }
+        self.inner.readers.close();
+        self.inner.connector.stop_waiting();
+        if let Some(admin) = self.admin {
+            admin.shutdown(grace);
+        }
+        for thread in self.reader_threads {
+            if thread.join().is_err() {
+                log::error!("a reading thread panicked");
+            }
+        }
+        drained
+    }
+}
+
+/// `/healthz`: the process answers. `/readyz`: it has a database. `/metrics`: what it counted.
+fn admin_routes(inner: &Arc<Inner>) -> Router {
+    let mut router = Router::new();
+    router.route(Method::Get, "/healthz", |_, response| response.json(b"{\"status\":\"ok\"}"));
+    let asked = inner.clone();
+    router.route(Method::Get, "/readyz", move |_, response| {
+        if asked.connector.connected() > 0 {
+            response.json(b"{\"status\":\"ready\"}");
+        } else {
+            response.status(Status::ServiceUnavailable).json(b"{\"status\":\"no database\"}");
+        }
+    });
+    let asked = inner.clone();
+    router.route(Method::Get, "/metrics", move |_, response| {
+        let mut exposition = Exposition::default();
+        exposition.http(&asked.server);
+        exposition.readers(asked.readers.metrics());
+        let connected = asked.connector.connected() as u64;
+        exposition.sample("pouco_database_connections", "Open connections to Postgres.", &[], connected);
+        for api in asked.apis.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+            api.expose(&mut exposition);
+        }
+        response.body("text/plain; version=0.0.4; charset=utf-8", exposition.into_text().as_bytes());
+    });
+    router
+}

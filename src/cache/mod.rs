@@ -1,0 +1,131 @@
+//! Bounded caches. Every entry has a weight in bytes, and the sum of the weights never passes the bound: the entry least
+//! likely to be asked for again goes first.
+//!
+//! What may not enter: HTTP and Postgres. A cache holds bytes and knows neither where they came from nor where they go.
+
+use std::hash::Hash;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use quick_cache::Weighter;
+use quick_cache::sync::Cache;
+
+/// Memory of an entry beside its key and value: its slot in the table and its place in the eviction queue.
+const ENTRY_OVERHEAD_BYTES: u64 = 64;
+
+/// How many bytes a key or value holds on the heap and in its slot.
+pub trait Weigh {
+    /// The bytes.
+    fn weight_bytes(&self) -> u64;
+}
+
+impl Weigh for uuid::Uuid {
+    fn weight_bytes(&self) -> u64 {
+        16
+    }
+}
+
+impl Weigh for std::sync::Arc<[u8]> {
+    fn weight_bytes(&self) -> u64 {
+        // Two counters stand before the bytes.
+        self.len() as u64 + 32
+    }
+}
+
+impl Weigh for Box<str> {
+    fn weight_bytes(&self) -> u64 {
+        self.len() as u64 + 16
+    }
+}
+
+impl Weigh for () {
+    fn weight_bytes(&self) -> u64 {
+        0
+    }
+}
+
+#[derive(Clone)]
+struct ByBytes;
+
+impl<K: Weigh, V: Weigh> Weighter<K, V> for ByBytes {
+    fn weight(&self, key: &K, value: &V) -> u64 {
+        key.weight_bytes() + value.weight_bytes() + ENTRY_OVERHEAD_BYTES
+    }
+}
+
+/// A cache for things that never change once they exist, so an entry is never stale and a miss is never cached.
+pub struct Bounded<K, V> {
+    entries: Cache<K, V, ByBytes>,
+    hits: AtomicU64,
+    misses: AtomicU64,
+}
+
+impl<K: Weigh + Eq + Hash + Clone, V: Weigh + Clone> Bounded<K, V> {
+    /// A cache of at most `bytes`, sized for entries of about `entry_bytes` each.
+    #[must_use]
+    pub fn new(bytes: u64, entry_bytes: u64) -> Self {
+        let entries =
+            usize::try_from(bytes / (entry_bytes + ENTRY_OVERHEAD_BYTES)).unwrap_or(usize::MAX).max(1);
+        let entries = Cache::with_weighter(entries, bytes, ByBytes);
+        Self { entries, hits: AtomicU64::new(0), misses: AtomicU64::new(0) }
+    }
+
+    /// The value of `key`, if it is here.
+    pub fn get<Q>(&self, key: &Q) -> Option<V>
+    where
+        Q: ?Sized + Hash + quick_cache::Equivalent<K>,
+    {
+        let found = self.entries.get(key);
+        let counter = if found.is_some() { &self.hits } else { &self.misses };
+        counter.fetch_add(1, Ordering::Relaxed);
+        found
+    }
+
+    /// Adds an entry; others may go for it.
+    pub fn insert(&self, key: K, value: V) {
+        self.entries.insert(key, value);
+    }
+
+    /// The bytes of all entries.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.entries.weight()
+    }
+
+    /// Look-ups that found their entry.
+    #[must_use]
+    pub fn hits(&self) -> u64 {
+        self.hits.load(Ordering::Relaxed)
+    }
+
+    /// Look-ups that did not.
+    #[must_use]
+    pub fn misses(&self) -> u64 {
+        self.misses.load(Ordering::Relaxed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Bounded;
+    use std::sync::Arc;
+    use uuid::Uuid;
+
+    #[test]
+    fn the_bound_in_bytes_holds() {
+        let cache: Bounded<Uuid, Arc<[u8]>> = Bounded::new(100_000, 300);
+        for number in 0..10_000 {
+            cache.insert(Uuid::from_u128(number), Arc::from([0_u8; 300].as_slice()));
+            assert!(cache.bytes() <= 100_000, "{} bytes after {number}", cache.bytes());
+        }
+        assert!(cache.bytes() > 50_000, "the bound is also used: {}", cache.bytes());
+    }
+
+    #[test]
+    fn hits_and_misses_are_counted() {
+        let cache: Bounded<Box<str>, ()> = Bounded::new(10_000, 32);
+        cache.insert("ana".into(), ());
+        assert!(cache.get("ana").is_some());
+        assert!(cache.get("bia").is_none());
+        assert_eq!((cache.hits(), cache.misses()), (1, 1));
+    }
+}

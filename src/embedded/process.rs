@@ -1,0 +1,135 @@
+//! The postmaster as a child process.
+//!
+//! The one `unsafe` block of this room is here: the child asks the kernel to be told when its parent dies, and that has
+//! to happen between fork and exec.
+#![allow(unsafe_code)]
+
+use std::fs::File;
+use std::io;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::sync::{Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process, set_parent_process_death_signal};
+
+use super::EmbeddedError;
+
+/// Settings of the embedded server; durability is what Postgres has by default: on.
+const SETTINGS: &[&str] = &[
+    "listen_addresses=",
+    "unix_socket_permissions=0700",
+    "max_connections=100",
+    "shared_buffers=64MB",
+    "wal_level=minimal",
+    "max_wal_senders=0",
+    "jit=off",
+];
+
+/// How much of Postgres's log goes into an error.
+const SAID_BYTES: usize = 600;
+
+/// A running postmaster, watched by a thread of its own.
+pub(super) struct Postmaster {
+    pid: u32,
+    ended: Mutex<Receiver<()>>,
+    log: std::path::PathBuf,
+    keeper: Option<JoinHandle<()>>,
+}
+
+impl Postmaster {
+    /// Starts `postgres`. The thread that forks also waits for the child's end, since the kernel sends the
+    /// parent-death signal when that *thread* ends.
+    pub(super) fn spawn(
+        bin: &Path,
+        data: &Path,
+        sockets: &Path,
+        log: &Path,
+        uid: Option<u32>,
+    ) -> Result<Self, EmbeddedError> {
+        let io = |error| EmbeddedError::Io("cannot start Postgres".into(), error);
+        let log_file = File::create(log).map_err(io)?;
+        let mut command = Command::new(bin.join("postgres"));
+        command.arg("-D").arg(data);
+        for setting in SETTINGS {
+            command.args(["-c", setting]);
+        }
+        command.arg("-c").arg(format!("unix_socket_directories={}", sockets.display()));
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log_file);
+        run_as(&mut command, uid, data);
+        end_with_parent(&mut command);
+
+        let (started, start) = mpsc::channel();
+        let (ending, ended) = mpsc::channel();
+        let keep = move || match command.spawn() {
+            Ok(mut child) => {
+                let _ = started.send(Ok(child.id()));
+                if let Err(error) = child.wait() {
+                    log::error!("the embedded Postgres cannot be waited for: {error}");
+                }
+                drop(ending);
+            }
+            Err(error) => drop(started.send(Err(error))),
+        };
+        let keeper = thread::Builder::new().name("pouco-postgres".into()).spawn(keep).map_err(io)?;
+        let pid = start.recv().unwrap_or_else(|_| Err(io::ErrorKind::Other.into())).map_err(io)?;
+        Ok(Self { pid, ended: Mutex::new(ended), log: log.to_owned(), keeper: Some(keeper) })
+    }
+
+    pub(super) fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    /// What Postgres said last if it ends within `patience`.
+    pub(super) fn ended(&self, patience: Duration) -> Option<String> {
+        let ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
+        match ended.recv_timeout(patience) {
+            Err(RecvTimeoutError::Timeout) => None,
+            Ok(()) | Err(RecvTimeoutError::Disconnected) => {
+                let log = std::fs::read(&self.log).unwrap_or_default();
+                Some(last_lines(&String::from_utf8_lossy(&log)))
+            }
+        }
+    }
+}
+
+impl Drop for Postmaster {
+    /// SIGINT is Postgres's "fast" shutdown: sessions are ended, everything is written.
+    fn drop(&mut self) {
+        let Some(keeper) = self.keeper.take() else { return };
+        if !keeper.is_finished()
+            && let Some(pid) = i32::try_from(self.pid).ok().and_then(Pid::from_raw)
+            && let Err(error) = kill_process(pid, Signal::INT)
+        {
+            log::warn!("the embedded Postgres cannot be told to stop: {error}");
+        }
+        let _ = keeper.join();
+    }
+}
+
+/// Runs the command as `uid` in a folder that this user can enter, in a process group of its own: a Ctrl-C at the
+/// terminal goes to us, and we stop Postgres after the last request.
+pub(super) fn run_as(command: &mut Command, uid: Option<u32>, folder: &Path) {
+    if let Some(uid) = uid {
+        command.uid(uid).gid(uid);
+    }
+    command.current_dir(folder).process_group(0).env_remove("PGDATA").env("LC_ALL", "C");
+}
+
+fn end_with_parent(command: &mut Command) {
+    // SAFETY: the closure runs in the child between fork and exec, where only async-signal-safe calls are allowed. It
+    // makes one system call (prctl) and allocates nothing, locks nothing and touches no memory of ours.
+    unsafe {
+        command.pre_exec(|| Ok(set_parent_process_death_signal(Some(Signal::INT))?));
+    }
+}
+
+/// The end of a text, on one line.
+pub(super) fn last_lines(text: &str) -> String {
+    let text = text.trim();
+    let start = text.ceil_char_boundary(text.len().saturating_sub(SAID_BYTES));
+    text[start..].lines().map(str::trim).collect::<Vec<_>>().join(" | ")
+}

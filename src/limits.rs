@@ -1,0 +1,76 @@
+//! Every bound of the process in one place: defaults, ranges, and what must hold between them.
+
+/// Bytes of a coroutine's stack. Fixed, with a guard page; a measured request uses less than half of it.
+pub const COROUTINE_STACK_BYTES: usize = 32 * 1024;
+
+/// Replicas that the limits below are made for: those of the compose file.
+pub const REPLICAS: usize = 2;
+
+/// Connections that Postgres is configured for (`deploy/postgres`), less those it reserves for superusers.
+pub const POSTGRES_CONNECTIONS: usize = 20;
+
+/// Connections of a replica: the writer of each API that writes, and the readers.
+pub const WRITERS_PER_REPLICA: usize = 1;
+/// Reading connections of a replica.
+pub const READERS_PER_REPLICA: usize = 2;
+
+/// Open client connections of a replica.
+pub const CONNECTIONS: usize = 16_000;
+/// Bytes of a request's head.
+pub const HEADER_BYTES: usize = 16 * 1024;
+/// Bytes of a request's body.
+pub const BODY_BYTES: usize = 64 * 1024;
+/// Levels of nesting in a JSON body; deeper is a 400 before any recursion.
+pub const JSON_DEPTH: usize = 16;
+/// Requests on one connection.
+pub const REQUESTS_PER_CONNECTION: u64 = 1_000_000_000;
+/// First size of a connection's buffers.
+pub const BUFFER_BYTES: usize = 8 * 1024;
+/// Buffers kept for the next requests.
+pub const POOLED_BUFFERS: usize = 256;
+
+/// Time-outs of the engine. The idle one is longer than nginx keeps its connections to a replica (60 s), or a POST
+/// could meet a connection that is just being closed.
+pub const HEADER_TIMEOUT_MS: u64 = 10_000;
+/// See [`HEADER_TIMEOUT_MS`].
+pub const BODY_TIMEOUT_MS: u64 = 30_000;
+/// See [`HEADER_TIMEOUT_MS`].
+pub const IDLE_TIMEOUT_MS: u64 = 75_000;
+/// See [`HEADER_TIMEOUT_MS`].
+pub const WRITE_TIMEOUT_MS: u64 = 10_000;
+/// Idle time after which nginx closes a connection to a replica (`keepalive_timeout` in nginx.conf).
+pub const NGINX_KEEPALIVE_MS: u64 = 60_000;
+
+/// Rows of one INSERT.
+pub const COMMIT_BATCH_ROWS: usize = 128;
+/// How long the first row of a batch waits for company.
+pub const COMMIT_LINGER_MS: u64 = 3;
+/// Rows that may wait for the writer.
+pub const COMMIT_QUEUE_ROWS: usize = 8_192;
+/// Bytes that may wait for the writer.
+pub const COMMIT_QUEUE_BYTES: usize = 16 * 1024 * 1024;
+/// How long a row may wait unsent.
+pub const COMMIT_DEADLINE_MS: u64 = 10_000;
+
+/// Reads that may wait for a connection.
+pub const READ_QUEUE: usize = 4_096;
+/// How long a read may take.
+pub const READ_DEADLINE_MS: u64 = 5_000;
+
+/// Bytes of cached people.
+pub const CACHE_BYTES: u64 = 64 * 1024 * 1024;
+
+/// How long requests may take to finish after SIGTERM.
+pub const SHUTDOWN_GRACE_MS: u64 = 20_000;
+/// What the compose file grants before it kills.
+pub const STOP_GRACE_PERIOD_MS: u64 = 30_000;
+
+const _: () = assert!((WRITERS_PER_REPLICA + READERS_PER_REPLICA) * REPLICAS <= POSTGRES_CONNECTIONS);
+const _: () = assert!(IDLE_TIMEOUT_MS > NGINX_KEEPALIVE_MS);
+const _: () = assert!(SHUTDOWN_GRACE_MS < STOP_GRACE_PERIOD_MS);
+const _: () =
+    assert!(COMMIT_DEADLINE_MS < SHUTDOWN_GRACE_MS, "what waits unsent must end before the process does");
+const _: () = assert!(READ_DEADLINE_MS <= COMMIT_DEADLINE_MS);
+const _: () = assert!(BODY_BYTES <= COMMIT_QUEUE_BYTES);
+const _: () = assert!(BUFFER_BYTES <= HEADER_BYTES);
+const _: () = assert!(COMMIT_BATCH_ROWS <= COMMIT_QUEUE_ROWS);

@@ -1,0 +1,44 @@
+//! Postgres: sessions, the group commit, the readers, migrations.
+//!
+//! The clients of the `postgres` crate block, so each lives on an OS thread of its own and is reached through a bounded
+//! queue; the coroutine that asked parks until its [`reply`] comes. Postgres may come late, go away and come back:
+//! every thread here waits, reconnects and goes on, and nobody waits past a deadline for something that was never sent.
+//!
+//! What may not enter: HTTP, JSON, any API's table. A table comes in through [`commit::Table`], a look-up through a
+//! closure.
+
+pub mod commit;
+mod janitor;
+mod migrations;
+mod reader;
+mod reply;
+mod session;
+
+pub use janitor::Janitor;
+pub use migrations::migrate;
+pub use reader::{Fetch, Gather, ReadMetrics, Readers};
+pub use session::{Connector, Session};
+
+/// Why the store could not do what was asked. The client may try again: all of these are a 503.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unavailable {
+    /// The bounded queue is full.
+    QueueFull,
+    /// It waited until its deadline and was never sent to Postgres.
+    Deadline,
+    /// Postgres refused for a reason that is not the request's fault (disk full, too many connections, …).
+    Refused,
+    /// The process is ending.
+    ShuttingDown,
+}
+
+impl std::fmt::Display for Unavailable {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::QueueFull => "too many requests are waiting for the database",
+            Self::Deadline => "the database did not answer in time",
+            Self::Refused => "the database cannot take this now",
+            Self::ShuttingDown => "this replica is shutting down",
+        })
+    }
+}

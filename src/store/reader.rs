@@ -1,0 +1,291 @@
+//! Reads: a few connections that share one queue, and look-ups by key that are gathered into one statement.
+
+use std::collections::{HashMap, VecDeque};
+use std::hash::Hash;
+use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::Unavailable;
+use super::janitor::{Deadlines, Janitor, Tended};
+use super::reply::{self, Reply, Waiter};
+use super::session::{Chain, Connector, Failure, Session};
+
+/// A read that may be run again on a new connection.
+trait Job: Send {
+    /// Runs it. On `Err` the connection was lost and the job wants another.
+    fn run(&mut self, session: &mut Session) -> Result<(), postgres::Error>;
+}
+
+struct Jobs {
+    waiting: VecDeque<Box<dyn Job>>,
+    closed: bool,
+}
+
+/// What the readers count.
+#[derive(Debug, Default)]
+pub struct ReadMetrics {
+    /// Statements run.
+    pub reads: AtomicU64,
+    /// Reads refused because the queue was full.
+    pub queue_full: AtomicU64,
+    /// Reads that reached their deadline.
+    pub expired: AtomicU64,
+}
+
+/// A fixed set of reading connections.
+pub struct Readers {
+    jobs: Mutex<Jobs>,
+    bell: Condvar,
+    deadlines: Deadlines,
+    timeout: Duration,
+    queue_jobs: usize,
+    metrics: ReadMetrics,
+}
+
+impl Readers {
+    /// Starts `connections` threads with a connection each.
+    ///
+    /// # Errors
+    /// If no thread can be started.
+    pub fn start(
+        connector: &Connector,
+        connections: usize,
+        queue_jobs: usize,
+        timeout: Duration,
+        janitor: &Janitor,
+    ) -> io::Result<(Arc<Self>, Vec<thread::JoinHandle<()>>)> {
+        let readers = Arc::new(Self {
+            jobs: Mutex::new(Jobs { waiting: VecDeque::new(), closed: false }),
+            bell: Condvar::new(),
+            deadlines: Deadlines::default(),
+            timeout,
+            queue_jobs,
+            metrics: ReadMetrics::default(),
+        });
+        janitor.look_after(Arc::<Self>::downgrade(&readers));
+        let threads = (0..connections).map(|index| {
+            let (readers, connector) = (readers.clone(), connector.clone());
+            thread::Builder::new()
+                .name(format!("pouco-r-{index}"))
+                .spawn(move || readers.read_until_closed(&connector))
+        });
+        let threads = threads.collect::<io::Result<_>>()?;
+        Ok((readers, threads))
+    }
+
+    /// Runs `work` on one of the connections and parks until it is done. It runs again if its connection is lost.
+    ///
+    /// # Errors
+    /// If the queue is full, the deadline passes, or Postgres refuses.
+    pub fn read<T: Send + 'static>(
+        &self,
+        work: impl Fn(&mut Session) -> Result<T, postgres::Error> + Send + 'static,
+    ) -> Result<T, Unavailable> {
+        let (reply, waiter) = self.channel();
+        self.submit(Box::new(Single { work, reply: Some(reply) }))?;
+        waiter.wait()
+    }
+
+    /// Ends the threads once the queue is empty.
+    pub fn close(&self) {
+        self.lock().closed = true;
+        self.bell.notify_all();
+    }
+
+    /// What the readers counted.
+    #[must_use]
+    pub fn metrics(&self) -> &ReadMetrics {
+        &self.metrics
+    }
+
+    fn channel<T: Send + 'static>(&self) -> (Reply<T>, Waiter<T>) {
+        let (reply, waiter) = reply::channel();
+        self.deadlines.add(Instant::now() + self.timeout, reply.expiry());
+        (reply, waiter)
+    }
+
+    fn submit(&self, job: Box<dyn Job>) -> Result<(), Unavailable> {
+        let mut jobs = self.lock();
+        if jobs.closed {
+            return Err(Unavailable::ShuttingDown);
+        }
+        if jobs.waiting.len() >= self.queue_jobs {
+            self.metrics.queue_full.fetch_add(1, Ordering::Relaxed);
+            return Err(Unavailable::QueueFull);
+        }
+        jobs.waiting.push_back(job);
+        drop(jobs);
+        self.bell.notify_one();
+        Ok(())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Jobs> {
+        self.jobs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn read_until_closed(&self, connector: &Connector) {
+        let mut session = None;
+        let mut unfinished = None;
+        loop {
+            let Some(open) = session.take().or_else(|| connector.open_patiently().ok()) else {
+                // Shutting down: the replies of what is left say so when they are dropped.
+                return self.lock().waiting.clear();
+            };
+            let Some(job) = unfinished.take().or_else(|| self.next_job()) else { return };
+            (session, unfinished) = self.run(open, job);
+        }
+    }
+
+    /// Gives back what can be used again: the connection if it lives, the job if its connection did not.
+    fn run(&self, mut session: Session, mut job: Box<dyn Job>) -> (Option<Session>, Option<Box<dyn Job>>) {
+        self.metrics.reads.fetch_add(1, Ordering::Relaxed);
+        match job.run(&mut session) {
+            Ok(()) => (Some(session), None),
+            Err(error) => {
+                log::warn!("a reading connection is lost: {}", Chain(&error));
+                (None, Some(job))
+            }
+        }
+    }
+
+    fn next_job(&self) -> Option<Box<dyn Job>> {
+        let mut jobs = self.lock();
+        loop {
+            if let Some(job) = jobs.waiting.pop_front() {
+                return Some(job);
+            }
+            if jobs.closed {
+                return None;
+            }
+            jobs = self.bell.wait(jobs).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+}
+
+impl Tended for Readers {
+    fn tend(&self, now: Instant) {
+        let expired = self.deadlines.expire(now);
+        self.metrics.expired.fetch_add(expired, Ordering::Relaxed);
+    }
+}
+
+/// One closure with one waiter.
+struct Single<T, W> {
+    work: W,
+    reply: Option<Reply<T>>,
+}
+
+impl<T, W> Job for Single<T, W>
+where
+    T: Send + 'static,
+    W: Fn(&mut Session) -> Result<T, postgres::Error> + Send,
+{
+    fn run(&mut self, session: &mut Session) -> Result<(), postgres::Error> {
+        let Some(reply) = self.reply.take_if(|reply| !reply.is_settled()) else { return Ok(()) };
+        match (self.work)(session) {
+            Ok(value) => reply.send(value),
+            Err(error) if Failure::of(&error) == Failure::Lost => {
+                self.reply = Some(reply);
+                return Err(error);
+            }
+            Err(error) => {
+                log::error!("a read failed: {}", Chain(&error));
+                reply.fail(Unavailable::Refused);
+            }
+        }
+        Ok(())
+    }
+}
+
+type Asked<K, V> = Vec<(K, Reply<Option<V>>)>;
+
+/// Reads the rows of many keys with one statement.
+pub type Fetch<K, V> = fn(&mut Session, &[K]) -> Result<Vec<(K, V)>, postgres::Error>;
+
+/// Look-ups by key: those that meet in the queue become one statement.
+pub struct Gather<K, V> {
+    pending: Arc<Mutex<Asked<K, V>>>,
+    readers: Arc<Readers>,
+    fetch: Fetch<K, V>,
+}
+
+impl<K, V> Gather<K, V>
+where
+    K: Copy + Eq + Hash + Send + 'static,
+    V: Clone + Send + 'static,
+{
+    /// Look-ups that `fetch` answers, on the connections of `readers`.
+    #[must_use]
+    pub fn new(readers: Arc<Readers>, fetch: Fetch<K, V>) -> Self {
+        Self { pending: Arc::default(), readers, fetch }
+    }
+
+    /// The value of `key`, or `None` if there is none; parks meanwhile.
+    ///
+    /// Race window: a look-up joins only a statement that is not yet sent, since the snapshot of a sent one may be older
+    /// than a commit that this caller knows of. The job takes the pending keys when it starts, just before it sends.
+    ///
+    /// # Errors
+    /// As [`Readers::read`].
+    pub fn get(&self, key: K) -> Result<Option<V>, Unavailable> {
+        let (reply, waiter) = self.readers.channel();
+        let first = {
+            let mut pending = lock_asked(&self.pending);
+            pending.push((key, reply));
+            pending.len() == 1
+        };
+        if first {
+            let job = Gathered { pending: self.pending.clone(), fetch: self.fetch, taken: Vec::new() };
+            if let Err(reason) = self.readers.submit(Box::new(job)) {
+                // Nobody will come for those who joined meanwhile either.
+                let refused = std::mem::take(&mut *lock_asked(&self.pending));
+                refused.into_iter().for_each(|(_, reply)| reply.fail(reason));
+            }
+        }
+        waiter.wait()
+    }
+}
+
+struct Gathered<K, V> {
+    pending: Arc<Mutex<Asked<K, V>>>,
+    fetch: Fetch<K, V>,
+    taken: Asked<K, V>,
+}
+
+impl<K, V> Job for Gathered<K, V>
+where
+    K: Copy + Eq + Hash + Send,
+    V: Clone + Send,
+{
+    fn run(&mut self, session: &mut Session) -> Result<(), postgres::Error> {
+        if self.taken.is_empty() {
+            self.taken = std::mem::take(&mut *lock_asked(&self.pending));
+        }
+        self.taken.retain(|(_, reply)| !reply.is_settled());
+        if self.taken.is_empty() {
+            return Ok(());
+        }
+        let keys: Vec<K> = self.taken.iter().map(|(key, _)| *key).collect();
+        match (self.fetch)(session, &keys) {
+            Ok(rows) => {
+                let found: HashMap<K, V> = rows.into_iter().collect();
+                for (key, reply) in self.taken.drain(..) {
+                    reply.send(found.get(&key).cloned());
+                }
+            }
+            Err(error) if Failure::of(&error) == Failure::Lost => return Err(error),
+            Err(error) => {
+                log::error!("a look-up failed: {}", Chain(&error));
+                self.taken.drain(..).for_each(|(_, reply)| reply.fail(Unavailable::Refused));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn lock_asked<K, V>(asked: &Mutex<Asked<K, V>>) -> MutexGuard<'_, Asked<K, V>> {
+    asked.lock().unwrap_or_else(PoisonError::into_inner)
+}
