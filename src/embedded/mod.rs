@@ -153,6 +153,7 @@ impl Cluster {
         };
         let sockets = socket_folder(&owner, &folder)?;
         let data = initialise(&owner, &folder, &bin)?;
+        process::wait_for_orphan(&data)?;
         let postmaster = Postmaster::spawn(&bin, &data, &sockets, &folder.join("postgres.log"), owner.uid())?;
         let cluster = Self { postmaster, folder, sockets, _lock: lock };
         cluster.wait_until_ready()?;

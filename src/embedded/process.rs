@@ -12,7 +12,7 @@ use std::process::{Command, Stdio};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::sync::{Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process, set_parent_process_death_signal};
 
@@ -31,6 +31,9 @@ const SETTINGS: &[&str] = &[
 
 /// How much of Postgres's log goes into an error.
 const SAID_BYTES: usize = 600;
+
+/// How long an orphan of a killed predecessor may take to end; it writes a checkpoint first.
+const ORPHAN_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A running postmaster, watched by a thread of its own.
 pub(super) struct Postmaster {
@@ -108,6 +111,31 @@ impl Drop for Postmaster {
         }
         let _ = keeper.join();
     }
+}
+
+/// Waits until no postmaster runs in this data folder. We hold the folder's lock, so one that does is what a killed
+/// predecessor left: its parent's death has told it to stop.
+pub(super) fn wait_for_orphan(data: &Path) -> Result<(), EmbeddedError> {
+    let deadline = Instant::now() + ORPHAN_TIMEOUT;
+    while let Some(pid) = living_postmaster(data) {
+        if Instant::now() > deadline {
+            let folder = data.display();
+            return Err(EmbeddedError::Failed(format!(
+                "a Postgres (process {pid}) still runs in {folder}; stop it"
+            )));
+        }
+        // A process that is not our child can only be looked at again.
+        thread::sleep(Duration::from_millis(20));
+    }
+    Ok(())
+}
+
+/// The process that `postmaster.pid` names, if it lives and is a Postgres; a stale file is Postgres's own affair.
+fn living_postmaster(data: &Path) -> Option<u32> {
+    let file = std::fs::read_to_string(data.join("postmaster.pid")).ok()?;
+    let pid: u32 = file.lines().next()?.trim().parse().ok()?;
+    let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).ok()?;
+    (name.trim() == "postgres").then_some(pid)
 }
 
 /// Runs the command as `uid` in a folder that this user can enter, in a process group of its own: a Ctrl-C at the

@@ -1,0 +1,164 @@
+//! A client on raw sockets: it sends the very bytes that a test wants to send.
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::TcpStream;
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Nothing in a test takes this long unless it hangs.
+const TIMEOUT: Duration = Duration::from_secs(20);
+
+#[derive(Clone, Debug)]
+pub enum Target {
+    Tcp(String),
+    Unix(PathBuf),
+}
+
+trait Stream: Read + Write + Send {}
+impl<T: Read + Write + Send> Stream for T {}
+
+/// An open connection with what was read and not yet used.
+pub struct Connection {
+    stream: Box<dyn Stream>,
+    buffer: Vec<u8>,
+}
+
+/// One response.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    pub status: u16,
+    pub headers: Vec<(String, String)>,
+    pub body: Vec<u8>,
+}
+
+impl Answer {
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers
+            .iter()
+            .find(|(known, _)| known.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.as_str())
+    }
+
+    pub fn text(&self) -> &str {
+        std::str::from_utf8(&self.body).unwrap()
+    }
+
+    pub fn json(&self) -> serde_json::Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error} in {}", self.text()))
+    }
+}
+
+impl Target {
+    pub fn connect(&self) -> Connection {
+        self.try_connect().unwrap_or_else(|error| panic!("{self:?}: {error}"))
+    }
+
+    pub fn try_connect(&self) -> std::io::Result<Connection> {
+        let stream: Box<dyn Stream> = match self {
+            Self::Tcp(host_port) => {
+                let stream = TcpStream::connect(host_port)?;
+                stream.set_read_timeout(Some(TIMEOUT))?;
+                stream.set_write_timeout(Some(TIMEOUT))?;
+                stream.set_nodelay(true)?;
+                Box::new(stream)
+            }
+            Self::Unix(path) => {
+                let stream = UnixStream::connect(path)?;
+                stream.set_read_timeout(Some(TIMEOUT))?;
+                stream.set_write_timeout(Some(TIMEOUT))?;
+                Box::new(stream)
+            }
+        };
+        Ok(Connection { stream, buffer: Vec::new() })
+    }
+
+    /// One request on a connection of its own.
+    pub fn get(&self, path: &str) -> Answer {
+        self.connect().request("GET", path, "")
+    }
+
+    pub fn post(&self, path: &str, body: &str) -> Answer {
+        self.connect().request("POST", path, body)
+    }
+}
+
+impl Connection {
+    pub fn send(&mut self, bytes: impl AsRef<[u8]>) {
+        self.stream.write_all(bytes.as_ref()).unwrap();
+    }
+
+    /// As [`Connection::send`], for bytes that the server may refuse to take.
+    pub fn try_send(&mut self, bytes: impl AsRef<[u8]>) -> std::io::Result<()> {
+        self.stream.write_all(bytes.as_ref())
+    }
+
+    pub fn request(&mut self, method: &str, path: &str, body: &str) -> Answer {
+        self.send(request_text(method, path, body));
+        self.answer_to(method)
+    }
+
+    /// The next response; panics if there is none.
+    pub fn answer(&mut self) -> Answer {
+        self.answer_to("GET")
+    }
+
+    pub fn answer_to(&mut self, method: &str) -> Answer {
+        self.try_answer_to(method).expect("an answer before the end of the connection")
+    }
+
+    /// The next response, or `None` at the end of the connection.
+    pub fn try_answer_to(&mut self, method: &str) -> Option<Answer> {
+        let head_end = loop {
+            if let Some(at) = self.buffer.windows(4).position(|window| window == b"\r\n\r\n") {
+                break at + 4;
+            }
+            if !self.read_more() {
+                assert!(self.buffer.is_empty(), "cut off: {}", self.buffer.escape_ascii());
+                return None;
+            }
+        };
+        let head = String::from_utf8(self.buffer.drain(..head_end).collect()).unwrap();
+        let mut lines = head.trim_end().split("\r\n");
+        let status = lines.next().unwrap().split(' ').nth(1).unwrap().parse().unwrap();
+        let headers: Vec<(String, String)> = lines
+            .map(|line| line.split_once(':').unwrap())
+            .map(|(name, value)| (name.to_owned(), value.trim().to_owned()))
+            .collect();
+        let mut answer = Answer { status, headers, body: Vec::new() };
+        if method != "HEAD" && status >= 200 && status != 204 {
+            let length = answer.header("content-length").map_or(0, |length| length.parse().unwrap());
+            while self.buffer.len() < length {
+                assert!(self.read_more(), "the body is cut off");
+            }
+            answer.body = self.buffer.drain(..length).collect();
+        }
+        Some(answer)
+    }
+
+    /// Whether the server has closed, and sent nothing more before.
+    pub fn is_closed(&mut self) -> bool {
+        self.buffer.is_empty() && !self.read_more()
+    }
+
+    fn read_more(&mut self) -> bool {
+        let mut chunk = [0; 16 * 1024];
+        match self.stream.read(&mut chunk) {
+            Ok(0) => false,
+            Ok(count) => {
+                self.buffer.extend_from_slice(&chunk[..count]);
+                true
+            }
+            Err(error) if error.kind() == ErrorKind::ConnectionReset => false,
+            Err(error) => panic!("no answer: {error}"),
+        }
+    }
+}
+
+pub fn request_text(method: &str, path: &str, body: &str) -> String {
+    if body.is_empty() {
+        format!("{method} {path} HTTP/1.1\r\nHost: test\r\n\r\n")
+    } else {
+        format!("{method} {path} HTTP/1.1\r\nHost: test\r\nContent-Length: {}\r\n\r\n{body}", body.len())
+    }
+}

@@ -1,0 +1,87 @@
+//! What the tests share: a real Postgres, real replicas as processes, and a client on raw sockets.
+#![allow(dead_code, unreachable_pub, missing_docs, unused_imports, clippy::unwrap_used)] // each test file uses a part of it
+
+pub mod client;
+pub mod replica;
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, Weak};
+
+use postgres::{Client, NoTls};
+use pouco::embedded::Cluster;
+use tempfile::TempDir;
+
+pub use client::{Answer, Connection, Target};
+pub use replica::Replica;
+
+/// One Postgres for all tests of a file that run at the same time; it ends with the last of them.
+struct SharedCluster {
+    // Stopped before its folder is removed.
+    cluster: Option<Cluster>,
+    folder: TempDir,
+}
+
+impl Drop for SharedCluster {
+    fn drop(&mut self) {
+        drop(self.cluster.take());
+    }
+}
+
+static CLUSTER: Mutex<Weak<SharedCluster>> = Mutex::new(Weak::new());
+static DATABASES: AtomicU32 = AtomicU32::new(0);
+
+/// An empty database of its own for one test.
+pub struct Database {
+    shared: Arc<SharedCluster>,
+    name: String,
+}
+
+/// A folder that the database's user can reach, whoever runs the tests.
+pub fn open_tempdir() -> TempDir {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::Builder::new().prefix("pouco-test-").tempdir().unwrap();
+    std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
+    folder
+}
+
+impl Database {
+    pub fn create() -> Self {
+        let shared = {
+            let mut known = CLUSTER.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            known.upgrade().unwrap_or_else(|| {
+                let folder = open_tempdir();
+                let cluster = Cluster::start(Some(folder.path().join("data")), None)
+                    .unwrap_or_else(|error| panic!("{error}"));
+                let shared = Arc::new(SharedCluster { cluster: Some(cluster), folder });
+                *known = Arc::downgrade(&shared);
+                shared
+            })
+        };
+        let name = format!("test_{}", DATABASES.fetch_add(1, Ordering::Relaxed));
+        let database = Self { shared, name };
+        let mut client = database.cluster().config_of("postgres").connect(NoTls).unwrap();
+        client.batch_execute(&format!("CREATE DATABASE {}", database.name)).unwrap();
+        database
+    }
+
+    fn cluster(&self) -> &Cluster {
+        self.shared.cluster.as_ref().unwrap()
+    }
+
+    pub fn client(&self) -> Client {
+        self.cluster().config_of(&self.name).connect(NoTls).unwrap()
+    }
+
+    pub fn config(&self) -> postgres::Config {
+        self.cluster().config_of(&self.name)
+    }
+
+    /// The value of `DATABASE_URL`.
+    pub fn url(&self) -> String {
+        format!("host={} user=pouco dbname={}", self.cluster().sockets().display(), self.name)
+    }
+
+    pub fn count(&self) -> i64 {
+        self.client().query_one("SELECT count(*) FROM people", &[]).unwrap().get(0)
+    }
+}
