@@ -278,16 +278,22 @@ impl Connection<'_> {
         }
     }
 
-    /// Writes the whole output; waits where the client is slow, up to the write time-out for each wait.
+    /// Writes the whole output. Where the client is slow it waits, up to the write time-out without any progress.
     fn flush(&mut self) -> Result<(), End> {
         let mut written = 0;
+        let mut deadline_ms = None;
         while written < self.turn.output.len() {
             match (&self.socket).write(&self.turn.output[written..]) {
                 Ok(0) => return Err(End::Close),
-                Ok(count) => written += count,
+                Ok(count) => {
+                    written += count;
+                    deadline_ms = None;
+                }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.wait(self.shared.limits.write_timeout_ms)?;
+                    let limit_ms = self.shared.limits.write_timeout_ms;
+                    let deadline = *deadline_ms.get_or_insert_with(|| self.shared.clock.now_ms() + limit_ms);
+                    self.wait_until(deadline).inspect_err(|_| self.count_timeout())?;
                 }
                 Err(_) => return Err(End::Close),
             }
@@ -338,14 +344,15 @@ impl Connection<'_> {
                 return Err(End::Close);
             }
         }
-        match self.wait_until(deadline_ms) {
-            Err(End::Close) if !idle => Err(self.reject(Status::RequestTimeout)),
-            other => other,
+        let waited = self.wait_until(deadline_ms).inspect_err(|_| self.count_timeout());
+        if waited.is_err() && !idle {
+            return Err(self.reject(Status::RequestTimeout));
         }
+        waited
     }
 
-    fn wait(&self, timeout_ms: u64) -> Result<(), End> {
-        self.wait_until(self.shared.clock.now_ms() + timeout_ms)
+    fn count_timeout(&self) {
+        self.shared.metrics.timed_out.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Waits for the socket, for the sweeper or for the drain; the caller tries again and finds out which it was.
@@ -353,7 +360,6 @@ impl Connection<'_> {
     /// Race window: a wake between the store of the deadline and the wait leaves its flag, and the wait returns at once.
     fn wait_until(&self, deadline_ms: u64) -> Result<(), End> {
         if self.shared.clock.now_ms() >= deadline_ms {
-            self.shared.metrics.timed_out.fetch_add(1, Ordering::Relaxed);
             return Err(End::Close);
         }
         self.registered.deadline_ms.store(deadline_ms, Ordering::Relaxed);
