@@ -265,6 +265,22 @@ fn what_was_acknowledged_outlives_a_killed_replica() {
     }
 }
 
+/// A pattern of another collation than the column's made every search read every person.
+#[test]
+fn a_search_can_use_its_index() {
+    let database = Database::create();
+    let replica = Replica::start(&database);
+    created(&replica, &person("ana"));
+    let mut client = database.client();
+    client.batch_execute("SET enable_seqscan = off; SET enable_indexscan = off").unwrap();
+    let source = include_str!("../src/api/people/sql.rs");
+    let statement =
+        source.split("SEARCH_BY_TRIGRAMS: &str = r#\"").nth(1).unwrap().split("\"#;").next().unwrap();
+    let explain = format!("EXPLAIN {}", statement.replace("$1", "'%barbosa%'"));
+    let plan: Vec<String> = client.query(&explain, &[]).unwrap().iter().map(|row| row.get(0)).collect();
+    assert!(plan.iter().any(|line| line.contains("on people_search")), "{plan:#?}");
+}
+
 #[test]
 fn durability_is_not_traded() {
     let database = Database::create();

@@ -36,19 +36,20 @@ const PRESENT: &str = "SELECT id FROM people WHERE id = ANY($1)";
 const FETCH: &str = "SELECT id, apelido, nome, nascimento, stack FROM people WHERE id = ANY($1)";
 
 /// The matches first, by the trigram index, and then their order: the planner would else walk the primary key and
-/// compare every person, which is what a term that matches nobody makes dear.
-const SEARCH_BY_TRIGRAMS: &str = "
+/// compare every person, which is what a term that matches nobody makes dear. The collation of the pattern must be that
+/// of the column, or the index is of no use.
+const SEARCH_BY_TRIGRAMS: &str = r#"
     WITH matches AS MATERIALIZED (
         SELECT id, apelido, nome, nascimento, stack FROM people
-        WHERE search LIKE lower($1::text COLLATE pg_c_utf8)
+        WHERE search LIKE lower($1::text COLLATE pg_c_utf8) COLLATE "C"
     )
-    SELECT * FROM matches ORDER BY id LIMIT 50";
+    SELECT * FROM matches ORDER BY id LIMIT 50"#;
 
 /// A term of one or two characters has no trigram and many matches: walking the primary key ends after the first 50.
-const SEARCH_BY_WALK: &str = "
+const SEARCH_BY_WALK: &str = r#"
     SELECT id, apelido, nome, nascimento, stack FROM people
-    WHERE search LIKE lower($1::text COLLATE pg_c_utf8)
-    ORDER BY id LIMIT 50";
+    WHERE search LIKE lower($1::text COLLATE pg_c_utf8) COLLATE "C"
+    ORDER BY id LIMIT 50"#;
 
 /// A term with the separator in it could match across two fields, so each field is looked at alone.
 const SEARCH_BY_FIELD: &str = "
