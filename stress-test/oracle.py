@@ -1,0 +1,135 @@
+#!/usr/bin/env python3
+"""How many people must be stored after a run, computed from the run itself.
+
+usage: oracle.py [--json] RUN_DIR|simulation.log PAYLOAD_FILE
+
+The payload file is consumed in order, so N creations sent are its first N lines. Of these the
+contest stores one row for each distinct apelido among the payloads that its rules call valid. The
+rules are written down here a second time, independent of the server, in terms of Python's own
+json and datetime.
+
+A creation whose answer never came, or was not one of 201, 400 and 422, may have been stored or
+not, and the log does not say which line it was. Each such creation widens the result by one row
+below: the oracle is then a range, from `low` to `high`, and not a number. Of a run that was
+interrupted the log lacks the end, and there is no oracle.
+"""
+
+import argparse
+import datetime
+import json
+import re
+import sys
+
+from stresslib import gatling_log
+
+APELIDO_MAX_CHARACTERS = 32
+NOME_MAX_CHARACTERS = 100
+STACK_ELEMENT_MAX_CHARACTERS = 32
+
+# [0-9] and not \d, which would also match the digits of other scripts.
+DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+
+
+def _refuse_constant(name):
+    raise ValueError(f"{name} is not JSON")
+
+
+def _is_storable_text(value, max_characters):
+    """A string of Unicode characters that Postgres can hold: no NUL and no half of a pair."""
+    if not isinstance(value, str) or len(value) > max_characters or "\0" in value:
+        return False
+    return not any("\ud800" <= character <= "\udfff" for character in value)
+
+
+def _is_calendar_date(value):
+    if not isinstance(value, str) or not DATE.fullmatch(value):
+        return False
+    try:
+        # The years of datetime begin at 1, so 0000 is refused here too.
+        datetime.date(int(value[:4]), int(value[5:7]), int(value[8:]))
+    except ValueError:
+        return False
+    return True
+
+
+def _is_stack(value):
+    if value is None:
+        return True
+    if not isinstance(value, list):
+        return False
+    return all(_is_storable_text(element, STACK_ELEMENT_MAX_CHARACTERS) for element in value)
+
+
+def stored_apelido(payload):
+    """The apelido that a creation with this body (bytes) would store, or None if it is invalid."""
+    try:
+        person = json.loads(payload.decode("utf-8"), parse_constant=_refuse_constant)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(person, dict):
+        return None
+    apelido = person.get("apelido")
+    valid = (
+        _is_storable_text(apelido, APELIDO_MAX_CHARACTERS)
+        and _is_storable_text(person.get("nome"), NOME_MAX_CHARACTERS)
+        and _is_calendar_date(person.get("nascimento"))
+        and _is_stack(person.get("stack"))
+    )
+    return apelido if valid else None
+
+
+def read_payloads(path):
+    with open(path, "rb") as file:
+        if file.readline().rstrip(b"\r\n") != b"payload":
+            raise gatling_log.LogError(f"{path}: the first line must be the header 'payload'")
+        return file.read().splitlines()
+
+
+def distinct_apelidos(payloads):
+    apelidos = {stored_apelido(payload) for payload in payloads}
+    apelidos.discard(None)
+    return len(apelidos)
+
+
+def judge(log, payloads):
+    """Returns the bounds of the number of rows, and what they follow from."""
+    if not log.complete:
+        raise gatling_log.LogError(
+            "users have begun and not ended in this log: the run was cut short, and what it sent last is not in it"
+        )
+    creations = log.requests.get(gatling_log.CREATION_REQUEST, gatling_log.Requests())
+    sent = log.users_started[gatling_log.CREATION_SCENARIO]  # each takes one line
+    # Past the end the file begins again, and what comes then is taken already.
+    high = distinct_apelidos(payloads[:sent])
+    return {
+        "creations_sent": sent,
+        "creations_ko": sent - creations.ok,
+        "low": max(0, high - (sent - creations.ok)),
+        "high": high,
+    }
+
+
+def main(argv=None):
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("run", metavar="RUN_DIR|simulation.log")
+    parser.add_argument("payload_file", metavar="PAYLOAD_FILE")
+    parser.add_argument("--json", action="store_true", help="print a JSON object")
+    args = parser.parse_args(argv)
+    try:
+        verdict = judge(gatling_log.read(args.run), read_payloads(args.payload_file))
+    except (OSError, gatling_log.LogError) as error:
+        print(f"oracle.py: {error}", file=sys.stderr)
+        return 2
+    if args.json:
+        print(json.dumps(verdict))
+    elif verdict["low"] == verdict["high"]:
+        print(verdict["high"])
+    else:
+        print(f"{verdict['low']}..{verdict['high']} ({verdict['creations_ko']} creations failed)")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
