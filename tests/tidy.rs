@@ -1,0 +1,126 @@
+//! What a reviewer would otherwise have to look for: long files, leftovers, links and names that lead nowhere.
+#![allow(clippy::unwrap_used)]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+const MAX_LINES: usize = 600;
+
+fn top() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Every file of the repository below `folder` with one of these endings, but for what is made or archived.
+fn files(folder: &Path, endings: &[&str]) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_str().unwrap();
+        if path.is_dir() {
+            if !matches!(name, "target" | ".git" | "results" | "resources" | "node_modules") {
+                found.extend(files(&path, endings));
+            }
+        } else if endings.iter().any(|ending| name.ends_with(ending)) {
+            found.push(path);
+        }
+    }
+    found
+}
+
+fn shown(path: &Path) -> String {
+    path.strip_prefix(top()).unwrap().display().to_string()
+}
+
+#[test]
+fn files_hold_one_idea() {
+    for path in files(top(), &[".rs", ".py", ".sh", ".scala", ".go", ".js", ".ts"]) {
+        let lines = fs::read_to_string(&path).unwrap().lines().count();
+        assert!(lines <= MAX_LINES, "{} has {lines} lines", shown(&path));
+    }
+}
+
+#[test]
+fn nothing_is_left_over() {
+    // In two parts, or this file would find itself.
+    let marks = [["TO", "DO"], ["FIX", "ME"], ["XX", "X"]].map(|parts| parts.concat());
+    for path in files(top(), &[".rs", ".py", ".sh", ".scala", ".sql", ".conf", ".yml", ".toml", ".md"]) {
+        for (number, line) in fs::read_to_string(&path).unwrap().lines().enumerate() {
+            let mut words = line.split(|c: char| !c.is_alphanumeric());
+            assert!(
+                !words.any(|word| marks.iter().any(|mark| mark == word)),
+                "{}:{}: {line}",
+                shown(&path),
+                number + 1
+            );
+        }
+    }
+}
+
+#[test]
+fn links_in_the_documents_lead_somewhere() {
+    let mut seen = 0;
+    for path in files(top(), &[".md"]) {
+        let text = fs::read_to_string(&path).unwrap();
+        for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            if link.contains("://") {
+                continue;
+            }
+            let (file, anchor) = link.split_once('#').unwrap_or((link, ""));
+            let target = if file.is_empty() { path.clone() } else { path.parent().unwrap().join(file) };
+            assert!(target.exists(), "{} links to {link}", shown(&path));
+            if !anchor.is_empty() && target.extension().is_some_and(|ending| ending == "md") {
+                let headings = fs::read_to_string(&target).unwrap();
+                assert!(headings.lines().any(|line| anchor_of(line).as_deref() == Some(anchor)), "{link}");
+            }
+            seen += 1;
+        }
+    }
+    assert!(seen > 5, "only {seen} links found");
+}
+
+/// The anchor that a heading gets: lower case, blanks to hyphens, punctuation dropped.
+fn anchor_of(line: &str) -> Option<String> {
+    let heading = line.strip_prefix('#')?.trim_start_matches('#').trim();
+    let kept = heading.chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
+    Some(kept.map(|c| if c == ' ' { '-' } else { c.to_ascii_lowercase() }).collect())
+}
+
+#[test]
+fn every_place_that_the_architecture_names_exists() {
+    let text = fs::read_to_string(top().join("ARCHITECTURE.md")).unwrap();
+    let roots = [
+        "src/",
+        "tests/",
+        "stress-test/",
+        "deploy/",
+        "migrations/",
+        "results/",
+        "lab/",
+        "peers/",
+        "benches/",
+        "fuzz/",
+    ];
+    let named: Vec<&str> = text
+        .split('`')
+        .skip(1)
+        .step_by(2)
+        .filter(|name| roots.iter().any(|root| name.starts_with(root)) && !name.contains(['<', '*', ' ']))
+        .collect();
+    assert!(named.len() > 10, "only {} names found", named.len());
+    for name in named {
+        assert!(top().join(name).exists(), "ARCHITECTURE.md names {name}");
+    }
+}
+
+#[test]
+fn every_room_of_the_server_is_in_the_architecture() {
+    let text = fs::read_to_string(top().join("ARCHITECTURE.md")).unwrap();
+    for entry in fs::read_dir(top().join("src")).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_str().unwrap();
+        assert!(
+            name == "lib.rs" || text.contains(&format!("src/{name}")),
+            "src/{name} is not in ARCHITECTURE.md"
+        );
+    }
+}
