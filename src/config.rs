@@ -103,7 +103,9 @@ settings! {
     READ_DEADLINE = "POUCO_READ_DEADLINE_MS", N(limits::READ_DEADLINE_MS), "100 to 600000 ms",
         "how long a read may take; then it is a 503";
     CACHE_BYTES = "POUCO_CACHE_BYTES", N(limits::CACHE_BYTES), "65536 to 1099511627776 bytes",
-        "people kept in memory";
+        "people kept in memory with their search index; past it searches go to Postgres";
+    FEED_INTERVAL = "POUCO_FEED_INTERVAL_MS", N(limits::FEED_INTERVAL_MS), "10 to 10000 ms",
+        "how often a replica looks for what others have committed";
     SHUTDOWN_GRACE = "POUCO_SHUTDOWN_GRACE_MS", N(limits::SHUTDOWN_GRACE_MS), "0 to 3600000 ms",
         "how long requests may take to finish after SIGTERM";
     LOG = "POUCO_LOG", T("info"), "off, error, warn, info, debug",
@@ -167,6 +169,7 @@ pub struct Config {
     pub commit: CommitLimits,
     pub read: ReadLimits,
     pub cache_bytes: u64,
+    pub feed_interval: Duration,
     pub shutdown_grace: Duration,
     pub log_level: log::LevelFilter,
     pub log_format: Format,
@@ -212,6 +215,7 @@ impl Config {
                 queue: raw.size(&READ_QUEUE, 1..=1_000_000)?,
                 deadline: raw.duration(&READ_DEADLINE, 100..=600_000)?,
             },
+            feed_interval: raw.duration(&FEED_INTERVAL, 10..=10_000)?,
             cache_bytes: raw.number(&CACHE_BYTES, 65_536..=1 << 40)?,
             shutdown_grace: raw.duration(&SHUTDOWN_GRACE, 0..=3_600_000)?,
             log_level: raw

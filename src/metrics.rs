@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::cache::{Bounded, Weigh};
 use crate::http;
-use crate::store::ReadMetrics;
 use crate::store::commit::CommitMetrics;
+use crate::store::{Feed, ReadMetrics};
 
 /// An exposition in the making.
 #[derive(Default)]
@@ -101,6 +101,15 @@ impl Exposition {
         self.atomic("pouco_reads_total", "Reading statements run.", &metrics.reads);
         self.atomic("pouco_read_queue_full_total", "Reads refused by a full queue.", &metrics.queue_full);
         self.atomic("pouco_read_expired_total", "Reads that reached their deadline.", &metrics.expired);
+    }
+
+    /// What a feed counted.
+    pub fn feed(&mut self, name: &str, feed: &Feed) {
+        let (metrics, labels) = (feed.metrics(), [("feed", name)]);
+        let loaded = |value: &AtomicU64| value.load(Ordering::Relaxed);
+        self.sample("pouco_feed_polls_total", "Polls of the feed.", &labels, loaded(&metrics.polls));
+        self.sample("pouco_feed_rows_total", "Rows read, known ones too.", &labels, loaded(&metrics.rows));
+        self.sample("pouco_feed_lag_milliseconds", "Age of the state read last.", &labels, feed.lag_ms());
     }
 
     /// What a cache counted.

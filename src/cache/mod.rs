@@ -3,6 +3,8 @@
 //!
 //! What may not enter: HTTP and Postgres. A cache holds bytes and knows neither where they came from nor where they go.
 
+pub mod search;
+
 use std::hash::Hash;
 use std::sync::atomic::{AtomicU64, Ordering};
 

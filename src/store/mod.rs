@@ -1,4 +1,4 @@
-//! Postgres: sessions, the group commit, the readers, migrations.
+//! Postgres: sessions, the group commit, the readers, the change feed, migrations.
 //!
 //! The clients of the `postgres` crate block, so each lives on an OS thread of its own and is reached through a bounded
 //! queue; the coroutine that asked parks until its [`reply`] comes. Postgres may come late, go away and come back:
@@ -8,12 +8,14 @@
 //! closure.
 
 pub mod commit;
+mod feed;
 mod janitor;
 mod migrations;
 mod reader;
 mod reply;
 mod session;
 
+pub use feed::{Feed, Follow};
 pub use janitor::Janitor;
 pub use migrations::migrate;
 pub use reader::{Fetch, Gather, ReadMetrics, Readers};

@@ -1,6 +1,6 @@
 //! A person: parsing in place, the rules, and the JSON that comes back.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use simd_json::prelude::{TypedScalarValue, ValueIntoString};
@@ -59,6 +59,12 @@ impl Stack {
 }
 
 impl Person {
+    /// Everything that a search looks at.
+    pub(super) fn texts(&self) -> impl Iterator<Item = &str> {
+        let stack = self.stack.iter().flat_map(Stack::elements);
+        [self.apelido.as_str(), self.nome.as_str()].into_iter().chain(stack)
+    }
+
     /// The body of `GET /pessoas/{id}`.
     pub(super) fn render(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(96 + self.apelido.len() + self.nome.len() + self.stack_json_bytes());
@@ -129,7 +135,7 @@ struct Parser {
 
 impl ParserPool {
     /// Parses and checks a body, in place: the body is scratch afterwards.
-    pub(super) fn parse(&self, body: &mut [u8]) -> Result<Person, Rejection> {
+    pub(super) fn parse(&self, body: &mut [u8]) -> Result<Arc<Person>, Rejection> {
         let pooled = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let Parser { mut buffers, tape } = pooled.unwrap_or_else(|| Parser {
             buffers: Buffers::with_max_depth(limits::BUFFER_BYTES, limits::JSON_DEPTH),
@@ -162,7 +168,7 @@ const fn refused(error: &'static str, field: &'static str) -> Rejection {
 }
 
 /// Types first (400 whatever the values), then the rules (422).
-fn check(value: Value<'_, '_>) -> Result<Person, Rejection> {
+fn check(value: Value<'_, '_>) -> Result<Arc<Person>, Rejection> {
     let object = value.as_object().ok_or(bad("the body is no JSON object"))?;
     let (mut apelido, mut nome, mut nascimento, mut stack) = (None, None, None, None);
     for (key, value) in object.iter() {
@@ -181,14 +187,15 @@ fn check(value: Value<'_, '_>) -> Result<Person, Rejection> {
     let nascimento =
         parse_date(nascimento).ok_or(refused("is no calendar date of the form YYYY-MM-DD", "nascimento"))?;
     let stack = stack.map(check_stack).transpose()?;
-    Ok(Person {
+    // On the heap: it waits there for its commit, and the stack of a coroutine is small.
+    Ok(Arc::new(Person {
         id: new_id(),
         // The bounds in characters imply those in bytes.
         apelido: apelido.try_into().map_err(|_| refused("is too long", "apelido"))?,
         nome: nome.try_into().map_err(|_| refused("is too long", "nome"))?,
         nascimento,
         stack,
-    })
+    }))
 }
 
 fn text<'i>(value: Value<'_, 'i>, field: &'static str) -> Result<Option<&'i str>, Rejection> {
@@ -265,7 +272,7 @@ fn new_id() -> Uuid {
 mod tests {
     use super::*;
 
-    fn parse(body: &str) -> Result<Person, (u16, Option<&'static str>)> {
+    fn parse(body: &str) -> Result<Arc<Person>, (u16, Option<&'static str>)> {
         let mut bytes = body.as_bytes().to_vec();
         ParserPool::default()
             .parse(&mut bytes)

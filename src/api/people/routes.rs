@@ -1,7 +1,5 @@
 //! The handlers. Each runs on its connection's coroutine and parks where it asks the store.
 
-use std::sync::Arc;
-
 use uuid::Uuid;
 
 use super::People;
@@ -25,20 +23,20 @@ impl People {
             Ok(person) => person,
             Err(rejection) => return rejection.send(response),
         };
-        // Nobody is ever deleted: a nickname that was taken once stays taken.
-        if self.taken.get(person.apelido.as_str()).is_some() {
+        if self.directory.is_taken(&person.apelido) {
             return TAKEN.send(response);
         }
-        let (id, nick) = (person.id, Box::<str>::from(person.apelido.as_str()));
-        let body: Arc<[u8]> = person.render().into();
-        match self.queue.commit(person) {
+        let body = person.render();
+        match self.queue.commit(person.clone()) {
             Ok(Outcome::Stored) => {
-                self.taken.insert(nick, ());
-                self.bodies.insert(id, body);
-                response.status(Status::Created).header("location", format_args!("/pessoas/{id}")).empty();
+                self.directory.stored(&person, body);
+                response
+                    .status(Status::Created)
+                    .header("location", format_args!("/pessoas/{}", person.id))
+                    .empty();
             }
             Ok(Outcome::Duplicate) => {
-                self.taken.insert(nick, ());
+                self.directory.refused(&person.apelido);
                 TAKEN.send(response);
             }
             Ok(Outcome::Invalid) => UNSTORABLE.send(response),
@@ -46,23 +44,23 @@ impl People {
         }
     }
 
-    /// `GET /pessoas/{id}`: from the cache, else from Postgres. A miss is never cached.
+    /// `GET /pessoas/{id}`: from memory, else from Postgres. A miss is never cached.
     pub(super) fn by_id(&self, request: &mut Request<'_>, response: &mut Response<'_>) {
         let Some(id) = parse_id(request.parameter()) else { return NO_PERSON.send(response) };
-        if let Some(body) = self.bodies.get(&id) {
-            return response.json(&body);
+        if self.directory.answer(id, response) {
+            return;
         }
         match self.by_id.get(id) {
             Ok(Some(body)) => {
                 response.json(&body);
-                self.bodies.insert(id, body);
+                self.directory.fetched(id, body);
             }
             Ok(None) => NO_PERSON.send(response),
             Err(reason) => send_unavailable(reason, response),
         }
     }
 
-    /// `GET /pessoas?t=`: at most 50 people, oldest first.
+    /// `GET /pessoas?t=`: at most 50 people, oldest first, from memory if everybody is there.
     pub(super) fn search(&self, request: &mut Request<'_>, response: &mut Response<'_>) {
         let term = match request.query("t") {
             None => return NO_TERM.send(response),
@@ -73,6 +71,9 @@ impl People {
         // Postgres cannot store a NUL, so nobody has one.
         if term.contains('\0') {
             return response.json(b"[]");
+        }
+        if self.directory.answer_search(&term, response) {
+            return;
         }
         let term = term.into_owned();
         match self.readers.read(move |session| sql::search(session, &term)) {

@@ -15,7 +15,7 @@ use crate::store::commit::Table;
 /// At most this many people answer a search.
 const SEARCH_ROWS: usize = 50;
 
-/// Parts the fields in the column `search`; see the migration.
+/// Parts the fields in `people_search_text`; see the migration.
 const SEPARATOR: char = '\u{1f}';
 
 /// Shortest term from which trigrams can be taken.
@@ -41,14 +41,14 @@ const FETCH: &str = "SELECT id, apelido, nome, nascimento, stack FROM people WHE
 const SEARCH_BY_TRIGRAMS: &str = r#"
     WITH matches AS MATERIALIZED (
         SELECT id, apelido, nome, nascimento, stack FROM people
-        WHERE search LIKE lower($1::text COLLATE pg_c_utf8) COLLATE "C"
+        WHERE people_search_text(apelido, nome, stack) LIKE lower($1::text COLLATE pg_c_utf8) COLLATE "C"
     )
     SELECT * FROM matches ORDER BY id LIMIT 50"#;
 
 /// A term of one or two characters has no trigram and many matches: walking the primary key ends after the first 50.
 const SEARCH_BY_WALK: &str = r#"
     SELECT id, apelido, nome, nascimento, stack FROM people
-    WHERE search LIKE lower($1::text COLLATE pg_c_utf8) COLLATE "C"
+    WHERE people_search_text(apelido, nome, stack) LIKE lower($1::text COLLATE pg_c_utf8) COLLATE "C"
     ORDER BY id LIMIT 50"#;
 
 /// A term with the separator in it could match across two fields, so each field is looked at alone.
@@ -60,29 +60,35 @@ const SEARCH_BY_FIELD: &str = "
                   WHERE lower(element COLLATE pg_c_utf8) LIKE lower($1::text COLLATE pg_c_utf8))
     ORDER BY id LIMIT 50";
 
+/// One row at least, so that the horizon always comes; it is the one of the snapshot that the rows are read with.
+pub(super) const FEED: &str = "
+    SELECT now.horizon, id, apelido, nome, nascimento, stack
+    FROM (SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS horizon) AS now
+         LEFT JOIN people ON feed >= $1";
+
 const COUNT: &str = "SELECT count(*) FROM people";
 
 /// People for the commit queue.
 pub(super) struct PeopleTable;
 
 impl Table for PeopleTable {
-    type Row = Person;
+    type Row = Arc<Person>;
 
     const NAME: &'static str = "people";
 
-    fn id(row: &Person) -> Uuid {
+    fn id(row: &Arc<Person>) -> Uuid {
         row.id
     }
 
-    fn order(one: &Person, other: &Person) -> Ordering {
+    fn order(one: &Arc<Person>, other: &Arc<Person>) -> Ordering {
         one.apelido.as_bytes().cmp(other.apelido.as_bytes())
     }
 
-    fn bytes(row: &Person) -> usize {
+    fn bytes(row: &Arc<Person>) -> usize {
         size_of::<Person>() + row.stack.as_ref().map_or(0, Stack::bytes)
     }
 
-    fn insert(session: &mut Session, rows: &[&Person]) -> Result<Vec<Uuid>, postgres::Error> {
+    fn insert(session: &mut Session, rows: &[&Arc<Person>]) -> Result<Vec<Uuid>, postgres::Error> {
         let ids: Vec<Uuid> = rows.iter().map(|row| row.id).collect();
         let nicks: Vec<&str> = rows.iter().map(|row| row.apelido.as_str()).collect();
         let names: Vec<&str> = rows.iter().map(|row| row.nome.as_str()).collect();
@@ -108,12 +114,7 @@ pub(super) fn fetch_bodies(
 ) -> Result<Vec<(Uuid, Body)>, postgres::Error> {
     let (client, statement) = session.prepared(FETCH)?;
     let rows = client.query(&statement, &[&ids])?;
-    let body = |row: &Row| {
-        let mut out = Vec::new();
-        render_row(&mut out, row);
-        (row.get(0), Arc::from(out))
-    };
-    Ok(rows.iter().map(body).collect())
+    Ok(rows.iter().map(|row| (row.get(0), Arc::from(render_from(row, 0)))).collect())
 }
 
 /// The first people, by id, whose texts contain the term; rendered as an array.
@@ -133,7 +134,7 @@ pub(super) fn search(session: &mut Session, term: &str) -> Result<Vec<u8>, postg
         if index > 0 {
             out.push(b',');
         }
-        render_row(&mut out, row);
+        render_row(&mut out, row, 0);
     }
     out.push(b']');
     Ok(out)
@@ -145,9 +146,44 @@ pub(super) fn count(session: &mut Session) -> Result<i64, postgres::Error> {
     Ok(client.query_one(&statement, &[])?.get(0))
 }
 
-fn render_row(out: &mut Vec<u8>, row: &Row) {
-    let stack: Option<Vec<&str>> = row.get(4);
-    render(out, row.get(0), row.get(1), row.get(2), row.get(3), stack.map(Vec::into_iter));
+/// A person whose columns start at `first`, rendered.
+pub(super) fn render_from(row: &Row, first: usize) -> Vec<u8> {
+    let mut out = Vec::new();
+    render_row(&mut out, row, first);
+    out
+}
+
+fn render_row(out: &mut Vec<u8>, row: &Row, first: usize) {
+    let stack: Option<Vec<&str>> = row.get(first + 4);
+    let (nome, nascimento) = (row.get(first + 2), row.get(first + 3));
+    render(out, row.get(first), row.get(first + 1), nome, nascimento, stack.map(Vec::into_iter));
+}
+
+/// Makes the trigram index for searches in Postgres, unless it is there or another replica is at it.
+///
+/// Concurrently: creations go on meanwhile. What an interrupted try left behind is no use to anybody and goes first.
+pub(super) fn ensure_search_index(session: &mut Session) -> Result<(), postgres::Error> {
+    const LOCK_KEY: i64 = 0x706f_7563_6f02;
+    let client = session.client();
+    let locked: bool = client.query_one("SELECT pg_try_advisory_lock($1)", &[&LOCK_KEY])?.get(0);
+    if !locked {
+        return Ok(());
+    }
+    let valid = client
+        .query_opt("SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass('people_search')", &[])?;
+    match valid.map(|row| row.get::<_, bool>(0)) {
+        Some(true) => return Ok(()),
+        Some(false) => client.batch_execute("DROP INDEX people_search")?,
+        None => {}
+    }
+    log::info!("making the index for searches in Postgres");
+    client.batch_execute(
+        "CREATE INDEX CONCURRENTLY people_search ON people
+         USING gist (people_search_text(apelido, nome, stack) gist_trgm_ops (siglen = 64))",
+    )?;
+    client.batch_execute("ANALYZE people")?;
+    log::info!("searches in Postgres have their index");
+    Ok(())
 }
 
 /// `%term%` with the term's own `%`, `_` and `\` taken as they are.

@@ -1,0 +1,182 @@
+//! The people that this replica knows: all of them while they fit into memory, else those that were asked for last.
+//!
+//! Postgres is the truth. The index is a replica of it that is rebuilt at any start: the feed reads everything once and
+//! follows what all replicas commit. Past its bound in bytes the index is given up as a whole, which is logged and
+//! counted: a search over a part of the people would be wrong, so searches then go to Postgres, and a bounded cache takes
+//! the place of the bodies.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use postgres::Row;
+use uuid::Uuid;
+
+use super::Body;
+use super::model::Person;
+use super::sql;
+use crate::cache::Bounded;
+use crate::cache::search::{Full, Index};
+use crate::http::Response;
+use crate::metrics::Exposition;
+use crate::store::{Follow, Session};
+
+/// About the size of a rendered person of the contest, for the cache's first size.
+const TYPICAL_BODY_BYTES: u64 = 300;
+/// About the size of a nickname.
+const TYPICAL_NICK_BYTES: u64 = 16;
+/// A quarter of the cache's bytes goes to the nicknames.
+const NICK_SHARE: u64 = 4;
+
+pub(super) struct Directory {
+    /// `None` once it was given up. Locked for microseconds; never over a yield.
+    index: Mutex<Option<Index>>,
+    /// Whether the index holds everybody, so that a search in it is exact.
+    complete: AtomicBool,
+    // In use only without the index, so the bound holds for both together.
+    bodies: Bounded<Uuid, Body>,
+    taken: Bounded<Box<str>, ()>,
+}
+
+impl Directory {
+    pub(super) fn new(bytes: u64) -> Self {
+        let nick_bytes = bytes / NICK_SHARE;
+        Self {
+            index: Mutex::new(Some(Index::new(usize::try_from(bytes).unwrap_or(usize::MAX)))),
+            complete: AtomicBool::new(false),
+            bodies: Bounded::new(bytes - nick_bytes, TYPICAL_BODY_BYTES),
+            taken: Bounded::new(nick_bytes, TYPICAL_NICK_BYTES),
+        }
+    }
+
+    /// Answers with a known person. `false` if Postgres has to be asked: a miss says nothing.
+    pub(super) fn answer(&self, id: Uuid, response: &mut Response<'_>) -> bool {
+        if let Some(index) = self.index().as_ref() {
+            return index.body(id).map(|body| response.json(body)).is_some();
+        }
+        self.bodies.get(&id).map(|body| response.json(&body)).is_some()
+    }
+
+    /// Whether a nickname is known to be taken; nobody is ever deleted, so it stays so. `false` says nothing.
+    pub(super) fn is_taken(&self, nick: &str) -> bool {
+        match self.index().as_ref() {
+            Some(index) => index.has_key(nick),
+            None => self.taken.get(nick).is_some(),
+        }
+    }
+
+    /// Answers a search from memory, if everybody is there.
+    ///
+    /// Between two slices the lock is free and the worker serves others. The index may be given up then; so may be the
+    /// search, and Postgres is asked.
+    pub(super) fn answer_search(&self, term: &str, response: &mut Response<'_>) -> bool {
+        if !self.complete.load(Ordering::Acquire) {
+            return false;
+        }
+        let Some(mut search) = self.index().as_ref().map(|index| index.search(term)) else { return false };
+        loop {
+            {
+                let index = self.index();
+                let Some(index) = index.as_ref() else { return false };
+                if index.advance(&mut search) {
+                    response.body_with("application/json", |out| index.write_found(search, out));
+                    return true;
+                }
+            }
+            may::coroutine::yield_now();
+        }
+    }
+
+    /// A person that this replica has just committed.
+    pub(super) fn stored(&self, person: &Person, body: Vec<u8>) {
+        let added = match self.index().as_mut() {
+            Some(index) => index.add(person.id, &person.apelido, person.texts(), &body),
+            None => {
+                self.taken.insert(person.apelido.as_str().into(), ());
+                return self.bodies.insert(person.id, body.into());
+            }
+        };
+        if added == Err(Full) {
+            self.give_up();
+        }
+    }
+
+    /// A nickname that Postgres refused as taken; the feed will bring its owner.
+    pub(super) fn refused(&self, nick: &str) {
+        if self.index().is_none() {
+            self.taken.insert(nick.into(), ());
+        }
+    }
+
+    /// A person that was read from Postgres by id.
+    pub(super) fn fetched(&self, id: Uuid, body: Body) {
+        if self.index().is_none() {
+            self.bodies.insert(id, body);
+        }
+    }
+
+    pub(super) fn expose(&self, exposition: &mut Exposition) {
+        let (bytes, people) = self.index().as_ref().map_or((0, 0), |index| (index.bytes(), index.len()));
+        let complete = u64::from(self.complete.load(Ordering::Acquire));
+        exposition.sample(
+            "pouco_search_index_complete",
+            "1 if searches are answered from memory.",
+            &[],
+            complete,
+        );
+        exposition.sample("pouco_search_index_bytes", "Bytes of the index in memory.", &[], bytes as u64);
+        exposition.sample("pouco_search_index_people", "People in the index.", &[], people as u64);
+        exposition.cache("people", &self.bodies);
+        exposition.cache("nicknames", &self.taken);
+    }
+
+    /// Frees the index for good. What it knew can be asked from Postgres.
+    fn give_up(&self) {
+        self.complete.store(false, Ordering::Release);
+        if self.index().take().is_some() {
+            log::warn!(
+                "people do not fit into POUCO_CACHE_BYTES any more: searches go to Postgres from now on"
+            );
+        }
+    }
+
+    fn index(&self) -> MutexGuard<'_, Option<Index>> {
+        self.index.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Brings into the directory what the feed reads.
+pub(super) struct Following(pub(super) Arc<Directory>);
+
+impl Follow for Following {
+    const SQL: &'static str = sql::FEED;
+
+    fn row(&mut self, row: &Row) -> bool {
+        let (id, apelido, nome): (Uuid, &str, &str) = (row.get(1), row.get(2), row.get(3));
+        let added = {
+            let mut index = self.0.index();
+            // Without an index there is nothing to follow for.
+            let Some(index) = index.as_mut() else { return false };
+            // Our own people come back with the feed; they are not rendered again.
+            if index.contains(id) {
+                return true;
+            }
+            let stack: Option<Vec<&str>> = row.get(5);
+            let texts = [apelido, nome].into_iter().chain(stack.iter().flatten().copied());
+            index.add(id, apelido, texts, &sql::render_from(row, 1))
+        };
+        if added == Err(Full) {
+            self.0.give_up();
+        }
+        added.is_ok()
+    }
+
+    fn caught_up(&mut self) {
+        if self.0.index().is_some() && !self.0.complete.swap(true, Ordering::AcqRel) {
+            log::info!("searches are answered from memory");
+        }
+    }
+
+    fn ended(&mut self, session: &mut Session) -> Result<(), postgres::Error> {
+        sql::ensure_search_index(session)
+    }
+}
