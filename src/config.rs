@@ -68,6 +68,8 @@ settings! {
         "the binaries of the embedded Postgres";
     APIS = "POUCO_APIS", T("all"), "names parted by commas: people",
         "which APIs are served";
+    REPLICA = "POUCO_REPLICA", N(0), "0 to 15",
+        "the last hexadecimal digit of the ids that this replica gives out, by which a balancer can find the replica that has the row in memory";
     WORKERS = "POUCO_WORKERS", N(1), "1 to 64 threads",
         "threads that run coroutines; one per replica is right at 1.5 vCPU";
     MAX_CONNECTIONS = "POUCO_MAX_CONNECTIONS", N(limits::CONNECTIONS as u64), "1 to 1000000",
@@ -164,6 +166,7 @@ pub struct Config {
     pub socket_mode: u32,
     pub database: Database,
     pub apis: Vec<Api>,
+    pub replica: u8,
     pub workers: usize,
     pub http: Limits,
     pub commit: CommitLimits,
@@ -207,6 +210,7 @@ impl Config {
             })?,
             database: raw.database()?,
             apis: raw.parsed(&APIS, Api::parse_list)?,
+            replica: raw.parsed(&REPLICA, |text| text.parse().ok().filter(|number| *number <= 15))?,
             workers: raw.size(&WORKERS, 1..=64)?,
             http: raw.http_limits()?,
             commit: raw.commit_limits()?,

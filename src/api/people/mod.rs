@@ -45,7 +45,7 @@ pub(super) fn mount(services: &Services<'_>, router: &mut Router) -> io::Result<
         readers: services.readers.clone(),
         by_id: Gather::new(services.readers.clone(), sql::fetch_bodies),
         directory,
-        parsers: model::ParserPool::default(),
+        parsers: model::ParserPool::new(config.replica),
     });
     let one = people.clone();
     router.route(Method::Post, "/pessoas", move |request, response| one.create(request, response));

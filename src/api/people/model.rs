@@ -125,8 +125,10 @@ fn write_date(out: &mut Vec<u8>, date: Date) {
 }
 
 /// Lends the working memory of the JSON parser, which is then allocated a few times and not once a request.
-#[derive(Default)]
-pub(super) struct ParserPool(Mutex<Vec<Parser>>);
+pub(super) struct ParserPool {
+    idle: Mutex<Vec<Parser>>,
+    replica: u8,
+}
 
 struct Parser {
     buffers: Buffers,
@@ -134,20 +136,25 @@ struct Parser {
 }
 
 impl ParserPool {
+    /// A pool whose people get ids of this replica.
+    pub(super) fn new(replica: u8) -> Self {
+        Self { idle: Mutex::new(Vec::new()), replica }
+    }
+
     /// Parses and checks a body, in place: the body is scratch afterwards.
     pub(super) fn parse(&self, body: &mut [u8]) -> Result<Arc<Person>, Rejection> {
-        let pooled = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let pooled = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let Parser { mut buffers, tape } = pooled.unwrap_or_else(|| Parser {
             buffers: Buffers::with_max_depth(limits::BUFFER_BYTES, limits::JSON_DEPTH),
             tape: Tape(Vec::new()),
         });
         let mut tape = tape.reset();
         let parsed = match simd_json::fill_tape(body, &mut buffers, &mut tape) {
-            Ok(()) => check(tape.as_value()),
+            Ok(()) => check(tape.as_value(), self.replica),
             Err(_) => Err(bad("the body is no JSON")),
         };
         let parser = Parser { buffers, tape: tape.reset() };
-        let mut pool = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut pool = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         if pool.len() < POOLED_PARSERS {
             pool.push(parser);
         }
@@ -168,7 +175,7 @@ const fn refused(error: &'static str, field: &'static str) -> Rejection {
 }
 
 /// Types first (400 whatever the values), then the rules (422).
-fn check(value: Value<'_, '_>) -> Result<Arc<Person>, Rejection> {
+fn check(value: Value<'_, '_>, replica: u8) -> Result<Arc<Person>, Rejection> {
     let object = value.as_object().ok_or(bad("the body is no JSON object"))?;
     let (mut apelido, mut nome, mut nascimento, mut stack) = (None, None, None, None);
     for (key, value) in object.iter() {
@@ -189,7 +196,7 @@ fn check(value: Value<'_, '_>) -> Result<Arc<Person>, Rejection> {
     let stack = stack.map(check_stack).transpose()?;
     // On the heap: it waits there for its commit, and the stack of a coroutine is small.
     Ok(Arc::new(Person {
-        id: new_id(),
+        id: new_id(replica),
         // The bounds in characters imply those in bytes.
         apelido: apelido.try_into().map_err(|_| refused("is too long", "apelido"))?,
         nome: nome.try_into().map_err(|_| refused("is too long", "nome"))?,
@@ -257,14 +264,15 @@ fn parse_date(text: &str) -> Option<Date> {
     Date::from_calendar_date(year.into(), month, day).ok()
 }
 
-/// A UUID of version 7 (RFC 9562 section 5.7): the time first, so that new keys fall together in the index, then 74
-/// random bits.
-fn new_id() -> Uuid {
+/// A UUID of version 7 (RFC 9562 section 5.7): the time first, so that new keys fall together in the index, then 70
+/// random bits, and the replica in the last digit.
+fn new_id(replica: u8) -> Uuid {
     let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let millis = u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX);
     let random = fastrand::u128(..).to_ne_bytes();
     let mut bits = [0; 10];
     bits.copy_from_slice(&random[..10]);
+    bits[9] = bits[9] & 0xf0 | replica & 0x0f;
     uuid::Builder::from_unix_timestamp_millis(millis, &bits).into_uuid()
 }
 
@@ -274,7 +282,7 @@ mod tests {
 
     fn parse(body: &str) -> Result<Arc<Person>, (u16, Option<&'static str>)> {
         let mut bytes = body.as_bytes().to_vec();
-        ParserPool::default()
+        ParserPool::new(7)
             .parse(&mut bytes)
             .map_err(|rejection| (rejection.status.code(), rejection.field))
     }
@@ -402,5 +410,6 @@ mod tests {
         );
         assert_eq!(String::from_utf8(person.render()).unwrap(), expected);
         assert_eq!(person.id.get_version_num(), 7);
+        assert!(person.id.to_string().ends_with('7'), "the replica is the last digit");
     }
 }
