@@ -43,8 +43,11 @@ impl Input {
         }
     }
 
-    /// Removes `count` bytes at offset `at` of the unread bytes (chunk framing, once decoded).
+    /// Removes `count` bytes at offset `at` of the unread bytes (chunk framing, once decoded). It moves what follows.
     pub(crate) fn remove(&mut self, at: usize, count: usize) {
+        if count == 0 {
+            return;
+        }
         let from = self.start + at;
         self.storage.copy_within(from + count..self.end, from);
         self.end -= count;

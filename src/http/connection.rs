@@ -14,9 +14,10 @@ use std::sync::atomic::Ordering;
 use may::io::{CoIo, WaitIo};
 use socket2::Socket;
 
-use super::body::ChunkedDecoder;
+use super::body::{ChunkedDecoder, Decoded};
 use super::buffer::Input;
-use super::head::{self, BodyFraming, FieldSlots, Head, MAX_HEADER_FIELDS};
+use super::fields::BodyFraming;
+use super::head::{self, FieldSlots, Head, MAX_HEADER_FIELDS};
 use super::request::{Method, Request};
 use super::response::{Persistence, Response, engine_error_body};
 use super::server::{Registered, Shared};
@@ -30,9 +31,6 @@ const LINGER_BYTES: usize = 256 * 1024;
 
 /// How long a closing connection waits for the client's end.
 const LINGER_MS: u64 = 2_000;
-
-/// Empty lines before a request line that are ignored (RFC 9112 section 2.2 asks for at least one).
-const LEADING_EMPTY_LINES: usize = 4;
 
 /// A descriptor that somebody else owns and closes, for the event loop.
 ///
@@ -96,6 +94,8 @@ struct Connection<'s> {
     deadline_ms: Option<u64>,
     /// Bytes known to hold no complete head, so that a slow head is not searched again from its start.
     searched: usize,
+    /// Whether the empty line that may stand before a request line has been there.
+    skipped_empty_line: bool,
 }
 
 /// Serves one connection until it ends.
@@ -118,6 +118,7 @@ pub(crate) fn run(socket: Socket, shared: &Shared) {
         phase: Phase::Head,
         deadline_ms: None,
         searched: 0,
+        skipped_empty_line: false,
     };
     if let Err(End::AfterAnswer) = connection.serve() {
         connection.close_gently();
@@ -148,15 +149,18 @@ impl Connection<'_> {
             Phase::Head => self.advance_head(),
             Phase::Body { head_bytes, body_bytes } => {
                 let (head_bytes, body_bytes) = (*head_bytes, *body_bytes);
-                if self.input.len() < head_bytes + body_bytes {
+                if body_bytes > self.shared.limits.body_bytes && self.input.len() > head_bytes {
+                    return Err(self.reject(Status::ContentTooLarge));
+                }
+                if self.input.len() < head_bytes.saturating_add(body_bytes) {
                     return Ok(Step::NeedBytes);
                 }
-                self.answer(head_bytes, body_bytes)
+                self.answer(head_bytes, Decoded { body_bytes, framed_bytes: body_bytes })
             }
             Phase::Chunked { head_bytes, decoder } => {
                 let head_bytes = *head_bytes;
                 match decoder.advance(&mut self.input, head_bytes) {
-                    Ok(Some(body_bytes)) => self.answer(head_bytes, body_bytes),
+                    Ok(Some(whole)) => self.answer(head_bytes, whole),
                     Ok(None) => Ok(Step::NeedBytes),
                     Err(status) => Err(self.reject(status)),
                 }
@@ -165,7 +169,7 @@ impl Connection<'_> {
     }
 
     fn advance_head(&mut self) -> Result<Step, End> {
-        self.skip_empty_lines();
+        self.skip_empty_line()?;
         if self.input.is_empty() {
             return Ok(Step::NeedBytes);
         }
@@ -179,7 +183,7 @@ impl Connection<'_> {
             Ok(Some(head_bytes)) if head_bytes <= limit => self.begin(head_bytes),
             Ok(Some(_)) => Err(self.reject_long_head(limit)),
             Ok(None) => self.wait_for_head(limit),
-            Err(status) => Err(self.reject(status)),
+            Err(status) => self.reject_or_retry(status),
         }
     }
 
@@ -191,19 +195,31 @@ impl Connection<'_> {
         Ok(Step::NeedBytes)
     }
 
-    /// 414 where the request line alone fills the limit, 431 where the fields do.
     fn reject_long_head(&mut self, limit: usize) -> End {
-        let line_end = memchr::memchr(b'\n', self.input.unread()).unwrap_or(usize::MAX);
-        self.reject(if line_end >= limit { Status::UriTooLong } else { Status::HeaderFieldsTooLarge })
+        self.reject(head::too_long(self.input.unread(), limit))
     }
 
-    fn skip_empty_lines(&mut self) {
-        for _ in 0..LEADING_EMPTY_LINES {
-            if !self.input.unread().starts_with(b"\r\n") {
-                return;
+    /// A minor version of HTTP/1 that we have never heard of is read as 1.1; anything else that is refused stays so.
+    #[cold]
+    fn reject_or_retry(&mut self, status: Status) -> Result<Step, End> {
+        if status == Status::HttpVersionNotSupported && head::lower_minor_version(self.input.unread_mut()) {
+            return self.advance_head();
+        }
+        Err(self.reject(status))
+    }
+
+    /// One empty line before a request line is ignored, as RFC 9112 section 2.2 asks: old clients end a body with it.
+    /// A second one is no request line.
+    fn skip_empty_line(&mut self) -> Result<(), End> {
+        while self.input.unread().starts_with(b"\r\n") {
+            if self.skipped_empty_line {
+                return Err(self.reject(Status::BadRequest));
             }
+            self.skipped_empty_line = true;
+            self.searched = 0;
             self.input.consume(2);
         }
+        Ok(())
     }
 
     /// A head is complete: answer if its body is there too, else note what is missing.
@@ -213,7 +229,7 @@ impl Connection<'_> {
         let mut slots: FieldSlots<'_> = [const { MaybeUninit::uninit() }; MAX_HEADER_FIELDS];
         let head = match head::parse(head_part, &mut slots) {
             Ok(head) => head,
-            Err(status) => return Err(self.reject(status)),
+            Err(status) => return self.reject_or_retry(status),
         };
         // A body that has begun to come needs no invitation (RFC 9110 section 10.1.1).
         let invite = head.expects_continue && rest.is_empty();
@@ -224,7 +240,11 @@ impl Connection<'_> {
                         self.turn.answer(self.shared, &self.registered, head, &mut rest[..body_bytes]);
                     return self.answered(head_bytes + body_bytes, after);
                 }
-                Ok(body_bytes) if body_bytes <= limit => self.phase = Phase::Body { head_bytes, body_bytes },
+                // A body past the limit is refused with its first byte, or where the client asks first. One that is
+                // announced and never comes is an incomplete message (RFC 9112 section 6.3): it gets no answer.
+                Ok(body_bytes) if body_bytes <= limit || (rest.is_empty() && !invite) => {
+                    self.phase = Phase::Body { head_bytes, body_bytes };
+                }
                 _ => return Err(self.reject(Status::ContentTooLarge)),
             },
             BodyFraming::Chunked => {
@@ -239,21 +259,22 @@ impl Connection<'_> {
     }
 
     /// The body that was waited for is whole: parse the head once more, now that both parts can be borrowed.
-    fn answer(&mut self, head_bytes: usize, body_bytes: usize) -> Result<Step, End> {
+    fn answer(&mut self, head_bytes: usize, whole: Decoded) -> Result<Step, End> {
         let (head_part, rest) = self.input.unread_mut().split_at_mut(head_bytes);
         let mut slots: FieldSlots<'_> = [const { MaybeUninit::uninit() }; MAX_HEADER_FIELDS];
         let head = match head::parse(head_part, &mut slots) {
             Ok(head) => head,
             Err(status) => return Err(self.reject(status)),
         };
-        let after = self.turn.answer(self.shared, &self.registered, head, &mut rest[..body_bytes]);
-        self.answered(head_bytes + body_bytes, after)
+        let after = self.turn.answer(self.shared, &self.registered, head, &mut rest[..whole.body_bytes]);
+        self.answered(head_bytes + whole.framed_bytes, after)
     }
 
     fn answered(&mut self, request_bytes: usize, after: After) -> Result<Step, End> {
         self.input.consume(request_bytes);
         self.phase = Phase::Head;
         self.searched = 0;
+        self.skipped_empty_line = false;
         self.deadline_ms = None;
         match after {
             After::Next => Ok(Step::Answered),

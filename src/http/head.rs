@@ -1,5 +1,5 @@
-//! The request head: request line, header fields, and what they say of the body and of the connection
-//! (RFC 9112 sections 2 to 6, RFC 9110 sections 5, 7.2 and 10.1.1).
+//! The request head: its end, its request line, its version and its target
+//! (RFC 9112 sections 2 to 5). The fields that concern the engine are read in `fields.rs`.
 //!
 //! `httparse` splits the bytes; every rule it is lenient about is checked here. A head that two parsers could read in
 //! two ways is refused, since that is what request smuggling lives on.
@@ -8,6 +8,7 @@ use std::mem::MaybeUninit;
 
 use httparse::Header;
 
+use super::fields::{BodyFraming, Fields, is_host};
 use super::request::Method;
 use super::status::Status;
 
@@ -16,14 +17,6 @@ pub(crate) const MAX_HEADER_FIELDS: usize = 100;
 
 /// Room for the parsed fields, on the stack of the connection's coroutine.
 pub(crate) type FieldSlots<'b> = [MaybeUninit<Header<'b>>; MAX_HEADER_FIELDS];
-
-/// How the body is framed (RFC 9112 section 6).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum BodyFraming {
-    /// Its length in bytes; zero if there is none.
-    Length(u64),
-    Chunked,
-}
 
 /// A complete, valid head.
 #[derive(Clone, Copy)]
@@ -64,11 +57,11 @@ pub(crate) fn parse<'b>(bytes: &'b [u8], slots: &'b mut FieldSlots<'b>) -> Resul
     let http10 = request.version == Some(0);
     let method = request.method.and_then(Method::parse).ok_or(Status::NotImplemented)?;
     let (path, query) = split_target(method, request.path.unwrap_or_default())?;
-    let mut fields = Fields::default();
-    for field in &*request.headers {
-        fields.take(field)?;
-    }
+    let fields = Fields::read(bytes, request.headers)?;
     fields.check_host(http10)?;
+    if fields.opens_websocket() && method == Method::Get && !http10 {
+        return Err(Status::NotImplemented);
+    }
     Ok(Head {
         method,
         path,
@@ -107,12 +100,41 @@ fn split<'b>(
     }
 }
 
-/// Whether the request line ends in a well-formed HTTP version (RFC 9112 section 2.3), then one we do not speak.
+/// Whether the request line is well-formed but for a version that `httparse` does not know (RFC 9112 section 2.3).
 fn names_another_version(bytes: &[u8]) -> bool {
-    let line_end = memchr::memchr(b'\r', bytes).unwrap_or(bytes.len());
-    let version = bytes[..line_end].rsplit(|byte| *byte == b' ').next().unwrap_or_default();
-    matches!(version, [b'H', b'T', b'T', b'P', b'/', major, b'.', minor]
-        if major.is_ascii_digit() && minor.is_ascii_digit())
+    let Some(line_end) = memchr::memchr(b'\r', bytes) else { return false };
+    let mut parts = bytes[..line_end].split(|byte| *byte == b' ');
+    let (_method, _target, version) = (parts.next(), parts.next(), parts.next());
+    parts.next().is_none()
+        && matches!(version, Some([b'H', b'T', b'T', b'P', b'/', major, b'.', minor])
+            if major.is_ascii_digit() && minor.is_ascii_digit())
+}
+
+/// Rewrites HTTP/1.2 to HTTP/1.9 into HTTP/1.1, as whose message RFC 9110 section 2.5 wants it processed. Called only
+/// where the parser has refused the version, so that the usual request pays nothing. `true` if there was one.
+pub(crate) fn lower_minor_version(bytes: &mut [u8]) -> bool {
+    let line_end = memchr::memchr(b'\r', bytes).unwrap_or(0);
+    match &mut bytes[..line_end] {
+        [.., b' ', b'H', b'T', b'T', b'P', b'/', b'1', b'.', minor @ b'2'..=b'9'] => {
+            *minor = b'1';
+            true
+        }
+        _ => false,
+    }
+}
+
+/// The status for a head past the limit: 431 where the fields fill it, 414 where the target does, and where it is the
+/// method, 501 for one that ends (RFC 9112 section 3) and 400 for what may be no request at all.
+pub(crate) fn too_long(bytes: &[u8], limit: usize) -> Status {
+    let bytes = &bytes[..limit.min(bytes.len())];
+    if memchr::memchr(b'\n', bytes).is_some() {
+        return Status::HeaderFieldsTooLarge;
+    }
+    match memchr::memchr(b' ', bytes).map(|at| std::str::from_utf8(&bytes[..at]).map(Method::parse)) {
+        Some(Ok(Some(_))) => Status::UriTooLong,
+        Some(Ok(None)) => Status::NotImplemented,
+        Some(Err(_)) | None => Status::BadRequest,
+    }
 }
 
 /// Path and query of a request target (RFC 9112 section 3.2): origin form, absolute form, or `*` for OPTIONS.
@@ -121,10 +143,19 @@ fn split_target(method: Method, target: &str) -> Result<(&str, &str), Status> {
         return if method == Method::Options { Ok((target, "")) } else { Err(Status::BadRequest) };
     }
     let origin = if target.starts_with('/') { target } else { strip_authority(target)? };
-    if !origin.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#') {
+    if !origin.bytes().all(is_target_byte) {
         return Err(Status::BadRequest);
     }
     Ok(origin.split_once('?').unwrap_or((origin, "")))
+}
+
+/// Printable ASCII, but neither a fragment's `#` nor a backslash, which some recipients read as a slash.
+///
+/// RFC 3986 has no raw `"`, `<`, `>`, `[`, `]`, `^`, `` ` ``, `{`, `|` and `}` in a path or query either. They are let
+/// through since browsers send most of them (the URL standard does not escape them there), refusing is only a SHOULD
+/// (RFC 9112 section 3), and none of them parts anything in HTTP: no two parsers see two different requests.
+const fn is_target_byte(byte: u8) -> bool {
+    byte.is_ascii_graphic() && byte != b'#' && byte != b'\\'
 }
 
 /// The origin form inside an absolute form, which a server must accept (RFC 9112 section 3.2.2).
@@ -142,131 +173,6 @@ fn strip_authority(target: &str) -> Result<&str, Status> {
     Ok(if origin.is_empty() { "/" } else { origin })
 }
 
-/// What the fields say that concerns the engine itself.
-#[derive(Default)]
-struct Fields {
-    hosts: u32,
-    content_length: Option<u64>,
-    transfer_encoding: Option<bool>,
-    close: bool,
-    keep_alive: bool,
-    expects_continue: bool,
-}
-
-impl Fields {
-    fn take(&mut self, field: &Header<'_>) -> Result<(), Status> {
-        let value = trim(field.value);
-        // Compared by length first: most fields of a request are none of these.
-        match field.name.len() {
-            4 if field.name.eq_ignore_ascii_case("host") => {
-                self.hosts += 1;
-                if self.hosts > 1 || !is_host(value) {
-                    return Err(Status::BadRequest);
-                }
-            }
-            6 if field.name.eq_ignore_ascii_case("expect") => self.take_expect(value)?,
-            10 if field.name.eq_ignore_ascii_case("connection") => self.take_connection(value),
-            14 if field.name.eq_ignore_ascii_case("content-length") => self.take_content_length(value)?,
-            17 if field.name.eq_ignore_ascii_case("transfer-encoding") => {
-                self.take_transfer_encoding(value)?;
-            }
-            _ => {}
-        }
-        Ok(())
-    }
-
-    fn take_expect(&mut self, value: &[u8]) -> Result<(), Status> {
-        if !value.eq_ignore_ascii_case(b"100-continue") {
-            return Err(Status::ExpectationFailed);
-        }
-        self.expects_continue = true;
-        Ok(())
-    }
-
-    fn take_connection(&mut self, value: &[u8]) {
-        for option in value.split(|byte| *byte == b',').map(trim) {
-            self.close |= option.eq_ignore_ascii_case(b"close");
-            self.keep_alive |= option.eq_ignore_ascii_case(b"keep-alive");
-        }
-    }
-
-    /// One field, digits only, no overflow (RFC 9112 section 6.3; a repeated or listed length is refused).
-    fn take_content_length(&mut self, value: &[u8]) -> Result<(), Status> {
-        if self.content_length.is_some() || value.is_empty() || !value.iter().all(u8::is_ascii_digit) {
-            return Err(Status::BadRequest);
-        }
-        let length = value
-            .iter()
-            .try_fold(0_u64, |length, digit| length.checked_mul(10)?.checked_add(u64::from(digit - b'0')));
-        self.content_length = Some(length.ok_or(Status::BadRequest)?);
-        Ok(())
-    }
-
-    /// `chunked` alone; any other coding is one that we do not implement (RFC 9112 section 6.1).
-    fn take_transfer_encoding(&mut self, value: &[u8]) -> Result<(), Status> {
-        if self.transfer_encoding.is_some() || value.is_empty() {
-            return Err(Status::BadRequest);
-        }
-        if !value.eq_ignore_ascii_case(b"chunked") {
-            let ends_chunked = value.to_ascii_lowercase().ends_with(b"chunked");
-            return Err(if ends_chunked { Status::NotImplemented } else { Status::BadRequest });
-        }
-        self.transfer_encoding = Some(true);
-        Ok(())
-    }
-
-    /// A request of HTTP/1.1 carries exactly one Host (RFC 9112 section 3.2).
-    fn check_host(&self, http10: bool) -> Result<(), Status> {
-        if self.hosts == 0 && !http10 { Err(Status::BadRequest) } else { Ok(()) }
-    }
-
-    fn keep_alive(&self, http10: bool) -> bool {
-        !self.close && (!http10 || self.keep_alive)
-    }
-
-    /// Both framings at once, or chunks in HTTP/1.0, are refused (RFC 9112 sections 6.1 and 6.3).
-    fn framing(&self, http10: bool) -> Result<BodyFraming, Status> {
-        match (self.transfer_encoding, self.content_length) {
-            (Some(_), Some(_)) => Err(Status::BadRequest),
-            (Some(_), None) if http10 => Err(Status::BadRequest),
-            (Some(_), None) => Ok(BodyFraming::Chunked),
-            (None, length) => Ok(BodyFraming::Length(length.unwrap_or(0))),
-        }
-    }
-}
-
-/// Strips optional white space: blank and tab (RFC 9110 section 5.6.3).
-fn trim(mut value: &[u8]) -> &[u8] {
-    while let [b' ' | b'\t', rest @ ..] = value {
-        value = rest;
-    }
-    while let [rest @ .., b' ' | b'\t'] = value {
-        value = rest;
-    }
-    value
-}
-
-/// `uri-host [":" port]` by its characters (RFC 3986 sections 3.2.2 and 3.2.3); it may be empty, it has no user part.
-fn is_host(value: &[u8]) -> bool {
-    let (host, port) = split_port(value);
-    let port_ok = port.iter().all(u8::is_ascii_digit);
-    if let [b'[', inner @ .., b']'] = host {
-        return port_ok
-            && !inner.is_empty()
-            && inner.iter().all(|byte| byte.is_ascii_alphanumeric() || b":.%-_~".contains(byte));
-    }
-    let name_byte = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=".contains(byte);
-    port_ok && host.iter().all(name_byte)
-}
-
-fn split_port(value: &[u8]) -> (&[u8], &[u8]) {
-    let after_literal = value.iter().rposition(|byte| *byte == b']').map_or(0, |at| at + 1);
-    match memchr::memchr(b':', &value[after_literal..]) {
-        Some(at) => (&value[..after_literal + at], &value[after_literal + at + 1..]),
-        None => (value, &[]),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -282,10 +188,60 @@ mod tests {
     fn lengths_are_one_field_of_digits() {
         let length =
             |value: &str| check(&format!("POST / HTTP/1.1\r\nHost: a\r\nContent-Length:{value}\r\n\r\n"));
-        assert_eq!(length(" 12 "), Ok((BodyFraming::Length(12), true)));
-        for broken in ["", " abc", " +1", " -1", " 1,1", " 0x10", " 1 1", " 99999999999999999999"] {
+        assert_eq!(length(" 12"), Ok((BodyFraming::Length(12), true)));
+        assert_eq!(length("0"), Ok((BodyFraming::Length(0), true)));
+        for broken in
+            ["", " abc", " +1", " -1", " 1,1", " 0x10", " 1 1", " 99999999999999999999", " 00", " 012"]
+        {
             assert_eq!(length(broken), Err(Status::BadRequest), "{broken}");
         }
+        for blanks in ["  1", "\t1", " 1 ", " 1\t"] {
+            assert_eq!(length(blanks), Err(Status::BadRequest), "{}", blanks.escape_debug());
+        }
+    }
+
+    #[test]
+    fn codings_are_one_list_over_all_fields() {
+        let codings = |fields: &str| check(&format!("POST / HTTP/1.1\r\nHost: a\r\n{fields}\r\n"));
+        for chunked in [
+            "Transfer-Encoding: chunked\r\n",
+            "Transfer-Encoding: CHUNKED \r\n",
+            "Transfer-Encoding: , chunked,,\r\n",
+            "Transfer-Encoding:\r\nTransfer-Encoding: chunked\r\n",
+        ] {
+            assert_eq!(codings(chunked), Ok((BodyFraming::Chunked, true)), "{chunked}");
+        }
+        for (status, refused) in [
+            (Status::NotImplemented, "gzip, chunked"),
+            (Status::NotImplemented, "gzip\r\nTransfer-Encoding: chunked"),
+            (Status::BadRequest, "gzip"),
+            (Status::BadRequest, "chunked, gzip"),
+            (Status::BadRequest, "chunked, chunked"),
+            (Status::BadRequest, "chunked;a=b"),
+            (Status::BadRequest, ","),
+            (Status::BadRequest, "gzip, chunked\r\nContent-Length: 1"),
+        ] {
+            assert_eq!(codings(&format!("Transfer-Encoding: {refused}\r\n")), Err(status), "{refused}");
+        }
+    }
+
+    #[test]
+    fn a_minor_version_to_come_is_read_as_ours() {
+        let mut head = *b"GET / HTTP/1.7\r\nHost: a\r\n\r\n";
+        assert_eq!(check(std::str::from_utf8(&head).unwrap()), Err(Status::HttpVersionNotSupported));
+        assert!(lower_minor_version(&mut head));
+        assert_eq!(check(std::str::from_utf8(&head).unwrap()), Ok((BodyFraming::Length(0), true)));
+        assert!(!lower_minor_version(&mut head));
+        assert_eq!(check("GET / a HTTP/1.1\r\nHost: a\r\n\r\n"), Err(Status::BadRequest));
+    }
+
+    #[test]
+    fn what_fills_the_limit_decides_the_status() {
+        let status = |head: &str| too_long(head.as_bytes(), 10);
+        assert_eq!(status("GET / HTTP/1.1\r\n"), Status::UriTooLong);
+        assert_eq!(status("GET /\r\na: bcdef"), Status::HeaderFieldsTooLarge);
+        assert_eq!(status("BREWED / HTTP/1.1"), Status::NotImplemented);
+        assert_eq!(status("AAAAAAAAAAAAA / "), Status::BadRequest);
     }
 
     #[test]
@@ -298,10 +254,10 @@ mod tests {
 
     #[test]
     fn hosts_are_one_and_valid() {
-        for valid in ["a", "a:80", "127.0.0.1:9999", "[::1]:9999", ""] {
+        for valid in ["a", "a:80", "127.0.0.1:9999", "[::1]:9999", "a:"] {
             assert!(check(&format!("GET / HTTP/1.1\r\nHost: {valid}\r\n\r\n")).is_ok(), "{valid}");
         }
-        for broken in ["a b", "a/b", "user@a", "a:b", "[::1", "a:80:90"] {
+        for broken in ["", "a b", "a/b", "a, b", "a,b", "user@a", "a:b", "[::1", "a:80:90"] {
             let head = format!("GET / HTTP/1.1\r\nHost: {broken}\r\n\r\n");
             assert_eq!(check(&head), Err(Status::BadRequest), "{broken}");
         }
@@ -336,7 +292,7 @@ mod tests {
         for valid in ["GET /a?b=c", "GET http://a/b", "GET http://a", "OPTIONS *"] {
             assert!(check(&format!("{valid} HTTP/1.1\r\nHost: a\r\n\r\n")).is_ok(), "{valid}");
         }
-        for broken in ["GET *", "GET a", "GET ftp://a/", "GET /a#b", "GET http:///b"] {
+        for broken in ["GET *", "GET a", "GET ftp://a/", "GET /a#b", "GET /a\\b", "GET http:///b"] {
             let head = format!("{broken} HTTP/1.1\r\nHost: a\r\n\r\n");
             assert_eq!(check(&head), Err(Status::BadRequest), "{broken}");
         }

@@ -10,6 +10,7 @@ mod body;
 mod buffer;
 mod clock;
 mod connection;
+mod fields;
 mod head;
 mod listener;
 mod request;

@@ -1,7 +1,7 @@
 //! A client on raw sockets: it sends the very bytes that a test wants to send.
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::TcpStream;
+use std::net::{Shutdown, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -15,8 +15,22 @@ pub enum Target {
     Unix(PathBuf),
 }
 
-trait Stream: Read + Write + Send {}
-impl<T: Read + Write + Send> Stream for T {}
+trait Stream: Read + Write + Send {
+    /// Says that nothing more will be sent; answers can still be read.
+    fn end(&self) -> std::io::Result<()>;
+}
+
+impl Stream for TcpStream {
+    fn end(&self) -> std::io::Result<()> {
+        self.shutdown(Shutdown::Write)
+    }
+}
+
+impl Stream for UnixStream {
+    fn end(&self) -> std::io::Result<()> {
+        self.shutdown(Shutdown::Write)
+    }
+}
 
 /// An open connection with what was read and not yet used.
 pub struct Connection {
@@ -91,6 +105,11 @@ impl Connection {
     /// As [`Connection::send`], for bytes that the server may refuse to take.
     pub fn try_send(&mut self, bytes: impl AsRef<[u8]>) -> std::io::Result<()> {
         self.stream.write_all(bytes.as_ref())
+    }
+
+    /// Closes the sending side only.
+    pub fn half_close(&mut self) {
+        self.stream.end().unwrap();
     }
 
     pub fn request(&mut self, method: &str, path: &str, body: &str) -> Answer {

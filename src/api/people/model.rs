@@ -282,9 +282,7 @@ mod tests {
 
     fn parse(body: &str) -> Result<Arc<Person>, (u16, Option<&'static str>)> {
         let mut bytes = body.as_bytes().to_vec();
-        ParserPool::new(7)
-            .parse(&mut bytes)
-            .map_err(|rejection| (rejection.status.code(), rejection.field))
+        ParserPool::new(7).parse(&mut bytes).map_err(|rejection| (rejection.status.code(), rejection.field))
     }
 
     fn with(field: &str, json: &str) -> String {

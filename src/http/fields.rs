@@ -1,0 +1,243 @@
+//! What the header fields say that concerns the engine itself: `Host`, the body's framing, and the connection
+//! (RFC 9112 sections 3.2, 6 and 9, RFC 9110 sections 5, 7.8 and 10.1.1).
+
+use httparse::Header;
+
+use super::status::Status;
+
+/// How the body is framed (RFC 9112 section 6).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum BodyFraming {
+    /// Its length in bytes; zero if there is none.
+    Length(u64),
+    Chunked,
+}
+
+/// The transfer codings read so far, over all fields (RFC 9112 section 6.1).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Codings {
+    /// No field of the name.
+    #[default]
+    Absent,
+    /// Fields with nothing in them.
+    Empty,
+    /// `chunked` alone.
+    Chunked,
+    /// Codings that we do not implement, and no `chunked` yet.
+    Unknown,
+    /// Codings that we do not implement, then `chunked`.
+    UnknownThenChunked,
+    /// Parameters, what is no token, `chunked` twice, or something behind it.
+    Broken,
+}
+
+impl Codings {
+    fn then(self, coding: &[u8]) -> Self {
+        let chunked = coding.eq_ignore_ascii_case(b"chunked");
+        match self {
+            _ if !coding.iter().all(|byte| is_token_byte(*byte)) => Self::Broken,
+            Self::Absent | Self::Empty if chunked => Self::Chunked,
+            Self::Unknown if chunked => Self::UnknownThenChunked,
+            Self::Absent | Self::Empty | Self::Unknown => Self::Unknown,
+            Self::Chunked | Self::UnknownThenChunked | Self::Broken => Self::Broken,
+        }
+    }
+}
+
+/// The fields of one head, as far as the engine needs them.
+#[derive(Default)]
+pub(crate) struct Fields {
+    hosts: u32,
+    empty_host: bool,
+    content_types: u32,
+    content_length: Option<u64>,
+    codings: Codings,
+    close: bool,
+    keep_alive: bool,
+    upgrade: bool,
+    websocket: bool,
+    pub(crate) expects_continue: bool,
+}
+
+impl Fields {
+    /// Reads the fields that `httparse` found in `head`.
+    ///
+    /// # Errors
+    /// The status for a field whose value must not be accepted.
+    pub(crate) fn read(head: &[u8], headers: &[Header<'_>]) -> Result<Self, Status> {
+        let mut fields = Self::default();
+        for header in headers {
+            fields.take(head, header)?;
+        }
+        Ok(fields)
+    }
+
+    fn take(&mut self, head: &[u8], field: &Header<'_>) -> Result<(), Status> {
+        let value = trim(field.value);
+        // Compared by length first: most fields of a request are none of these.
+        match field.name.len() {
+            4 if field.name.eq_ignore_ascii_case("host") => {
+                self.hosts += 1;
+                self.empty_host = value.is_empty();
+                if self.hosts > 1 || !is_host(value) {
+                    return Err(Status::BadRequest);
+                }
+            }
+            6 if field.name.eq_ignore_ascii_case("expect") => self.take_expect(value)?,
+            7 if field.name.eq_ignore_ascii_case("upgrade") => self.take_upgrade(value),
+            10 if field.name.eq_ignore_ascii_case("connection") => self.take_connection(value),
+            12 if field.name.eq_ignore_ascii_case("content-type") => {
+                // A field of one value (RFC 9110 section 5.3): two recipients could each take another one.
+                self.content_types += 1;
+                if self.content_types > 1 {
+                    return Err(Status::BadRequest);
+                }
+            }
+            14 if field.name.eq_ignore_ascii_case("content-length") => {
+                if has_odd_blanks(head, field) {
+                    return Err(Status::BadRequest);
+                }
+                self.take_content_length(value)?;
+            }
+            17 if field.name.eq_ignore_ascii_case("transfer-encoding") => self.take_codings(value),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn take_expect(&mut self, value: &[u8]) -> Result<(), Status> {
+        if !value.eq_ignore_ascii_case(b"100-continue") {
+            return Err(Status::ExpectationFailed);
+        }
+        self.expects_continue = true;
+        Ok(())
+    }
+
+    fn take_connection(&mut self, value: &[u8]) {
+        for option in elements(value) {
+            self.close |= option.eq_ignore_ascii_case(b"close");
+            self.keep_alive |= option.eq_ignore_ascii_case(b"keep-alive");
+            self.upgrade |= option.eq_ignore_ascii_case(b"upgrade");
+        }
+    }
+
+    fn take_upgrade(&mut self, value: &[u8]) {
+        self.websocket |= elements(value).any(|protocol| protocol.eq_ignore_ascii_case(b"websocket"));
+    }
+
+    /// One field, digits only, no overflow (RFC 9112 section 6.3; a repeated or listed length is refused). A leading zero
+    /// is refused too: the grammar has it, but who reads it as octal frames another body.
+    fn take_content_length(&mut self, value: &[u8]) -> Result<(), Status> {
+        let leading_zero = value.len() > 1 && value[0] == b'0';
+        if self.content_length.is_some()
+            || value.is_empty()
+            || leading_zero
+            || !value.iter().all(u8::is_ascii_digit)
+        {
+            return Err(Status::BadRequest);
+        }
+        let length = value
+            .iter()
+            .try_fold(0_u64, |length, digit| length.checked_mul(10)?.checked_add(u64::from(digit - b'0')));
+        self.content_length = Some(length.ok_or(Status::BadRequest)?);
+        Ok(())
+    }
+
+    /// Empty elements count for nothing (RFC 9110 section 5.6.1.2), but a field with only those is no list of codings.
+    fn take_codings(&mut self, value: &[u8]) {
+        if self.codings == Codings::Absent {
+            self.codings = Codings::Empty;
+        }
+        for coding in elements(value).filter(|coding| !coding.is_empty()) {
+            self.codings = self.codings.then(coding);
+        }
+    }
+
+    /// A request of HTTP/1.1 carries exactly one Host, and it names one (RFC 9112 section 3.2). An empty one is for
+    /// targets without authority; an `http` URI always has one.
+    pub(crate) fn check_host(&self, http10: bool) -> Result<(), Status> {
+        if (self.hosts == 0 || self.empty_host) && !http10 { Err(Status::BadRequest) } else { Ok(()) }
+    }
+
+    pub(crate) fn keep_alive(&self, http10: bool) -> bool {
+        !self.close && (!http10 || self.keep_alive)
+    }
+
+    /// A handshake of RFC 6455: other upgrades are ignored (RFC 9110 section 7.8), but this one must be told that its
+    /// service is not there (RFC 6455 section 4.2.2), whatever its version.
+    pub(crate) fn opens_websocket(&self) -> bool {
+        self.upgrade && self.websocket
+    }
+
+    /// Both framings at once, or any transfer coding in HTTP/1.0, are refused (RFC 9112 section 6.1). Where `chunked` is
+    /// not the last coding the length is unknown: a 400, which section 6.3 demands, before the 501 of section 6.1.
+    pub(crate) fn framing(&self, http10: bool) -> Result<BodyFraming, Status> {
+        match (self.codings, self.content_length) {
+            (Codings::Absent, length) => Ok(BodyFraming::Length(length.unwrap_or(0))),
+            (_, Some(_)) => Err(Status::BadRequest),
+            (_, None) if http10 => Err(Status::BadRequest),
+            (Codings::Chunked, None) => Ok(BodyFraming::Chunked),
+            (Codings::UnknownThenChunked, None) => Err(Status::NotImplemented),
+            (Codings::Empty | Codings::Unknown | Codings::Broken, None) => Err(Status::BadRequest),
+        }
+    }
+}
+
+/// Whether there is anything but nothing or one blank between the field's colon and its value, or anything between its
+/// value and the line's end.
+///
+/// RFC 9110 section 5.5 makes such blanks no part of the value. For the length of a body they are refused nevertheless:
+/// no client of ours needs them, and they are how a request is hidden from a parser that does not strip them (RFC 9112
+/// section 11.2). `httparse` has stripped them, so this looks at the bytes around the value.
+fn has_odd_blanks(head: &[u8], field: &Header<'_>) -> bool {
+    let start = head.as_ptr().addr();
+    let colon = field.name.as_ptr().addr().wrapping_sub(start).wrapping_add(field.name.len());
+    let value = field.value.as_ptr().addr().wrapping_sub(start);
+    let before = head.get(colon..value).unwrap_or_default();
+    let after = head.get(value.wrapping_add(field.value.len())..).unwrap_or_default();
+    !matches!(before, b":" | b": ") || !after.starts_with(b"\r\n")
+}
+
+/// The elements of a list, trimmed; empty ones too (RFC 9110 section 5.6.1).
+fn elements(value: &[u8]) -> impl Iterator<Item = &[u8]> {
+    value.split(|byte| *byte == b',').map(trim)
+}
+
+/// Strips optional white space: blank and tab (RFC 9110 section 5.6.3).
+fn trim(mut value: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t', rest @ ..] = value {
+        value = rest;
+    }
+    while let [rest @ .., b' ' | b'\t'] = value {
+        value = rest;
+    }
+    value
+}
+
+/// A character of a token (RFC 9110 section 5.6.2).
+pub(crate) const fn is_token_byte(byte: u8) -> bool {
+    matches!(byte, b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'.' | b'^'..=b'`' | b'|' | b'~')
+        || byte.is_ascii_alphanumeric()
+}
+
+/// `uri-host [":" port]` by its characters (RFC 3986 sections 3.2.2 and 3.2.3); it may be empty, it has no user part.
+/// A comma is a character of RFC 3986's names, but no host has one, and it is how two Host fields look once joined.
+pub(crate) fn is_host(value: &[u8]) -> bool {
+    let (host, port) = split_port(value);
+    let port_ok = port.iter().all(u8::is_ascii_digit);
+    if let [b'[', inner @ .., b']'] = host {
+        return port_ok
+            && !inner.is_empty()
+            && inner.iter().all(|byte| byte.is_ascii_alphanumeric() || b":.%-_~".contains(byte));
+    }
+    let name_byte = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+;=".contains(byte);
+    port_ok && host.iter().all(name_byte)
+}
+
+fn split_port(value: &[u8]) -> (&[u8], &[u8]) {
+    let after_literal = value.iter().rposition(|byte| *byte == b']').map_or(0, |at| at + 1);
+    match memchr::memchr(b':', &value[after_literal..]) {
+        Some(at) => (&value[..after_literal + at], &value[after_literal + at + 1..]),
+        None => (value, &[]),
+    }
+}
