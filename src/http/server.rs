@@ -20,6 +20,7 @@ use super::listener::Listener;
 use super::response::{Persistence, Response, engine_error_body};
 use super::router::Router;
 use super::status::Status;
+use crate::limits;
 
 /// How often the sweeper looks: the resolution of every time-out, and of the `Date` field.
 const SWEEP_INTERVAL_MS: u64 = 250;
@@ -50,6 +51,24 @@ pub struct Limits {
     pub buffer_bytes: usize,
     /// Buffers kept for the next requests.
     pub pooled_buffers: usize,
+}
+
+impl Default for Limits {
+    /// The bounds of [`crate::limits`].
+    fn default() -> Self {
+        Self {
+            connections: limits::CONNECTIONS,
+            head_bytes: limits::HEADER_BYTES,
+            body_bytes: limits::BODY_BYTES,
+            requests_per_connection: limits::REQUESTS_PER_CONNECTION,
+            head_timeout_ms: limits::HEADER_TIMEOUT_MS,
+            body_timeout_ms: limits::BODY_TIMEOUT_MS,
+            idle_timeout_ms: limits::IDLE_TIMEOUT_MS,
+            write_timeout_ms: limits::WRITE_TIMEOUT_MS,
+            buffer_bytes: limits::BUFFER_BYTES,
+            pooled_buffers: limits::POOLED_BUFFERS,
+        }
+    }
 }
 
 /// What the engine counts. All only grow, but for `open_connections`.
@@ -177,6 +196,14 @@ impl Server {
         &self.shared.router
     }
 
+    /// Blocks the calling thread until the server is shut down by another one.
+    pub fn wait(&self) {
+        while !self.shared.stopped.load(Ordering::Acquire) {
+            let registry = self.shared.registry();
+            drop(self.shared.left.wait(registry).unwrap_or_else(PoisonError::into_inner));
+        }
+    }
+
     /// Stops accepting, removes socket files, lets requests that have begun finish with `Connection: close`, and closes
     /// idle connections. `true` if all had ended within `grace`.
     pub fn shutdown(&self, grace: Duration) -> bool {
@@ -200,6 +227,7 @@ impl Server {
             drop(self.shared.left.wait_timeout(registry, wait).unwrap_or_else(PoisonError::into_inner));
         };
         self.shared.stopped.store(true, Ordering::Release);
+        self.shared.left.notify_all();
         self.sweeper.thread().unpark();
         drained
     }
