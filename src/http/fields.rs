@@ -228,10 +228,17 @@ pub(crate) fn is_host(value: &[u8]) -> bool {
     if let [b'[', inner @ .., b']'] = host {
         return port_ok
             && !inner.is_empty()
-            && inner.iter().all(|byte| byte.is_ascii_alphanumeric() || b":.%-_~".contains(byte));
+            && inner.iter().all(|byte| byte.is_ascii_alphanumeric() || b":.%-_~".contains(byte))
+            && escapes_are_whole(inner);
     }
     let name_byte = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+;=".contains(byte);
-    port_ok && host.iter().all(name_byte)
+    port_ok && host.iter().all(name_byte) && escapes_are_whole(host)
+}
+
+/// Whether two hexadecimal digits follow each percent sign (RFC 3986 section 2.1).
+fn escapes_are_whole(text: &[u8]) -> bool {
+    memchr::memchr_iter(b'%', text)
+        .all(|at| text.get(at + 1..at + 3).is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit)))
 }
 
 fn split_port(value: &[u8]) -> (&[u8], &[u8]) {

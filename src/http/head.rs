@@ -146,7 +146,9 @@ fn split_target(method: Method, target: &str) -> Result<(&str, &str), Status> {
     if !origin.bytes().all(is_target_byte) {
         return Err(Status::BadRequest);
     }
-    Ok(origin.split_once('?').unwrap_or((origin, "")))
+    let (path, query) = origin.split_once('?').unwrap_or((origin, ""));
+    // `http://a?b` names the same resource as `http://a/?b` (RFC 9110 section 4.2.3).
+    Ok((if path.is_empty() { "/" } else { path }, query))
 }
 
 /// Printable ASCII, but neither a fragment's `#` nor a backslash, which some recipients read as a slash.
@@ -158,7 +160,7 @@ const fn is_target_byte(byte: u8) -> bool {
     byte.is_ascii_graphic() && byte != b'#' && byte != b'\\'
 }
 
-/// The origin form inside an absolute form, which a server must accept (RFC 9112 section 3.2.2).
+/// The origin form, perhaps without its path, inside an absolute form, which a server must accept (RFC 9112 section 3.2.2).
 fn strip_authority(target: &str) -> Result<&str, Status> {
     let scheme_end = target.find("://").ok_or(Status::BadRequest)?;
     if !matches!(target[..scheme_end].to_ascii_lowercase().as_str(), "http" | "https") {
@@ -169,8 +171,7 @@ fn strip_authority(target: &str) -> Result<&str, Status> {
     if !is_host(&authority.as_bytes()[..path_start]) || path_start == 0 {
         return Err(Status::BadRequest);
     }
-    let origin = &authority[path_start..];
-    Ok(if origin.is_empty() { "/" } else { origin })
+    Ok(&authority[path_start..])
 }
 
 #[cfg(test)]
@@ -254,10 +255,12 @@ mod tests {
 
     #[test]
     fn hosts_are_one_and_valid() {
-        for valid in ["a", "a:80", "127.0.0.1:9999", "[::1]:9999", "a:"] {
+        for valid in ["a", "a:80", "127.0.0.1:9999", "[::1]:9999", "a:", "%41", "[fe80::1%25e]"] {
             assert!(check(&format!("GET / HTTP/1.1\r\nHost: {valid}\r\n\r\n")).is_ok(), "{valid}");
         }
-        for broken in ["", "a b", "a/b", "a, b", "a,b", "user@a", "a:b", "[::1", "a:80:90"] {
+        for broken in
+            ["", "a b", "a/b", "a, b", "a,b", "user@a", "a:b", "[::1", "a:80:90", "%", "a%4", "%zz", "[::1%]"]
+        {
             let head = format!("GET / HTTP/1.1\r\nHost: {broken}\r\n\r\n");
             assert_eq!(check(&head), Err(Status::BadRequest), "{broken}");
         }
@@ -291,6 +294,11 @@ mod tests {
     fn targets_are_origin_absolute_or_an_asterisk() {
         for valid in ["GET /a?b=c", "GET http://a/b", "GET http://a", "OPTIONS *"] {
             assert!(check(&format!("{valid} HTTP/1.1\r\nHost: a\r\n\r\n")).is_ok(), "{valid}");
+        }
+        for absolute in ["http://a", "http://a?b", "https://a:1/?b"] {
+            let text = format!("GET {absolute} HTTP/1.1\r\nHost: a\r\n\r\n");
+            let mut slots = [const { MaybeUninit::uninit() }; MAX_HEADER_FIELDS];
+            assert_eq!(parse(text.as_bytes(), &mut slots).map(|head| head.path), Ok("/"), "{absolute}");
         }
         for broken in ["GET *", "GET a", "GET ftp://a/", "GET /a#b", "GET /a\\b", "GET http:///b"] {
             let head = format!("{broken} HTTP/1.1\r\nHost: a\r\n\r\n");

@@ -11,6 +11,9 @@ mod buffer;
 mod clock;
 mod connection;
 mod fields;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod head;
 mod listener;
 mod request;

@@ -1,0 +1,268 @@
+//! The load generator: one thread, non-blocking sockets, epoll. Every answer is checked by its length.
+
+use std::error::Error;
+use std::io::{self, Read, Write};
+use std::net::TcpStream;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::net::UnixStream;
+use std::time::{Duration, Instant};
+
+use pouco::http::Address;
+use rustix::buffer::spare_capacity;
+use rustix::event::epoll;
+use rustix::thread::{CpuSet, sched_setaffinity};
+
+use crate::servers::Running;
+
+/// What each connection does, over and over.
+pub(crate) struct Workload {
+    pub(crate) name: &'static str,
+    connections: usize,
+    /// Requests sent at once; the next come when all of them are answered.
+    depth: usize,
+    /// After so many requests the client closes and connects again.
+    requests_per_connection: usize,
+    post: bool,
+}
+
+impl Workload {
+    pub(crate) const ALL: [Workload; 4] = [
+        Workload {
+            name: "keep-alive",
+            connections: 64,
+            depth: 1,
+            requests_per_connection: usize::MAX,
+            post: false,
+        },
+        Workload {
+            name: "pipelined",
+            connections: 64,
+            depth: 16,
+            requests_per_connection: usize::MAX,
+            post: false,
+        },
+        Workload {
+            name: "ten-requests",
+            connections: 64,
+            depth: 1,
+            requests_per_connection: 10,
+            post: false,
+        },
+        Workload {
+            name: "post-300",
+            connections: 64,
+            depth: 1,
+            requests_per_connection: usize::MAX,
+            post: true,
+        },
+    ];
+
+    fn request(&self) -> Vec<u8> {
+        let body = "x".repeat(300);
+        let one = if self.post {
+            format!("POST /post HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n{body}", body.len())
+        } else {
+            "GET /hello HTTP/1.1\r\nHost: localhost\r\n\r\n".to_owned()
+        };
+        one.repeat(self.depth).into_bytes()
+    }
+}
+
+/// What a run came to.
+#[derive(Clone, Copy)]
+pub(crate) struct Sample {
+    requests: u64,
+    cpu_s: f64,
+}
+
+impl Sample {
+    #[allow(clippy::cast_precision_loss)] // a count of requests is far below 2^52
+    pub(crate) fn requests_per_cpu_s(self) -> f64 {
+        self.requests as f64 / self.cpu_s
+    }
+}
+
+/// Pins the calling thread to a core, where there are two.
+pub(crate) fn pin_to(core: usize) -> io::Result<()> {
+    pin(None, core)
+}
+
+pub(crate) fn pin_process_to(pid: u32, core: usize) -> io::Result<()> {
+    pin(i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw), core)
+}
+
+fn pin(pid: Option<rustix::process::Pid>, core: usize) -> io::Result<()> {
+    if std::thread::available_parallelism()?.get() < 2 {
+        return Ok(());
+    }
+    let mut set = CpuSet::new();
+    set.set(core);
+    Ok(sched_setaffinity(pid, &set)?)
+}
+
+pub(crate) enum Stream {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+}
+
+impl Stream {
+    fn set_nonblocking(&self) -> io::Result<()> {
+        match self {
+            Self::Tcp(stream) => stream.set_nonblocking(true),
+            Self::Unix(stream) => stream.set_nonblocking(true),
+        }
+    }
+
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Tcp(stream) => stream.read(bytes),
+            Self::Unix(stream) => stream.read(bytes),
+        }
+    }
+
+    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        match self {
+            Self::Tcp(stream) => stream.write_all(bytes),
+            Self::Unix(stream) => stream.write_all(bytes),
+        }
+    }
+}
+
+impl AsFd for Stream {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Tcp(stream) => stream.as_fd(),
+            Self::Unix(stream) => stream.as_fd(),
+        }
+    }
+}
+
+pub(crate) fn connect(address: &Address) -> io::Result<Stream> {
+    match address {
+        Address::Tcp(host_port) => {
+            let stream = TcpStream::connect(host_port)?;
+            stream.set_nodelay(true)?;
+            Ok(Stream::Tcp(stream))
+        }
+        Address::Unix(path) => Ok(Stream::Unix(UnixStream::connect(path)?)),
+    }
+}
+
+struct Client {
+    stream: Stream,
+    received: usize,
+    left_on_connection: usize,
+}
+
+/// Loads the server for `duration` and reads its CPU time before and after.
+pub(crate) fn run(
+    workload: &Workload,
+    server: &Running,
+    duration: Duration,
+) -> Result<Sample, Box<dyn Error>> {
+    let request = workload.request();
+    let answer_bytes = measure_answer(server, &request, workload.depth)?;
+    let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
+    let mut clients = Vec::new();
+    for index in 0..workload.connections {
+        clients.push(open(&epoll, server, workload, index)?);
+    }
+    let before = cpu_seconds(server.pid())?;
+    for client in &mut clients {
+        client.stream.write_all(&request)?;
+    }
+    let began = Instant::now();
+    let mut requests = 0;
+    let mut events = Vec::with_capacity(workload.connections);
+    let mut scratch = vec![0; 64 * 1024];
+    while began.elapsed() < duration {
+        epoll::wait(&epoll, spare_capacity(&mut events), None)?;
+        for event in events.drain(..) {
+            let index = usize::try_from(event.data.u64())?;
+            let client = &mut clients[index];
+            match client.stream.read(&mut scratch) {
+                Ok(0) => return Err("the server closed a connection".into()),
+                Ok(count) => client.received += count,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => continue,
+                Err(error) => return Err(error.into()),
+            }
+            if client.received < answer_bytes {
+                continue;
+            }
+            if client.received > answer_bytes {
+                return Err(format!("{} bytes came, {answer_bytes} are an answer", client.received).into());
+            }
+            requests += workload.depth as u64;
+            client.received = 0;
+            client.left_on_connection -= workload.depth;
+            if client.left_on_connection == 0 {
+                clients[index] = open(&epoll, server, workload, index)?;
+            }
+            clients[index].stream.write_all(&request)?;
+        }
+    }
+    Ok(Sample { requests, cpu_s: cpu_seconds(server.pid())? - before })
+}
+
+fn open(
+    epoll: &rustix::fd::OwnedFd,
+    server: &Running,
+    workload: &Workload,
+    index: usize,
+) -> Result<Client, Box<dyn Error>> {
+    let stream = connect(&server.address)?;
+    stream.set_nonblocking()?;
+    epoll::add(epoll, &stream, epoll::EventData::new_u64(index as u64), epoll::EventFlags::IN)?;
+    Ok(Client { stream, received: 0, left_on_connection: workload.requests_per_connection })
+}
+
+/// The bytes of all answers to `request`; they are the same every time, since all that varies has a fixed length.
+fn measure_answer(server: &Running, request: &[u8], depth: usize) -> Result<usize, Box<dyn Error>> {
+    let mut stream = connect(&server.address)?;
+    stream.write_all(request)?;
+    let mut answer = Vec::new();
+    let mut chunk = [0; 4096];
+    loop {
+        let complete = complete_answers(&answer)?;
+        if complete.0 == depth {
+            return if complete.1 == answer.len() {
+                Ok(answer.len())
+            } else {
+                Err("more than was asked for".into())
+            };
+        }
+        let count = stream.read(&mut chunk)?;
+        if count == 0 {
+            return Err(format!("closed after {}", answer.escape_ascii()).into());
+        }
+        answer.extend_from_slice(&chunk[..count]);
+    }
+}
+
+/// How many answers are complete, and how many bytes they have; all must be 200.
+fn complete_answers(bytes: &[u8]) -> Result<(usize, usize), Box<dyn Error>> {
+    let (mut count, mut at) = (0, 0);
+    while let Some(head) = memchr::memmem::find(&bytes[at..], b"\r\n\r\n") {
+        let text = std::str::from_utf8(&bytes[at..at + head])?.to_ascii_lowercase();
+        if !text.starts_with("http/1.1 200") {
+            return Err(format!("answered {text}").into());
+        }
+        let length = text.split("content-length:").nth(1).and_then(|rest| rest.split("\r\n").next());
+        let length: usize = length.ok_or("no length")?.trim().parse()?;
+        if bytes.len() < at + head + 4 + length {
+            break;
+        }
+        at += head + 4 + length;
+        count += 1;
+    }
+    Ok((count, at))
+}
+
+/// User and system time of a process with all its threads, in seconds (proc(5): fields 14 and 15 of `stat`).
+fn cpu_seconds(pid: u32) -> Result<f64, Box<dyn Error>> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    let after_name = stat.rsplit(')').next().ok_or("no stat")?;
+    let ticks: u32 =
+        after_name.split_whitespace().skip(11).take(2).map(str::parse::<u32>).sum::<Result<u32, _>>()?;
+    Ok(f64::from(ticks) / f64::from(u32::try_from(rustix::param::clock_ticks_per_second())?))
+}

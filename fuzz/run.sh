@@ -1,0 +1,106 @@
+#!/usr/bin/env bash
+# Fuzzes each target for a while, from the corpus in git; any crash, hang or leak fails. New inputs stay in fuzz/target.
+#
+#   fuzz/run.sh [SECONDS]       60 for each target unless told
+#   fuzz/run.sh --self-test     every target must find the fault that is planted in it (about a minute with the build)
+#
+# Needs rustup's stable toolchain and a C++ compiler (libFuzzer is built from source).
+set -euo pipefail
+cd "$(dirname "$(readlink -f "$0")")"
+
+readonly targets=(request_head chunked query stream)
+readonly cargo_fuzz_version=0.13.1
+# How long a planted fault may stay unfound.
+readonly canary_seconds=60
+# The host, since cargo-fuzz would otherwise take the one it was itself built for, which may be musl.
+host=$(rustc -vV | sed -n 's/^host: //p')
+readonly host
+readonly work=${CARGO_TARGET_DIR:-$PWD/target}/fuzzing
+# Sanitizers are behind -Z, which the stable compiler takes only so. With a nightly it changes nothing.
+export RUSTC_BOOTSTRAP=1
+
+say() { printf '%s\n' "$*"; }
+fail() { printf 'fuzz: %s\n' "$*" >&2; exit 1; }
+
+need_cxx() {
+  if command -v c++ >/dev/null; then return; fi
+  if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then
+    fail "no C++ compiler: install g++"
+  fi
+  say "fuzz: no C++ compiler, installing g++"
+  apt-get update -q && apt-get install -y -q --no-install-recommends g++
+}
+
+need_cargo_fuzz() {
+  if cargo fuzz --version 2>/dev/null | grep -qxF "cargo-fuzz $cargo_fuzz_version"; then return; fi
+  say "fuzz: installing cargo-fuzz $cargo_fuzz_version"
+  # Beside the targets: no file of the user's is changed.
+  cargo install cargo-fuzz --version "$cargo_fuzz_version" --locked --root "$work/tools" --quiet
+  export PATH="$work/tools/bin:$PATH"
+}
+
+dictionary_of() {
+  case $1 in
+    query) say dictionaries/query.dict ;;
+    *) say dictionaries/http.dict ;;
+  esac
+}
+
+# fuzz TARGET SECONDS LOG: its exit status is libFuzzer's. The seeds are read and never written.
+fuzz() {
+  local found=$work/corpus/$1 artifacts=$work/artifacts/$1/
+  mkdir -p "$found" "$artifacts"
+  # A server that lives to the end is held by coroutine stacks, which the leak detector does not look at.
+  local leaks=1
+  if [ "$1" = stream ]; then leaks=0; fi
+  ASAN_OPTIONS=detect_leaks=$leaks \
+  cargo fuzz run --fuzz-dir . --target "$host" "$1" "$found" "corpus/$1" -- \
+    -max_total_time="$2" -max_len=4096 -timeout=10 -rss_limit_mb=2048 -detect_leaks="$leaks" \
+    -dict="$(dictionary_of "$1")" -artifact_prefix="$artifacts" -print_final_stats=1 >"$3" 2>&1
+}
+
+speed() { sed -n 's/^stat::average_exec_per_sec: *//p' "$1"; }
+count() { sed -n 's/^stat::number_of_executed_units: *//p' "$1"; }
+
+fuzz_all() {
+  local target log
+  for target in "${targets[@]}"; do
+    log=$work/$target.log
+    if ! fuzz "$target" "$1" "$log"; then
+      tail -n 60 "$log" >&2
+      fail "$target failed; its input is under $work/artifacts/$target"
+    fi
+    printf '%-13s %9s executions, %7s a second, no fault\n' "$target" "$(count "$log")" "$(speed "$log")"
+  done
+}
+
+# With a corpus of its own, or what one run has found would make the next one too easy.
+self_test() {
+  local target log started
+  export POUCO_FUZZ_CANARY=1
+  for target in "${targets[@]}"; do
+    log=$work/$target.canary.log
+    rm -rf "${work:?}/corpus/$target.kept"
+    if [ -d "$work/corpus/$target" ]; then mv "$work/corpus/$target" "$work/corpus/$target.kept"; fi
+    started=$SECONDS
+    if fuzz "$target" "$canary_seconds" "$log"; then fail "$target did not find what was planted in it"; fi
+    rm -rf "${work:?}/corpus/$target"
+    if [ -d "$work/corpus/$target.kept" ]; then mv "$work/corpus/$target.kept" "$work/corpus/$target"; fi
+    if ! grep -q 'panicked at fuzz_targets' "$log"; then
+      tail -n 30 "$log" >&2
+      fail "$target failed, but not because of the canary"
+    fi
+    rm -rf "${work:?}/artifacts/$target"
+    say "$target found its canary in $((SECONDS - started)) s"
+  done
+}
+
+mkdir -p "$work"
+need_cxx
+need_cargo_fuzz
+cargo fuzz build --fuzz-dir . --target "$host"
+case ${1:-60} in
+  --self-test) self_test ;;
+  *[!0-9]*) fail "not a number of seconds: $1" ;;
+  *) fuzz_all "${1:-60}" ;;
+esac

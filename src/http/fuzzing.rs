@@ -1,0 +1,120 @@
+//! Doors into the parsers for the targets in `fuzz/`, behind the feature `fuzzing`: thin, and no part of the interface.
+//! What leads through them is owned, so that a target can compare two answers without holding both inputs.
+
+use std::mem::MaybeUninit;
+
+use super::body::ChunkedDecoder;
+use super::buffer::Input;
+use super::fields::BodyFraming;
+use super::head::{self, FieldSlots, MAX_HEADER_FIELDS};
+use super::request::Method;
+use super::status::Status;
+
+/// A head that the engine accepts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SeenHead {
+    /// Of the request line.
+    pub method: Method,
+    /// Of the target, without its authority.
+    pub path: String,
+    /// Of the target, without the question mark.
+    pub query: String,
+    /// Names and values, in order.
+    pub fields: Vec<(String, Vec<u8>)>,
+    /// Whether the version is HTTP/1.0.
+    pub http10: bool,
+    /// Whether the connection goes on after the answer.
+    pub keep_alive: bool,
+    /// Whether the client waits for a 100.
+    pub expects_continue: bool,
+    /// The body's length; `None` if it is chunked.
+    pub length: Option<u64>,
+}
+
+/// What a chunked body came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Chunked {
+    /// The plain body, and what follows its last chunk.
+    Whole {
+        /// Without framing.
+        body: Vec<u8>,
+        /// Bytes of the next request.
+        rest: Vec<u8>,
+    },
+    /// It needs more bytes; so many are held meanwhile, decoded or not.
+    Partial {
+        /// Bytes behind the head.
+        held: usize,
+    },
+    /// It is refused.
+    Refused(Status),
+}
+
+/// The length of the complete head at the start of `bytes`; `None` while it is incomplete.
+///
+/// # Errors
+/// The status of bytes that cannot become a head.
+pub fn head_length(bytes: &[u8]) -> Result<Option<usize>, Status> {
+    head::complete_length(bytes)
+}
+
+/// Parses a head that [`head_length`] found complete.
+///
+/// # Errors
+/// The status that it is refused with.
+pub fn parse_head(bytes: &[u8]) -> Result<SeenHead, Status> {
+    let mut slots: FieldSlots<'_> = [const { MaybeUninit::uninit() }; MAX_HEADER_FIELDS];
+    let head = head::parse(bytes, &mut slots)?;
+    Ok(SeenHead {
+        method: head.method,
+        path: head.path.to_owned(),
+        query: head.query.to_owned(),
+        fields: head.fields.iter().map(|field| (field.name.to_owned(), field.value.to_vec())).collect(),
+        http10: head.http10,
+        keep_alive: head.keep_alive,
+        expects_continue: head.expects_continue,
+        length: match head.framing {
+            BodyFraming::Length(length) => Some(length),
+            BodyFraming::Chunked => None,
+        },
+    })
+}
+
+/// Decodes a chunked body that comes in these parts behind `head`, as a connection does.
+///
+/// # Panics
+/// If the decoder touches the head.
+pub fn decode_chunked<'p>(
+    head: &[u8],
+    parts: impl IntoIterator<Item = &'p [u8]>,
+    max_body_bytes: usize,
+) -> Chunked {
+    let mut input = Input::default();
+    append(&mut input, head);
+    let mut decoder = ChunkedDecoder::new(max_body_bytes);
+    let mut parts = parts.into_iter();
+    while let Some(part) = parts.next() {
+        append(&mut input, part);
+        let decoded = decoder.advance(&mut input, head.len());
+        assert!(input.unread().starts_with(head), "the head was written to");
+        match decoded {
+            Err(status) => return Chunked::Refused(status),
+            Ok(None) => {}
+            Ok(Some(whole)) => {
+                parts.for_each(|part| append(&mut input, part));
+                let behind = &input.unread()[head.len()..];
+                return Chunked::Whole {
+                    body: behind[..whole.body_bytes].to_vec(),
+                    rest: behind[whole.framed_bytes..].to_vec(),
+                };
+            }
+        }
+    }
+    Chunked::Partial { held: input.len() - head.len() }
+}
+
+/// Appends as a read from the socket does: behind what is unread, into as little room as it needs.
+fn append(input: &mut Input, bytes: &[u8]) {
+    input.room(bytes.len())[..bytes.len()].copy_from_slice(bytes);
+    input.filled(bytes.len());
+}
