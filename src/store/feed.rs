@@ -54,8 +54,6 @@ pub struct FeedMetrics {
     pub rows: AtomicU64,
     /// When the last poll began that was completed, in milliseconds since the feed's start.
     caught_up_ms: AtomicU64,
-    /// One more if the feed was ever caught up.
-    caught_up: AtomicU64,
 }
 
 /// A running feed.
@@ -94,12 +92,6 @@ impl Feed {
     #[must_use]
     pub fn lag_ms(&self) -> u64 {
         millis(self.started.elapsed()).saturating_sub(self.metrics.caught_up_ms.load(Ordering::Relaxed))
-    }
-
-    /// Whether everything was read at least once.
-    #[must_use]
-    pub fn has_caught_up(&self) -> bool {
-        self.metrics.caught_up.load(Ordering::Relaxed) > 0
     }
 
     /// Ends the thread after its present poll.
@@ -158,7 +150,6 @@ impl<F: Follow> Follower<F> {
             }
             self.metrics.polls.fetch_add(1, Ordering::Relaxed);
             self.metrics.caught_up_ms.store(millis(began - self.started), Ordering::Relaxed);
-            self.metrics.caught_up.store(1, Ordering::Relaxed);
             self.follower.caught_up();
             // The first poll reads everything; how long it took says nothing of the next.
             let busy = if first { Duration::ZERO } else { began.elapsed() };

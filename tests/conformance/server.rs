@@ -5,23 +5,9 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use pouco::http::{Address, Limits, Listener, Method, Router, Server, Status};
-use pouco::limits;
 use tempfile::TempDir;
 
 use crate::client::Target;
-
-const LIMITS: Limits = Limits {
-    connections: 1_000,
-    head_bytes: limits::HEADER_BYTES,
-    body_bytes: limits::BODY_BYTES,
-    requests_per_connection: limits::REQUESTS_PER_CONNECTION,
-    head_timeout_ms: limits::HEADER_TIMEOUT_MS,
-    body_timeout_ms: limits::BODY_TIMEOUT_MS,
-    idle_timeout_ms: limits::IDLE_TIMEOUT_MS,
-    write_timeout_ms: limits::WRITE_TIMEOUT_MS,
-    buffer_bytes: limits::BUFFER_BYTES,
-    pooled_buffers: limits::POOLED_BUFFERS,
-};
 
 /// It ends with the last case that holds it, and its socket file with it.
 pub(crate) struct Running {
@@ -59,7 +45,7 @@ impl Running {
         });
         let targets = targets.collect();
         let smuggled = Arc::new(Mutex::new(HashSet::new()));
-        let server = Server::start(listeners, routes(&smuggled), LIMITS).unwrap();
+        let server = Server::start(listeners, routes(&smuggled), Limits::default()).unwrap();
         Self { server, targets, smuggled, _folder: folder }
     }
 }
