@@ -50,22 +50,14 @@ pub enum Chunked {
     Refused(Status),
 }
 
-/// The length of the complete head at the start of `bytes`; `None` while it is incomplete.
-///
-/// # Errors
-/// The status of bytes that cannot become a head.
-pub fn head_length(bytes: &[u8]) -> Result<Option<usize>, Status> {
-    head::complete_length(bytes)
-}
-
-/// Parses a head that [`head_length`] found complete.
+/// Parses the head at the start of `bytes`, and says how long it is; `None` while it is incomplete.
 ///
 /// # Errors
 /// The status that it is refused with.
-pub fn parse_head(bytes: &[u8]) -> Result<SeenHead, Status> {
+pub fn parse_head(bytes: &[u8]) -> Result<Option<(SeenHead, usize)>, Status> {
     let mut slots: FieldSlots<'_> = [const { MaybeUninit::uninit() }; MAX_HEADER_FIELDS];
-    let head = head::parse(bytes, &mut slots)?;
-    Ok(SeenHead {
+    let Some(head) = head::parse(bytes, &mut slots)? else { return Ok(None) };
+    let seen = SeenHead {
         method: head.method,
         path: head.path.to_owned(),
         query: head.query.to_owned(),
@@ -77,7 +69,14 @@ pub fn parse_head(bytes: &[u8]) -> Result<SeenHead, Status> {
             BodyFraming::Length(length) => Some(length),
             BodyFraming::Chunked => None,
         },
-    })
+    };
+    Ok(Some((seen, head.head_bytes)))
+}
+
+/// The length of the head at the start of `bytes` by its line ends alone.
+#[must_use]
+pub fn head_length(bytes: &[u8]) -> Option<usize> {
+    head::length(bytes)
 }
 
 /// Decodes a chunked body that comes in these parts behind `head`, as a connection does.

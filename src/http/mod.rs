@@ -22,6 +22,7 @@ mod router;
 mod server;
 mod status;
 pub mod url;
+mod wire;
 
 pub use listener::{Address, Listener};
 pub use request::{Method, Request};
