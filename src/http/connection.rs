@@ -1,6 +1,5 @@
 //! One connection: read, parse in place, answer, write; the whole life of its coroutine.
 
-use std::mem::MaybeUninit;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
 
@@ -8,8 +7,8 @@ use socket2::Socket;
 
 use super::body::{ChunkedDecoder, Decoded};
 use super::buffer::Input;
-use super::fields::BodyFraming;
-use super::head::{self, FieldSlots, Head, MAX_HEADER_FIELDS};
+use super::fields::{BodyFraming, Field, FieldList};
+use super::head::{self, Head};
 use super::request::{Method, Request};
 use super::response::{Persistence, Response, engine_error_body};
 use super::server::Shared;
@@ -52,6 +51,15 @@ enum Step {
     /// A request was answered; look for the next.
     Answered,
     NeedBytes,
+}
+
+/// What the first look at a request came to.
+enum Begun {
+    Answered { request_bytes: usize, after: After },
+    NeedsHead,
+    NeedsBody { phase: Phase, invite: bool },
+    LongHead,
+    Refused(Status),
 }
 
 /// The answering side of a connection, apart from its input so that a request can borrow that meanwhile.
@@ -189,63 +197,75 @@ impl Connection<'_> {
 
     /// Parses the head; answers if its body is there too, else notes what is missing.
     fn begin(&mut self) -> Result<Step, End> {
+        match self.try_to_answer() {
+            Begun::Answered { request_bytes, after } => self.answered(request_bytes, after),
+            Begun::NeedsHead => self.wait_for_head(),
+            Begun::LongHead => Err(self.reject_long_head()),
+            Begun::Refused(status) => self.reject_or_retry(status),
+            Begun::NeedsBody { phase, invite } => {
+                self.phase = phase;
+                self.deadline_ms = None;
+                if invite {
+                    self.turn.output.extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
+                }
+                self.advance()
+            }
+        }
+    }
+
+    fn try_to_answer(&mut self) -> Begun {
         let limits = &self.shared.limits;
         let unread = self.input.unread_mut();
         let come = unread.len();
         // The body has to be parted from the head before that is borrowed; the methods that have one begin with P.
         let parted = if unread.starts_with(b"P") { head::length(unread).unwrap_or(come) } else { come };
         let (head_part, rest) = unread.split_at_mut(parted);
-        let mut slots: FieldSlots<'_> = [const { MaybeUninit::uninit() }; MAX_HEADER_FIELDS];
-        let head = match head::parse(head_part, &mut slots) {
+        let mut fields = FieldList::new();
+        let head = match head::parse(head_part, &mut fields) {
             Ok(Some(head)) if head.head_bytes <= limits.head_bytes => head,
-            Ok(Some(_)) => return Err(self.reject_long_head()),
-            Ok(None) => return self.wait_for_head(),
-            Err(status) => return self.reject_or_retry(status),
+            Ok(Some(_)) => return Begun::LongHead,
+            Ok(None) => return Begun::NeedsHead,
+            Err(status) => return Begun::Refused(status),
         };
         let head_bytes = head.head_bytes;
         // A body that has begun to come needs no invitation (RFC 9110 section 10.1.1).
         let begun = come > head_bytes;
         let invite = head.expects_continue && !begun;
-        match head.framing {
+        let phase = match head.framing {
             BodyFraming::Length(length) => match usize::try_from(length) {
-                Ok(0) => {
-                    let after = self.turn.answer(&self.wire, &head, &mut []);
-                    return self.answered(head_bytes, after);
-                }
                 Ok(body_bytes) if body_bytes <= rest.len().min(limits.body_bytes) => {
-                    let after = self.turn.answer(&self.wire, &head, &mut rest[..body_bytes]);
-                    return self.answered(head_bytes + body_bytes, after);
+                    let after = self.turn.answer(&self.wire, &head, &fields, &mut rest[..body_bytes]);
+                    return Begun::Answered { request_bytes: head_bytes + body_bytes, after };
                 }
                 // A body past the limit is refused with its first byte, or where the client asks first. One that is
                 // announced and never comes is an incomplete message (RFC 9112 section 6.3): it gets no answer.
                 Ok(body_bytes) if body_bytes <= limits.body_bytes || !(begun || invite) => {
-                    self.phase = Phase::Body { head_bytes, body_bytes };
+                    Phase::Body { head_bytes, body_bytes }
                 }
-                _ => return Err(self.reject(Status::ContentTooLarge)),
+                _ => return Begun::Refused(Status::ContentTooLarge),
             },
             BodyFraming::Chunked => {
-                self.phase = Phase::Chunked { head_bytes, decoder: ChunkedDecoder::new(limits.body_bytes) };
+                Phase::Chunked { head_bytes, decoder: ChunkedDecoder::new(limits.body_bytes) }
             }
-        }
-        self.deadline_ms = None;
-        if invite {
-            self.turn.output.extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
-        }
-        self.advance()
+        };
+        Begun::NeedsBody { phase, invite }
     }
 
     /// The body that was waited for is whole: parse the head once more, now that both parts can be borrowed.
     fn answer(&mut self, head_bytes: usize, whole: Decoded) -> Result<Step, End> {
         let (head_part, rest) = self.input.unread_mut().split_at_mut(head_bytes);
-        let mut slots: FieldSlots<'_> = [const { MaybeUninit::uninit() }; MAX_HEADER_FIELDS];
-        let head = match head::parse(head_part, &mut slots) {
-            Ok(Some(head)) => head,
+        let mut fields = FieldList::new();
+        let after = match head::parse(head_part, &mut fields) {
+            Ok(Some(head)) => Ok(self.turn.answer(&self.wire, &head, &fields, &mut rest[..whole.body_bytes])),
             // It was parsed before.
-            Ok(None) => return Err(self.reject(Status::BadRequest)),
-            Err(status) => return Err(self.reject(status)),
+            Ok(None) => Err(Status::BadRequest),
+            Err(status) => Err(status),
         };
-        let after = self.turn.answer(&self.wire, &head, &mut rest[..whole.body_bytes]);
-        self.answered(head_bytes + whole.framed_bytes, after)
+        drop(fields);
+        match after {
+            Ok(after) => self.answered(head_bytes + whole.framed_bytes, after),
+            Err(status) => Err(self.reject(status)),
+        }
     }
 
     fn answered(&mut self, request_bytes: usize, after: After) -> Result<Step, End> {
@@ -340,20 +360,27 @@ impl Connection<'_> {
 
 impl Turn {
     /// Counts the request, calls its handler, and says whether the connection goes on.
-    fn answer(&mut self, wire: &Wire<'_>, head: &Head<'_>, body: &mut [u8]) -> After {
+    fn answer(&mut self, wire: &Wire<'_>, head: &Head<'_>, fields: &[Field<'_>], body: &mut [u8]) -> After {
         let shared = wire.shared;
         self.requests += 1;
         wire.registered.idle.store(false, Ordering::Release);
         let last = !head.keep_alive
             || self.requests >= shared.limits.requests_per_connection
             || shared.draining.load(Ordering::Acquire);
-        let panicked = call(shared, &mut self.output, head, body, last);
+        let panicked = call(shared, &mut self.output, head, fields, body, last);
         if last || panicked { After::Close } else { After::Next }
     }
 }
 
 /// Routes one request to its handler. `true` if the handler panicked: the connection then ends with its 500.
-fn call(shared: &Shared, output: &mut Vec<u8>, head: &Head<'_>, body: &mut [u8], last: bool) -> bool {
+fn call(
+    shared: &Shared,
+    output: &mut Vec<u8>,
+    head: &Head<'_>,
+    fields: &[Field<'_>],
+    body: &mut [u8],
+    last: bool,
+) -> bool {
     let persistence = match (last, head.http10) {
         (true, _) => Persistence::Close,
         (false, true) => Persistence::KeepAlive,
@@ -361,7 +388,7 @@ fn call(shared: &Shared, output: &mut Vec<u8>, head: &Head<'_>, body: &mut [u8],
     };
     let (method, path, answer_at) = (head.method, head.path, output.len());
     let omit_body = method == Method::Head;
-    let mut request = Request { method, path, query: head.query, headers: head.fields, body, parameter: "" };
+    let mut request = Request { method, path, query: head.query, headers: fields, body, parameter: "" };
     let outcome = catch_unwind(AssertUnwindSafe(|| {
         let mut response = Response::new(output, &shared.clock, persistence, omit_body);
         shared.router.answer(&mut request, &mut response);

@@ -6,19 +6,12 @@
 
 use std::mem::MaybeUninit;
 
-use httparse::Header;
-
-use super::fields::{BodyFraming, Fields, byte_set, is_host};
+use super::fields::{BodyFraming, Field, FieldList, Fields, MAX_HEADER_FIELDS, is_host, trim};
 use super::request::Method;
+use super::scan::scan;
 use super::status::Status;
 
-/// Header fields that a request may carry; more is answered with 431.
-pub(crate) const MAX_HEADER_FIELDS: usize = 100;
-
-/// Room for the parsed fields, on the stack of the connection's coroutine.
-pub(crate) type FieldSlots<'b> = [MaybeUninit<Header<'b>>; MAX_HEADER_FIELDS];
-
-/// A complete, valid head.
+/// A complete, valid head; its fields are in the list beside it.
 #[derive(Clone, Copy)]
 pub(crate) struct Head<'b> {
     /// Its length with the empty line.
@@ -26,11 +19,19 @@ pub(crate) struct Head<'b> {
     pub(crate) method: Method,
     pub(crate) path: &'b str,
     pub(crate) query: &'b str,
-    pub(crate) fields: &'b [Header<'b>],
     pub(crate) http10: bool,
     pub(crate) keep_alive: bool,
     pub(crate) expects_continue: bool,
     pub(crate) framing: BodyFraming,
+}
+
+/// A head whose lines are understood, but not yet what its fields say.
+pub(crate) struct Split<'b> {
+    pub(crate) head_bytes: usize,
+    pub(crate) method: Method,
+    pub(crate) path: &'b str,
+    pub(crate) query: &'b str,
+    pub(crate) http10: bool,
 }
 
 /// Bytes of the head at the start of `bytes` with its empty line, where it is complete and its line ends are CRLF.
@@ -46,46 +47,70 @@ pub(crate) fn length(bytes: &[u8]) -> Option<usize> {
     }
 }
 
-/// Parses the head at the start of `bytes`; `None` while it is incomplete.
+/// Parses the head at the start of `bytes` into `list`, which is empty; `None` while it is incomplete.
 ///
 /// # Errors
 /// The status to answer with before the connection is closed, as soon as the bytes cannot become a valid head.
-pub(crate) fn parse<'b>(bytes: &'b [u8], slots: &'b mut FieldSlots<'b>) -> Result<Option<Head<'b>>, Status> {
-    let mut request = httparse::Request::new(&mut []);
-    let head_bytes = match request.parse_with_uninit_headers(bytes, slots) {
-        Ok(httparse::Status::Complete(head_bytes)) => head_bytes,
-        Ok(httparse::Status::Partial) => return refuse_bare_line_feeds(bytes).map(|()| None),
-        Err(error) => return Err(refusal(error, bytes)),
+#[inline]
+pub(crate) fn parse<'b>(bytes: &'b [u8], list: &mut FieldList<'b>) -> Result<Option<Head<'b>>, Status> {
+    let split = match scan(bytes, list) {
+        Some(found) => Split {
+            head_bytes: found.head_bytes,
+            method: found.method,
+            path: found.path,
+            query: found.query,
+            http10: false,
+        },
+        None => match split(bytes, list)? {
+            Some(split) => split,
+            None => return Ok(None),
+        },
     };
-    let head = &bytes[..head_bytes];
-    check_line_ends(head, request.headers)?;
-    let http10 = request.version == Some(0);
-    let method = request.method.and_then(Method::parse).ok_or(Status::NotImplemented)?;
-    let (path, query) = split_target(method, request.path.unwrap_or_default())?;
-    let fields = Fields::read(head, request.headers)?;
+    let http10 = split.http10;
+    let fields = Fields::read(&bytes[..split.head_bytes], list)?;
     fields.check_host(http10)?;
-    if fields.opens_websocket() && method == Method::Get && !http10 {
+    if fields.opens_websocket() && split.method == Method::Get && !http10 {
         return Err(Status::NotImplemented);
     }
     Ok(Some(Head {
-        head_bytes,
-        method,
-        path,
-        query,
+        head_bytes: split.head_bytes,
+        method: split.method,
+        path: split.path,
+        query: split.query,
         http10,
         keep_alive: fields.keep_alive(http10),
         expects_continue: fields.expects_continue && !http10,
         framing: fields.framing(http10)?,
-        fields: request.headers,
     }))
+}
+
+/// The long way: `httparse`, and then what it is lenient about.
+#[cold]
+pub(crate) fn split<'b>(bytes: &'b [u8], list: &mut FieldList<'b>) -> Result<Option<Split<'b>>, Status> {
+    list.clear();
+    let mut slots = [const { MaybeUninit::uninit() }; MAX_HEADER_FIELDS];
+    let mut request = httparse::Request::new(&mut []);
+    let head_bytes = match request.parse_with_uninit_headers(bytes, &mut slots) {
+        Ok(httparse::Status::Complete(head_bytes)) => head_bytes,
+        Ok(httparse::Status::Partial) => return refuse_bare_line_feeds(bytes).map(|()| None),
+        Err(error) => return Err(refusal(error, bytes)),
+    };
+    for header in &*request.headers {
+        let field = Field { name: header.name.as_bytes(), value: trim(header.value) };
+        list.push(field).map_err(|_| Status::HeaderFieldsTooLarge)?;
+    }
+    check_line_ends(&bytes[..head_bytes], list)?;
+    let method = request.method.and_then(Method::parse).ok_or(Status::NotImplemented)?;
+    let (path, query) = split_target(method, request.path.unwrap_or_default())?;
+    Ok(Some(Split { head_bytes, method, path, query, http10: request.version == Some(0) }))
 }
 
 /// RFC 9112 section 2.2 lets a recipient take a lone LF as a line end; taking it is what lets two parsers disagree.
 /// `httparse` takes it. A field's name stands right behind a line end and its value holds none, so that a look at the
 /// two bytes before each name and at the last four bytes sees every line end of the head.
-fn check_line_ends(head: &[u8], fields: &[Header<'_>]) -> Result<(), Status> {
+fn check_line_ends(head: &[u8], fields: &[Field<'_>]) -> Result<(), Status> {
     let start = head.as_ptr().addr();
-    let follows_crlf = |field: &Header<'_>| {
+    let follows_crlf = |field: &Field<'_>| {
         let at = field.name.as_ptr().addr().wrapping_sub(start);
         at.checked_sub(2).is_some_and(|before| head.get(before..at) == Some(b"\r\n"))
     };
@@ -157,16 +182,10 @@ fn split_target(method: Method, target: &str) -> Result<(&str, &str), Status> {
         b"*" if method == Method::Options => return Ok((target, "")),
         _ => strip_authority(target)?,
     };
-    let mut query_at = None;
-    for (at, &byte) in origin.as_bytes().iter().enumerate() {
-        if !TARGET_BYTES[usize::from(byte)] {
-            return Err(Status::BadRequest);
-        }
-        if byte == b'?' && query_at.is_none() {
-            query_at = Some(at);
-        }
+    if !origin.bytes().all(is_target_byte) {
+        return Err(Status::BadRequest);
     }
-    let (path, query) = query_at.map_or((origin, ""), |at| (&origin[..at], &origin[at + 1..]));
+    let (path, query) = origin.split_once('?').unwrap_or((origin, ""));
     // `http://a?b` names the same resource as `http://a/?b` (RFC 9110 section 4.2.3).
     Ok((if path.is_empty() { "/" } else { path }, query))
 }
@@ -176,11 +195,9 @@ fn split_target(method: Method, target: &str) -> Result<(&str, &str), Status> {
 /// RFC 3986 has no raw `"`, `<`, `>`, `[`, `]`, `^`, `` ` ``, `{`, `|` and `}` in a path or query either. They are let
 /// through since browsers send most of them (the URL standard does not escape them there), refusing is only a SHOULD
 /// (RFC 9112 section 3), and none of them parts anything in HTTP: no two parsers see two different requests.
-const fn is_target_byte(byte: u8) -> bool {
+pub(crate) const fn is_target_byte(byte: u8) -> bool {
     byte.is_ascii_graphic() && byte != b'#' && byte != b'\\'
 }
-
-const TARGET_BYTES: [bool; 256] = byte_set!(is_target_byte);
 
 /// The origin form, perhaps without its path, inside an absolute form, which a server must accept (RFC 9112 section 3.2.2).
 fn strip_authority(target: &str) -> Result<&str, Status> {
@@ -201,8 +218,7 @@ mod tests {
     use super::*;
 
     fn check(text: &str) -> Result<(BodyFraming, bool), Status> {
-        let mut slots = [const { MaybeUninit::uninit() }; MAX_HEADER_FIELDS];
-        let head = parse(text.as_bytes(), &mut slots)?.expect("complete");
+        let head = parse(text.as_bytes(), &mut FieldList::new())?.expect("complete");
         assert_eq!((head.head_bytes, length(text.as_bytes())), (text.len(), Some(text.len())));
         Ok((head.framing, head.keep_alive))
     }
@@ -324,8 +340,7 @@ mod tests {
         }
         for absolute in ["http://a", "http://a?b", "https://a:1/?b"] {
             let text = format!("GET {absolute} HTTP/1.1\r\nHost: a\r\n\r\n");
-            let mut slots = [const { MaybeUninit::uninit() }; MAX_HEADER_FIELDS];
-            let path = parse(text.as_bytes(), &mut slots).map(|head| head.expect("complete").path);
+            let path = parse(text.as_bytes(), &mut FieldList::new()).map(|head| head.expect("complete").path);
             assert_eq!(path, Ok("/"), "{absolute}");
         }
         for broken in ["GET *", "GET a", "GET ftp://a/", "GET /a#b", "GET /a\\b", "GET http:///b"] {

@@ -19,6 +19,7 @@ mod listener;
 mod request;
 mod response;
 mod router;
+mod scan;
 mod server;
 mod status;
 pub mod url;

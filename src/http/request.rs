@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use super::fields::Field;
 use super::url;
 
 /// A request method (RFC 9110 section 9) that the server knows; any other is answered with 501.
@@ -56,7 +57,7 @@ pub struct Request<'b> {
     pub(crate) method: Method,
     pub(crate) path: &'b str,
     pub(crate) query: &'b str,
-    pub(crate) headers: &'b [httparse::Header<'b>],
+    pub(crate) headers: &'b [Field<'b>],
     pub(crate) body: &'b mut [u8],
     /// The value of the route's `{parameter}`, if it has one.
     pub(crate) parameter: &'b str,
@@ -90,7 +91,10 @@ impl<'b> Request<'b> {
     /// The first header field `name` (compared without case), as it was sent.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&'b [u8]> {
-        self.headers.iter().find(|field| field.name.eq_ignore_ascii_case(name)).map(|field| field.value)
+        self.headers
+            .iter()
+            .find(|field| field.name.eq_ignore_ascii_case(name.as_bytes()))
+            .map(|field| field.value)
     }
 
     /// The whole body, decoded from chunks where it was chunked. Mutable: JSON is parsed in place.
