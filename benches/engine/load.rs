@@ -82,22 +82,15 @@ impl Sample {
     }
 }
 
-/// Pins the calling thread to a core, where there are two.
-pub(crate) fn pin_to(core: usize) -> io::Result<()> {
-    pin(None, core)
-}
-
-pub(crate) fn pin_process_to(pid: u32, core: usize) -> io::Result<()> {
-    pin(i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw), core)
-}
-
-fn pin(pid: Option<rustix::process::Pid>, core: usize) -> io::Result<()> {
-    if std::thread::available_parallelism()?.get() < 2 {
-        return Ok(());
-    }
+/// Pins the calling thread, or a process that has one thread yet, to a core. A machine without that core runs unpinned.
+pub(crate) fn pin_to(core: usize, pid: Option<u32>) -> io::Result<()> {
+    let pid = pid.and_then(|pid| rustix::process::Pid::from_raw(i32::try_from(pid).ok()?));
     let mut set = CpuSet::new();
     set.set(core);
-    Ok(sched_setaffinity(pid, &set)?)
+    match sched_setaffinity(pid, &set) {
+        Err(rustix::io::Errno::INVAL) => Ok(()),
+        other => Ok(other?),
+    }
 }
 
 pub(crate) enum Stream {

@@ -32,10 +32,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     if let [mode, contestant, address] = &arguments[..]
         && mode == "--serve"
     {
+        // Before there are threads, which inherit it.
+        load::pin_to(0, None)?;
         return servers::serve(contestant, address);
     }
     let options = parse(&arguments)?;
-    load::pin_to(1)?;
+    load::pin_to(1, None)?;
     let mut rows = Vec::new();
     println!("| workload | socket | against | ours, requests per CPU s | theirs | ratio [95 %] |");
     println!("|---|---|---|---|---|---|");

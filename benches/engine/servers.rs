@@ -59,7 +59,7 @@ impl Running {
         };
         let child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
         let mut running = Self { child, address: address.parse()?, folder };
-        crate::load::pin_process_to(running.pid(), 0)?;
+        crate::load::pin_to(0, Some(running.pid()))?;
         running.wait_until_ready(contestant)?;
         Ok(running)
     }
