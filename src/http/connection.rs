@@ -438,7 +438,7 @@ fn call(shared: &Shared, output: &mut Vec<u8>, head: Head<'_>, body: &mut [u8], 
     };
     let (method, path, answer_at) = (head.method, head.path, output.len());
     let omit_body = method == Method::Head;
-    let mut request = Request { method, path, query: head.query, headers: head.fields, body, parameter: "" };
+    let mut request = Request::new(method, path, head.query, head.fields, body);
     let outcome = catch_unwind(AssertUnwindSafe(|| {
         let mut response = Response::new(output, &shared.clock, persistence, omit_body);
         shared.router.answer(&mut request, &mut response);

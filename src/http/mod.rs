@@ -15,7 +15,10 @@ mod fields;
 #[doc(hidden)]
 pub mod fuzzing;
 mod head;
+pub(crate) mod json;
 mod listener;
+mod parameter;
+mod rejection;
 mod request;
 mod response;
 mod router;
@@ -23,9 +26,12 @@ mod server;
 mod status;
 pub mod url;
 
+pub use json::JsonError;
 pub use listener::{Address, Listener};
+pub use parameter::ParameterError;
+pub use rejection::{IntoAnswer, Rejection};
 pub use request::{Method, Request};
 pub use response::Response;
-pub use router::{Handler, RouteCount, Router};
+pub use router::{RouteCount, Router};
 pub use server::{Limits, Metrics, Server};
 pub use status::Status;
