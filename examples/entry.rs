@@ -11,8 +11,7 @@ use std::time::Duration;
 
 use pouco::http::{Address, Limits, Listener, Method, Rejection, Request, Response, Router, Server, Status};
 use serde::{Deserialize, Serialize};
-use signal_hook::consts::SIGTERM;
-use signal_hook::iterator::Signals;
+use signal_hook::{consts::TERM_SIGNALS, iterator::Signals};
 
 const NO_BOOK: Rejection = Rejection::new(Status::NotFound, "there is no such book");
 const NO_TITLE: Rejection = Rejection::of_field(Status::UnprocessableContent, "is empty", "title");
@@ -71,7 +70,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     router.route(Method::Post, "/books", move |request, response| adding.add(request, response));
     router.route(Method::Get, "/books/{id}", move |request, response| looking.by_id(request, response));
     router.route(Method::Get, "/books", move |request, response| shelf.search(request, response));
-    let mut signals = Signals::new([SIGTERM])?;
+    let mut signals = Signals::new(TERM_SIGNALS)?;
     let listener = Listener::bind(&"tcp:127.0.0.1:8080".parse::<Address>()?, 0o660)?;
     let server = Server::start(vec![listener], router, Limits::default())?;
     signals.forever().next();

@@ -61,6 +61,9 @@ fn parameters(router: &mut Router) {
         response.text(format_args!("{text} {}", request.raw_path_parameter("text")));
         Ok::<_, ParameterError>(())
     });
+    router.route(Method::Get, "/pages/{page}.html", |request, response| {
+        response.text(request.raw_path_parameter("page"));
+    });
     router.route(Method::Get, "/files/{*rest}", |request, response| {
         response.text(request.raw_path_parameter("rest"));
     });
@@ -140,6 +143,10 @@ fn path_parameters_are_decoded_and_typed() {
         assert_eq!(get("/users/%37/hosts/10%2e0.0.1?user=8").text(), "7 10.0.0.1");
         assert_eq!(get("/four/1/2/3/4").text(), "1 2 3 4");
         assert_eq!(get("/texts/a+b%20%C3%A9%2Fc").text(), "a+b é/c a+b%20%C3%A9%2Fc");
+        assert_eq!(get("/pages/a.b.html").text(), "a.b");
+        for path in ["/texts/", "/pages/.html", "/users//hosts/10.0.0.1", "/texts/a/"] {
+            assert_eq!(get(path).status, 404, "{path}");
+        }
         let malformed = |name| json!({"error": "is malformed", "field": name});
         assert_refused(&get("/users/x/hosts/10.0.0.1"), 400, &malformed("user"));
         assert_refused(&get("/users/2147483648/hosts/10.0.0.1"), 400, &malformed("user"));
