@@ -258,11 +258,14 @@ fn complete_answers(bytes: &[u8]) -> Result<(usize, usize), Box<dyn Error>> {
     Ok((count, at))
 }
 
-/// User and system time of a process with all its threads, in seconds (proc(5): fields 14 and 15 of `stat`).
+/// CPU time of a process with all its threads, in seconds: the first field of each thread's `schedstat`, in nanoseconds.
+/// `stat` has it too, but counts in ticks of 10 ms.
 fn cpu_seconds(pid: u32) -> Result<f64, Box<dyn Error>> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
-    let after_name = stat.rsplit(')').next().ok_or("no stat")?;
-    let ticks: u32 =
-        after_name.split_whitespace().skip(11).take(2).map(str::parse::<u32>).sum::<Result<u32, _>>()?;
-    Ok(f64::from(ticks) / f64::from(u32::try_from(rustix::param::clock_ticks_per_second())?))
+    let mut total = Duration::ZERO;
+    for thread in std::fs::read_dir(format!("/proc/{pid}/task"))? {
+        let text = std::fs::read_to_string(thread?.path().join("schedstat"))?;
+        let on_cpu = text.split_whitespace().next().ok_or("an empty schedstat")?;
+        total += Duration::from_nanos(on_cpu.parse()?);
+    }
+    Ok(total.as_secs_f64())
 }

@@ -73,11 +73,20 @@ impl Input {
     }
 }
 
-/// Lends input and output buffers of one size. Bounded: what does not fit is given back to the allocator.
+/// Lends the two buffers of a connection together. Bounded: what does not fit is given back to the allocator.
+///
+/// The pair lent last is lent next, so that connections that take turns share the same warm memory.
 pub(crate) struct BufferPool {
-    free: Mutex<Vec<Vec<u8>>>,
+    free: Mutex<Vec<Pair>>,
     buffer_bytes: usize,
     keep: usize,
+}
+
+struct Pair {
+    /// All of its capacity is initialised; zeroed once, when it is first made.
+    storage: Vec<u8>,
+    /// Empty.
+    output: Vec<u8>,
 }
 
 impl BufferPool {
@@ -85,38 +94,30 @@ impl BufferPool {
         Self { free: Mutex::new(Vec::with_capacity(keep)), buffer_bytes, keep }
     }
 
-    /// An input with storage; the storage is zeroed once, when it is first made.
-    pub(crate) fn lend_input(&self) -> Input {
-        let mut storage = self.lend();
-        storage.resize(self.buffer_bytes, 0);
-        Input { storage, start: 0, end: 0 }
+    /// Gives both their storage. Neither may hold anything.
+    pub(crate) fn lend(&self, input: &mut Input, output: &mut Vec<u8>) {
+        debug_assert!(input.is_empty() && output.is_empty());
+        let pooled = self.free.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let pair = pooled.unwrap_or_else(|| Pair {
+            storage: vec![0; self.buffer_bytes],
+            output: Vec::with_capacity(self.buffer_bytes),
+        });
+        *input = Input { storage: pair.storage, start: 0, end: 0 };
+        *output = pair.output;
     }
 
-    pub(crate) fn return_input(&self, input: &mut Input) {
-        let input = std::mem::take(input);
-        self.give_back(input.storage);
-    }
-
-    /// An empty output buffer.
-    pub(crate) fn lend_output(&self) -> Vec<u8> {
-        let mut output = self.lend();
-        output.clear();
-        output
-    }
-
-    pub(crate) fn give_back(&self, buffer: Vec<u8>) {
-        if buffer.capacity() == 0 || buffer.capacity() > 2 * self.buffer_bytes {
+    /// Takes both back, with what they still hold.
+    pub(crate) fn give_back(&self, input: &mut Input, output: &mut Vec<u8>) {
+        let storage = std::mem::take(input).storage;
+        let mut output = std::mem::take(output);
+        if storage.len() != self.buffer_bytes || output.capacity() > 2 * self.buffer_bytes {
             return;
         }
+        output.clear();
         let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
         if free.len() < self.keep {
-            free.push(buffer);
+            free.push(Pair { storage, output });
         }
-    }
-
-    fn lend(&self) -> Vec<u8> {
-        let pooled = self.free.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        pooled.unwrap_or_else(|| Vec::with_capacity(self.buffer_bytes))
     }
 }
 
@@ -149,8 +150,13 @@ mod tests {
     #[test]
     fn a_grown_buffer_is_not_kept() {
         let pool = BufferPool::new(64, 4);
-        pool.give_back(Vec::with_capacity(1024));
-        pool.give_back(Vec::with_capacity(64));
+        let (mut input, mut output) = (Input::default(), Vec::new());
+        pool.lend(&mut input, &mut output);
+        input.room(1024);
+        pool.give_back(&mut input, &mut output);
+        assert_eq!(pool.free.lock().unwrap().len(), 0);
+        pool.lend(&mut input, &mut output);
+        pool.give_back(&mut input, &mut output);
         assert_eq!(pool.free.lock().unwrap().len(), 1);
     }
 }

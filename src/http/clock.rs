@@ -67,9 +67,9 @@ impl Clock {
             }
             std::hint::spin_loop();
         }
-        out.extend_from_slice(b"date: ");
-        out.extend_from_slice(&bytes[..DATE_BYTES]);
-        out.extend_from_slice(b"\r\n");
+        let mut line = *b"date: ---, -- --- ---- --:--:-- ---\r\n";
+        line[6..6 + DATE_BYTES].copy_from_slice(&bytes[..DATE_BYTES]);
+        out.extend_from_slice(&line);
     }
 }
 

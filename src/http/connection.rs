@@ -1,49 +1,22 @@
 //! One connection: read, parse in place, answer, write; the whole life of its coroutine.
-//!
-//! There is no timer per request. Before each wait the connection writes down when the wait must end; the sweeper wakes
-//! whoever is past that time, and the woken connection looks at the clock itself.
 
-use std::io::{self, Read, Write};
-use std::mem::MaybeUninit;
-use std::net::Shutdown;
-use std::os::fd::{AsRawFd, RawFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use may::io::{CoIo, WaitIo};
 use socket2::Socket;
 
 use super::body::{ChunkedDecoder, Decoded};
 use super::buffer::Input;
-use super::fields::BodyFraming;
-use super::head::{self, FieldSlots, Head, MAX_HEADER_FIELDS};
+use super::fields::{BodyFraming, Field, FieldList};
+use super::head::{self, Head};
 use super::request::{Method, Request};
 use super::response::{Persistence, Response, engine_error_body};
-use super::server::{Registered, Shared};
+use super::server::Shared;
 use super::status::Status;
+use super::wire::{Broken, Wire};
 
 /// Answers collected from pipelined requests before they are written out.
 const FLUSH_BYTES: usize = 64 * 1024;
-
-/// Bytes of a refused request that are read and dropped, so that the client reads our answer before a reset.
-const LINGER_BYTES: usize = 256 * 1024;
-
-/// How long a closing connection waits for the client's end.
-const LINGER_MS: u64 = 2_000;
-
-/// A descriptor that somebody else owns and closes, for the event loop.
-///
-/// `CoIo` closes what it holds *before* it takes it from epoll; the number may then belong to another connection
-/// already, which would lose its events. Holding only the number, and closing the socket after, avoids that.
-#[derive(Debug)]
-pub(crate) struct FdRef(pub(crate) RawFd);
-
-impl AsRawFd for FdRef {
-    fn as_raw_fd(&self) -> RawFd {
-        self.0
-    }
-}
 
 /// Why a connection ends, apart from its regular end.
 enum End {
@@ -51,6 +24,12 @@ enum End {
     Close,
     /// The last answer is in the output; the client may still be sending.
     AfterAnswer,
+}
+
+impl From<Broken> for End {
+    fn from(_: Broken) -> Self {
+        Self::Close
+    }
 }
 
 /// Where the request at the start of the input stands.
@@ -74,6 +53,15 @@ enum Step {
     NeedBytes,
 }
 
+/// What the first look at a request came to.
+enum Begun {
+    Answered { request_bytes: usize, after: After },
+    NeedsHead,
+    NeedsBody { phase: Phase, invite: bool },
+    LongHead,
+    Refused(Status),
+}
+
 /// The answering side of a connection, apart from its input so that a request can borrow that meanwhile.
 #[derive(Default)]
 struct Turn {
@@ -82,11 +70,8 @@ struct Turn {
 }
 
 struct Connection<'s> {
-    // Order matters: `io` leaves epoll before `socket` closes the descriptor.
-    io: CoIo<FdRef>,
-    socket: Socket,
+    wire: Wire<'s>,
     shared: &'s Shared,
-    registered: Arc<Registered>,
     input: Input,
     turn: Turn,
     phase: Phase,
@@ -100,19 +85,16 @@ struct Connection<'s> {
 
 /// Serves one connection until it ends.
 pub(crate) fn run(socket: Socket, shared: &Shared) {
-    let io = match CoIo::new(FdRef(socket.as_raw_fd())) {
-        Ok(io) => io,
+    let wire = match Wire::new(socket, shared) {
+        Ok(wire) => wire,
         Err(error) => {
             shared.metrics.open_connections.fetch_sub(1, Ordering::Relaxed);
             return log::warn!("a new connection cannot be watched: {error}");
         }
     };
-    let (key, registered) = shared.register(io.waker());
     let mut connection = Connection {
-        io,
-        socket,
+        wire,
         shared,
-        registered,
         input: Input::default(),
         turn: Turn::default(),
         phase: Phase::Head,
@@ -121,12 +103,10 @@ pub(crate) fn run(socket: Socket, shared: &Shared) {
         skipped_empty_line: false,
     };
     if let Err(End::AfterAnswer) = connection.serve() {
-        connection.close_gently();
+        connection.wire.linger();
     }
-    shared.buffers.return_input(&mut connection.input);
-    shared.buffers.give_back(std::mem::take(&mut connection.turn.output));
-    drop(connection);
-    shared.leave(key);
+    connection.return_buffers();
+    connection.wire.close();
 }
 
 impl Connection<'_> {
@@ -170,40 +150,33 @@ impl Connection<'_> {
 
     fn advance_head(&mut self) -> Result<Step, End> {
         self.skip_empty_line()?;
-        if self.input.is_empty() {
-            return Ok(Step::NeedBytes);
+        let searched = self.searched;
+        let unread = self.input.unread();
+        // A head ends with a line; until one more has come there is nothing new to parse.
+        if unread.is_empty() || searched > 0 && memchr::memchr(b'\n', &unread[searched..]).is_none() {
+            return self.wait_for_head();
         }
-        let limit = self.shared.limits.head_bytes;
-        // The line end that completes a head may have begun in the bytes searched before.
-        let fresh = &self.input.unread()[self.searched.saturating_sub(3)..];
-        if self.searched > 0 && memchr::memchr(b'\n', fresh).is_none() {
-            return self.wait_for_head(limit);
-        }
-        match head::complete_length(self.input.unread()) {
-            Ok(Some(head_bytes)) if head_bytes <= limit => self.begin(head_bytes),
-            Ok(Some(_)) => Err(self.reject_long_head(limit)),
-            Ok(None) => self.wait_for_head(limit),
-            Err(status) => self.reject_or_retry(status),
-        }
+        self.begin()
     }
 
-    fn wait_for_head(&mut self, limit: usize) -> Result<Step, End> {
+    fn wait_for_head(&mut self) -> Result<Step, End> {
         self.searched = self.input.len();
-        if self.input.len() >= limit {
-            return Err(self.reject_long_head(limit));
+        if self.searched >= self.shared.limits.head_bytes {
+            return Err(self.reject_long_head());
         }
         Ok(Step::NeedBytes)
     }
 
-    fn reject_long_head(&mut self, limit: usize) -> End {
-        self.reject(head::too_long(self.input.unread(), limit))
+    fn reject_long_head(&mut self) -> End {
+        let status = head::too_long(self.input.unread(), self.shared.limits.head_bytes);
+        self.reject(status)
     }
 
     /// A minor version of HTTP/1 that we have never heard of is read as 1.1; anything else that is refused stays so.
     #[cold]
     fn reject_or_retry(&mut self, status: Status) -> Result<Step, End> {
         if status == Status::HttpVersionNotSupported && head::lower_minor_version(self.input.unread_mut()) {
-            return self.advance_head();
+            return self.begin();
         }
         Err(self.reject(status))
     }
@@ -222,52 +195,77 @@ impl Connection<'_> {
         Ok(())
     }
 
-    /// A head is complete: answer if its body is there too, else note what is missing.
-    fn begin(&mut self, head_bytes: usize) -> Result<Step, End> {
-        let limit = self.shared.limits.body_bytes;
-        let (head_part, rest) = self.input.unread_mut().split_at_mut(head_bytes);
-        let mut slots: FieldSlots<'_> = [const { MaybeUninit::uninit() }; MAX_HEADER_FIELDS];
-        let head = match head::parse(head_part, &mut slots) {
-            Ok(head) => head,
-            Err(status) => return self.reject_or_retry(status),
+    /// Parses the head; answers if its body is there too, else notes what is missing.
+    fn begin(&mut self) -> Result<Step, End> {
+        match self.try_to_answer() {
+            Begun::Answered { request_bytes, after } => self.answered(request_bytes, after),
+            Begun::NeedsHead => self.wait_for_head(),
+            Begun::LongHead => Err(self.reject_long_head()),
+            Begun::Refused(status) => self.reject_or_retry(status),
+            Begun::NeedsBody { phase, invite } => {
+                self.phase = phase;
+                self.deadline_ms = None;
+                if invite {
+                    self.turn.output.extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
+                }
+                self.advance()
+            }
+        }
+    }
+
+    fn try_to_answer(&mut self) -> Begun {
+        let limits = &self.shared.limits;
+        let unread = self.input.unread_mut();
+        let come = unread.len();
+        // The body has to be parted from the head before that is borrowed; the methods that have one begin with P.
+        let parted = if unread.starts_with(b"P") { head::length(unread).unwrap_or(come) } else { come };
+        let (head_part, rest) = unread.split_at_mut(parted);
+        let mut fields = FieldList::new();
+        let head = match head::parse(head_part, &mut fields) {
+            Ok(Some(head)) if head.head_bytes <= limits.head_bytes => head,
+            Ok(Some(_)) => return Begun::LongHead,
+            Ok(None) => return Begun::NeedsHead,
+            Err(status) => return Begun::Refused(status),
         };
+        let head_bytes = head.head_bytes;
         // A body that has begun to come needs no invitation (RFC 9110 section 10.1.1).
-        let invite = head.expects_continue && rest.is_empty();
-        match head.framing {
+        let begun = come > head_bytes;
+        let invite = head.expects_continue && !begun;
+        let phase = match head.framing {
             BodyFraming::Length(length) => match usize::try_from(length) {
-                Ok(body_bytes) if body_bytes <= rest.len().min(limit) => {
-                    let after =
-                        self.turn.answer(self.shared, &self.registered, head, &mut rest[..body_bytes]);
-                    return self.answered(head_bytes + body_bytes, after);
+                Ok(body_bytes) if body_bytes <= rest.len().min(limits.body_bytes) => {
+                    let after = self.turn.answer(&self.wire, &head, &fields, &mut rest[..body_bytes]);
+                    return Begun::Answered { request_bytes: head_bytes + body_bytes, after };
                 }
                 // A body past the limit is refused with its first byte, or where the client asks first. One that is
                 // announced and never comes is an incomplete message (RFC 9112 section 6.3): it gets no answer.
-                Ok(body_bytes) if body_bytes <= limit || (rest.is_empty() && !invite) => {
-                    self.phase = Phase::Body { head_bytes, body_bytes };
+                Ok(body_bytes) if body_bytes <= limits.body_bytes || !(begun || invite) => {
+                    Phase::Body { head_bytes, body_bytes }
                 }
-                _ => return Err(self.reject(Status::ContentTooLarge)),
+                _ => return Begun::Refused(Status::ContentTooLarge),
             },
             BodyFraming::Chunked => {
-                self.phase = Phase::Chunked { head_bytes, decoder: ChunkedDecoder::new(limit) };
+                Phase::Chunked { head_bytes, decoder: ChunkedDecoder::new(limits.body_bytes) }
             }
-        }
-        self.deadline_ms = None;
-        if invite {
-            self.turn.output.extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
-        }
-        self.advance()
+        };
+        Begun::NeedsBody { phase, invite }
     }
 
     /// The body that was waited for is whole: parse the head once more, now that both parts can be borrowed.
     fn answer(&mut self, head_bytes: usize, whole: Decoded) -> Result<Step, End> {
         let (head_part, rest) = self.input.unread_mut().split_at_mut(head_bytes);
-        let mut slots: FieldSlots<'_> = [const { MaybeUninit::uninit() }; MAX_HEADER_FIELDS];
-        let head = match head::parse(head_part, &mut slots) {
-            Ok(head) => head,
-            Err(status) => return Err(self.reject(status)),
+        let mut fields = FieldList::new();
+        let after = match head::parse(head_part, &mut fields) {
+            Ok(Some(head)) => Ok(self.turn.answer(&self.wire, &head, &fields, &mut rest[..whole.body_bytes])),
+            // It was parsed before.
+            Ok(None) => Err(Status::BadRequest),
+            Err(status) => Err(status),
         };
-        let after = self.turn.answer(self.shared, &self.registered, head, &mut rest[..whole.body_bytes]);
-        self.answered(head_bytes + whole.framed_bytes, after)
+        drop(fields);
+        match after {
+            Ok(after) => self.answered(head_bytes + whole.framed_bytes, after),
+            Err(status) => Err(self.reject(status)),
+        }
     }
 
     fn answered(&mut self, request_bytes: usize, after: After) -> Result<Step, End> {
@@ -299,50 +297,32 @@ impl Connection<'_> {
         }
     }
 
-    /// Writes the whole output. Where the client is slow it waits, up to the write time-out without any progress.
+    /// Writes the whole output.
     fn flush(&mut self) -> Result<(), End> {
-        let mut written = 0;
-        let mut deadline_ms = None;
-        while written < self.turn.output.len() {
-            match (&self.socket).write(&self.turn.output[written..]) {
-                Ok(0) => return Err(End::Close),
-                Ok(count) => {
-                    written += count;
-                    deadline_ms = None;
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    let limit_ms = self.shared.limits.write_timeout_ms;
-                    let deadline = *deadline_ms.get_or_insert_with(|| self.shared.clock.now_ms() + limit_ms);
-                    self.wait_until(deadline).inspect_err(|_| self.count_timeout())?;
-                }
-                Err(_) => return Err(End::Close),
-            }
+        if !self.turn.output.is_empty() {
+            self.wire.write_all(&self.turn.output)?;
+            self.turn.output.clear();
         }
-        self.turn.output.clear();
         Ok(())
     }
 
     /// Reads what has come, or waits for it. While nothing of a request has come the connection holds no buffers.
     fn fill(&mut self) -> Result<(), End> {
         loop {
-            if !self.input.has_storage() {
-                self.input = self.shared.buffers.lend_input();
-            }
-            let wanted = self.shared.limits.buffer_bytes / 2;
-            match (&self.socket).read(self.input.room(wanted)) {
-                Ok(0) => return Err(End::Close),
-                Ok(count) => {
+            if self.wire.may_be_readable() {
+                if !self.input.has_storage() {
+                    self.shared.buffers.lend(&mut self.input, &mut self.turn.output);
+                }
+                let wanted = self.shared.limits.buffer_bytes / 2;
+                if let Some(count) = self.wire.read(self.input.room(wanted))? {
                     if self.input.is_empty() {
                         self.deadline_ms = None;
                     }
                     self.input.filled(count);
                     return Ok(());
                 }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.wait_for_bytes()?,
-                Err(_) => return Err(End::Close),
             }
+            self.wait_for_bytes()?;
         }
     }
 
@@ -356,81 +336,51 @@ impl Connection<'_> {
         };
         let now_ms = self.shared.clock.now_ms();
         let deadline_ms = *self.deadline_ms.get_or_insert(now_ms + timeout_ms);
-        self.registered.idle.store(idle, Ordering::Release);
+        self.wire.registered.idle.store(idle, Ordering::Release);
         if idle {
-            self.shared.buffers.return_input(&mut self.input);
-            self.shared.buffers.give_back(std::mem::take(&mut self.turn.output));
+            self.return_buffers();
             // Looked at after `idle` is set: either the drain sees an idle connection, or this sees the drain.
             if self.shared.draining.load(Ordering::Acquire) {
                 return Err(End::Close);
             }
         }
-        let waited = self.wait_until(deadline_ms).inspect_err(|_| self.count_timeout());
-        if waited.is_err() && !idle {
-            return Err(self.reject(Status::RequestTimeout));
-        }
-        waited
-    }
-
-    fn count_timeout(&self) {
-        self.shared.metrics.timed_out.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// Waits for the socket, for the sweeper or for the drain; the caller tries again and finds out which it was.
-    ///
-    /// Race window: a wake between the store of the deadline and the wait leaves its flag, and the wait returns at once.
-    fn wait_until(&self, deadline_ms: u64) -> Result<(), End> {
-        if self.shared.clock.now_ms() >= deadline_ms {
-            return Err(End::Close);
-        }
-        self.registered.deadline_ms.store(deadline_ms, Ordering::Relaxed);
-        self.io.wait_io();
-        self.registered.deadline_ms.store(u64::MAX, Ordering::Relaxed);
-        Ok(())
-    }
-
-    /// Closes so that the client can read the last answer: a close with unread bytes would send a reset, and the reset
-    /// may reach the client before it has read (RFC 9112 section 9.6).
-    fn close_gently(&mut self) {
-        if self.socket.shutdown(Shutdown::Write).is_err() {
-            return;
-        }
-        let deadline_ms = self.shared.clock.now_ms() + LINGER_MS;
-        let mut scrap = [0; 4096];
-        let mut dropped = 0;
-        while dropped < LINGER_BYTES {
-            match (&self.socket).read(&mut scrap) {
-                Ok(0) => return,
-                Ok(count) => dropped += count,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    if self.wait_until(deadline_ms).is_err() {
-                        return;
-                    }
-                }
-                Err(_) => return,
+        match self.wire.wait_until(deadline_ms) {
+            Ok(()) => Ok(()),
+            Err(_) => {
+                self.wire.count_timeout();
+                Err(if idle { End::Close } else { self.reject(Status::RequestTimeout) })
             }
         }
+    }
+
+    fn return_buffers(&mut self) {
+        self.shared.buffers.give_back(&mut self.input, &mut self.turn.output);
     }
 }
 
 impl Turn {
     /// Counts the request, calls its handler, and says whether the connection goes on.
-    fn answer(&mut self, shared: &Shared, registered: &Registered, head: Head<'_>, body: &mut [u8]) -> After {
+    fn answer(&mut self, wire: &Wire<'_>, head: &Head<'_>, fields: &[Field<'_>], body: &mut [u8]) -> After {
+        let shared = wire.shared;
         self.requests += 1;
-        registered.idle.store(false, Ordering::Release);
+        wire.registered.idle.store(false, Ordering::Release);
         let last = !head.keep_alive
             || self.requests >= shared.limits.requests_per_connection
             || shared.draining.load(Ordering::Acquire);
-        if self.output.capacity() == 0 {
-            self.output = shared.buffers.lend_output();
-        }
-        let panicked = call(shared, &mut self.output, head, body, last);
+        let panicked = call(shared, &mut self.output, head, fields, body, last);
         if last || panicked { After::Close } else { After::Next }
     }
 }
 
 /// Routes one request to its handler. `true` if the handler panicked: the connection then ends with its 500.
-fn call(shared: &Shared, output: &mut Vec<u8>, head: Head<'_>, body: &mut [u8], last: bool) -> bool {
+fn call(
+    shared: &Shared,
+    output: &mut Vec<u8>,
+    head: &Head<'_>,
+    fields: &[Field<'_>],
+    body: &mut [u8],
+    last: bool,
+) -> bool {
     let persistence = match (last, head.http10) {
         (true, _) => Persistence::Close,
         (false, true) => Persistence::KeepAlive,
@@ -438,7 +388,7 @@ fn call(shared: &Shared, output: &mut Vec<u8>, head: Head<'_>, body: &mut [u8], 
     };
     let (method, path, answer_at) = (head.method, head.path, output.len());
     let omit_body = method == Method::Head;
-    let mut request = Request::new(method, path, head.query, head.fields, body);
+    let mut request = Request::new(method, path, head.query, fields, body);
     let outcome = catch_unwind(AssertUnwindSafe(|| {
         let mut response = Response::new(output, &shared.clock, persistence, omit_body);
         shared.router.answer(&mut request, &mut response);

@@ -1,9 +1,34 @@
 //! What the header fields say that concerns the engine itself: `Host`, the body's framing, and the connection
 //! (RFC 9112 sections 3.2, 6 and 9, RFC 9110 sections 5, 7.8 and 10.1.1).
 
-use httparse::Header;
-
 use super::status::Status;
+
+/// Header fields that a request may carry; more is answered with 431.
+pub(crate) const MAX_HEADER_FIELDS: usize = 100;
+
+/// The fields of one head in their order, on the stack of the connection's coroutine.
+pub(crate) type FieldList<'b> = heapless::Vec<Field<'b>, MAX_HEADER_FIELDS>;
+
+/// A field line: its name, a token, and its value without the blanks around it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Field<'b> {
+    pub(crate) name: &'b [u8],
+    pub(crate) value: &'b [u8],
+}
+
+/// A table of the bytes for which a `const fn` holds: one load a byte, where every request has to be checked.
+macro_rules! byte_set {
+    ($holds:path) => {{
+        let mut set = [false; 256];
+        let mut byte = 0;
+        while byte < set.len() {
+            set[byte] = $holds(byte as u8);
+            byte += 1;
+        }
+        set
+    }};
+}
+pub(crate) use byte_set;
 
 /// How the body is framed (RFC 9112 section 6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,46 +85,46 @@ pub(crate) struct Fields {
 }
 
 impl Fields {
-    /// Reads the fields that `httparse` found in `head`.
+    /// Reads the fields of `head`.
     ///
     /// # Errors
     /// The status for a field whose value must not be accepted.
-    pub(crate) fn read(head: &[u8], headers: &[Header<'_>]) -> Result<Self, Status> {
+    pub(crate) fn read(head: &[u8], list: &[Field<'_>]) -> Result<Self, Status> {
         let mut fields = Self::default();
-        for header in headers {
-            fields.take(head, header)?;
+        for field in list {
+            fields.take(head, field)?;
         }
         Ok(fields)
     }
 
-    fn take(&mut self, head: &[u8], field: &Header<'_>) -> Result<(), Status> {
-        let value = trim(field.value);
+    fn take(&mut self, head: &[u8], field: &Field<'_>) -> Result<(), Status> {
+        let value = field.value;
         // Compared by length first: most fields of a request are none of these.
         match field.name.len() {
-            4 if field.name.eq_ignore_ascii_case("host") => {
+            4 if field.name.eq_ignore_ascii_case(b"host") => {
                 self.hosts += 1;
                 self.empty_host = value.is_empty();
                 if self.hosts > 1 || !is_host(value) {
                     return Err(Status::BadRequest);
                 }
             }
-            6 if field.name.eq_ignore_ascii_case("expect") => self.take_expect(value)?,
-            7 if field.name.eq_ignore_ascii_case("upgrade") => self.take_upgrade(value),
-            10 if field.name.eq_ignore_ascii_case("connection") => self.take_connection(value),
-            12 if field.name.eq_ignore_ascii_case("content-type") => {
+            6 if field.name.eq_ignore_ascii_case(b"expect") => self.take_expect(value)?,
+            7 if field.name.eq_ignore_ascii_case(b"upgrade") => self.take_upgrade(value),
+            10 if field.name.eq_ignore_ascii_case(b"connection") => self.take_connection(value),
+            12 if field.name.eq_ignore_ascii_case(b"content-type") => {
                 // A field of one value (RFC 9110 section 5.3): two recipients could each take another one.
                 self.content_types += 1;
                 if self.content_types > 1 {
                     return Err(Status::BadRequest);
                 }
             }
-            14 if field.name.eq_ignore_ascii_case("content-length") => {
+            14 if field.name.eq_ignore_ascii_case(b"content-length") => {
                 if has_odd_blanks(head, field) {
                     return Err(Status::BadRequest);
                 }
                 self.take_content_length(value)?;
             }
-            17 if field.name.eq_ignore_ascii_case("transfer-encoding") => self.take_codings(value),
+            17 if field.name.eq_ignore_ascii_case(b"transfer-encoding") => self.take_codings(value),
             _ => {}
         }
         Ok(())
@@ -188,8 +213,8 @@ impl Fields {
 ///
 /// RFC 9110 section 5.5 makes such blanks no part of the value. For the length of a body they are refused nevertheless:
 /// no client of ours needs them, and they are how a request is hidden from a parser that does not strip them (RFC 9112
-/// section 11.2). `httparse` has stripped them, so this looks at the bytes around the value.
-fn has_odd_blanks(head: &[u8], field: &Header<'_>) -> bool {
+/// section 11.2). The parser has stripped them, so this looks at the bytes around the value.
+fn has_odd_blanks(head: &[u8], field: &Field<'_>) -> bool {
     let start = head.as_ptr().addr();
     let colon = field.name.as_ptr().addr().wrapping_sub(start).wrapping_add(field.name.len());
     let value = field.value.as_ptr().addr().wrapping_sub(start);
@@ -204,7 +229,7 @@ fn elements(value: &[u8]) -> impl Iterator<Item = &[u8]> {
 }
 
 /// Strips optional white space: blank and tab (RFC 9110 section 5.6.3).
-fn trim(mut value: &[u8]) -> &[u8] {
+pub(crate) fn trim(mut value: &[u8]) -> &[u8] {
     while let [b' ' | b'\t', rest @ ..] = value {
         value = rest;
     }
@@ -223,6 +248,25 @@ pub(crate) const fn is_token_byte(byte: u8) -> bool {
 /// `uri-host [":" port]` by its characters (RFC 3986 sections 3.2.2 and 3.2.3); it may be empty, it has no user part.
 /// A comma is a character of RFC 3986's names, but no host has one, and it is how two Host fields look once joined.
 pub(crate) fn is_host(value: &[u8]) -> bool {
+    let name_bytes = value.iter().take_while(|byte| HOST_NAME_BYTES[usize::from(**byte)]).count();
+    let port = match &value[name_bytes..] {
+        [] => return true,
+        [b':', port @ ..] => port,
+        _ => return is_unusual_host(value),
+    };
+    port.iter().all(u8::is_ascii_digit)
+}
+
+/// What nearly every host is made of. A percent sign is left to the slow way.
+const HOST_NAME_BYTES: [bool; 256] = byte_set!(is_host_name_byte);
+
+const fn is_host_name_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')
+}
+
+/// Hosts with escapes, with delimiters that a name may have, and the bracketed literals.
+#[cold]
+fn is_unusual_host(value: &[u8]) -> bool {
     let (host, port) = split_port(value);
     let port_ok = port.iter().all(u8::is_ascii_digit);
     if let [b'[', inner @ .., b']'] = host {

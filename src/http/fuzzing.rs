@@ -1,13 +1,12 @@
 //! Doors into the parsers for the targets in `fuzz/`, behind the feature `fuzzing`: thin, and no part of the interface.
 //! What leads through them is owned, so that a target can compare two answers without holding both inputs.
 
-use std::mem::MaybeUninit;
-
 use super::body::ChunkedDecoder;
 use super::buffer::Input;
-use super::fields::BodyFraming;
-use super::head::{self, FieldSlots, MAX_HEADER_FIELDS};
+use super::fields::{BodyFraming, Field, FieldList};
+use super::head;
 use super::request::Method;
+use super::scan;
 use super::status::Status;
 
 /// A head that the engine accepts.
@@ -50,26 +49,19 @@ pub enum Chunked {
     Refused(Status),
 }
 
-/// The length of the complete head at the start of `bytes`; `None` while it is incomplete.
-///
-/// # Errors
-/// The status of bytes that cannot become a head.
-pub fn head_length(bytes: &[u8]) -> Result<Option<usize>, Status> {
-    head::complete_length(bytes)
-}
-
-/// Parses a head that [`head_length`] found complete.
+/// Parses the head at the start of `bytes`, and says how long it is; `None` while it is incomplete.
 ///
 /// # Errors
 /// The status that it is refused with.
-pub fn parse_head(bytes: &[u8]) -> Result<SeenHead, Status> {
-    let mut slots: FieldSlots<'_> = [const { MaybeUninit::uninit() }; MAX_HEADER_FIELDS];
-    let head = head::parse(bytes, &mut slots)?;
-    Ok(SeenHead {
+pub fn parse_head(bytes: &[u8]) -> Result<Option<(SeenHead, usize)>, Status> {
+    let mut list = FieldList::new();
+    let Some(head) = head::parse(bytes, &mut list)? else { return Ok(None) };
+    compare_ways(bytes);
+    let seen = SeenHead {
         method: head.method,
         path: head.path.to_owned(),
         query: head.query.to_owned(),
-        fields: head.fields.iter().map(|field| (field.name.to_owned(), field.value.to_vec())).collect(),
+        fields: list.iter().map(|field| (name_of(field), field.value.to_vec())).collect(),
         http10: head.http10,
         keep_alive: head.keep_alive,
         expects_continue: head.expects_continue,
@@ -77,7 +69,34 @@ pub fn parse_head(bytes: &[u8]) -> Result<SeenHead, Status> {
             BodyFraming::Length(length) => Some(length),
             BodyFraming::Chunked => None,
         },
-    })
+    };
+    Ok(Some((seen, head.head_bytes)))
+}
+
+fn name_of(field: &Field<'_>) -> String {
+    String::from_utf8_lossy(field.name).into_owned()
+}
+
+/// What goes the short way must come out the same on the long one.
+fn compare_ways(bytes: &[u8]) {
+    let (mut short, mut long) = (FieldList::new(), FieldList::new());
+    let Some(found) = scan::scan(bytes, &mut short) else { return };
+    match head::split(bytes, &mut long) {
+        Ok(Some(split)) => {
+            assert_eq!(
+                (found.method, found.path, found.query, found.head_bytes, false),
+                (split.method, split.path, split.query, split.head_bytes, split.http10)
+            );
+            assert_eq!(short, long);
+        }
+        other => panic!("the long way refuses it: {:?}", other.err()),
+    }
+}
+
+/// The length of the head at the start of `bytes` by its line ends alone.
+#[must_use]
+pub fn head_length(bytes: &[u8]) -> Option<usize> {
+    head::length(bytes)
 }
 
 /// Decodes a chunked body that comes in these parts behind `head`, as a connection does.

@@ -6,97 +6,135 @@
 
 use std::mem::MaybeUninit;
 
-use httparse::Header;
-
-use super::fields::{BodyFraming, Fields, is_host};
+use super::fields::{BodyFraming, Field, FieldList, Fields, MAX_HEADER_FIELDS, is_host, trim};
 use super::request::Method;
+use super::scan::scan;
 use super::status::Status;
 
-/// Header fields that a request may carry; more is answered with 431.
-pub(crate) const MAX_HEADER_FIELDS: usize = 100;
-
-/// Room for the parsed fields, on the stack of the connection's coroutine.
-pub(crate) type FieldSlots<'b> = [MaybeUninit<Header<'b>>; MAX_HEADER_FIELDS];
-
-/// A complete, valid head.
+/// A complete, valid head; its fields are in the list beside it.
 #[derive(Clone, Copy)]
 pub(crate) struct Head<'b> {
+    /// Its length with the empty line.
+    pub(crate) head_bytes: usize,
     pub(crate) method: Method,
     pub(crate) path: &'b str,
     pub(crate) query: &'b str,
-    pub(crate) fields: &'b [Header<'b>],
     pub(crate) http10: bool,
     pub(crate) keep_alive: bool,
     pub(crate) expects_continue: bool,
     pub(crate) framing: BodyFraming,
 }
 
-/// Bytes of the complete head at the start of `bytes` with its empty line; `None` while it is incomplete.
-///
-/// # Errors
-/// A status if the bytes cannot become a valid head, so that a client that sends bare line feeds gets its 400 at once.
-pub(crate) fn complete_length(bytes: &[u8]) -> Result<Option<usize>, Status> {
-    if let Some(at) = memchr::memmem::find(bytes, b"\r\n\r\n") {
-        return Ok(Some(at + 4));
-    }
-    refuse_bare_line_feeds(bytes)?;
-    if memchr::memchr(b'\n', bytes).is_some() {
-        let mut slots: FieldSlots<'_> = [const { MaybeUninit::uninit() }; MAX_HEADER_FIELDS];
-        split(bytes, &mut slots)?;
-    }
-    Ok(None)
+/// A head whose lines are understood, but not yet what its fields say.
+pub(crate) struct Split<'b> {
+    pub(crate) head_bytes: usize,
+    pub(crate) method: Method,
+    pub(crate) path: &'b str,
+    pub(crate) query: &'b str,
+    pub(crate) http10: bool,
 }
 
-/// Parses a head that [`complete_length`] found complete.
+/// Bytes of the head at the start of `bytes` with its empty line, where it is complete and its line ends are CRLF.
+pub(crate) fn length(bytes: &[u8]) -> Option<usize> {
+    let mut line = 0;
+    loop {
+        let at = line + memchr::memchr(b'\n', &bytes[line..])?;
+        match bytes[line..at] {
+            [b'\r'] => return Some(at + 1),
+            [.., b'\r'] => line = at + 1,
+            _ => return None,
+        }
+    }
+}
+
+/// Parses the head at the start of `bytes` into `list`, which is empty; `None` while it is incomplete.
 ///
 /// # Errors
-/// The status to answer with before the connection is closed.
-pub(crate) fn parse<'b>(bytes: &'b [u8], slots: &'b mut FieldSlots<'b>) -> Result<Head<'b>, Status> {
-    refuse_bare_line_feeds(bytes)?;
-    let Some(request) = split(bytes, slots)? else { return Err(Status::BadRequest) };
-    let http10 = request.version == Some(0);
-    let method = request.method.and_then(Method::parse).ok_or(Status::NotImplemented)?;
-    let (path, query) = split_target(method, request.path.unwrap_or_default())?;
-    let fields = Fields::read(bytes, request.headers)?;
+/// The status to answer with before the connection is closed, as soon as the bytes cannot become a valid head.
+#[inline]
+pub(crate) fn parse<'b>(bytes: &'b [u8], list: &mut FieldList<'b>) -> Result<Option<Head<'b>>, Status> {
+    let split = match scan(bytes, list) {
+        Some(found) => Split {
+            head_bytes: found.head_bytes,
+            method: found.method,
+            path: found.path,
+            query: found.query,
+            http10: false,
+        },
+        None => match split(bytes, list)? {
+            Some(split) => split,
+            None => return Ok(None),
+        },
+    };
+    let http10 = split.http10;
+    let fields = Fields::read(&bytes[..split.head_bytes], list)?;
     fields.check_host(http10)?;
-    if fields.opens_websocket() && method == Method::Get && !http10 {
+    if fields.opens_websocket() && split.method == Method::Get && !http10 {
         return Err(Status::NotImplemented);
     }
-    Ok(Head {
-        method,
-        path,
-        query,
+    Ok(Some(Head {
+        head_bytes: split.head_bytes,
+        method: split.method,
+        path: split.path,
+        query: split.query,
         http10,
         keep_alive: fields.keep_alive(http10),
         expects_continue: fields.expects_continue && !http10,
         framing: fields.framing(http10)?,
-        fields: request.headers,
-    })
+    }))
+}
+
+/// The long way: `httparse`, and then what it is lenient about.
+#[cold]
+pub(crate) fn split<'b>(bytes: &'b [u8], list: &mut FieldList<'b>) -> Result<Option<Split<'b>>, Status> {
+    list.clear();
+    let mut slots = [const { MaybeUninit::uninit() }; MAX_HEADER_FIELDS];
+    let mut request = httparse::Request::new(&mut []);
+    let head_bytes = match request.parse_with_uninit_headers(bytes, &mut slots) {
+        Ok(httparse::Status::Complete(head_bytes)) => head_bytes,
+        Ok(httparse::Status::Partial) => return refuse_bare_line_feeds(bytes).map(|()| None),
+        Err(error) => return Err(refusal(error, bytes)),
+    };
+    for header in &*request.headers {
+        let field = Field { name: header.name.as_bytes(), value: trim(header.value) };
+        list.push(field).map_err(|_| Status::HeaderFieldsTooLarge)?;
+    }
+    check_line_ends(&bytes[..head_bytes], list)?;
+    let method = request.method.and_then(Method::parse).ok_or(Status::NotImplemented)?;
+    let (path, query) = split_target(method, request.path.unwrap_or_default())?;
+    Ok(Some(Split { head_bytes, method, path, query, http10: request.version == Some(0) }))
 }
 
 /// RFC 9112 section 2.2 lets a recipient take a lone LF as a line end; taking it is what lets two parsers disagree.
-fn refuse_bare_line_feeds(bytes: &[u8]) -> Result<(), Status> {
-    for at in memchr::memchr_iter(b'\n', bytes) {
-        if at == 0 || bytes[at - 1] != b'\r' {
-            return Err(Status::BadRequest);
-        }
+/// `httparse` takes it. A field's name stands right behind a line end and its value holds none, so that a look at the
+/// two bytes before each name and at the last four bytes sees every line end of the head.
+fn check_line_ends(head: &[u8], fields: &[Field<'_>]) -> Result<(), Status> {
+    let start = head.as_ptr().addr();
+    let follows_crlf = |field: &Field<'_>| {
+        let at = field.name.as_ptr().addr().wrapping_sub(start);
+        at.checked_sub(2).is_some_and(|before| head.get(before..at) == Some(b"\r\n"))
+    };
+    // An empty line before the request line would be one more line end; the connection has skipped what it allows.
+    if head.ends_with(b"\r\n\r\n") && !matches!(head[0], b'\r' | b'\n') && fields.iter().all(follows_crlf) {
+        Ok(())
+    } else {
+        Err(Status::BadRequest)
     }
-    Ok(())
 }
 
-/// Splits the bytes into request line and fields; `None` while they are incomplete.
-fn split<'b>(
-    bytes: &'b [u8],
-    slots: &'b mut FieldSlots<'b>,
-) -> Result<Option<httparse::Request<'b, 'b>>, Status> {
-    let mut request = httparse::Request::new(&mut []);
-    match request.parse_with_uninit_headers(bytes, slots) {
-        Ok(httparse::Status::Complete(length)) if length == bytes.len() => Ok(Some(request)),
-        Ok(httparse::Status::Complete(_)) => Err(Status::BadRequest),
-        Ok(httparse::Status::Partial) => Ok(None),
-        Err(httparse::Error::TooManyHeaders) => Err(Status::HeaderFieldsTooLarge),
-        Err(httparse::Error::Version) if names_another_version(bytes) => Err(Status::HttpVersionNotSupported),
-        Err(_) => Err(Status::BadRequest),
+/// The same for a head that is still incomplete, so that a client that sends bare line feeds gets its 400 at once.
+#[cold]
+fn refuse_bare_line_feeds(bytes: &[u8]) -> Result<(), Status> {
+    let bare = |at: usize| at == 0 || bytes[at - 1] != b'\r';
+    if memchr::memchr_iter(b'\n', bytes).any(bare) { Err(Status::BadRequest) } else { Ok(()) }
+}
+
+#[cold]
+fn refusal(error: httparse::Error, bytes: &[u8]) -> Status {
+    match error {
+        httparse::Error::TooManyHeaders => Status::HeaderFieldsTooLarge,
+        httparse::Error::Version if names_another_version(bytes) => Status::HttpVersionNotSupported,
+        _ => Status::BadRequest,
     }
 }
 
@@ -139,10 +177,11 @@ pub(crate) fn too_long(bytes: &[u8], limit: usize) -> Status {
 
 /// Path and query of a request target (RFC 9112 section 3.2): origin form, absolute form, or `*` for OPTIONS.
 fn split_target(method: Method, target: &str) -> Result<(&str, &str), Status> {
-    if target == "*" {
-        return if method == Method::Options { Ok((target, "")) } else { Err(Status::BadRequest) };
-    }
-    let origin = if target.starts_with('/') { target } else { strip_authority(target)? };
+    let origin = match target.as_bytes() {
+        [b'/', ..] => target,
+        b"*" if method == Method::Options => return Ok((target, "")),
+        _ => strip_authority(target)?,
+    };
     if !origin.bytes().all(is_target_byte) {
         return Err(Status::BadRequest);
     }
@@ -156,7 +195,7 @@ fn split_target(method: Method, target: &str) -> Result<(&str, &str), Status> {
 /// RFC 3986 has no raw `"`, `<`, `>`, `[`, `]`, `^`, `` ` ``, `{`, `|` and `}` in a path or query either. They are let
 /// through since browsers send most of them (the URL standard does not escape them there), refusing is only a SHOULD
 /// (RFC 9112 section 3), and none of them parts anything in HTTP: no two parsers see two different requests.
-const fn is_target_byte(byte: u8) -> bool {
+pub(crate) const fn is_target_byte(byte: u8) -> bool {
     byte.is_ascii_graphic() && byte != b'#' && byte != b'\\'
 }
 
@@ -179,10 +218,9 @@ mod tests {
     use super::*;
 
     fn check(text: &str) -> Result<(BodyFraming, bool), Status> {
-        let length = complete_length(text.as_bytes())?.expect("complete");
-        assert_eq!(length, text.len());
-        let mut slots = [const { MaybeUninit::uninit() }; MAX_HEADER_FIELDS];
-        parse(text.as_bytes(), &mut slots).map(|head| (head.framing, head.keep_alive))
+        let head = parse(text.as_bytes(), &mut FieldList::new())?.expect("complete");
+        assert_eq!((head.head_bytes, length(text.as_bytes())), (text.len(), Some(text.len())));
+        Ok((head.framing, head.keep_alive))
     }
 
     #[test]
@@ -270,9 +308,14 @@ mod tests {
 
     #[test]
     fn line_feeds_need_their_carriage_return() {
-        assert_eq!(complete_length(b"GET / HTTP/1.1\nHost: a\n\n"), Err(Status::BadRequest));
+        for broken in
+            ["GET / HTTP/1.1\nHost: a\n\n", "GET / HTTP/1.1\nHo", "\nGET / HTTP/1.1\r\nHost: a\r\n\r\n"]
+        {
+            assert_eq!(check(broken), Err(Status::BadRequest), "{broken:?}");
+            assert_eq!(length(broken.as_bytes()), None, "{broken:?}");
+        }
         assert_eq!(check("GET / HTTP/1.1\r\nHost: a\nX: b\r\n\r\n"), Err(Status::BadRequest));
-        assert_eq!(complete_length(b"GET / HTTP/1.1\r\nHost: a\r\n"), Ok(None));
+        assert_eq!(length(b"GET / HTTP/1.1\r\nHost: a\r\n"), None);
     }
 
     #[test]
@@ -297,8 +340,8 @@ mod tests {
         }
         for absolute in ["http://a", "http://a?b", "https://a:1/?b"] {
             let text = format!("GET {absolute} HTTP/1.1\r\nHost: a\r\n\r\n");
-            let mut slots = [const { MaybeUninit::uninit() }; MAX_HEADER_FIELDS];
-            assert_eq!(parse(text.as_bytes(), &mut slots).map(|head| head.path), Ok("/"), "{absolute}");
+            let path = parse(text.as_bytes(), &mut FieldList::new()).map(|head| head.expect("complete").path);
+            assert_eq!(path, Ok("/"), "{absolute}");
         }
         for broken in ["GET *", "GET a", "GET ftp://a/", "GET /a#b", "GET /a\\b", "GET http:///b"] {
             let head = format!("{broken} HTTP/1.1\r\nHost: a\r\n\r\n");

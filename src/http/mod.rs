@@ -175,9 +175,11 @@ mod rejection;
 mod request;
 mod response;
 mod router;
+mod scan;
 mod server;
 mod status;
 pub mod url;
+mod wire;
 
 pub use json::JsonError;
 pub use listener::{Address, Listener};

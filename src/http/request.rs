@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use serde::Deserialize;
 
+use super::fields::Field;
 use super::json::{self, JsonError};
 use super::parameter::{self, ParameterError};
 use super::url;
@@ -61,7 +62,7 @@ pub struct Request<'b> {
     method: Method,
     path: &'b str,
     query: &'b str,
-    headers: &'b [httparse::Header<'b>],
+    headers: &'b [Field<'b>],
     body: &'b mut [u8],
     /// What stands for the parameters of the route's template, if it has any. They lie on the router's stack.
     path_parameters: Option<&'b matchit::Params<'b, 'b>>,
@@ -72,7 +73,7 @@ impl<'b> Request<'b> {
         method: Method,
         path: &'b str,
         query: &'b str,
-        headers: &'b [httparse::Header<'b>],
+        headers: &'b [Field<'b>],
         body: &'b mut [u8],
     ) -> Self {
         Self { method, path, query, headers, body, path_parameters: None }
@@ -159,7 +160,10 @@ impl<'b> Request<'b> {
     /// The first header field `name` (compared without case), as it was sent.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&'b [u8]> {
-        self.headers.iter().find(|field| field.name.eq_ignore_ascii_case(name)).map(|field| field.value)
+        self.headers
+            .iter()
+            .find(|field| field.name.eq_ignore_ascii_case(name.as_bytes()))
+            .map(|field| field.value)
     }
 
     /// The whole body, decoded from chunks where it was chunked. Mutable: JSON is parsed in place.

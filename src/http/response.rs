@@ -12,6 +12,13 @@ use super::status::Status;
 /// (RFC 9110 section 5.6.3), so the head needs no second pass.
 const LENGTH_WIDTH: usize = 10;
 
+/// What stands between the content type and the body: the length's blanks, the line's end and the empty line.
+const LENGTH_LINE: &[u8] = b"\r\ncontent-length:           \r\n\r\n";
+const LINE_ENDS: usize = b"\r\n\r\n".len();
+
+/// Room for a head without further fields; one look at the capacity in place of one for every part.
+const USUAL_HEAD_BYTES: usize = 256;
+
 /// An answer in the making: a status and header fields, then one of the `body` methods.
 pub struct Response<'o> {
     out: &'o mut Vec<u8>,
@@ -118,14 +125,12 @@ impl<'o> Response<'o> {
         self.head();
         self.out.extend_from_slice(b"content-type: ");
         self.out.extend_from_slice(content_type.as_bytes());
-        self.out.extend_from_slice(b"\r\ncontent-length: ");
-        let length_at = self.out.len();
-        self.out.extend_from_slice(&[b' '; LENGTH_WIDTH]);
-        self.out.extend_from_slice(b"\r\n\r\n");
+        self.out.extend_from_slice(LENGTH_LINE);
         let body_at = self.out.len();
         write(self.out);
         let length = self.out.len() - body_at;
-        write_right_aligned(&mut self.out[length_at..length_at + LENGTH_WIDTH], length);
+        let length_end = body_at - LINE_ENDS;
+        write_right_aligned(&mut self.out[length_end - LENGTH_WIDTH..length_end], length);
         if self.omit_body {
             self.out.truncate(body_at);
         }
@@ -142,14 +147,21 @@ impl<'o> Response<'o> {
     fn head(&mut self) {
         debug_assert!(!self.sent, "a request has one answer");
         self.sent = true;
-        self.out.extend_from_slice(self.status.line());
+        self.out.reserve(USUAL_HEAD_BYTES);
+        match self.status {
+            // A copy of a length known here is a few moves; of another, a call.
+            Status::Ok => self.out.extend_from_slice(Status::Ok.line()),
+            other => self.out.extend_from_slice(other.line()),
+        }
         self.clock.write_date(self.out);
         match self.persistence {
             Persistence::Implied => {}
             Persistence::KeepAlive => self.out.extend_from_slice(b"connection: keep-alive\r\n"),
             Persistence::Close => self.out.extend_from_slice(b"connection: close\r\n"),
         }
-        self.out.extend_from_slice(&self.fields);
+        if !self.fields.is_empty() {
+            self.out.extend_from_slice(&self.fields);
+        }
     }
 }
 
@@ -184,6 +196,8 @@ mod tests {
 
     #[test]
     fn a_body_has_its_length() {
+        let blanks = &LENGTH_LINE[LENGTH_LINE.len() - LINE_ENDS - LENGTH_WIDTH - 1..];
+        assert!(blanks.starts_with(&[b' '; LENGTH_WIDTH + 1]), "one blank and the width");
         let text = answer(false, |response| response.json(b"{\"a\":1}"));
         assert!(text.starts_with("HTTP/1.1 200 OK\r\ndate: "), "{text}");
         assert!(text.contains("content-length:          7\r\n"), "{text}");

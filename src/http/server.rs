@@ -15,11 +15,12 @@ use socket2::Socket;
 
 use super::buffer::BufferPool;
 use super::clock::Clock;
-use super::connection::{self, FdRef};
+use super::connection;
 use super::listener::Listener;
 use super::response::{Persistence, Response, engine_error_body};
 use super::router::Router;
 use super::status::Status;
+use super::wire::FdRef;
 use crate::limits;
 
 /// How often the sweeper looks: the resolution of every time-out, and of the `Date` field.
@@ -297,9 +298,6 @@ fn is_transient(error: &io::Error) -> bool {
 
 fn accepted(socket: Socket, shared: &Arc<Shared>) {
     shared.metrics.accepted.fetch_add(1, Ordering::Relaxed);
-    if let Err(error) = socket.set_nonblocking(true) {
-        return log::warn!("a new connection: {error}");
-    }
     if shared.metrics.open_connections.load(Ordering::Relaxed) >= shared.limits.connections as u64 {
         return refuse(&socket, shared);
     }
@@ -321,5 +319,8 @@ fn refuse(socket: &Socket, shared: &Shared) {
     let mut response = Response::new(&mut out, &shared.clock, Persistence::Close, false);
     let body = engine_error_body(Status::ServiceUnavailable);
     response.status(Status::ServiceUnavailable).header("retry-after", 1).json(body.as_bytes());
-    let _ = socket.send(&out);
+    // A new socket has room for one answer, but no accept loop shall depend on it.
+    if socket.set_nonblocking(true).is_ok() {
+        let _ = socket.send(&out);
+    }
 }

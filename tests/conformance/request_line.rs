@@ -32,8 +32,8 @@ cases! {
     rfc9112_2_2_only_blanks ["MAL-WHITESPACE-ONLY-LINE"] refused(400, "   \r\n\r\n");
     rfc9112_2_2_binary_garbage ["MAL-BINARY-GARBAGE"]
         refused(400, [&[0x80, 0, 0xff, 7, b'\n', 0x1b, 0xfe, b'\r', b'\n', 1][..]; 25].concat());
-    rfc9112_2_2_binary_garbage_without_line_ends [] cut([0x80, 0, 0xff, 7, 0x1b, 0xfe].repeat(40));
-    rfc9112_2_2_a_tls_handshake [] cut(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03");
+    rfc9112_2_2_binary_garbage_without_line_ends [] refused(400, [0x80, 0, 0xff, 7, 0x1b, 0xfe].repeat(40));
+    rfc9112_2_2_a_tls_handshake [] refused(400, b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03");
     rfc9112_2_2_nothing_at_all ["MAL-EMPTY-REQUEST"] cut("");
     rfc9112_2_2_a_head_that_is_cut_off ["MAL-INCOMPLETE-REQUEST"] cut("GET / HTTP/1.1\r\nHost: a\r\nX-Te");
     rfc9112_2_2_a_request_line_that_is_cut_off [] cut("GET /smuggled/-------- HT");

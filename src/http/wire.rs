@@ -1,0 +1,168 @@
+//! The socket of one connection: reads and writes that park the coroutine, each with its deadline.
+//!
+//! There is no timer per request. Before each wait the connection writes down when the wait must end; the sweeper wakes
+//! whoever is past that time, and the woken connection looks at the clock itself.
+
+use std::cell::Cell;
+use std::io::{self, Read, Write};
+use std::net::Shutdown;
+use std::os::fd::{AsRawFd, RawFd};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use may::io::{CoIo, WaitIo};
+use socket2::Socket;
+
+use super::server::{Registered, Shared};
+
+/// Bytes of a refused request that are read and dropped, so that the client reads our answer before a reset.
+const LINGER_BYTES: usize = 256 * 1024;
+
+/// How long a closing connection waits for the client's end.
+const LINGER_MS: u64 = 2_000;
+
+/// The events of `wait_io` after which a read may find something (epoll_ctl(2)): IN, ERR, HUP, RDHUP.
+const READABLE: usize = 0x1 | 0x8 | 0x10 | 0x2000;
+
+/// Those of them after which every read returns at once, with the end or the error: ERR, HUP, RDHUP.
+const HUNG_UP: usize = 0x8 | 0x10 | 0x2000;
+
+/// A descriptor that somebody else owns and closes, for the event loop.
+///
+/// `CoIo` closes what it holds *before* it takes it from epoll; the number may then belong to another connection
+/// already, which would lose its events. Holding only the number, and closing the socket after, avoids that.
+#[derive(Debug)]
+pub(crate) struct FdRef(pub(crate) RawFd);
+
+impl AsRawFd for FdRef {
+    fn as_raw_fd(&self) -> RawFd {
+        self.0
+    }
+}
+
+/// Why a wait or a transfer ended the connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Broken {
+    /// The client left, or the socket failed.
+    Gone,
+    /// The deadline passed.
+    Late,
+}
+
+pub(crate) struct Wire<'s> {
+    // Order matters: `io` leaves epoll before `socket` closes the descriptor.
+    io: CoIo<FdRef>,
+    socket: Socket,
+    pub(crate) shared: &'s Shared,
+    pub(crate) registered: Arc<Registered>,
+    key: usize,
+    /// Whether a read may find something. A read that leaves room has emptied the socket, and what comes later raises
+    /// a new edge (epoll(7)), so a wait can follow it without the read that would only return EAGAIN.
+    readable: Cell<bool>,
+    /// Whether the client's end or an error was announced; it may have been announced together with the last bytes, and
+    /// is not announced again.
+    hung_up: Cell<bool>,
+}
+
+impl<'s> Wire<'s> {
+    /// Registers the socket with the event loop and the sweeper; sets it to non-blocking.
+    pub(crate) fn new(socket: Socket, shared: &'s Shared) -> io::Result<Self> {
+        let io = CoIo::new(FdRef(socket.as_raw_fd())).map_err(|error| io::Error::other(error.to_string()))?;
+        let (key, registered) = shared.register(io.waker());
+        Ok(Self { io, socket, shared, registered, key, readable: Cell::new(true), hung_up: Cell::new(false) })
+    }
+
+    /// Closes the socket and leaves the registry, in this order: a drain that sees the registry empty may end the process.
+    pub(crate) fn close(self) {
+        let (shared, key) = (self.shared, self.key);
+        drop(self);
+        shared.leave(key);
+    }
+
+    /// Whether [`Wire::read`] is worth a call.
+    pub(crate) fn may_be_readable(&self) -> bool {
+        self.readable.get()
+    }
+
+    /// Reads what has come, into at least one byte of room. `None` if there is nothing.
+    pub(crate) fn read(&self, room: &mut [u8]) -> Result<Option<usize>, Broken> {
+        loop {
+            match (&self.socket).read(room) {
+                Ok(0) => return Err(Broken::Gone),
+                Ok(count) => {
+                    self.readable.set(count == room.len() || self.hung_up.get());
+                    return Ok(Some(count));
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.readable.set(false);
+                    return Ok(None);
+                }
+                Err(_) => return Err(Broken::Gone),
+            }
+        }
+    }
+
+    /// Writes all of `bytes`. Where the client is slow it waits, up to the write time-out without any progress.
+    pub(crate) fn write_all(&self, mut bytes: &[u8]) -> Result<(), Broken> {
+        let mut deadline_ms = None;
+        while !bytes.is_empty() {
+            match (&self.socket).write(bytes) {
+                Ok(0) => return Err(Broken::Gone),
+                Ok(count) => {
+                    bytes = &bytes[count..];
+                    deadline_ms = None;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    let limit_ms = self.shared.limits.write_timeout_ms;
+                    let deadline = *deadline_ms.get_or_insert_with(|| self.shared.clock.now_ms() + limit_ms);
+                    self.wait_until(deadline).inspect_err(|_| self.count_timeout())?;
+                }
+                Err(_) => return Err(Broken::Gone),
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn count_timeout(&self) {
+        self.shared.metrics.timed_out.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Waits for the socket, for the sweeper or for the drain; the caller tries again and finds out which it was.
+    ///
+    /// Race window: a wake between the store of the deadline and the wait leaves its flag, and the wait returns at once.
+    pub(crate) fn wait_until(&self, deadline_ms: u64) -> Result<(), Broken> {
+        if self.shared.clock.now_ms() >= deadline_ms {
+            return Err(Broken::Late);
+        }
+        self.registered.deadline_ms.store(deadline_ms, Ordering::Relaxed);
+        let events = self.io.wait_io();
+        self.registered.deadline_ms.store(u64::MAX, Ordering::Relaxed);
+        if events & READABLE != 0 {
+            self.readable.set(true);
+            if events & HUNG_UP != 0 {
+                self.hung_up.set(true);
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends our side so that the client can read the last answer: a close with unread bytes would send a reset, and the
+    /// reset may reach the client before it has read (RFC 9112 section 9.6).
+    pub(crate) fn linger(&self) {
+        if self.socket.shutdown(Shutdown::Write).is_err() {
+            return;
+        }
+        let deadline_ms = self.shared.clock.now_ms() + LINGER_MS;
+        let mut scrap = [0; 4096];
+        let mut dropped = 0;
+        while dropped < LINGER_BYTES {
+            match self.read(&mut scrap) {
+                Ok(Some(count)) => dropped += count,
+                Ok(None) if self.wait_until(deadline_ms).is_ok() => {}
+                Ok(None) | Err(_) => return,
+            }
+        }
+    }
+}
