@@ -1,10 +1,8 @@
 //! A small entry for a contest on this crate alone, books in memory: `cargo run --release --example entry`, then
 //!
-//! ```sh
-//! curl -i localhost:8080/books -d '{"title":"Tieta","year":1977,"tags":["bahia"]}'
-//! curl localhost:8080/books/1
-//! curl 'localhost:8080/books?tag=bahia&from=1970&limit=10'
-//! ```
+//!     curl -i localhost:8080/books -d '{"title":"Tieta","year":1977,"tags":["bahia"]}'
+//!     curl localhost:8080/books/1
+//!     curl 'localhost:8080/books?tag=bahia&from=1970&limit=10'
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -64,6 +62,7 @@ impl Shelf {
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
+    pouco::app::configure_coroutines(1);
     let mut router = Router::new();
     let shelf = Arc::new(Shelf::default());
     let (adding, looking) = (shelf.clone(), shelf.clone());

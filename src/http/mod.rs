@@ -27,6 +27,7 @@
 //! }
 //!
 //! fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     pouco::app::configure_coroutines(1);
 //!     let mut router = Router::new();
 //!     // curl localhost:8080/square/12
 //!     router.route(Method::Get, "/square/{number}", |request, response| {
@@ -105,9 +106,12 @@
 //!
 //! It runs on the coroutine of its connection. It may park (`may::sync`, `may::coroutine::yield_now`): others are
 //! served meanwhile. It must not block the thread: what blocks belongs on a thread of its own. A lock of `std` is fine
-//! where it is held for microseconds and never over a wait. The stack is small and has a guard page:
-//! [`configure_coroutines`](crate::app::configure_coroutines) sets its size, and the number of threads that run
-//! coroutines, before the first server starts; large things and deep recursion belong elsewhere.
+//! where it is held for microseconds and never over a wait.
+//!
+//! The stack is small, and a guard page behind it ends the process: large things and deep recursion belong elsewhere.
+//! [`configure_coroutines`](crate::app::configure_coroutines), once before the first server, sets the number of threads
+//! that run coroutines, and a size that unoptimised builds can live with
+//! ([`COROUTINE_STACK_BYTES`](crate::limits::COROUTINE_STACK_BYTES)).
 //!
 //! # Limits
 //!
@@ -142,6 +146,7 @@
 //! use pouco::http::{Address, Limits, Listener, Method, Router, Server};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! pouco::app::configure_coroutines(1);
 //! let mut router = Router::new();
 //! router.route(Method::Get, "/ping", |_, response| response.text("pong"));
 //! let listener = Listener::bind(&"tcp:127.0.0.1:0".parse()?, 0o660)?;
