@@ -6,10 +6,9 @@ mod support;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use pouco::http::{Address, Limits, Listener, Method, Router, Server, Status};
+use pouco::http::{Limits, Method, Request, Response, Router, Status};
 use support::client::request_text;
-use support::{Target, open_tempdir};
-use tempfile::TempDir;
+use support::{Engine, Target};
 
 const LIMITS: Limits = Limits {
     connections: 64,
@@ -24,23 +23,13 @@ const LIMITS: Limits = Limits {
     pooled_buffers: 16,
 };
 
-struct Running {
-    server: Server,
-    targets: Vec<Target>,
-    _folder: TempDir,
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.server.shutdown(Duration::ZERO);
-    }
-}
-
 fn routes() -> Router {
     let mut router = Router::new();
-    router.route(Method::Get, "/hello/{name}", |request, response| response.text(request.parameter()));
+    router.route(Method::Get, "/hello/{name}", |request, response| {
+        response.text(request.raw_path_parameter("name"));
+    });
     router.route(Method::Get, "/big", |_, response| response.body("text/plain", &vec![b'x'; 4 << 20]));
-    router.route(Method::Get, "/panic", |_, _| panic!("on purpose"));
+    router.route(Method::Get, "/panic", panic_on_purpose);
     router.route(Method::Get, "/silent", |_, _| {});
     router.route(Method::Post, "/echo", |request, response| {
         let body = request.body().to_vec();
@@ -52,20 +41,12 @@ fn routes() -> Router {
     router
 }
 
-/// The engine on a TCP and on a Unix socket.
-fn start(limits: Limits) -> Running {
-    let folder = open_tempdir();
-    let unix = Address::Unix(folder.path().join("engine.sock"));
-    let addresses = ["127.0.0.1:0".parse().unwrap(), unix];
-    let listeners: Vec<Listener> =
-        addresses.iter().map(|address| Listener::bind(address, 0o600).unwrap()).collect();
-    let targets = listeners.iter().map(|listener| match listener.address() {
-        Address::Tcp(host_port) => Target::Tcp(host_port.clone()),
-        Address::Unix(path) => Target::Unix(path.clone()),
-    });
-    let targets = targets.collect();
-    let server = Server::start(listeners, routes(), limits).unwrap();
-    Running { server, targets, _folder: folder }
+fn start(limits: Limits) -> Engine {
+    Engine::start(routes(), limits)
+}
+
+fn panic_on_purpose(_: &mut Request<'_>, _: &mut Response<'_>) {
+    panic!("on purpose")
 }
 
 #[test]

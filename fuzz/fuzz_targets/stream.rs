@@ -43,11 +43,11 @@ fuzz_target!(|stream: &[u8]| {
 fn routes() -> Router {
     let mut router = Router::new();
     router.route(Method::Get, "/a/{name}", |request, response| {
-        let name = request.parameter();
+        let name = request.raw_path_parameter("name");
         response.text(name);
     });
-    router.route(Method::Get, "/q", |request, response| match request.query("t") {
-        Some(Some(text)) => response.text(&text),
+    router.route(Method::Get, "/q", |request, response| match request.query_text("t") {
+        Ok(Some(text)) => response.text(&text),
         _ => response.status(Status::BadRequest).text("t"),
     });
     router.route(Method::Post, "/echo", |request, response| {

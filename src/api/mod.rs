@@ -1,8 +1,8 @@
 //! The APIs: one folder each, with its routes, its model and its SQL. A new one is a copy of such a folder and a line in
 //! the table below.
 
-mod json_error;
 pub mod people;
+mod unavailable;
 
 use std::io;
 use std::sync::Arc;

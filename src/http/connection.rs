@@ -388,7 +388,7 @@ fn call(
     };
     let (method, path, answer_at) = (head.method, head.path, output.len());
     let omit_body = method == Method::Head;
-    let mut request = Request { method, path, query: head.query, headers: fields, body, parameter: "" };
+    let mut request = Request::new(method, path, head.query, fields, body);
     let outcome = catch_unwind(AssertUnwindSafe(|| {
         let mut response = Response::new(output, &shared.clock, persistence, omit_body);
         shared.router.answer(&mut request, &mut response);

@@ -4,7 +4,165 @@
 //! and writes all pipelined answers with one system call. RFC 9110 and RFC 9112 are followed to the letter, since
 //! nothing stands between this room and an unfriendly client when a replica is exposed.
 //!
-//! What may not enter: any API, any database, any cache. The engine knows bytes, routes and time-outs.
+//! What may not enter: any API, any database, any cache. The engine knows bytes, routes, JSON and time-outs.
+//!
+//! # A server
+//!
+//! A [`Router`] of handlers, a [`Listener`] for each [`Address`], [`Limits`], and a [`Server`] that puts them together:
+//!
+//! ```no_run
+//! use std::sync::atomic::{AtomicU64, Ordering};
+//!
+//! use pouco::http::{Address, Limits, Listener, Method, Rejection, Router, Server, Status};
+//! use serde::{Deserialize, Serialize};
+//!
+//! #[derive(Deserialize)]
+//! struct Sum {
+//!     terms: Vec<i64>,
+//! }
+//!
+//! #[derive(Serialize)]
+//! struct Total {
+//!     total: i64,
+//! }
+//!
+//! fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     pouco::app::configure_coroutines(1);
+//!     let mut router = Router::new();
+//!     // curl localhost:8080/square/12
+//!     router.route(Method::Get, "/square/{number}", |request, response| {
+//!         let number: i32 = request.path_parameter("number")?;
+//!         response.text(i64::from(number).pow(2));
+//!         Ok::<_, Rejection>(())
+//!     });
+//!     // curl localhost:8080/sums?limit=100 -d '{"terms":[1,2,3]}'
+//!     router.route(Method::Post, "/sums", |request, response| {
+//!         let limit: Option<i64> = request.query_parameter("limit")?;
+//!         let sum: Sum = request.json()?;
+//!         let total = sum.terms.iter().fold(0_i64, |total, term| total.saturating_add(*term));
+//!         if limit.is_some_and(|limit| total > limit) {
+//!             return Err(Rejection::of_field(Status::UnprocessableContent, "add up to too much", "terms"));
+//!         }
+//!         response.json_of(&Total { total });
+//!         Ok(())
+//!     });
+//!     // curl localhost:8080/hits
+//!     let hits = AtomicU64::new(0);
+//!     router.route(Method::Get, "/hits", move |_, response| {
+//!         response.text(hits.fetch_add(1, Ordering::Relaxed) + 1);
+//!     });
+//!     let address: Address = "tcp:127.0.0.1:8080".parse()?;
+//!     let server = Server::start(vec![Listener::bind(&address, 0o660)?], router, Limits::default())?;
+//!     server.wait();
+//!     Ok(())
+//! }
+//! ```
+//!
+//! `examples/entry.rs` is a whole small application: creation, look-up, search, and an orderly end.
+//!
+//! # Routes and parameters
+//!
+//! [`Router::route`] takes a method, a template and a handler. What a handler sees of the [`Request`] lies in the
+//! connection's buffer; it is parsed when it is asked for.
+//!
+//! | in the template or the query | asked for with | gives |
+//! |---|---|---|
+//! | `/users/{id}` | [`path_parameter::<u64>("id")`](Request::path_parameter) | the value, or a 400 |
+//! | `/files/{*rest}` | [`path_parameter::<String>("rest")`](Request::path_parameter) | the rest of the path, decoded |
+//! | either | [`raw_path_parameter("rest")`](Request::raw_path_parameter) | the same as it was sent |
+//! | `?limit=10` | [`query_parameter::<u16>("limit")`](Request::query_parameter) | `None` if it is absent, the value, or a 400 |
+//! | `?tag=a&tag=b` | [`query_parameters::<String>("tag")`](Request::query_parameters) | each value, or a 400 |
+//! | `?t=ana` | [`query_text("t")`](Request::query_text) | the decoded text, borrowed where it can be |
+//!
+//! Any type with [`FromStr`](std::str::FromStr) will do, those of an application too. In a query `+` is a blank, in a
+//! path it is not. What is to be looked at by other rules is there as it was sent: [`Request::path`],
+//! [`Request::query`], [`Request::header`], [`Request::body`].
+//!
+//! HEAD is answered by the route of GET, without the body. A path without any route is a 404, a method without a route
+//! a 405 with `Allow`, and OPTIONS is answered from the table of routes.
+//!
+//! # Answers
+//!
+//! A handler sets status and header fields of the [`Response`], and ends it with one of [`Response::json_of`],
+//! [`Response::json`], [`Response::text`], [`Response::body`], [`Response::body_with`] or [`Response::empty`]. It returns
+//! `()`, or a `Result<(), E>` whose error writes the answer in its place ([`IntoAnswer`]), so that `?` works. All errors
+//! of the engine turn into a [`Rejection`], which is `{"error":"…","field":"…"}` with a status:
+//!
+//! | error | status | body |
+//! |---|---|---|
+//! | [`ParameterError`] | 400 | `{"error":"is malformed","field":"limit"}` |
+//! | [`JsonError`] | 400 | ``{"error":"the body has another form: missing field `terms`"}`` |
+//! | [`Rejection`] | its own | its own, with `Retry-After` if it is to be tried again |
+//!
+//! # JSON
+//!
+//! [`Request::json`] parses the body in place into any type with `Deserialize`; its texts may be borrowed from the body,
+//! which is scratch afterwards. Nesting is bounded by [`JSON_DEPTH`](crate::limits::JSON_DEPTH) before anything recurses.
+//! [`Response::json_of`] writes any type with `Serialize` straight into the output; what cannot be written is a 500,
+//! and the client never sees a part of it. Both are for the traits of `serde` 1, which an application names in its own
+//! manifest, with the feature `derive`.
+//!
+//! # What a handler may do
+//!
+//! It runs on the coroutine of its connection. It may park (`may::sync`, `may::coroutine::yield_now`): others are
+//! served meanwhile. It must not block the thread: what blocks belongs on a thread of its own. A lock of `std` is fine
+//! where it is held for microseconds and never over a wait.
+//!
+//! The stack is small, and a guard page behind it ends the process: large things and deep recursion belong elsewhere.
+//! [`configure_coroutines`](crate::app::configure_coroutines), once before the first server, sets the number of threads
+//! that run coroutines, and a size that unoptimised builds can live with
+//! ([`COROUTINE_STACK_BYTES`](crate::limits::COROUTINE_STACK_BYTES)).
+//!
+//! # Limits
+//!
+//! Everything has a bound ([`Limits`]); its default is in [`crate::limits`]. What a client sees of one:
+//!
+//! | past | the client gets |
+//! |---|---|
+//! | [`head_bytes`](Limits::head_bytes) | 431, or 414 if the target alone is too long |
+//! | [`body_bytes`](Limits::body_bytes) | 413, before the body is read |
+//! | [`head_timeout_ms`](Limits::head_timeout_ms), [`body_timeout_ms`](Limits::body_timeout_ms) | 408 |
+//! | [`idle_timeout_ms`](Limits::idle_timeout_ms), [`write_timeout_ms`](Limits::write_timeout_ms) | a close |
+//! | [`connections`](Limits::connections) | 503 with `Retry-After`, and a close |
+//! | [`requests_per_connection`](Limits::requests_per_connection) | its answer, with `Connection: close` |
+//!
+//! # Errors
+//!
+//! A request that breaks a rule of HTTP is answered with the status that RFC 9110 names, `{"error":"…"}` and
+//! `Connection: close`; no handler sees it, since its framing is not to be trusted. A handler that panics or writes no
+//! answer is a 500, a line in the log and the end of that connection; what it had begun to write is dropped, and the
+//! process goes on. [`Server::metrics`] counts all of this, [`Router::counts`] the answers of each route by status.
+//!
+//! # The end
+//!
+//! [`Server::shutdown`] stops accepting, lets the requests that have begun finish, says `Connection: close` with their
+//! answers and waits for them up to a grace period. Nothing listens to signals by itself. In a test, on any free port:
+//!
+//! ```
+//! use std::io::{Read, Write};
+//! use std::net::TcpStream;
+//! use std::time::Duration;
+//!
+//! use pouco::http::{Address, Limits, Listener, Method, Router, Server};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! pouco::app::configure_coroutines(1);
+//! let mut router = Router::new();
+//! router.route(Method::Get, "/ping", |_, response| response.text("pong"));
+//! let listener = Listener::bind(&"tcp:127.0.0.1:0".parse()?, 0o660)?;
+//! let Address::Tcp(host_port) = listener.address().clone() else { unreachable!("a TCP address") };
+//! let server = Server::start(vec![listener], router, Limits::default())?;
+//!
+//! let mut client = TcpStream::connect(host_port)?;
+//! client.write_all(b"GET /ping HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n")?;
+//! let mut answer = String::new();
+//! client.read_to_string(&mut answer)?;
+//! assert!(answer.starts_with("HTTP/1.1 200 OK\r\n") && answer.ends_with("\r\n\r\npong"), "{answer}");
+//!
+//! assert!(server.shutdown(Duration::from_secs(10)), "every request has ended");
+//! # Ok(())
+//! # }
+//! ```
 
 mod body;
 mod buffer;
@@ -15,7 +173,10 @@ mod fields;
 #[doc(hidden)]
 pub mod fuzzing;
 mod head;
+pub(crate) mod json;
 mod listener;
+mod parameter;
+mod rejection;
 mod request;
 mod response;
 mod router;
@@ -25,9 +186,12 @@ mod status;
 pub mod url;
 mod wire;
 
+pub use json::JsonError;
 pub use listener::{Address, Listener};
+pub use parameter::ParameterError;
+pub use rejection::{IntoAnswer, Rejection};
 pub use request::{Method, Request};
 pub use response::Response;
-pub use router::{Handler, RouteCount, Router};
+pub use router::{RouteCount, Router};
 pub use server::{Limits, Metrics, Server};
 pub use status::Status;

@@ -3,6 +3,8 @@
 use std::fmt::{Display, Write as _};
 use std::io::Write as _;
 
+use serde::Serialize;
+
 use super::clock::Clock;
 use super::status::Status;
 
@@ -82,6 +84,24 @@ impl<'o> Response<'o> {
     /// Ends the answer with a JSON body that is there already.
     pub fn json(&mut self, body: &[u8]) {
         self.body("application/json", body);
+    }
+
+    /// Ends the answer with `value` as JSON, written straight into the output.
+    ///
+    /// A value that cannot be written (a map whose keys are no strings, a `Serialize` that fails) is a 500 without the
+    /// header fields that were set, and a line in the log; the client never sees a part of it.
+    pub fn json_of(&mut self, value: &(impl Serialize + ?Sized)) {
+        let answer_at = self.out.len();
+        let mut written = Ok(());
+        self.body_with("application/json", |out| written = serde_json::to_writer(out, value));
+        if let Err(error) = written {
+            log::error!("an answer cannot be written as JSON: {error}");
+            self.out.truncate(answer_at);
+            self.fields.clear();
+            self.sent = false;
+            let status = Status::InternalServerError;
+            self.status(status).json(engine_error_body(status).as_bytes());
+        }
     }
 
     /// Ends the answer with a plain-text body.
@@ -189,6 +209,28 @@ mod tests {
         let text = answer(true, |response| response.text(12_345));
         assert!(text.contains("content-length:          5\r\n"), "{text}");
         assert!(text.ends_with("\r\n\r\n"), "{text}");
+    }
+
+    #[test]
+    fn a_value_is_written_as_json() {
+        let text = answer(false, |response| response.json_of(&("é\"", Some(1), [true])));
+        assert!(text.contains("content-type: application/json\r\n"), "{text}");
+        assert!(text.contains("content-length:         17\r\n"), "{text}");
+        assert!(text.ends_with("\r\n\r\n[\"é\\\"\",1,[true]]"), "{text}");
+    }
+
+    #[test]
+    fn a_value_that_cannot_be_written_leaves_nothing_but_a_500() {
+        let broken = std::collections::BTreeMap::from([((1, 2), "a key that is no string")]);
+        let mut out = b"the answer before".to_vec();
+        let clock = Clock::new();
+        let mut response = Response::new(&mut out, &clock, Persistence::Implied, false);
+        response.status(Status::Created).header("location", "/a").json_of(&[broken]);
+        assert_eq!((response.current_status(), response.is_sent()), (Status::InternalServerError, true));
+        let text = String::from_utf8(out).unwrap();
+        assert!(text.starts_with("the answer beforeHTTP/1.1 500 Internal Server Error\r\n"), "{text}");
+        assert!(text.ends_with("\r\n\r\n{\"error\":\"internal server error\"}"), "{text}");
+        assert!(!text.contains("location") && text.matches("HTTP/1.1").count() == 1, "{text}");
     }
 
     #[test]

@@ -4,12 +4,13 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::rejection::IntoAnswer;
 use super::request::{Method, Request};
 use super::response::{Response, engine_error_body};
 use super::status::Status;
 
-/// Answers one request. It runs on the connection's coroutine: it may park, it must not block the thread.
-pub type Handler = Box<dyn Fn(&mut Request<'_>, &mut Response<'_>) + Send + Sync>;
+/// A handler with the answer of its error.
+type Handler = Box<dyn Fn(&mut Request<'_>, &mut Response<'_>) + Send + Sync>;
 
 type Counts = [AtomicU64; Status::COUNT];
 
@@ -26,7 +27,13 @@ struct Place {
     by_method: [Option<usize>; Method::ALL.len()],
 }
 
-/// The table of routes. Templates are those of `matchit`: `/people/{id}`.
+/// The table of routes.
+///
+/// A template is a path with parameters, as `matchit` knows them: `{name}` stands for one segment or a part of it and
+/// never for a slash, `{*name}` at the end for all that follows, slashes included. `/people/me` goes before
+/// `/people/{id}`, which goes before `/{*rest}`. Paths are compared as they were sent: neither escapes nor `..` nor a
+/// slash at the end are rewritten (RFC 3986 section 6 leaves that to the origin server). Up to three parameters are found
+/// without memory from the heap.
 pub struct Router {
     places: matchit::Router<usize>,
     templates: Vec<(&'static str, Place)>,
@@ -65,22 +72,27 @@ impl Router {
         }
     }
 
-    /// Adds a route.
+    /// Adds a route. GET answers HEAD too.
+    ///
+    /// The handler runs on the connection's coroutine: it may park, it must not block the thread. It answers with one of
+    /// the `body` methods of [`Response`], or returns an error that does ([`IntoAnswer`]).
     ///
     /// # Panics
     /// If the template is malformed or the same route was added before: the table is fixed at compile time, so this
     /// shows at the first start.
-    pub fn route(
+    pub fn route<A: IntoAnswer>(
         &mut self,
         method: Method,
         template: &'static str,
-        handler: impl Fn(&mut Request<'_>, &mut Response<'_>) + Send + Sync + 'static,
+        handler: impl Fn(&mut Request<'_>, &mut Response<'_>) -> A + Send + Sync + 'static,
     ) -> &mut Self {
         let place_index = self.place(template);
         let place = &mut self.templates[place_index].1;
         assert!(place.by_method[method as usize].is_none(), "{} {template} twice", method.as_str());
         place.by_method[method as usize] = Some(self.routes.len());
-        self.routes.push(Route { template, method, handler: Box::new(handler), counts: new_counts() });
+        let handler: Handler =
+            Box::new(move |request, response| handler(request, response).into_answer(response));
+        self.routes.push(Route { template, method, handler, counts: new_counts() });
         self
     }
 
@@ -104,8 +116,8 @@ impl Router {
         self.places.at(path).map_or("other", |found| self.templates[*found.value].0)
     }
 
-    pub(crate) fn answer<'b>(&self, request: &mut Request<'b>, response: &mut Response<'_>) {
-        let path = request.path;
+    pub(crate) fn answer(&self, request: &mut Request<'_>, response: &mut Response<'_>) {
+        let path = request.path();
         if path == "*" {
             return self.answer_options(None, response);
         }
@@ -115,12 +127,15 @@ impl Router {
         };
         let place = &self.templates[*found.value].1;
         // HEAD is GET without the body (RFC 9110 section 9.3.2); the response drops it.
-        let method = if request.method == Method::Head { Method::Get } else { request.method };
+        let method = if request.method() == Method::Head { Method::Get } else { request.method() };
         match place.by_method[method as usize] {
             Some(index) => {
                 let route = &self.routes[index];
-                request.parameter = found.params.iter().next().map_or("", |(_, value)| value);
-                (route.handler)(request, response);
+                if found.params.is_empty() {
+                    (route.handler)(request, response);
+                } else {
+                    (route.handler)(&mut request.with_path_parameters(&found.params), response);
+                }
                 route.counts[response.current_status().index()].fetch_add(1, Ordering::Relaxed);
             }
             None if method == Method::Options => self.answer_options(Some(place), response),

@@ -1,7 +1,7 @@
 //! Postgres: sessions, the group commit, the readers, the change feed, migrations.
 //!
 //! The clients of the `postgres` crate block, so each lives on an OS thread of its own and is reached through a bounded
-//! queue; the coroutine that asked parks until its [`reply`] comes. Postgres may come late, go away and come back:
+//! queue; the coroutine that asked parks until its `reply` comes. Postgres may come late, go away and come back:
 //! every thread here waits, reconnects and goes on, and nobody waits past a deadline for something that was never sent.
 //!
 //! What may not enter: HTTP, JSON, any API's table. A table comes in through [`commit::Table`], a look-up through a

@@ -59,21 +59,23 @@ impl Drop for Running {
 fn routes(smuggled: &Arc<Mutex<HashSet<String>>>) -> Router {
     let mut router = Router::new();
     router.route(Method::Get, "/", |_, response| response.text("home"));
-    router.route(Method::Get, "/query", |request, response| match request.query("q") {
-        Some(Some(value)) => response.text(value),
+    router.route(Method::Get, "/query", |request, response| match request.query_text("q") {
+        Ok(Some(value)) => response.text(value),
         _ => response.status(Status::BadRequest).empty(),
     });
     router.route(Method::Post, "/", |request, response| {
         let body = request.body().to_vec();
         response.body("application/octet-stream", &body);
     });
-    router.route(Method::Get, "/path/{rest}", |request, response| response.text(request.parameter()));
+    router.route(Method::Get, "/path/{rest}", |request, response| {
+        response.text(request.raw_path_parameter("rest"));
+    });
     router.route(Method::Get, "/alive", |_, response| response.text("alive"));
     router.route(Method::Get, "/empty", |_, response| response.status(Status::NoContent).empty());
     for method in [Method::Get, Method::Post] {
         let smuggled = smuggled.clone();
         router.route(method, "/smuggled/{mark}", move |request, response| {
-            let mark = request.parameter().to_owned();
+            let mark = request.raw_path_parameter("mark").to_owned();
             smuggled.lock().unwrap_or_else(PoisonError::into_inner).insert(mark);
             response.text("smuggled");
         });

@@ -2,6 +2,7 @@
 #![allow(dead_code, unreachable_pub, missing_docs, unused_imports, clippy::unwrap_used)] // each test file uses a part of it
 
 pub mod client;
+pub mod engine;
 pub mod replica;
 
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -12,6 +13,7 @@ use pouco::embedded::Cluster;
 use tempfile::TempDir;
 
 pub use client::{Answer, Connection, Target};
+pub use engine::Engine;
 pub use replica::Replica;
 
 /// One Postgres for all tests of a file that run at the same time; it ends with the last of them.

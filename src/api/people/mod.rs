@@ -31,7 +31,8 @@ struct People {
     readers: Arc<Readers>,
     by_id: Gather<Uuid, Body>,
     directory: Arc<Directory>,
-    parsers: model::ParserPool,
+    /// The last digit of the ids that are given out.
+    replica: u8,
 }
 
 /// Adds the routes and starts the writer.
@@ -45,7 +46,7 @@ pub(super) fn mount(services: &Services<'_>, router: &mut Router) -> io::Result<
         readers: services.readers.clone(),
         by_id: Gather::new(services.readers.clone(), sql::fetch_bodies),
         directory,
-        parsers: model::ParserPool::new(config.replica),
+        replica: config.replica,
     });
     let one = people.clone();
     router.route(Method::Post, "/pessoas", move |request, response| one.create(request, response));

@@ -1,17 +1,14 @@
 //! A person: parsing in place, the rules, and the JSON that comes back.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use simd_json::prelude::{TypedScalarValue, ValueIntoString};
 use simd_json::tape::Value;
-use simd_json::{Buffers, Tape};
 use time::{Date, Month};
 use uuid::Uuid;
 
-use crate::api::json_error::Rejection;
-use crate::http::Status;
-use crate::limits;
+use crate::http::{Rejection, Status, json};
 
 /// Characters of a nickname and of an element of the stack; UTF-8 takes up to four bytes for each.
 pub(super) const SHORT_CHARS: usize = 32;
@@ -20,9 +17,6 @@ pub(super) const NAME_CHARS: usize = 100;
 
 const SHORT_BYTES: usize = 4 * SHORT_CHARS;
 const NAME_BYTES: usize = 4 * NAME_CHARS;
-
-/// Parsers kept for the next requests. One worker parses one body at a time, so few are ever out.
-const POOLED_PARSERS: usize = 16;
 
 /// A person that obeys the rules.
 #[derive(Debug)]
@@ -90,9 +84,9 @@ pub(super) fn render<'e>(
     out.extend_from_slice(b"{\"id\":\"");
     out.extend_from_slice(id.hyphenated().encode_lower(&mut Uuid::encode_buffer()).as_bytes());
     out.extend_from_slice(b"\",\"apelido\":");
-    write_json_string(out, apelido);
+    json::write_string(out, apelido);
     out.extend_from_slice(b",\"nome\":");
-    write_json_string(out, nome);
+    json::write_string(out, nome);
     out.extend_from_slice(b",\"nascimento\":\"");
     write_date(out, nascimento);
     out.extend_from_slice(b"\",\"stack\":");
@@ -104,18 +98,12 @@ pub(super) fn render<'e>(
                 if index > 0 {
                     out.push(b',');
                 }
-                write_json_string(out, element);
+                json::write_string(out, element);
             }
             out.push(b']');
         }
     }
     out.push(b'}');
-}
-
-fn write_json_string(out: &mut Vec<u8>, text: &str) {
-    // Writing to a Vec does not fail, and a str always has a JSON form.
-    let written = serde_json::to_writer(out, text);
-    debug_assert!(written.is_ok());
 }
 
 /// `YYYY-MM-DD`; the year has four digits, since that is what was accepted.
@@ -124,42 +112,9 @@ fn write_date(out: &mut Vec<u8>, date: Date) {
     let _ = write!(out, "{:04}-{:02}-{:02}", date.year(), u8::from(date.month()), date.day());
 }
 
-/// Lends the working memory of the JSON parser, which is then allocated a few times and not once a request.
-pub(super) struct ParserPool {
-    idle: Mutex<Vec<Parser>>,
-    replica: u8,
-}
-
-struct Parser {
-    buffers: Buffers,
-    tape: Tape<'static>,
-}
-
-impl ParserPool {
-    /// A pool whose people get ids of this replica.
-    pub(super) fn new(replica: u8) -> Self {
-        Self { idle: Mutex::new(Vec::new()), replica }
-    }
-
-    /// Parses and checks a body, in place: the body is scratch afterwards.
-    pub(super) fn parse(&self, body: &mut [u8]) -> Result<Arc<Person>, Rejection> {
-        let pooled = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let Parser { mut buffers, tape } = pooled.unwrap_or_else(|| Parser {
-            buffers: Buffers::with_max_depth(limits::BUFFER_BYTES, limits::JSON_DEPTH),
-            tape: Tape(Vec::new()),
-        });
-        let mut tape = tape.reset();
-        let parsed = match simd_json::fill_tape(body, &mut buffers, &mut tape) {
-            Ok(()) => check(tape.as_value(), self.replica),
-            Err(_) => Err(bad("the body is no JSON")),
-        };
-        let parser = Parser { buffers, tape: tape.reset() };
-        let mut pool = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        if pool.len() < POOLED_PARSERS {
-            pool.push(parser);
-        }
-        parsed
-    }
+/// Parses and checks a body, in place: the body is scratch afterwards. The person gets an id of `replica`.
+pub(super) fn parse(body: &mut [u8], replica: u8) -> Result<Arc<Person>, Rejection> {
+    json::read(body, |value| check(value, replica)).map_err(|_| bad("the body is no JSON"))?
 }
 
 const fn bad(error: &'static str) -> Rejection {
@@ -279,10 +234,11 @@ fn new_id(replica: u8) -> Uuid {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits;
 
     fn parse(body: &str) -> Result<Arc<Person>, (u16, Option<&'static str>)> {
         let mut bytes = body.as_bytes().to_vec();
-        ParserPool::new(7).parse(&mut bytes).map_err(|rejection| (rejection.status.code(), rejection.field))
+        super::parse(&mut bytes, 7).map_err(|rejection| (rejection.status.code(), rejection.field))
     }
 
     fn with(field: &str, json: &str) -> String {

@@ -3,9 +3,9 @@
 use uuid::Uuid;
 
 use super::People;
+use super::model;
 use super::sql;
-use crate::api::json_error::{Rejection, send_unavailable};
-use crate::http::{Request, Response, Status};
+use crate::http::{Rejection, Request, Response, Status};
 use crate::store::commit::Outcome;
 
 const TAKEN: Rejection =
@@ -18,76 +18,74 @@ const BROKEN_TERM: Rejection =
 
 impl People {
     /// `POST /pessoas`: 201 after the commit, 422 or 400 by the rules.
-    pub(super) fn create(&self, request: &mut Request<'_>, response: &mut Response<'_>) {
-        let person = match self.parsers.parse(request.body()) {
-            Ok(person) => person,
-            Err(rejection) => return rejection.send(response),
-        };
+    pub(super) fn create(
+        &self,
+        request: &mut Request<'_>,
+        response: &mut Response<'_>,
+    ) -> Result<(), Rejection> {
+        let person = model::parse(request.body(), self.replica)?;
         if self.directory.is_taken(&person.apelido) {
-            return TAKEN.send(response);
+            return Err(TAKEN);
         }
         let body = person.render();
-        match self.queue.commit(person.clone()) {
-            Ok(Outcome::Stored) => {
+        match self.queue.commit(person.clone())? {
+            Outcome::Stored => {
                 self.directory.stored(&person, body);
                 response
                     .status(Status::Created)
                     .header("location", format_args!("/pessoas/{}", person.id))
                     .empty();
+                Ok(())
             }
-            Ok(Outcome::Duplicate) => {
+            Outcome::Duplicate => {
                 self.directory.refused(&person.apelido);
-                TAKEN.send(response);
+                Err(TAKEN)
             }
-            Ok(Outcome::Invalid) => UNSTORABLE.send(response),
-            Err(reason) => send_unavailable(reason, response),
+            Outcome::Invalid => Err(UNSTORABLE),
         }
     }
 
     /// `GET /pessoas/{id}`: from memory, else from Postgres. A miss is never cached.
-    pub(super) fn by_id(&self, request: &mut Request<'_>, response: &mut Response<'_>) {
-        let Some(id) = parse_id(request.parameter()) else { return NO_PERSON.send(response) };
+    pub(super) fn by_id(
+        &self,
+        request: &mut Request<'_>,
+        response: &mut Response<'_>,
+    ) -> Result<(), Rejection> {
+        let id = parse_id(request.raw_path_parameter("id")).ok_or(NO_PERSON)?;
         if self.directory.answer(id, response) {
-            return;
+            return Ok(());
         }
-        match self.by_id.get(id) {
-            Ok(Some(body)) => {
-                response.json(&body);
-                self.directory.fetched(id, body);
-            }
-            Ok(None) => NO_PERSON.send(response),
-            Err(reason) => send_unavailable(reason, response),
-        }
+        let body = self.by_id.get(id)?.ok_or(NO_PERSON)?;
+        response.json(&body);
+        self.directory.fetched(id, body);
+        Ok(())
     }
 
     /// `GET /pessoas?t=`: at most 50 people, oldest first, from memory if everybody is there.
-    pub(super) fn search(&self, request: &mut Request<'_>, response: &mut Response<'_>) {
-        let term = match request.query("t") {
-            None => return NO_TERM.send(response),
-            Some(None) => return BROKEN_TERM.send(response),
-            Some(Some(term)) if term.is_empty() => return NO_TERM.send(response),
-            Some(Some(term)) => term,
-        };
+    pub(super) fn search(
+        &self,
+        request: &mut Request<'_>,
+        response: &mut Response<'_>,
+    ) -> Result<(), Rejection> {
+        let term = request.query_text("t").map_err(|_| BROKEN_TERM)?;
+        let term = term.filter(|term| !term.is_empty()).ok_or(NO_TERM)?;
         // Postgres cannot store a NUL, so nobody has one.
         if term.contains('\0') {
-            return response.json(b"[]");
+            response.json(b"[]");
+            return Ok(());
         }
         if self.directory.answer_search(&term, response) {
-            return;
+            return Ok(());
         }
         let term = term.into_owned();
-        match self.readers.read(move |session| sql::search(session, &term)) {
-            Ok(body) => response.json(&body),
-            Err(reason) => send_unavailable(reason, response),
-        }
+        response.json(&self.readers.read(move |session| sql::search(session, &term))?);
+        Ok(())
     }
 
     /// `GET /contagem-pessoas`: counted by Postgres, as the rules want it.
-    pub(super) fn count(&self, response: &mut Response<'_>) {
-        match self.readers.read(sql::count) {
-            Ok(count) => response.text(count),
-            Err(reason) => send_unavailable(reason, response),
-        }
+    pub(super) fn count(&self, response: &mut Response<'_>) -> Result<(), Rejection> {
+        response.text(self.readers.read(sql::count)?);
+        Ok(())
     }
 }
 

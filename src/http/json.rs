@@ -1,0 +1,192 @@
+//! JSON bodies (RFC 8259): parsed in place, with a bound on their nesting that holds before anything recurses.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::mem;
+use std::sync::{Mutex, PoisonError};
+
+use serde::Deserialize;
+use simd_json::tape::Value;
+use simd_json::{Buffers, Deserializer, ErrorType, Tape};
+
+use super::rejection::{IntoAnswer, Rejection};
+use super::response::Response;
+use super::status::Status;
+use crate::limits;
+
+/// Parsers kept for the next requests. One worker parses one body at a time, so few are ever out.
+const POOLED_PARSERS: usize = 16;
+
+/// Bytes of a [`JsonError::Data`]; it may quote the body.
+const DETAIL_BYTES: usize = 200;
+
+/// A body that is not what the handler asked for: a 400.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum JsonError {
+    /// It is no JSON text (RFC 8259), or there is none.
+    Syntax,
+    /// Arrays and objects are nested deeper than [`limits::JSON_DEPTH`].
+    Depth,
+    /// It is JSON of another form: a member is missing, a value has another type or is out of range. What exactly, in at
+    /// most 200 bytes, which may quote the body.
+    Data(String),
+}
+
+impl JsonError {
+    fn of_parser(error: &simd_json::Error) -> Self {
+        match error.error() {
+            ErrorType::DepthLimitExceeded => Self::Depth,
+            _ => Self::Syntax,
+        }
+    }
+
+    fn of_data(error: &simd_json::Error) -> Self {
+        let mut detail = match error.error() {
+            ErrorType::Serde(message) => message.clone(),
+            kind => format!("{kind:?}"),
+        };
+        detail.truncate(detail.floor_char_boundary(DETAIL_BYTES));
+        Self::Data(detail)
+    }
+
+    fn into_text(self) -> Cow<'static, str> {
+        match self {
+            Self::Syntax => "the body is no JSON".into(),
+            Self::Depth => "the body is nested too deeply".into(),
+            Self::Data(detail) => format!("the body has another form: {detail}").into(),
+        }
+    }
+}
+
+impl fmt::Display for JsonError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.clone().into_text())
+    }
+}
+
+impl std::error::Error for JsonError {}
+
+impl From<JsonError> for Rejection {
+    fn from(error: JsonError) -> Self {
+        Self { error: error.into_text(), ..Self::new(Status::BadRequest, "") }
+    }
+}
+
+impl IntoAnswer for JsonError {
+    fn into_answer(self, response: &mut Response<'_>) {
+        Rejection::from(self).into_answer(response);
+    }
+}
+
+/// The working memory of a parser, which is then allocated a few times and not once a request.
+struct Parser {
+    buffers: Buffers,
+    tape: Tape<'static>,
+}
+
+static IDLE: Mutex<Vec<Parser>> = Mutex::new(Vec::new());
+
+/// Parses a body and lends the parsed value to `read`. The body is scratch afterwards.
+pub(crate) fn read<R>(body: &mut [u8], read: impl FnOnce(Value<'_, '_>) -> R) -> Result<R, JsonError> {
+    parse(body, |tape| read(tape.as_value()))
+}
+
+/// Parses a body into a `T`, which may borrow its texts from it. The body is scratch afterwards.
+pub(super) fn from_slice<'b, T: Deserialize<'b>>(body: &'b mut [u8]) -> Result<T, JsonError> {
+    parse(body, |tape| {
+        let mut deserializer = Deserializer::from_tape(mem::replace(tape, Tape(Vec::new())));
+        let value = T::deserialize(&mut deserializer);
+        *tape = deserializer.into_tape();
+        value.map_err(|error| JsonError::of_data(&error))
+    })?
+}
+
+/// The first pass, into the tape, does not recurse and checks the nesting. What `read` does with the tape may recurse:
+/// `serde` does, also to skip a member that nobody asked for.
+fn parse<'b, R>(body: &'b mut [u8], read: impl FnOnce(&mut Tape<'b>) -> R) -> Result<R, JsonError> {
+    let pooled = IDLE.lock().unwrap_or_else(PoisonError::into_inner).pop();
+    let Parser { mut buffers, tape } = pooled.unwrap_or_else(|| Parser {
+        buffers: Buffers::with_max_depth(limits::BUFFER_BYTES, limits::JSON_DEPTH),
+        tape: Tape(Vec::new()),
+    });
+    let mut tape = tape.reset();
+    let parsed = match simd_json::fill_tape(body, &mut buffers, &mut tape) {
+        Ok(()) => Ok(read(&mut tape)),
+        Err(error) => Err(JsonError::of_parser(&error)),
+    };
+    let parser = Parser { buffers, tape: tape.reset() };
+    let mut idle = IDLE.lock().unwrap_or_else(PoisonError::into_inner);
+    if idle.len() < POOLED_PARSERS {
+        idle.push(parser);
+    }
+    parsed
+}
+
+/// Appends a text as a JSON string.
+pub(crate) fn write_string(out: &mut Vec<u8>, text: &str) {
+    // Writing to a Vec does not fail, and a str always has a JSON form.
+    let written = serde_json::to_writer(out, text);
+    debug_assert!(written.is_ok());
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+    use serde::de::IgnoredAny;
+
+    use super::*;
+
+    #[derive(Debug, Deserialize, PartialEq)]
+    struct Book<'b> {
+        title: &'b str,
+        year: u16,
+        #[serde(default)]
+        tags: Vec<String>,
+    }
+
+    fn book(text: &str) -> Result<(String, u16, Vec<String>), JsonError> {
+        let mut body = text.as_bytes().to_vec();
+        from_slice::<Book<'_>>(&mut body).map(|book| (book.title.to_owned(), book.year, book.tags))
+    }
+
+    #[test]
+    fn a_value_borrows_its_texts_from_the_body() {
+        let read = book("{\"year\":1960,\"title\":\"La\\u00e7os\",\"more\":[{}],\"tags\":[\"a\"]}");
+        assert_eq!(read, Ok(("Laços".into(), 1960, vec!["a".into()])));
+    }
+
+    #[test]
+    fn syntax_and_form_are_told_apart() {
+        for text in ["", " ", "{", "{}{}", "{'title':1}", "\u{feff}{}", "nul"] {
+            assert_eq!(book(text), Err(JsonError::Syntax), "{text}");
+        }
+        for text in ["{}", "[]", "1", "null", "{\"title\":1,\"year\":1}", "{\"title\":\"a\",\"year\":70000}"]
+        {
+            assert!(matches!(book(text), Err(JsonError::Data(_))), "{text}");
+        }
+        assert_eq!(book("{\"year\":1}"), Err(JsonError::Data("missing field `title`".into())));
+    }
+
+    #[test]
+    fn nesting_is_bounded_before_any_recursion() {
+        let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth)).into_bytes();
+        for depth in [limits::JSON_DEPTH + 1, 100, 20_000] {
+            assert_eq!(
+                from_slice::<IgnoredAny>(&mut nested(depth)).unwrap_err(),
+                JsonError::Depth,
+                "{depth}"
+            );
+        }
+        assert!(from_slice::<IgnoredAny>(&mut nested(limits::JSON_DEPTH)).is_ok());
+    }
+
+    #[test]
+    fn what_an_error_quotes_is_bounded() {
+        #[derive(Debug, Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Empty {}
+        let mut body = format!("{{\"{}\":1}}", "é".repeat(10_000)).into_bytes();
+        let Err(JsonError::Data(detail)) = from_slice::<Empty>(&mut body) else { panic!("it was taken") };
+        assert!(detail.len() <= DETAIL_BYTES && detail.starts_with("unknown field `éé"), "{detail}");
+    }
+}

@@ -1,0 +1,39 @@
+//! The engine in the test's own process, with routes of the test's own.
+
+use std::time::Duration;
+
+use pouco::http::{Address, Limits, Listener, Router, Server};
+use tempfile::TempDir;
+
+use super::{Target, open_tempdir};
+
+/// A server on a TCP and on a Unix socket. It ends with the test.
+pub struct Engine {
+    pub server: Server,
+    pub targets: Vec<Target>,
+    _folder: TempDir,
+}
+
+impl Engine {
+    pub fn start(router: Router, limits: Limits) -> Self {
+        // Unoptimised code that parses JSON needs nearly all of the scheduler's own default of 32 KiB.
+        pouco::app::configure_coroutines(2);
+        let folder = open_tempdir();
+        let addresses = ["127.0.0.1:0".parse().unwrap(), Address::Unix(folder.path().join("engine.sock"))];
+        let listeners: Vec<Listener> =
+            addresses.iter().map(|address| Listener::bind(address, 0o600).unwrap()).collect();
+        let targets = listeners.iter().map(|listener| match listener.address() {
+            Address::Tcp(host_port) => Target::Tcp(host_port.clone()),
+            Address::Unix(path) => Target::Unix(path.clone()),
+        });
+        let targets = targets.collect();
+        let server = Server::start(listeners, router, limits).unwrap();
+        Self { server, targets, _folder: folder }
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        self.server.shutdown(Duration::ZERO);
+    }
+}
