@@ -28,6 +28,7 @@ pub(crate) struct ChunkedDecoder {
     phase: Phase,
     decoded: usize,
     trailer_bytes: usize,
+    /// How much more the body may come to, without what is decoded and not yet taken.
     max_body_bytes: usize,
 }
 
@@ -71,6 +72,13 @@ impl ChunkedDecoder {
         }
         input.remove(head_bytes + at.write, at.read - at.write);
         Ok(None)
+    }
+
+    /// The plain bytes decoded so far, which stand at `head_bytes` and are now the caller's to consume.
+    pub(crate) fn take_decoded(&mut self) -> usize {
+        let taken = std::mem::take(&mut self.decoded);
+        self.max_body_bytes -= taken;
+        taken
     }
 
     /// `true` when the body is whole, `false` when it needs more bytes.

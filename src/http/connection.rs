@@ -10,9 +10,10 @@ use super::buffer::Input;
 use super::fields::{BodyFraming, Field, FieldList};
 use super::head::{self, Head};
 use super::request::{Method, Request};
-use super::response::{Persistence, Response, engine_error_body};
+use super::response::{Persistence, Progress, Response};
 use super::server::Shared;
 use super::status::Status;
+use super::stream::BodyReader;
 use super::wire::{Broken, Wire};
 
 /// Answers collected from pipelined requests before they are written out.
@@ -44,6 +45,8 @@ enum Phase {
 enum After {
     Next,
     Close,
+    /// The answer is not whole, and nothing that follows could say so.
+    Cut,
 }
 
 /// What the bytes so far allow.
@@ -55,9 +58,20 @@ enum Step {
 
 /// What the first look at a request came to.
 enum Begun {
-    Answered { request_bytes: usize, after: After },
+    Answered {
+        request_bytes: usize,
+        after: After,
+    },
     NeedsHead,
-    NeedsBody { phase: Phase, invite: bool },
+    NeedsBody {
+        phase: Phase,
+        invite: bool,
+    },
+    /// The handler reads the body itself, up to so many bytes.
+    Streams {
+        head_bytes: usize,
+        max_bytes: usize,
+    },
     LongHead,
     Refused(Status),
 }
@@ -202,6 +216,7 @@ impl Connection<'_> {
             Begun::NeedsHead => self.wait_for_head(),
             Begun::LongHead => Err(self.reject_long_head()),
             Begun::Refused(status) => self.reject_or_retry(status),
+            Begun::Streams { head_bytes, max_bytes } => self.stream(head_bytes, max_bytes),
             Begun::NeedsBody { phase, invite } => {
                 self.phase = phase;
                 self.deadline_ms = None;
@@ -228,6 +243,9 @@ impl Connection<'_> {
             Err(status) => return Begun::Refused(status),
         };
         let head_bytes = head.head_bytes;
+        if let Some(max_bytes) = self.shared.router.stream_limit(head.method, head.path) {
+            return Begun::Streams { head_bytes, max_bytes };
+        }
         // A body that has begun to come needs no invitation (RFC 9110 section 10.1.1).
         let begun = come > head_bytes;
         let invite = head.expects_continue && !begun;
@@ -268,6 +286,27 @@ impl Connection<'_> {
         }
     }
 
+    /// A request whose handler reads the body. The head is copied, since the body comes through the same buffer.
+    fn stream(&mut self, head_bytes: usize, max_bytes: usize) -> Result<Step, End> {
+        // What stands before this answer must not wait for a body that may take long.
+        self.flush()?;
+        let copy = self.input.unread()[..head_bytes].to_vec();
+        let mut fields = FieldList::new();
+        let head = match head::parse(&copy, &mut fields) {
+            Ok(Some(head)) => head,
+            Ok(None) => return Err(self.reject(Status::BadRequest)),
+            Err(status) => return Err(self.reject(status)),
+        };
+        if matches!(head.framing, BodyFraming::Length(length) if length > max_bytes as u64) {
+            return Err(self.reject(Status::ContentTooLarge));
+        }
+        self.input.consume(head_bytes);
+        let invite = head.expects_continue && self.input.is_empty();
+        let mut body = BodyReader::new(&self.wire, &mut self.input, head.framing, max_bytes, invite);
+        let after = self.turn.answer_stream(&self.wire, &head, &fields, &mut body);
+        self.answered(0, after)
+    }
+
     fn answered(&mut self, request_bytes: usize, after: After) -> Result<Step, End> {
         self.input.consume(request_bytes);
         self.phase = Phase::Head;
@@ -277,6 +316,7 @@ impl Connection<'_> {
         match after {
             After::Next => Ok(Step::Answered),
             After::Close => Err(self.last_words()),
+            After::Cut => Err(End::Close),
         }
     }
 
@@ -284,9 +324,7 @@ impl Connection<'_> {
     fn reject(&mut self, status: Status) -> End {
         self.shared.metrics.rejected_requests.fetch_add(1, Ordering::Relaxed);
         self.shared.router.count_other(status);
-        let mut response =
-            Response::new(&mut self.turn.output, &self.shared.clock, Persistence::Close, false);
-        response.status(status).json(engine_error_body(status).as_bytes());
+        Response::new(&mut self.turn.output, &self.shared.clock, Persistence::Close, false).refuse(status);
         self.last_words()
     }
 
@@ -361,51 +399,84 @@ impl Connection<'_> {
 impl Turn {
     /// Counts the request, calls its handler, and says whether the connection goes on.
     fn answer(&mut self, wire: &Wire<'_>, head: &Head<'_>, fields: &[Field<'_>], body: &mut [u8]) -> After {
+        let last = self.begin(wire, head);
+        let mut request = Request::new(head.method, head.path, head.query, fields, body);
+        call(wire, &mut self.output, head, last, |response| {
+            wire.shared.router.answer(&mut request, None, response);
+        })
+    }
+
+    /// The same for a route that reads its body piece by piece.
+    fn answer_stream(
+        &mut self,
+        wire: &Wire<'_>,
+        head: &Head<'_>,
+        fields: &[Field<'_>],
+        body: &mut BodyReader<'_>,
+    ) -> After {
+        let last = self.begin(wire, head);
+        let mut request = Request::new(head.method, head.path, head.query, fields, &mut []);
+        let after = call(wire, &mut self.output, head, last, |response| {
+            wire.shared.router.answer(&mut request, Some(body), response);
+            match body.refusal() {
+                Err(_) => response.give_up(),
+                // What could not be read is the client's fault, not that of a handler that gave up without an answer.
+                Ok(Some(status)) if response.is_unwritten() => response.close().refuse(status),
+                Ok(_) => {}
+            }
+        });
+        match (after, body.refusal()) {
+            (After::Next, Ok(None)) if body.skip_rest() => After::Next,
+            (After::Next, _) => After::Close,
+            (after, _) => after,
+        }
+    }
+
+    /// `true` if the connection ends with this request.
+    fn begin(&mut self, wire: &Wire<'_>, head: &Head<'_>) -> bool {
         let shared = wire.shared;
         self.requests += 1;
         wire.registered.idle.store(false, Ordering::Release);
-        let last = !head.keep_alive
+        !head.keep_alive
             || self.requests >= shared.limits.requests_per_connection
-            || shared.draining.load(Ordering::Acquire);
-        let panicked = call(shared, &mut self.output, head, fields, body, last);
-        if last || panicked { After::Close } else { After::Next }
+            || shared.draining.load(Ordering::Acquire)
     }
 }
 
-/// Routes one request to its handler. `true` if the handler panicked: the connection then ends with its 500.
+/// Lets `answer` write the answer. A panic in it, or no answer, is a 500 and ends the connection.
 fn call(
-    shared: &Shared,
+    wire: &Wire<'_>,
     output: &mut Vec<u8>,
     head: &Head<'_>,
-    fields: &[Field<'_>],
-    body: &mut [u8],
     last: bool,
-) -> bool {
+    answer: impl FnOnce(&mut Response<'_>),
+) -> After {
+    let shared = wire.shared;
     let persistence = match (last, head.http10) {
         (true, _) => Persistence::Close,
         (false, true) => Persistence::KeepAlive,
         (false, false) => Persistence::Implied,
     };
-    let (method, path, answer_at) = (head.method, head.path, output.len());
-    let omit_body = method == Method::Head;
-    let mut request = Request::new(method, path, head.query, fields, body);
-    let outcome = catch_unwind(AssertUnwindSafe(|| {
-        let mut response = Response::new(output, &shared.clock, persistence, omit_body);
-        shared.router.answer(&mut request, &mut response);
-        response.is_sent()
-    }));
-    if let Ok(true) = outcome {
-        return false;
+    let answer_at = output.len();
+    let omit_body = head.method == Method::Head;
+    let mut response = Response::new(output, &shared.clock, persistence, omit_body).over(wire, head.http10);
+    let outcome = catch_unwind(AssertUnwindSafe(|| answer(&mut response)));
+    let fault = match (&outcome, response.progress()) {
+        (Ok(()), Progress::Written | Progress::Streamed) => {
+            return if response.closes() { After::Close } else { After::Next };
+        }
+        (Ok(()), Progress::Cut) => return After::Cut,
+        (Ok(()), Progress::Unwritten) => "wrote no answer",
+        (Err(_), _) => "panicked",
+    };
+    shared.metrics.panics.fetch_add(1, Ordering::Relaxed);
+    log::error!("the handler of {} {} {fault}", head.method.as_str(), shared.router.template_of(head.path));
+    if matches!(response.progress(), Progress::Streamed | Progress::Cut) {
+        return After::Cut;
     }
     // What the handler had begun to write is not an answer.
     output.truncate(answer_at);
-    shared.metrics.panics.fetch_add(1, Ordering::Relaxed);
     shared.router.count_other(Status::InternalServerError);
-    let fault = if outcome.is_ok() { "wrote no answer" } else { "panicked" };
-    log::error!("the handler of {} {} {fault}", method.as_str(), shared.router.template_of(path));
-    let mut response = Response::new(output, &shared.clock, Persistence::Close, omit_body);
-    response
-        .status(Status::InternalServerError)
-        .json(engine_error_body(Status::InternalServerError).as_bytes());
-    true
+    Response::new(output, &shared.clock, Persistence::Close, omit_body).refuse(Status::InternalServerError);
+    After::Close
 }

@@ -20,10 +20,13 @@ pub(crate) struct Field<'b> {
 macro_rules! byte_set {
     ($holds:path) => {{
         let mut set = [false; 256];
-        let mut byte = 0;
-        while byte < set.len() {
-            set[byte] = $holds(byte as u8);
-            byte += 1;
+        let mut byte = u8::MAX;
+        loop {
+            set[byte as usize] = $holds(byte);
+            if byte == 0 {
+                break;
+            }
+            byte -= 1;
         }
         set
     }};

@@ -63,7 +63,7 @@ pub struct Listener {
 }
 
 impl Listener {
-    /// Binds; until [`Listener::listen`] clients are refused. `socket_mode` is the permission of a Unix socket's file.
+    /// Binds; until `listen` clients are refused. `socket_mode` is the permission of a Unix socket's file.
     ///
     /// # Errors
     /// Those of the system; `AddrInUse` if another process serves the address.

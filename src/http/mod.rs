@@ -183,6 +183,7 @@ mod router;
 mod scan;
 mod server;
 mod status;
+mod stream;
 pub mod url;
 mod wire;
 
@@ -195,3 +196,4 @@ pub use response::Response;
 pub use router::{RouteCount, Router};
 pub use server::{Limits, Metrics, Server};
 pub use status::Status;
+pub use stream::{BodyReader, BodyWriter};

@@ -51,7 +51,7 @@ impl IntoAnswer for () {
 impl<E: IntoAnswer> IntoAnswer for Result<(), E> {
     fn into_answer(self, response: &mut Response<'_>) {
         if let Err(error) = self {
-            assert!(!response.is_sent(), "a handler failed after it had answered");
+            assert!(response.is_unwritten(), "a handler failed after it had answered");
             error.into_answer(response);
         }
     }

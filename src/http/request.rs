@@ -42,6 +42,11 @@ impl Method {
         Self::ALL.into_iter().find(|method| method.as_str() == token)
     }
 
+    /// The method of the route that answers: HEAD is GET without the body (RFC 9110 section 9.3.2), which the response drops.
+    pub(crate) const fn answered_as(self) -> Method {
+        if let Method::Head = self { Method::Get } else { self }
+    }
+
     /// The registered name.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

@@ -1,12 +1,14 @@
 //! The answer, written straight into the connection's output buffer.
 
 use std::fmt::{Display, Write as _};
-use std::io::Write as _;
+use std::io::{self, Write as _};
 
 use serde::Serialize;
 
 use super::clock::Clock;
 use super::status::Status;
+use super::stream::{BodyWriter, WrittenFraming};
+use super::wire::Wire;
 
 /// Width kept for a length that is known only after the body is written; the blanks before it are optional white space
 /// (RFC 9110 section 5.6.3), so the head needs no second pass.
@@ -28,7 +30,21 @@ pub struct Response<'o> {
     persistence: Persistence,
     /// A HEAD request gets the fields of its GET, and no body (RFC 9110 section 9.3.2).
     omit_body: bool,
-    sent: bool,
+    /// Where the answer is sent while it is being made, and whether its client speaks HTTP/1.0, which knows no chunks.
+    wire: Option<(&'o Wire<'o>, bool)>,
+    progress: Progress,
+}
+
+/// How far an answer has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Progress {
+    Unwritten,
+    /// It is whole, and all of it is still in the output.
+    Written,
+    /// It is whole, and has left in parts.
+    Streamed,
+    /// A part has left, and the rest will not come: only the connection's end can tell the client.
+    Cut,
 }
 
 /// What the `Connection` field has to say.
@@ -51,12 +67,33 @@ impl<'o> Response<'o> {
         persistence: Persistence,
         omit_body: bool,
     ) -> Self {
-        Self { out, clock, fields: Fields::new(), status: Status::Ok, persistence, omit_body, sent: false }
+        Self {
+            out,
+            clock,
+            fields: Fields::new(),
+            status: Status::Ok,
+            persistence,
+            omit_body,
+            wire: None,
+            progress: Progress::Unwritten,
+        }
+    }
+
+    /// Lets [`Response::stream`] send.
+    pub(crate) fn over(mut self, wire: &'o Wire<'o>, http10: bool) -> Self {
+        self.wire = Some((wire, http10));
+        self
     }
 
     /// Sets the status; it is 200 unless this is called.
     pub fn status(&mut self, status: Status) -> &mut Self {
         self.status = status;
+        self
+    }
+
+    /// Ends the connection with this answer, and says so in it.
+    pub fn close(&mut self) -> &mut Self {
+        self.persistence = Persistence::Close;
         self
     }
 
@@ -98,7 +135,7 @@ impl<'o> Response<'o> {
             log::error!("an answer cannot be written as JSON: {error}");
             self.out.truncate(answer_at);
             self.fields.clear();
-            self.sent = false;
+            self.progress = Progress::Unwritten;
             let status = Status::InternalServerError;
             self.status(status).json(engine_error_body(status).as_bytes());
         }
@@ -136,17 +173,83 @@ impl<'o> Response<'o> {
         }
     }
 
+    /// Ends the answer with a body of any size that `write` produces piece by piece: with `Content-Length` where its
+    /// `length` in bytes is known, else chunked (RFC 9112 section 7.1), and for HTTP/1.0 ended by the connection's end. For
+    /// HEAD `write` is not called.
+    ///
+    /// If `write` fails, or writes less than the length, the answer becomes a 500 while nothing of it has been sent;
+    /// after that the connection is cut, so that the client does not take the part for the whole.
+    pub fn stream(
+        &mut self,
+        content_type: &str,
+        length: Option<u64>,
+        write: impl FnOnce(&mut BodyWriter<'_>) -> io::Result<()>,
+    ) {
+        let http10 = self.wire.is_some_and(|(_, http10)| http10);
+        let framing = match length {
+            Some(left) => WrittenFraming::Length { left },
+            None if http10 => WrittenFraming::Close,
+            None => WrittenFraming::Chunked,
+        };
+        if framing == WrittenFraming::Close {
+            self.close();
+        }
+        let answer_at = self.out.len();
+        self.head();
+        let _ = write!(self.out, "content-type: {content_type}\r\n");
+        match framing {
+            WrittenFraming::Length { left } => {
+                let _ = write!(self.out, "content-length: {left}\r\n");
+            }
+            WrittenFraming::Chunked => self.out.extend_from_slice(b"transfer-encoding: chunked\r\n"),
+            WrittenFraming::Close => {}
+        }
+        self.out.extend_from_slice(b"\r\n");
+        if self.omit_body {
+            return;
+        }
+        let wire = self.wire.map(|(wire, _)| wire);
+        let mut body = BodyWriter::new(self.out, wire, framing, &mut self.progress);
+        let written = write(&mut body);
+        body.finish(written.is_ok());
+        if let Err(error) = written {
+            log::warn!("a streamed answer was not completed: {error}");
+        }
+        if self.is_unwritten() {
+            self.out.truncate(answer_at);
+        }
+    }
+
+    /// Leaves a client that is gone without an answer.
+    pub(crate) fn give_up(&mut self) {
+        self.progress = Progress::Cut;
+    }
+
+    /// Ends the answer with an error of the engine itself.
+    pub(crate) fn refuse(&mut self, status: Status) {
+        self.status(status).json(engine_error_body(status).as_bytes());
+    }
+
+    /// Whether the connection ends with this answer.
+    pub(crate) fn closes(&self) -> bool {
+        self.persistence == Persistence::Close
+    }
+
+    pub(crate) fn is_unwritten(&self) -> bool {
+        self.progress == Progress::Unwritten
+    }
+
+    pub(crate) fn progress(&self) -> Progress {
+        self.progress
+    }
+
     pub(crate) fn current_status(&self) -> Status {
         self.status
     }
 
-    pub(crate) fn is_sent(&self) -> bool {
-        self.sent
-    }
-
     fn head(&mut self) {
-        debug_assert!(!self.sent, "a request has one answer");
-        self.sent = true;
+        debug_assert!(self.progress == Progress::Unwritten, "a request has one answer");
+        self.progress = Progress::Written;
         self.out.reserve(USUAL_HEAD_BYTES);
         match self.status {
             // A copy of a length known here is a few moves; of another, a call.
@@ -226,7 +329,10 @@ mod tests {
         let clock = Clock::new();
         let mut response = Response::new(&mut out, &clock, Persistence::Implied, false);
         response.status(Status::Created).header("location", "/a").json_of(&[broken]);
-        assert_eq!((response.current_status(), response.is_sent()), (Status::InternalServerError, true));
+        assert_eq!(
+            (response.current_status(), response.progress()),
+            (Status::InternalServerError, Progress::Written)
+        );
         let text = String::from_utf8(out).unwrap();
         assert!(text.starts_with("the answer beforeHTTP/1.1 500 Internal Server Error\r\n"), "{text}");
         assert!(text.ends_with("\r\n\r\n{\"error\":\"internal server error\"}"), "{text}");

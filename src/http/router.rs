@@ -6,11 +6,24 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::rejection::IntoAnswer;
 use super::request::{Method, Request};
-use super::response::{Response, engine_error_body};
+use super::response::Response;
 use super::status::Status;
+use super::stream::BodyReader;
+
+/// Templates without parameters that are compared one after another, before the tree is asked.
+const MAX_COMPARED: usize = 8;
 
 /// A handler with the answer of its error.
-type Handler = Box<dyn Fn(&mut Request<'_>, &mut Response<'_>) + Send + Sync>;
+enum Handler {
+    /// It is called when the whole body is there.
+    Whole(WholeHandler),
+    /// It is called after the head, and reads the body itself.
+    Stream { max_body_bytes: usize, handler: StreamHandler },
+}
+
+type WholeHandler = Box<dyn Fn(&mut Request<'_>, &mut Response<'_>) + Send + Sync>;
+
+type StreamHandler = Box<dyn Fn(&mut Request<'_>, &mut BodyReader<'_>, &mut Response<'_>) + Send + Sync>;
 
 type Counts = [AtomicU64; Status::COUNT];
 
@@ -36,6 +49,9 @@ struct Place {
 /// without memory from the heap.
 pub struct Router {
     places: matchit::Router<usize>,
+    /// The templates without parameters, which are found by comparison as long as they are few.
+    fixed: Vec<(&'static str, usize)>,
+    streams: bool,
     templates: Vec<(&'static str, Place)>,
     routes: Vec<Route>,
     other: Counts,
@@ -66,6 +82,8 @@ impl Router {
     pub fn new() -> Self {
         Self {
             places: matchit::Router::new(),
+            fixed: Vec::new(),
+            streams: false,
             templates: Vec::new(),
             routes: Vec::new(),
             other: new_counts(),
@@ -86,12 +104,45 @@ impl Router {
         template: &'static str,
         handler: impl Fn(&mut Request<'_>, &mut Response<'_>) -> A + Send + Sync + 'static,
     ) -> &mut Self {
+        let handler: WholeHandler = Box::new(move |request, response| {
+            handler(request, response).into_answer(response);
+        });
+        self.add(method, template, Handler::Whole(handler))
+    }
+
+    /// Adds a route whose handler reads the body itself, piece by piece, up to `max_body_bytes` in place of
+    /// [`Limits::body_bytes`](super::Limits::body_bytes); beyond that the client gets a 413. The body of its
+    /// [`Request`] is empty. What the handler leaves unread is dropped, or the connection ends if it is much.
+    ///
+    /// ```no_run
+    /// # use pouco::http::{BodyReader, Method, Request, Response, Router};
+    /// let mut router = Router::new();
+    /// router.route_stream(Method::Put, "/echo", 1 << 30, |_: &mut Request<'_>, body: &mut BodyReader<'_>, response: &mut Response<'_>| {
+    ///     response.stream("application/octet-stream", None, |out| std::io::copy(body, out).map(drop));
+    /// });
+    /// ```
+    ///
+    /// # Panics
+    /// As [`Router::route`].
+    pub fn route_stream<A: IntoAnswer>(
+        &mut self,
+        method: Method,
+        template: &'static str,
+        max_body_bytes: usize,
+        handler: impl Fn(&mut Request<'_>, &mut BodyReader<'_>, &mut Response<'_>) -> A + Send + Sync + 'static,
+    ) -> &mut Self {
+        let handler: StreamHandler = Box::new(move |request, body, response| {
+            handler(request, body, response).into_answer(response);
+        });
+        self.streams = true;
+        self.add(method, template, Handler::Stream { max_body_bytes, handler })
+    }
+
+    fn add(&mut self, method: Method, template: &'static str, handler: Handler) -> &mut Self {
         let place_index = self.place(template);
         let place = &mut self.templates[place_index].1;
         assert!(place.by_method[method as usize].is_none(), "{} {template} twice", method.as_str());
         place.by_method[method as usize] = Some(self.routes.len());
-        let handler: Handler =
-            Box::new(move |request, response| handler(request, response).into_answer(response));
         self.routes.push(Route { template, method, handler, counts: new_counts() });
         self
     }
@@ -116,36 +167,67 @@ impl Router {
         self.places.at(path).map_or("other", |found| self.templates[*found.value].0)
     }
 
-    pub(crate) fn answer(&self, request: &mut Request<'_>, response: &mut Response<'_>) {
-        let path = request.path();
-        if path == "*" {
-            return self.answer_options(None, response);
+    /// The most bytes that the body of this request may have, if its handler reads it piece by piece.
+    pub(crate) fn stream_limit(&self, method: Method, path: &str) -> Option<usize> {
+        if !self.streams {
+            return None;
         }
-        let Ok(found) = self.places.at(path) else {
-            self.count_other(Status::NotFound);
-            return response.status(Status::NotFound).json(engine_error_body(Status::NotFound).as_bytes());
-        };
-        let place = &self.templates[*found.value].1;
-        // HEAD is GET without the body (RFC 9110 section 9.3.2); the response drops it.
-        let method = if request.method() == Method::Head { Method::Get } else { request.method() };
+        let place = &self.templates[*self.places.at(path).ok()?.value].1;
+        match self.routes[place.by_method[method.answered_as() as usize]?].handler {
+            Handler::Stream { max_body_bytes, .. } => Some(max_body_bytes),
+            Handler::Whole(_) => None,
+        }
+    }
+
+    /// Answers a request; `body` is there for the routes that have a [`Router::stream_limit`].
+    pub(crate) fn answer(
+        &self,
+        request: &mut Request<'_>,
+        body: Option<&mut BodyReader<'_>>,
+        response: &mut Response<'_>,
+    ) {
+        let path = request.path();
+        if let Some((_, index)) = self.fixed.iter().find(|(template, _)| *template == path) {
+            return self.answer_at(*index, request, body, response);
+        }
+        match self.places.at(path) {
+            Ok(found) if found.params.is_empty() => self.answer_at(*found.value, request, body, response),
+            Ok(found) => {
+                let request = &mut request.with_path_parameters(&found.params);
+                self.answer_at(*found.value, request, body, response);
+            }
+            Err(_) if path == "*" => self.answer_options(None, response),
+            Err(_) => {
+                self.count_other(Status::NotFound);
+                response.refuse(Status::NotFound);
+            }
+        }
+    }
+
+    fn answer_at(
+        &self,
+        index: usize,
+        request: &mut Request<'_>,
+        body: Option<&mut BodyReader<'_>>,
+        response: &mut Response<'_>,
+    ) {
+        let place = &self.templates[index].1;
+        let method = request.method().answered_as();
         match place.by_method[method as usize] {
             Some(index) => {
                 let route = &self.routes[index];
-                if found.params.is_empty() {
-                    (route.handler)(request, response);
-                } else {
-                    (route.handler)(&mut request.with_path_parameters(&found.params), response);
+                match (&route.handler, body) {
+                    (Handler::Whole(handler), _) => handler(request, response),
+                    (Handler::Stream { handler, .. }, Some(body)) => handler(request, body, response),
+                    // The connection asks for the limit first, and then brings the body.
+                    (Handler::Stream { .. }, None) => {}
                 }
                 route.counts[response.current_status().index()].fetch_add(1, Ordering::Relaxed);
             }
             None if method == Method::Options => self.answer_options(Some(place), response),
             None => {
                 self.count_other(Status::MethodNotAllowed);
-                let body = engine_error_body(Status::MethodNotAllowed);
-                response
-                    .status(Status::MethodNotAllowed)
-                    .header("allow", allowed(place))
-                    .json(body.as_bytes());
+                response.header("allow", allowed(place)).refuse(Status::MethodNotAllowed);
             }
         }
     }
@@ -163,6 +245,9 @@ impl Router {
         }
         let index = self.templates.len();
         self.templates.push((template, Place::default()));
+        if !template.contains(['{', '}']) && self.fixed.len() < MAX_COMPARED {
+            self.fixed.push((template, index));
+        }
         if let Err(error) = self.places.insert(template, index) {
             panic!("route {template}: {error}");
         }

@@ -145,7 +145,15 @@ impl Connection {
             .map(|(name, value)| (name.to_owned(), value.trim().to_owned()))
             .collect();
         let mut answer = Answer { status, headers, body: Vec::new() };
-        if method != "HEAD" && status >= 200 && status != 204 {
+        if method == "HEAD" || status < 200 || status == 204 {
+            return Some(answer);
+        }
+        if answer.header("transfer-encoding") == Some("chunked") {
+            answer.body = self.read_chunks()?;
+        } else if answer.header("content-length").is_none() && answer.header("connection") == Some("close") {
+            while self.read_more() {}
+            answer.body = std::mem::take(&mut self.buffer);
+        } else {
             let length = answer.header("content-length").map_or(0, |length| length.parse().unwrap());
             while self.buffer.len() < length {
                 assert!(self.read_more(), "the body is cut off");
@@ -153,6 +161,32 @@ impl Connection {
             answer.body = self.buffer.drain(..length).collect();
         }
         Some(answer)
+    }
+
+    /// A chunked body without trailers; `None` if the connection ends before it does.
+    fn read_chunks(&mut self) -> Option<Vec<u8>> {
+        let mut body = Vec::new();
+        loop {
+            let line = loop {
+                match self.buffer.windows(2).position(|window| window == b"\r\n") {
+                    Some(at) => break self.buffer.drain(..at + 2).collect::<Vec<u8>>(),
+                    None if self.read_more() => {}
+                    None => return None,
+                }
+            };
+            let digits = std::str::from_utf8(&line[..line.len() - 2]).unwrap();
+            let size = usize::from_str_radix(digits, 16).unwrap();
+            while self.buffer.len() < size + 2 {
+                if !self.read_more() {
+                    return None;
+                }
+            }
+            body.extend(self.buffer.drain(..size));
+            assert_eq!(self.buffer.drain(..2).collect::<Vec<u8>>(), b"\r\n");
+            if size == 0 {
+                return Some(body);
+            }
+        }
     }
 
     /// Whether the server has closed, and sent nothing more before.
