@@ -8,6 +8,10 @@ use super::url::hex_digit;
 /// Longest line of chunk framing: size, extensions, line end. Extensions have no use here, only abuse.
 const MAX_CHUNK_LINE_BYTES: usize = 256;
 
+/// Most bytes of chunk extensions in one body, without the limit on which many small ones escape that on bodies
+/// (RFC 9112 section 7.1.1).
+const MAX_EXTENSION_BYTES: usize = 4096;
+
 /// Most bytes of trailer fields, which are read and dropped.
 const MAX_TRAILER_BYTES: usize = 4096;
 
@@ -27,6 +31,7 @@ enum Phase {
 pub(crate) struct ChunkedDecoder {
     phase: Phase,
     decoded: usize,
+    extension_bytes: usize,
     trailer_bytes: usize,
     /// How much more the body may come to, without what is decoded and not yet taken.
     max_body_bytes: usize,
@@ -50,7 +55,7 @@ struct Cursors {
 
 impl ChunkedDecoder {
     pub(crate) fn new(max_body_bytes: usize) -> Self {
-        Self { phase: Phase::Size, decoded: 0, trailer_bytes: 0, max_body_bytes }
+        Self { phase: Phase::Size, decoded: 0, extension_bytes: 0, trailer_bytes: 0, max_body_bytes }
     }
 
     /// Decodes what stands at `head_bytes` of the input, in place. Linear in the bytes, however small the chunks: each
@@ -88,7 +93,11 @@ impl ChunkedDecoder {
             match self.phase {
                 Phase::Size => {
                     let Some(line_bytes) = line_length(rest, MAX_CHUNK_LINE_BYTES)? else { return Ok(false) };
-                    let size = parse_size(&rest[..line_bytes - 2])?;
+                    let (size, extension_bytes) = parse_size(&rest[..line_bytes - 2])?;
+                    self.extension_bytes += extension_bytes;
+                    if self.extension_bytes > MAX_EXTENSION_BYTES {
+                        return Err(Status::BadRequest);
+                    }
                     if size > self.max_body_bytes - at.write {
                         return Err(Status::ContentTooLarge);
                     }
@@ -148,16 +157,16 @@ fn line_length(bytes: &[u8], most: usize) -> Result<Option<usize>, Status> {
     }
 }
 
-/// `chunk-size [ chunk-ext ]` without its line end.
-fn parse_size(line: &[u8]) -> Result<usize, Status> {
+/// `chunk-size [ chunk-ext ]` without its line end: the size, and the bytes of the extensions.
+fn parse_size(line: &[u8]) -> Result<(usize, usize), Status> {
     let digits = line.iter().take_while(|byte| byte.is_ascii_hexdigit()).count();
     if digits == 0 || digits > MAX_SIZE_DIGITS || !is_extension(&line[digits..]) {
         return Err(Status::BadRequest);
     }
-    line[..digits]
+    let size = line[..digits]
         .iter()
-        .try_fold(0_usize, |size, byte| size.checked_mul(16)?.checked_add(usize::from(hex_digit(*byte)?)))
-        .ok_or(Status::BadRequest)
+        .try_fold(0_usize, |size, byte| size.checked_mul(16)?.checked_add(usize::from(hex_digit(*byte)?)));
+    Ok((size.ok_or(Status::BadRequest)?, line.len() - digits))
 }
 
 /// `*( BWS ";" BWS name [ BWS "=" BWS value ] )` (RFC 9112 section 7.1.1). Blanks are bad white space, and taken only

@@ -324,7 +324,10 @@ impl Connection<'_> {
     fn reject(&mut self, status: Status) -> End {
         self.shared.metrics.rejected_requests.fetch_add(1, Ordering::Relaxed);
         self.shared.router.count_other(status);
-        Response::new(&mut self.turn.output, &self.shared.clock, Persistence::Close, false).refuse(status);
+        // What answers HEAD has no content, whatever it is (RFC 9110 section 9.3.2).
+        let omit_body = self.input.unread().starts_with(b"HEAD ");
+        Response::new(&mut self.turn.output, &self.shared.clock, Persistence::Close, omit_body)
+            .refuse(status);
         self.last_words()
     }
 

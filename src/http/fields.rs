@@ -88,19 +88,19 @@ pub(crate) struct Fields {
 }
 
 impl Fields {
-    /// Reads the fields of `head`.
+    /// Reads the fields of a head.
     ///
     /// # Errors
     /// The status for a field whose value must not be accepted.
-    pub(crate) fn read(head: &[u8], list: &[Field<'_>]) -> Result<Self, Status> {
+    pub(crate) fn read(list: &[Field<'_>]) -> Result<Self, Status> {
         let mut fields = Self::default();
         for field in list {
-            fields.take(head, field)?;
+            fields.take(field)?;
         }
         Ok(fields)
     }
 
-    fn take(&mut self, head: &[u8], field: &Field<'_>) -> Result<(), Status> {
+    fn take(&mut self, field: &Field<'_>) -> Result<(), Status> {
         let value = field.value;
         // Compared by length first: most fields of a request are none of these.
         match field.name.len() {
@@ -121,12 +121,7 @@ impl Fields {
                     return Err(Status::BadRequest);
                 }
             }
-            14 if field.name.eq_ignore_ascii_case(b"content-length") => {
-                if has_odd_blanks(head, field) {
-                    return Err(Status::BadRequest);
-                }
-                self.take_content_length(value)?;
-            }
+            14 if field.name.eq_ignore_ascii_case(b"content-length") => self.take_content_length(value)?,
             17 if field.name.eq_ignore_ascii_case(b"transfer-encoding") => self.take_codings(value),
             _ => {}
         }
@@ -209,21 +204,6 @@ impl Fields {
             (Codings::Empty | Codings::Unknown | Codings::Broken, None) => Err(Status::BadRequest),
         }
     }
-}
-
-/// Whether there is anything but nothing or one blank between the field's colon and its value, or anything between its
-/// value and the line's end.
-///
-/// RFC 9110 section 5.5 makes such blanks no part of the value. For the length of a body they are refused nevertheless:
-/// no client of ours needs them, and they are how a request is hidden from a parser that does not strip them (RFC 9112
-/// section 11.2). The parser has stripped them, so this looks at the bytes around the value.
-fn has_odd_blanks(head: &[u8], field: &Field<'_>) -> bool {
-    let start = head.as_ptr().addr();
-    let colon = field.name.as_ptr().addr().wrapping_sub(start).wrapping_add(field.name.len());
-    let value = field.value.as_ptr().addr().wrapping_sub(start);
-    let before = head.get(colon..value).unwrap_or_default();
-    let after = head.get(value.wrapping_add(field.value.len())..).unwrap_or_default();
-    !matches!(before, b":" | b": ") || !after.starts_with(b"\r\n")
 }
 
 /// The elements of a list, trimmed; empty ones too (RFC 9110 section 5.6.1).

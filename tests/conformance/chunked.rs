@@ -82,6 +82,8 @@ cases! {
     rfc9112_2_2_a_bare_lf_in_an_extension ["SMUG-CHUNK-EXT-LF"] broken("5;\nhello\r\n0\r\n\r\n");
     rfc9112_7_1_1_an_endless_extension ["MAL-CHUNK-EXT-64K"]
         broken(&format!("5;a={}\r\nhello\r\n0\r\n\r\n", "b".repeat(65_536)));
+    rfc9112_7_1_1_extensions_without_end_on_small_chunks []
+        broken(&format!("{}0\r\n\r\n", format!("1;a={}\r\nb\r\n", "b".repeat(60)).repeat(100)));
     rfc9112_7_1_2_a_trailer ["COMP-CHUNKED-TRAILER-VALID"] decoded("5\r\nhello\r\n0\r\nX-Sum: abc\r\n\r\n");
     rfc9112_7_1_2_two_trailers [] decoded("5\r\nhello\r\n0\r\nX-A: a\r\nX-B:\r\n\r\n");
     rfc9110_6_5_1_a_length_in_the_trailers_frames_nothing ["SMUG-TRAILER-CL"]

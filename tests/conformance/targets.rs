@@ -23,6 +23,11 @@ cases! {
         refused(400, "GET http://a/ HTTP/1.1\r\n\r\n");
     rfc9112_3_2_2_absolute_form_without_an_authority []
         refused(400, "GET http:/// HTTP/1.1\r\nHost: a\r\n\r\n");
+    rfc9110_4_2_1_absolute_form_with_nothing_but_a_port []
+        refused(400, "GET http://:80/ HTTP/1.1\r\nHost: a\r\n\r\n");
+    rfc9112_3_a_quotation_mark_in_the_query []
+        refused(400, "GET /query?q=\"a\" HTTP/1.1\r\nHost: a\r\n\r\n");
+    rfc9112_3_angle_brackets_in_the_path [] refused(400, "GET /<a> HTTP/1.1\r\nHost: a\r\n\r\n");
     rfc9112_3_2_2_absolute_form_with_a_user []
         refused(400, "GET http://user@a/ HTTP/1.1\r\nHost: a\r\n\r\n");
     rfc9112_3_2_2_another_scheme [] refused(400, "GET ftp://a/ HTTP/1.1\r\nHost: a\r\n\r\n");

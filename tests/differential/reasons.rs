@@ -41,7 +41,7 @@ const MORE_LENIENT: &[Reason] = &[
         matches!(message.version, [b'H', b'T', b'T', b'P', b'/', b'1', b'.', b'2'..=b'9'])
     }),
     ("characters of a target that browsers send raw (RFC 9112, 3: refusing is a SHOULD)", |message| {
-        message.target.iter().any(|byte| b"\"<>[]^`{|}".contains(byte))
+        message.target.iter().any(|byte| b"[]^`{|}".contains(byte))
     }),
 ];
 
@@ -86,7 +86,7 @@ fn odd_target(message: &Message<'_>) -> bool {
         }
         None => !target.starts_with(b"/"),
     };
-    form || target.iter().any(|byte| b"#\\".contains(byte) || !byte.is_ascii_graphic())
+    form || target.iter().any(|byte| b"#\\\"<>".contains(byte) || !byte.is_ascii_graphic())
 }
 
 fn odd_host(message: &Message<'_>) -> bool {
@@ -108,13 +108,12 @@ fn is_plain_host(host: &[u8]) -> bool {
 }
 
 fn odd_length(message: &Message<'_>) -> bool {
-    let raw: Vec<&[u8]> = message.raw("content-length").collect();
-    let spelled = raw.iter().all(|value| {
-        let digits = value.strip_prefix(b" ").unwrap_or(value);
+    let values = message.values("content-length");
+    let spelled = values.iter().all(|digits| {
         let number = std::str::from_utf8(digits).ok().and_then(|text| text.parse::<u64>().ok());
-        number.is_some_and(|number| number.to_string().as_bytes() == digits)
+        number.is_some_and(|number| number.to_string().as_bytes() == *digits)
     });
-    raw.len() > 1 || !spelled
+    values.len() > 1 || !spelled
 }
 
 fn odd_codings(message: &Message<'_>) -> bool {
