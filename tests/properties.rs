@@ -5,11 +5,10 @@
 mod support;
 
 use std::fmt::Write;
-use std::time::Duration;
 
 use fastrand::Rng;
-use pouco::http::{Address, Limits, Listener, Method, Router, Server, Status};
-use support::{Answer, Target, open_tempdir};
+use pouco::http::{Limits, Method, Router, Status};
+use support::{Answer, Engine, Target};
 
 /// Streams; each is sent four times.
 const CASES: usize = 300;
@@ -161,22 +160,13 @@ fn answers(target: &Target, pieces: &[&[u8]], expected: &[Expected]) -> Vec<Answ
 
 #[test]
 fn any_split_of_any_valid_stream_is_answered_alike() {
-    let folder = open_tempdir();
-    let addresses = ["127.0.0.1:0".parse().unwrap(), Address::Unix(folder.path().join("engine.sock"))];
-    let listeners = addresses.iter().map(|address| Listener::bind(address, 0o600).unwrap());
-    let listeners: Vec<Listener> = listeners.collect();
-    let targets = listeners.iter().map(|listener| match listener.address() {
-        Address::Tcp(host_port) => Target::Tcp(host_port.clone()),
-        Address::Unix(path) => Target::Unix(path.clone()),
-    });
-    let targets: Vec<Target> = targets.collect();
     // Buffers so small that they grow, move and are refilled in the middle of a request.
     let limits = Limits { buffer_bytes: 128, ..Limits::default() };
-    let server = Server::start(listeners, routes(), limits).unwrap();
+    let engine = Engine::start(routes(), limits);
     for case in 0..CASES {
         let mut random = Rng::with_seed(SEED + case as u64);
         let (stream, expected) = stream(&mut random);
-        for target in &targets {
+        for target in &engine.targets {
             let whole = answers(target, &[&stream], &expected);
             for (answer, wanted) in whole.iter().zip(&expected) {
                 assert_eq!((answer.status, &answer.body), (wanted.status, &wanted.body), "case {case}");
@@ -185,5 +175,4 @@ fn any_split_of_any_valid_stream_is_answered_alike() {
             assert_eq!(answers(target, &pieces, &expected), whole, "case {case}, {target:?}: {pieces:?}");
         }
     }
-    server.shutdown(Duration::ZERO);
 }

@@ -18,6 +18,7 @@ use super::body::{ChunkedDecoder, Decoded};
 use super::buffer::Input;
 use super::fields::BodyFraming;
 use super::head::{self, FieldSlots, Head, MAX_HEADER_FIELDS};
+use super::metrics::{Limit, Timeout};
 use super::request::{Method, Request};
 use super::response::{Persistence, Response, engine_error_body};
 use super::server::{Registered, Shared};
@@ -162,7 +163,7 @@ impl Connection<'_> {
                 match decoder.advance(&mut self.input, head_bytes) {
                     Ok(Some(whole)) => self.answer(head_bytes, whole),
                     Ok(None) => Ok(Step::NeedBytes),
-                    Err(status) => Err(self.reject(status)),
+                    Err(status) => Err(self.reject_over(Limit::of_chunked_body(status), status)),
                 }
             }
         }
@@ -189,6 +190,9 @@ impl Connection<'_> {
 
     fn wait_for_head(&mut self, limit: usize) -> Result<Step, End> {
         self.searched = self.input.len();
+        if let Some(status) = self.shared.limits.refuse_target(self.input.unread()) {
+            return Err(self.reject_over(Some(Limit::Target), status));
+        }
         if self.input.len() >= limit {
             return Err(self.reject_long_head(limit));
         }
@@ -196,7 +200,8 @@ impl Connection<'_> {
     }
 
     fn reject_long_head(&mut self, limit: usize) -> End {
-        self.reject(head::too_long(self.input.unread(), limit))
+        let status = head::too_long(self.input.unread(), limit);
+        self.reject_over(Some(Limit::of_long_head(status)), status)
     }
 
     /// A minor version of HTTP/1 that we have never heard of is read as 1.1; anything else that is refused stays so.
@@ -224,10 +229,16 @@ impl Connection<'_> {
 
     /// A head is complete: answer if its body is there too, else note what is missing.
     fn begin(&mut self, head_bytes: usize) -> Result<Step, End> {
+        if let Some(status) = self.shared.limits.refuse_target(&self.input.unread()[..head_bytes]) {
+            return Err(self.reject_over(Some(Limit::Target), status));
+        }
         let limit = self.shared.limits.body_bytes;
         let (head_part, rest) = self.input.unread_mut().split_at_mut(head_bytes);
         let mut slots: FieldSlots<'_> = [const { MaybeUninit::uninit() }; MAX_HEADER_FIELDS];
         let head = match head::parse(head_part, &mut slots) {
+            Ok(head) if head.fields.len() > self.shared.limits.header_count => {
+                return Err(self.reject(Status::HeaderFieldsTooLarge));
+            }
             Ok(head) => head,
             Err(status) => return self.reject_or_retry(status),
         };
@@ -284,7 +295,14 @@ impl Connection<'_> {
 
     /// Answers a request that no handler shall see, and ends the connection: its framing is not to be trusted.
     fn reject(&mut self, status: Status) -> End {
-        self.shared.metrics.rejected_requests.fetch_add(1, Ordering::Relaxed);
+        self.reject_over(Limit::of_status(status), status)
+    }
+
+    /// As [`Connection::reject`], where the status does not tell which limit was hit.
+    fn reject_over(&mut self, limit: Option<Limit>, status: Status) -> End {
+        if let Some(limit) = limit {
+            self.shared.metrics.hit(limit);
+        }
         self.shared.router.count_other(status);
         let mut response =
             Response::new(&mut self.turn.output, &self.shared.clock, Persistence::Close, false);
@@ -314,7 +332,8 @@ impl Connection<'_> {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     let limit_ms = self.shared.limits.write_timeout_ms;
                     let deadline = *deadline_ms.get_or_insert_with(|| self.shared.clock.now_ms() + limit_ms);
-                    self.wait_until(deadline).inspect_err(|_| self.count_timeout())?;
+                    self.wait_until(deadline)
+                        .inspect_err(|_| self.shared.metrics.timed_out(Timeout::Write))?;
                 }
                 Err(_) => return Err(End::Close),
             }
@@ -349,10 +368,10 @@ impl Connection<'_> {
     fn wait_for_bytes(&mut self) -> Result<(), End> {
         let limits = &self.shared.limits;
         let idle = self.input.is_empty();
-        let timeout_ms = match self.phase {
-            Phase::Head if idle => limits.idle_timeout_ms,
-            Phase::Head => limits.head_timeout_ms,
-            Phase::Body { .. } | Phase::Chunked { .. } => limits.body_timeout_ms,
+        let (timeout, timeout_ms) = match self.phase {
+            Phase::Head if idle => (Timeout::Idle, limits.idle_timeout_ms),
+            Phase::Head => (Timeout::Head, limits.head_timeout_ms),
+            Phase::Body { .. } | Phase::Chunked { .. } => (Timeout::Body, limits.body_timeout_ms),
         };
         let now_ms = self.shared.clock.now_ms();
         let deadline_ms = *self.deadline_ms.get_or_insert(now_ms + timeout_ms);
@@ -365,15 +384,11 @@ impl Connection<'_> {
                 return Err(End::Close);
             }
         }
-        let waited = self.wait_until(deadline_ms).inspect_err(|_| self.count_timeout());
+        let waited = self.wait_until(deadline_ms).inspect_err(|_| self.shared.metrics.timed_out(timeout));
         if waited.is_err() && !idle {
             return Err(self.reject(Status::RequestTimeout));
         }
         waited
-    }
-
-    fn count_timeout(&self) {
-        self.shared.metrics.timed_out.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Waits for the socket, for the sweeper or for the drain; the caller tries again and finds out which it was.
@@ -418,9 +433,11 @@ impl Turn {
     fn answer(&mut self, shared: &Shared, registered: &Registered, head: Head<'_>, body: &mut [u8]) -> After {
         self.requests += 1;
         registered.idle.store(false, Ordering::Release);
-        let last = !head.keep_alive
-            || self.requests >= shared.limits.requests_per_connection
-            || shared.draining.load(Ordering::Acquire);
+        let spent = self.requests >= shared.limits.requests_per_connection;
+        if spent {
+            shared.metrics.hit(Limit::RequestsPerConnection);
+        }
+        let last = !head.keep_alive || spent || shared.draining.load(Ordering::Acquire);
         if self.output.capacity() == 0 {
             self.output = shared.buffers.lend_output();
         }

@@ -16,6 +16,7 @@ mod fields;
 pub mod fuzzing;
 mod head;
 mod listener;
+mod metrics;
 mod request;
 mod response;
 mod router;
@@ -24,8 +25,9 @@ mod status;
 pub mod url;
 
 pub use listener::{Address, Listener};
+pub use metrics::{Limit, Metrics, Timeout};
 pub use request::{Method, Request};
 pub use response::Response;
 pub use router::{Handler, RouteCount, Router};
-pub use server::{Limits, Metrics, Server};
+pub use server::{Limits, Server};
 pub use status::Status;

@@ -16,7 +16,9 @@ use socket2::Socket;
 use super::buffer::BufferPool;
 use super::clock::Clock;
 use super::connection::{self, FdRef};
+use super::head::{self, MAX_HEADER_FIELDS};
 use super::listener::Listener;
+use super::metrics::{Limit, Metrics};
 use super::response::{Persistence, Response, engine_error_body};
 use super::router::Router;
 use super::status::Status;
@@ -33,8 +35,12 @@ const ACCEPT_BACKOFF: Duration = Duration::from_millis(50);
 pub struct Limits {
     /// Open connections; one more is answered with 503 and closed.
     pub connections: usize,
-    /// Bytes of request line and header fields (431, or 414 if the target alone is too long).
+    /// Bytes of request line and header fields (431, or 414 if the target alone fills them).
     pub head_bytes: usize,
+    /// Header fields of a request (431).
+    pub header_count: usize,
+    /// Bytes of the request target (414).
+    pub target_bytes: usize,
     /// Bytes of a decoded body (413, before it is read).
     pub body_bytes: usize,
     /// Requests on one connection; the last one is answered with `Connection: close`.
@@ -59,6 +65,8 @@ impl Default for Limits {
         Self {
             connections: limits::CONNECTIONS,
             head_bytes: limits::HEADER_BYTES,
+            header_count: limits::HEADER_COUNT,
+            target_bytes: limits::TARGET_BYTES,
             body_bytes: limits::BODY_BYTES,
             requests_per_connection: limits::REQUESTS_PER_CONNECTION,
             head_timeout_ms: limits::HEADER_TIMEOUT_MS,
@@ -71,24 +79,22 @@ impl Default for Limits {
     }
 }
 
-/// What the engine counts. All only grow, but for `open_connections`.
-#[derive(Debug, Default)]
-pub struct Metrics {
-    /// Connections accepted.
-    pub accepted: AtomicU64,
-    /// Connections open now.
-    pub open_connections: AtomicU64,
-    /// Connections refused because of [`Limits::connections`].
-    pub refused_connections: AtomicU64,
-    /// Times that `accept` found no descriptor or memory.
-    pub accept_failures: AtomicU64,
-    /// Requests refused as malformed or over a limit, before a handler saw them.
-    pub rejected_requests: AtomicU64,
-    /// Connections ended by a time-out of head, body, idle or write.
-    pub timed_out: AtomicU64,
-    /// Handlers that panicked.
-    pub panics: AtomicU64,
+impl Limits {
+    /// The status for a head, complete or not, whose target is too long; `None` where it fits.
+    pub(crate) fn refuse_target(&self, head: &[u8]) -> Option<Status> {
+        // A head that is no longer than a target may be ends the search for nearly every request.
+        if head.len() <= self.target_bytes {
+            return None;
+        }
+        let start = memchr::memchr(b' ', head)? + 1;
+        let target = &head[start..];
+        let bytes = memchr::memchr3(b' ', b'\r', b'\n', target).unwrap_or(target.len());
+        (bytes > self.target_bytes).then(|| head::too_long(head, start + self.target_bytes))
+    }
 }
+
+// What is parsed into a fixed table cannot be allowed to be more.
+const _: () = assert!(limits::HEADER_COUNT == MAX_HEADER_FIELDS);
 
 /// One connection as the sweeper and the drain see it.
 pub(crate) struct Registered {
@@ -259,7 +265,9 @@ fn accept_until_drained(io: &CoIo<FdRef>, listener: &Listener, shared: &Arc<Shar
     let mut spare = Spare::open();
     while !shared.draining.load(Ordering::Acquire) {
         match listener.socket.accept() {
-            Ok((socket, _)) => accepted(socket, shared),
+            Ok((socket, _)) => {
+                accepted(socket, shared);
+            }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 io.wait_io();
             }
@@ -315,7 +323,7 @@ fn accepted(socket: Socket, shared: &Arc<Shared>) {
 
 /// 503 and close, in one non-blocking write: a client that does not take it gets only the close.
 fn refuse(socket: &Socket, shared: &Shared) {
-    shared.metrics.refused_connections.fetch_add(1, Ordering::Relaxed);
+    shared.metrics.hit(Limit::Connections);
     shared.router.count_other(Status::ServiceUnavailable);
     let mut out = Vec::new();
     let mut response = Response::new(&mut out, &shared.clock, Persistence::Close, false);

@@ -2,16 +2,19 @@
 #![allow(dead_code, unreachable_pub, missing_docs, unused_imports, clippy::unwrap_used)] // each test file uses a part of it
 
 pub mod client;
+pub mod engine;
 pub mod replica;
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, Weak};
+use std::time::{Duration, Instant};
 
 use postgres::{Client, NoTls};
 use pouco::embedded::Cluster;
 use tempfile::TempDir;
 
 pub use client::{Answer, Connection, Target};
+pub use engine::Engine;
 pub use replica::Replica;
 
 /// One Postgres for all tests of a file that run at the same time; it ends with the last of them.
@@ -42,6 +45,16 @@ pub fn open_tempdir() -> TempDir {
     let folder = tempfile::Builder::new().prefix("pouco-test-").tempdir().unwrap();
     std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
     folder
+}
+
+/// Waits until `condition` holds; panics with `what` if it takes longer than anything that does not hang.
+pub fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !condition() {
+        assert!(Instant::now() < deadline, "still not: {what}");
+        // Leaves the core to the server that the condition waits for.
+        std::thread::park_timeout(Duration::from_millis(1));
+    }
 }
 
 impl Database {

@@ -1,0 +1,44 @@
+//! The engine alone, in this process, on a TCP and on a Unix socket.
+
+use std::time::Duration;
+
+use pouco::http::{Address, Limit, Limits, Listener, Router, Server, Timeout};
+use tempfile::TempDir;
+
+use super::client::Target;
+
+/// A running engine; it ends with the value, and its socket file with it.
+pub struct Engine {
+    pub server: Server,
+    pub targets: Vec<Target>,
+    _folder: TempDir,
+}
+
+impl Engine {
+    pub fn start(router: Router, limits: Limits) -> Self {
+        let folder = tempfile::Builder::new().prefix("pouco-engine-").tempdir().unwrap();
+        let addresses = ["127.0.0.1:0".parse().unwrap(), Address::Unix(folder.path().join("engine.sock"))];
+        let listeners: Vec<Listener> =
+            addresses.iter().map(|address| Listener::bind(address, 0o600).unwrap()).collect();
+        let targets = listeners.iter().map(|listener| match listener.address() {
+            Address::Tcp(host_port) => Target::Tcp(host_port.clone()),
+            Address::Unix(path) => Target::Unix(path.clone()),
+        });
+        let targets = targets.collect();
+        Self { server: Server::start(listeners, router, limits).unwrap(), targets, _folder: folder }
+    }
+
+    pub fn hits(&self, limit: Limit) -> u64 {
+        self.server.metrics().limit_hits(limit)
+    }
+
+    pub fn timeouts(&self, timeout: Timeout) -> u64 {
+        self.server.metrics().timeouts(timeout)
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        self.server.shutdown(Duration::ZERO);
+    }
+}
