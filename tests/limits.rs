@@ -3,8 +3,8 @@
 
 mod support;
 
-use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use pouco::http::{Limit, Limits, Method, Router, Timeout};
 use support::client::request_text;
@@ -189,6 +189,42 @@ fn past_the_connection_limit_every_client_is_refused_and_the_others_are_served()
     drop(held);
     for target in &engine.targets {
         eventually("a place became free", || target.get("/hello/a").status == 200);
+    }
+}
+
+/// The flood comes faster than it can be refused: nobody in it waits for an answer. (On a Unix socket only, since a
+/// flood over TCP leaves the machine without ports for a minute.)
+#[test]
+fn a_flood_of_clients_past_the_limit_does_not_starve_the_others() {
+    let engine = start(Limits { connections: 1, ..LIMITS });
+    let target = &engine.targets[1];
+    let mut held = target.connect();
+    served(&mut held);
+    let enough = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let _ends = RaisedAtEnd(&enough);
+        for _ in 0..4 {
+            scope.spawn(|| {
+                while !enough.load(Ordering::Relaxed) {
+                    drop(target.try_connect());
+                }
+            });
+        }
+        eventually("the flood is refused", || engine.hits(Limit::Connections) > 1_000);
+        // Takes some ten milliseconds; it took 7 s where accepting only yielded, and no end where it did not.
+        let begun = Instant::now();
+        (0..100).for_each(|_| served(&mut held));
+        let took = begun.elapsed();
+        assert!(took < Duration::from_secs(5), "{took:?} for 100 requests");
+    });
+}
+
+/// Ends the flood also where the test fails.
+struct RaisedAtEnd<'a>(&'a AtomicBool);
+
+impl Drop for RaisedAtEnd<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
     }
 }
 

@@ -27,6 +27,15 @@ use crate::limits;
 /// How often the sweeper looks: the resolution of every time-out, and of the `Date` field.
 const SWEEP_INTERVAL_MS: u64 = 250;
 
+/// Connections taken from the kernel's queue in a row before those that are open get their turn: a flood of clients, each
+/// of whom costs no more than a refusal, would else hold the worker for as long as it lasts.
+const ACCEPT_BURST: u32 = 64;
+
+/// The pause after that. It has to be a wait: a yield only goes behind the coroutines that are ready already, and the
+/// scheduler looks for sockets that have become ready when there are none. (What follows a sleep runs on the timer's
+/// thread until the next wait: accepting touches nothing that only a worker may touch.)
+const ACCEPT_PAUSE: Duration = Duration::from_millis(1);
+
 /// How long an accept coroutine pauses when the process has no descriptor or memory left.
 const ACCEPT_BACKOFF: Duration = Duration::from_millis(50);
 
@@ -263,12 +272,19 @@ fn start_accepting(listener: Listener, shared: &Arc<Shared>) -> io::Result<Accep
 /// between the look at `draining` and the wait is not lost.
 fn accept_until_drained(io: &CoIo<FdRef>, listener: &Listener, shared: &Arc<Shared>) {
     let mut spare = Spare::open();
+    let mut taken = 0;
     while !shared.draining.load(Ordering::Acquire) {
         match listener.socket.accept() {
             Ok((socket, _)) => {
                 accepted(socket, shared);
+                taken += 1;
+                if taken == ACCEPT_BURST {
+                    taken = 0;
+                    coroutine::sleep(ACCEPT_PAUSE);
+                }
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                taken = 0;
                 io.wait_io();
             }
             Err(error) if is_transient(&error) => {}
