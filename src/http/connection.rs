@@ -21,7 +21,7 @@ use super::head::{self, FieldSlots, Head, MAX_HEADER_FIELDS};
 use super::metrics::{Limit, Timeout};
 use super::request::{Method, Request};
 use super::response::{Persistence, Response, engine_error_body};
-use super::server::{Registered, Shared};
+use super::server::{Registered, Shared, announce_close};
 use super::status::Status;
 
 /// Answers collected from pipelined requests before they are written out.
@@ -441,7 +441,13 @@ impl Turn {
         if self.output.capacity() == 0 {
             self.output = shared.buffers.lend_output();
         }
+        let answer_at = self.output.len();
         let panicked = call(shared, &mut self.output, head, body, last);
+        // A drain that began while the handler waited: the client learns it with this answer, as with any other last one.
+        if !last && !panicked && shared.draining.load(Ordering::Acquire) {
+            announce_close(&mut self.output, answer_at);
+            return After::Close;
+        }
         if last || panicked { After::Close } else { After::Next }
     }
 }

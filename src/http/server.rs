@@ -347,3 +347,42 @@ fn refuse(socket: &Socket, shared: &Shared) {
     response.status(Status::ServiceUnavailable).header("retry-after", 1).json(body.as_bytes());
     let _ = socket.send(&out);
 }
+
+/// Says `Connection: close` in the answer that begins at `answer_at`, which was to leave the connection open.
+pub(crate) fn announce_close(output: &mut Vec<u8>, answer_at: usize) {
+    let answer = &output[answer_at..];
+    let head_bytes = memchr::memmem::find(answer, b"\r\n\r\n").map_or(answer.len(), |at| at + 2);
+    let kept = memchr::memmem::find(&answer[..head_bytes], KEEP_ALIVE);
+    let (at, replaced) = match kept {
+        Some(at) => (at, KEEP_ALIVE.len()),
+        // Behind the status line.
+        None => (memchr::memchr(b'\n', answer).map_or(0, |at| at + 1), 0),
+    };
+    let at = answer_at + at;
+    output.splice(at..at + replaced, b"connection: close\r\n".iter().copied());
+}
+
+/// What an answer to a client of HTTP/1.0 says.
+const KEEP_ALIVE: &[u8] = b"connection: keep-alive\r\n";
+
+#[cfg(test)]
+mod tests {
+    use super::announce_close;
+
+    #[test]
+    fn an_answer_can_still_say_that_it_is_the_last() {
+        let announced = |answer: &str| {
+            let mut output = format!("HTTP/1.1 200 OK\r\n\r\n{answer}").into_bytes();
+            announce_close(&mut output, "HTTP/1.1 200 OK\r\n\r\n".len());
+            String::from_utf8(output).unwrap()
+        };
+        let body = "\r\n\r\nconnection: keep-alive\r\n";
+        let closed =
+            format!("HTTP/1.1 200 OK\r\n\r\nHTTP/1.1 201 Created\r\nconnection: close\r\nx: y{body}");
+        assert_eq!(announced(&format!("HTTP/1.1 201 Created\r\nx: y{body}")), closed);
+        assert_eq!(
+            announced(&format!("HTTP/1.1 201 Created\r\nconnection: keep-alive\r\nx: y{body}")),
+            closed
+        );
+    }
+}
