@@ -19,6 +19,9 @@ pub const READERS_PER_REPLICA: usize = 2;
 
 /// Open client connections of a replica.
 pub const CONNECTIONS: usize = 16_000;
+/// File descriptors beside those of client connections: listeners, Postgres, epoll, standard streams, and the answers
+/// that a connection over the limit still gets.
+pub const OTHER_DESCRIPTORS: u64 = 128;
 /// Bytes of a request's head.
 pub const HEADER_BYTES: usize = 16 * 1024;
 /// Header fields of a request.

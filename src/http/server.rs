@@ -273,10 +273,12 @@ fn start_accepting(listener: Listener, shared: &Arc<Shared>) -> io::Result<Accep
 fn accept_until_drained(io: &CoIo<FdRef>, listener: &Listener, shared: &Arc<Shared>) {
     let mut spare = Spare::open();
     let mut taken = 0;
+    let mut failing = false;
     while !shared.draining.load(Ordering::Acquire) {
         match listener.socket.accept() {
             Ok((socket, _)) => {
                 accepted(socket, shared);
+                failing = false;
                 taken += 1;
                 if taken == ACCEPT_BURST {
                     taken = 0;
@@ -290,7 +292,10 @@ fn accept_until_drained(io: &CoIo<FdRef>, listener: &Listener, shared: &Arc<Shar
             Err(error) if is_transient(&error) => {}
             Err(error) => {
                 shared.metrics.accept_failures.fetch_add(1, Ordering::Relaxed);
-                log::warn!("accept on {}: {error}", listener.address());
+                // Once until it recovers: there are twenty of them a second, and the counter has each.
+                if !std::mem::replace(&mut failing, true) {
+                    log::warn!("accept on {}: {error}; clients are closed unanswered", listener.address());
+                }
                 spare.refuse_one(&listener.socket);
                 coroutine::sleep(ACCEPT_BACKOFF);
             }
