@@ -136,11 +136,12 @@ impl App {
     pub fn stop(self) -> bool {
         let grace = self.config.shutdown_grace;
         let drained = self.inner.server.shutdown(grace);
+        // Every answer is sent, or out of time: whoever has lost the database need not find it again.
+        self.inner.connector.stop_waiting();
         for api in self.inner.apis.lock().unwrap_or_else(PoisonError::into_inner).iter_mut() {
             api.stop();
         }
         self.inner.readers.close();
-        self.inner.connector.stop_waiting();
         if let Some(admin) = self.admin {
             admin.shutdown(grace);
         }

@@ -7,8 +7,10 @@ use std::io::ErrorKind;
 use std::time::{Duration, Instant};
 
 use postgres::Client;
+use pouco::embedded::Cluster;
 use rustix::process::Signal;
 use support::client::request_text;
+use support::replica::command;
 use support::{Answer, Connection, Database, Replica, Target, eventually, open_tempdir};
 use tempfile::TempDir;
 
@@ -161,4 +163,20 @@ fn what_outlasts_the_grace_period_is_given_up_and_said() {
     assert_eq!(replica.stop().code(), Some(1));
     let took = begun.elapsed();
     assert!(took >= Duration::from_millis(500) && took < GRACE, "{took:?}");
+}
+
+/// Nothing waits for the database any more once every request has its answer. (The feed, trying to connect again, once
+/// kept the process from ending.)
+#[test]
+fn a_lost_database_does_not_keep_the_process() {
+    let folder = open_tempdir();
+    let cluster = Cluster::start(Some(folder.path().join("data")), None).unwrap_or_else(|e| panic!("{e}"));
+    let url = format!("host={} user=pouco dbname=postgres", cluster.sockets().display());
+    let mut replica = Replica::spawn(command().env("DATABASE_URL", url));
+    let connected = || replica.metric("pouco_database_connections ");
+    eventually("all are connected", || connected() == 4);
+    drop(cluster);
+    eventually("the feed has noticed", || connected() < 4);
+    replica.signal(Signal::TERM);
+    assert_eq!(replica.wait().code(), Some(0));
 }
