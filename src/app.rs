@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 use may::config as coroutines;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::api::{Running, Services};
 use crate::config::Config;
@@ -73,6 +74,29 @@ pub fn configure_coroutines(workers: usize) {
     coroutines().set_worker_pin(false);
 }
 
+/// Lifts the soft limit of open files to the hard one, so that every connection that is allowed finds a descriptor.
+/// Where even the hard limit is too low it says so: clients past it are closed unanswered, and not refused with a 503.
+pub fn raise_descriptor_limit(connections: usize) {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    let open_files = match setrlimit(Resource::Nofile, raised) {
+        Ok(()) => raised.current,
+        Err(error) => {
+            log::warn!("the limit of open files stays as it is: {error}");
+            limit.current
+        }
+    };
+    // Without a limit there is nothing to fit into.
+    let Some(open_files) = open_files else { return };
+    let wanted = connections as u64 + limits::OTHER_DESCRIPTORS;
+    if open_files < wanted {
+        log::warn!(
+            "POUCO_MAX_CONNECTIONS={connections} does not fit into a limit of {open_files} open files: \
+             raise the hard limit (ulimit -Hn) to {wanted}, or lower the setting"
+        );
+    }
+}
+
 impl App {
     /// Waits for Postgres, migrates, and starts to serve.
     ///
@@ -112,11 +136,12 @@ impl App {
     pub fn stop(self) -> bool {
         let grace = self.config.shutdown_grace;
         let drained = self.inner.server.shutdown(grace);
+        // Every answer is sent, or out of time: whoever has lost the database need not find it again.
+        self.inner.connector.stop_waiting();
         for api in self.inner.apis.lock().unwrap_or_else(PoisonError::into_inner).iter_mut() {
             api.stop();
         }
         self.inner.readers.close();
-        self.inner.connector.stop_waiting();
         if let Some(admin) = self.admin {
             admin.shutdown(grace);
         }

@@ -76,6 +76,10 @@ settings! {
         "open connections; one more is answered with 503";
     MAX_HEADER_BYTES = "POUCO_MAX_HEADER_BYTES", N(limits::HEADER_BYTES as u64), "1024 to 1048576 bytes",
         "request line and header fields; more is a 431 or 414";
+    MAX_HEADER_COUNT = "POUCO_MAX_HEADER_COUNT", N(limits::HEADER_COUNT as u64), "1 to 100 fields",
+        "header fields of a request; one more is a 431";
+    MAX_TARGET_BYTES = "POUCO_MAX_TARGET_BYTES", N(limits::TARGET_BYTES as u64), "64 to 1048576 bytes",
+        "path and query of a request; more is a 414";
     MAX_BODY_BYTES = "POUCO_MAX_BODY_BYTES", N(limits::BODY_BYTES as u64), "1024 to 16777216 bytes",
         "request body; more is a 413";
     MAX_REQUESTS = "POUCO_MAX_REQUESTS_PER_CONNECTION", N(limits::REQUESTS_PER_CONNECTION), "1 to 1000000000000",
@@ -295,6 +299,8 @@ impl Raw<'_> {
         Ok(Limits {
             connections: self.size(&MAX_CONNECTIONS, 1..=1_000_000)?,
             head_bytes: self.size(&MAX_HEADER_BYTES, 1_024..=1_048_576)?,
+            header_count: self.size(&MAX_HEADER_COUNT, 1..=limits::HEADER_COUNT as u64)?,
+            target_bytes: self.size(&MAX_TARGET_BYTES, 64..=1_048_576)?,
             body_bytes: self.size(&MAX_BODY_BYTES, 1_024..=16_777_216)?,
             requests_per_connection: self.number(&MAX_REQUESTS, 1..=1_000_000_000_000)?,
             head_timeout_ms: self.number(&HEADER_TIMEOUT, 250..=3_600_000)?,

@@ -19,8 +19,15 @@ pub const READERS_PER_REPLICA: usize = 2;
 
 /// Open client connections of a replica.
 pub const CONNECTIONS: usize = 16_000;
+/// File descriptors beside those of client connections: listeners, Postgres, epoll, standard streams, and the answers
+/// that a connection over the limit still gets.
+pub const OTHER_DESCRIPTORS: u64 = 128;
 /// Bytes of a request's head.
 pub const HEADER_BYTES: usize = 16 * 1024;
+/// Header fields of a request.
+pub const HEADER_COUNT: usize = 100;
+/// Bytes of a request's target. RFC 9112 section 3 asks for request lines of at least 8,000.
+pub const TARGET_BYTES: usize = 8 * 1024;
 /// Bytes of a request's body.
 pub const BODY_BYTES: usize = 64 * 1024;
 /// Levels of nesting in a JSON body; deeper is a 400 before any recursion.
@@ -81,4 +88,5 @@ const _: () =
 const _: () = assert!(READ_DEADLINE_MS <= COMMIT_DEADLINE_MS);
 const _: () = assert!(BODY_BYTES <= COMMIT_QUEUE_BYTES);
 const _: () = assert!(BUFFER_BYTES <= HEADER_BYTES);
+const _: () = assert!(TARGET_BYTES < HEADER_BYTES);
 const _: () = assert!(COMMIT_BATCH_ROWS <= COMMIT_QUEUE_ROWS);

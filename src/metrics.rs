@@ -51,25 +51,20 @@ impl Exposition {
         self.atomic("pouco_connections_accepted_total", "Connections accepted.", &metrics.accepted);
         self.atomic("pouco_connections_open", "Connections open now.", &metrics.open_connections);
         self.atomic(
-            "pouco_connections_refused_total",
-            "Connections over the limit.",
-            &metrics.refused_connections,
-        );
-        self.atomic(
             "pouco_accept_failures_total",
             "Accepts without a descriptor or memory.",
             &metrics.accept_failures,
         );
-        self.atomic(
-            "pouco_requests_rejected_total",
-            "Requests refused before routing.",
-            &metrics.rejected_requests,
-        );
-        self.atomic(
-            "pouco_connections_timed_out_total",
-            "Connections ended by a time-out.",
-            &metrics.timed_out,
-        );
+        for limit in http::Limit::ALL {
+            let labels = [("limit", limit.label())];
+            let hits = metrics.limit_hits(*limit);
+            self.sample("pouco_http_limit_hits_total", "Limits that clients hit.", &labels, hits);
+        }
+        for timeout in http::Timeout::ALL {
+            let labels = [("kind", timeout.label())];
+            let ended = metrics.timeouts(*timeout);
+            self.sample("pouco_http_timeouts_total", "Connections ended by a time-out.", &labels, ended);
+        }
         self.atomic("pouco_handler_panics_total", "Handlers that panicked.", &metrics.panics);
     }
 

@@ -7,7 +7,7 @@ use std::io::{self, Read, Write};
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use pouco::http::{BodyReader, Limits, Method, Request, Response, Router, Status};
+use pouco::http::{BodyReader, Limits, Method, Request, Response, Router, Status, Timeout};
 use support::Engine;
 use support::client::{Connection, request_text};
 
@@ -300,7 +300,7 @@ fn a_client_that_stops_reading_ends_a_stream() {
         slow.send(request_text("GET", "/numbers/4000000", ""));
         let mut other = target.connect();
         let began = Instant::now();
-        while engine.server.metrics().timed_out.load(Ordering::Relaxed) < ended {
+        while engine.timeouts(Timeout::Write) < ended {
             assert_alive(&mut other);
             assert!(began.elapsed().as_secs() < 20, "it is still written to");
         }

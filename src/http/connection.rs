@@ -9,6 +9,7 @@ use super::body::{ChunkedDecoder, Decoded};
 use super::buffer::Input;
 use super::fields::{BodyFraming, Field, FieldList};
 use super::head::{self, Head};
+use super::metrics::{Limit, Timeout};
 use super::request::{Method, Request};
 use super::response::{Persistence, Progress, Response};
 use super::server::Shared;
@@ -72,6 +73,7 @@ enum Begun {
         head_bytes: usize,
         max_bytes: usize,
     },
+    LongTarget(Status),
     LongHead,
     Refused(Status),
 }
@@ -156,7 +158,7 @@ impl Connection<'_> {
                 match decoder.advance(&mut self.input, head_bytes) {
                     Ok(Some(whole)) => self.answer(head_bytes, whole),
                     Ok(None) => Ok(Step::NeedBytes),
-                    Err(status) => Err(self.reject(status)),
+                    Err(status) => Err(self.reject_over(Limit::of_chunked_body(status), status)),
                 }
             }
         }
@@ -175,6 +177,9 @@ impl Connection<'_> {
 
     fn wait_for_head(&mut self) -> Result<Step, End> {
         self.searched = self.input.len();
+        if let Some(status) = self.shared.limits.refuse_target(self.input.unread()) {
+            return Err(self.reject_over(Some(Limit::Target), status));
+        }
         if self.searched >= self.shared.limits.head_bytes {
             return Err(self.reject_long_head());
         }
@@ -183,7 +188,7 @@ impl Connection<'_> {
 
     fn reject_long_head(&mut self) -> End {
         let status = head::too_long(self.input.unread(), self.shared.limits.head_bytes);
-        self.reject(status)
+        self.reject_over(Some(Limit::of_long_head(status)), status)
     }
 
     /// A minor version of HTTP/1 that we have never heard of is read as 1.1; anything else that is refused stays so.
@@ -214,6 +219,7 @@ impl Connection<'_> {
         match self.try_to_answer() {
             Begun::Answered { request_bytes, after } => self.answered(request_bytes, after),
             Begun::NeedsHead => self.wait_for_head(),
+            Begun::LongTarget(status) => Err(self.reject_over(Some(Limit::Target), status)),
             Begun::LongHead => Err(self.reject_long_head()),
             Begun::Refused(status) => self.reject_or_retry(status),
             Begun::Streams { head_bytes, max_bytes } => self.stream(head_bytes, max_bytes),
@@ -243,6 +249,12 @@ impl Connection<'_> {
             Err(status) => return Begun::Refused(status),
         };
         let head_bytes = head.head_bytes;
+        if let Some(status) = limits.refuse_target(&head_part[..head_bytes]) {
+            return Begun::LongTarget(status);
+        }
+        if fields.len() > limits.header_count {
+            return Begun::Refused(Status::HeaderFieldsTooLarge);
+        }
         if let Some(max_bytes) = self.shared.router.stream_limit(head.method, head.path) {
             return Begun::Streams { head_bytes, max_bytes };
         }
@@ -322,7 +334,14 @@ impl Connection<'_> {
 
     /// Answers a request that no handler shall see, and ends the connection: its framing is not to be trusted.
     fn reject(&mut self, status: Status) -> End {
-        self.shared.metrics.rejected_requests.fetch_add(1, Ordering::Relaxed);
+        self.reject_over(Limit::of_status(status), status)
+    }
+
+    /// As [`Connection::reject`], where the status does not tell which limit was hit.
+    fn reject_over(&mut self, limit: Option<Limit>, status: Status) -> End {
+        if let Some(limit) = limit {
+            self.shared.metrics.hit(limit);
+        }
         self.shared.router.count_other(status);
         // What answers HEAD has no content, whatever it is (RFC 9110 section 9.3.2).
         let omit_body = self.input.unread().starts_with(b"HEAD ");
@@ -370,10 +389,10 @@ impl Connection<'_> {
     fn wait_for_bytes(&mut self) -> Result<(), End> {
         let limits = &self.shared.limits;
         let idle = self.input.is_empty();
-        let timeout_ms = match self.phase {
-            Phase::Head if idle => limits.idle_timeout_ms,
-            Phase::Head => limits.head_timeout_ms,
-            Phase::Body { .. } | Phase::Chunked { .. } => limits.body_timeout_ms,
+        let (timeout, timeout_ms) = match self.phase {
+            Phase::Head if idle => (Timeout::Idle, limits.idle_timeout_ms),
+            Phase::Head => (Timeout::Head, limits.head_timeout_ms),
+            Phase::Body { .. } | Phase::Chunked { .. } => (Timeout::Body, limits.body_timeout_ms),
         };
         let now_ms = self.shared.clock.now_ms();
         let deadline_ms = *self.deadline_ms.get_or_insert(now_ms + timeout_ms);
@@ -388,7 +407,7 @@ impl Connection<'_> {
         match self.wire.wait_until(deadline_ms) {
             Ok(()) => Ok(()),
             Err(_) => {
-                self.wire.count_timeout();
+                self.shared.metrics.timed_out(timeout);
                 Err(if idle { End::Close } else { self.reject(Status::RequestTimeout) })
             }
         }
@@ -424,7 +443,12 @@ impl Turn {
             match body.refusal() {
                 Err(_) => response.give_up(),
                 // What could not be read is the client's fault, not that of a handler that gave up without an answer.
-                Ok(Some(status)) if response.is_unwritten() => response.close().refuse(status),
+                Ok(Some(status)) if response.is_unwritten() => {
+                    if let Some(limit) = Limit::of_chunked_body(status) {
+                        wire.shared.metrics.hit(limit);
+                    }
+                    response.close().refuse(status);
+                }
                 Ok(_) => {}
             }
         });
@@ -440,9 +464,11 @@ impl Turn {
         let shared = wire.shared;
         self.requests += 1;
         wire.registered.idle.store(false, Ordering::Release);
-        !head.keep_alive
-            || self.requests >= shared.limits.requests_per_connection
-            || shared.draining.load(Ordering::Acquire)
+        let spent = self.requests >= shared.limits.requests_per_connection;
+        if spent {
+            shared.metrics.hit(Limit::RequestsPerConnection);
+        }
+        !head.keep_alive || spent || shared.draining.load(Ordering::Acquire)
     }
 }
 

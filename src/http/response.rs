@@ -2,6 +2,7 @@
 
 use std::fmt::{Display, Write as _};
 use std::io::{self, Write as _};
+use std::sync::atomic::Ordering;
 
 use serde::Serialize;
 
@@ -250,6 +251,10 @@ impl<'o> Response<'o> {
     fn head(&mut self) {
         debug_assert!(self.progress == Progress::Unwritten, "a request has one answer");
         self.progress = Progress::Written;
+        // A drain that began while the handler waited: the client learns it with this answer, as with any other last one.
+        if self.wire.is_some_and(|(wire, _)| wire.shared.draining.load(Ordering::Acquire)) {
+            self.close();
+        }
         self.out.reserve(USUAL_HEAD_BYTES);
         match self.status {
             // A copy of a length known here is a few moves; of another, a call.

@@ -16,7 +16,10 @@ use socket2::Socket;
 use super::buffer::BufferPool;
 use super::clock::Clock;
 use super::connection;
+use super::fields::MAX_HEADER_FIELDS;
+use super::head;
 use super::listener::Listener;
+use super::metrics::{Limit, Metrics};
 use super::response::{Persistence, Response, engine_error_body};
 use super::router::Router;
 use super::status::Status;
@@ -26,6 +29,15 @@ use crate::limits;
 /// How often the sweeper looks: the resolution of every time-out, and of the `Date` field.
 const SWEEP_INTERVAL_MS: u64 = 250;
 
+/// Connections taken from the kernel's queue in a row before those that are open get their turn: a flood of clients, each
+/// of whom costs no more than a refusal, would else hold the worker for as long as it lasts.
+const ACCEPT_BURST: u32 = 64;
+
+/// The pause after that. It has to be a wait: a yield only goes behind the coroutines that are ready already, and the
+/// scheduler looks for sockets that have become ready when there are none. (What follows a sleep runs on the timer's
+/// thread until the next wait: accepting touches nothing that only a worker may touch.)
+const ACCEPT_PAUSE: Duration = Duration::from_millis(1);
+
 /// How long an accept coroutine pauses when the process has no descriptor or memory left.
 const ACCEPT_BACKOFF: Duration = Duration::from_millis(50);
 
@@ -34,8 +46,12 @@ const ACCEPT_BACKOFF: Duration = Duration::from_millis(50);
 pub struct Limits {
     /// Open connections; one more is answered with 503 and closed.
     pub connections: usize,
-    /// Bytes of request line and header fields (431, or 414 if the target alone is too long).
+    /// Bytes of request line and header fields (431, or 414 if the target alone fills them).
     pub head_bytes: usize,
+    /// Header fields of a request (431).
+    pub header_count: usize,
+    /// Bytes of the request target (414).
+    pub target_bytes: usize,
     /// Bytes of a decoded body (413, before it is read).
     pub body_bytes: usize,
     /// Requests on one connection; the last one is answered with `Connection: close`.
@@ -60,6 +76,8 @@ impl Default for Limits {
         Self {
             connections: limits::CONNECTIONS,
             head_bytes: limits::HEADER_BYTES,
+            header_count: limits::HEADER_COUNT,
+            target_bytes: limits::TARGET_BYTES,
             body_bytes: limits::BODY_BYTES,
             requests_per_connection: limits::REQUESTS_PER_CONNECTION,
             head_timeout_ms: limits::HEADER_TIMEOUT_MS,
@@ -72,24 +90,22 @@ impl Default for Limits {
     }
 }
 
-/// What the engine counts. All only grow, but for `open_connections`.
-#[derive(Debug, Default)]
-pub struct Metrics {
-    /// Connections accepted.
-    pub accepted: AtomicU64,
-    /// Connections open now.
-    pub open_connections: AtomicU64,
-    /// Connections refused because of [`Limits::connections`].
-    pub refused_connections: AtomicU64,
-    /// Times that `accept` found no descriptor or memory.
-    pub accept_failures: AtomicU64,
-    /// Requests refused as malformed or over a limit, before a handler saw them.
-    pub rejected_requests: AtomicU64,
-    /// Connections ended by a time-out of head, body, idle or write.
-    pub timed_out: AtomicU64,
-    /// Handlers that panicked.
-    pub panics: AtomicU64,
+impl Limits {
+    /// The status for a head, complete or not, whose target is too long; `None` where it fits.
+    pub(crate) fn refuse_target(&self, head: &[u8]) -> Option<Status> {
+        // A head that is no longer than a target may be ends the search for nearly every request.
+        if head.len() <= self.target_bytes {
+            return None;
+        }
+        let start = memchr::memchr(b' ', head)? + 1;
+        let target = &head[start..];
+        let bytes = memchr::memchr3(b' ', b'\r', b'\n', target).unwrap_or(target.len());
+        (bytes > self.target_bytes).then(|| head::too_long(head, start + self.target_bytes))
+    }
 }
+
+// What is parsed into a fixed table cannot be allowed to be more.
+const _: () = assert!(limits::HEADER_COUNT == MAX_HEADER_FIELDS);
 
 /// One connection as the sweeper and the drain see it.
 pub(crate) struct Registered {
@@ -258,16 +274,30 @@ fn start_accepting(listener: Listener, shared: &Arc<Shared>) -> io::Result<Accep
 /// between the look at `draining` and the wait is not lost.
 fn accept_until_drained(io: &CoIo<FdRef>, listener: &Listener, shared: &Arc<Shared>) {
     let mut spare = Spare::open();
+    let mut taken = 0;
+    let mut failing = false;
     while !shared.draining.load(Ordering::Acquire) {
         match listener.socket.accept() {
-            Ok((socket, _)) => accepted(socket, shared),
+            Ok((socket, _)) => {
+                accepted(socket, shared);
+                failing = false;
+                taken += 1;
+                if taken == ACCEPT_BURST {
+                    taken = 0;
+                    coroutine::sleep(ACCEPT_PAUSE);
+                }
+            }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                taken = 0;
                 io.wait_io();
             }
             Err(error) if is_transient(&error) => {}
             Err(error) => {
                 shared.metrics.accept_failures.fetch_add(1, Ordering::Relaxed);
-                log::warn!("accept on {}: {error}", listener.address());
+                // Once until it recovers: there are twenty of them a second, and the counter has each.
+                if !std::mem::replace(&mut failing, true) {
+                    log::warn!("accept on {}: {error}; clients are closed unanswered", listener.address());
+                }
                 spare.refuse_one(&listener.socket);
                 coroutine::sleep(ACCEPT_BACKOFF);
             }
@@ -313,7 +343,7 @@ fn accepted(socket: Socket, shared: &Arc<Shared>) {
 
 /// 503 and close, in one non-blocking write: a client that does not take it gets only the close.
 fn refuse(socket: &Socket, shared: &Shared) {
-    shared.metrics.refused_connections.fetch_add(1, Ordering::Relaxed);
+    shared.metrics.hit(Limit::Connections);
     shared.router.count_other(Status::ServiceUnavailable);
     let mut out = Vec::new();
     let mut response = Response::new(&mut out, &shared.clock, Persistence::Close, false);

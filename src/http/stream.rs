@@ -8,6 +8,7 @@ use std::io::{self, Read, Write};
 use super::body::ChunkedDecoder;
 use super::buffer::Input;
 use super::fields::BodyFraming;
+use super::metrics::Timeout;
 use super::response::Progress;
 use super::status::Status;
 use super::wire::{Broken, Wire};
@@ -125,7 +126,7 @@ impl<'c> BodyReader<'c> {
                 }
             }
             if let Err(broken) = self.wire.wait_until(deadline_ms) {
-                self.wire.count_timeout();
+                self.wire.shared.metrics.timed_out(Timeout::Body);
                 return Err(self.fail_broken(broken));
             }
         }

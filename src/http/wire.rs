@@ -13,6 +13,7 @@ use std::sync::atomic::Ordering;
 use may::io::{CoIo, WaitIo};
 use socket2::Socket;
 
+use super::metrics::Timeout;
 use super::server::{Registered, Shared};
 
 /// Bytes of a refused request that are read and dropped, so that the client reads our answer before a reset.
@@ -117,16 +118,13 @@ impl<'s> Wire<'s> {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     let limit_ms = self.shared.limits.write_timeout_ms;
                     let deadline = *deadline_ms.get_or_insert_with(|| self.shared.clock.now_ms() + limit_ms);
-                    self.wait_until(deadline).inspect_err(|_| self.count_timeout())?;
+                    self.wait_until(deadline)
+                        .inspect_err(|_| self.shared.metrics.timed_out(Timeout::Write))?;
                 }
                 Err(_) => return Err(Broken::Gone),
             }
         }
         Ok(())
-    }
-
-    pub(crate) fn count_timeout(&self) {
-        self.shared.metrics.timed_out.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Waits for the socket, for the sweeper or for the drain; the caller tries again and finds out which it was.

@@ -99,7 +99,7 @@ impl Case {
 /// Runs a case on each kind of socket.
 pub(crate) fn run(name: &str, case: &Case) {
     let running = Running::shared();
-    for (kind, target) in running.targets.iter().enumerate() {
+    for (kind, target) in running.targets().iter().enumerate() {
         let mark = mark_of(name, kind);
         run_on(target, case, &mark);
         assert!(!running.has_executed(&mark), "a smuggled request was executed ({target:?})");

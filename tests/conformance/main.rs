@@ -7,6 +7,9 @@
 #[path = "../support/client.rs"]
 #[allow(dead_code, unreachable_pub, missing_docs)] // the client has more than this suite needs
 mod client;
+#[path = "../support/engine.rs"]
+#[allow(dead_code, unreachable_pub, missing_docs)]
+mod engine;
 
 #[macro_use]
 mod case;

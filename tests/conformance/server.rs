@@ -2,20 +2,17 @@
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
-use std::time::Duration;
 
-use pouco::http::{Address, Limits, Listener, Method, Router, Server, Status};
-use tempfile::TempDir;
+use pouco::http::{Limits, Method, Router, Status};
 
 use crate::client::Target;
+use crate::engine::Engine;
 
 /// It ends with the last case that holds it, and its socket file with it.
 pub(crate) struct Running {
-    server: Server,
-    pub(crate) targets: Vec<Target>,
+    engine: Engine,
     /// The marks of the requests that should never have been executed.
     smuggled: Arc<Mutex<HashSet<String>>>,
-    _folder: TempDir,
 }
 
 static RUNNING: Mutex<Weak<Running>> = Mutex::new(Weak::new());
@@ -30,29 +27,18 @@ impl Running {
         })
     }
 
+    pub(crate) fn targets(&self) -> &[Target] {
+        &self.engine.targets
+    }
+
     pub(crate) fn has_executed(&self, mark: &str) -> bool {
         self.smuggled.lock().unwrap_or_else(PoisonError::into_inner).contains(mark)
     }
 
     fn start() -> Self {
-        let folder = tempfile::Builder::new().prefix("pouco-conformance-").tempdir().unwrap();
-        let addresses = ["127.0.0.1:0".parse().unwrap(), Address::Unix(folder.path().join("engine.sock"))];
-        let listeners: Vec<Listener> =
-            addresses.iter().map(|address| Listener::bind(address, 0o600).unwrap()).collect();
-        let targets = listeners.iter().map(|listener| match listener.address() {
-            Address::Tcp(host_port) => Target::Tcp(host_port.clone()),
-            Address::Unix(path) => Target::Unix(path.clone()),
-        });
-        let targets = targets.collect();
         let smuggled = Arc::new(Mutex::new(HashSet::new()));
-        let server = Server::start(listeners, routes(&smuggled), Limits::default()).unwrap();
-        Self { server, targets, smuggled, _folder: folder }
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.server.shutdown(Duration::ZERO);
+        let engine = Engine::start(routes(&smuggled), Limits::default());
+        Self { engine, smuggled }
     }
 }
 

@@ -18,17 +18,29 @@ pub enum Target {
 trait Stream: Read + Write + Send {
     /// Says that nothing more will be sent; answers can still be read.
     fn end(&self) -> std::io::Result<()>;
+    /// How long a read and a write may wait.
+    fn set_timeout(&self, timeout: Duration) -> std::io::Result<()>;
 }
 
 impl Stream for TcpStream {
     fn end(&self) -> std::io::Result<()> {
         self.shutdown(Shutdown::Write)
     }
+
+    fn set_timeout(&self, timeout: Duration) -> std::io::Result<()> {
+        self.set_read_timeout(Some(timeout))?;
+        self.set_write_timeout(Some(timeout))
+    }
 }
 
 impl Stream for UnixStream {
     fn end(&self) -> std::io::Result<()> {
         self.shutdown(Shutdown::Write)
+    }
+
+    fn set_timeout(&self, timeout: Duration) -> std::io::Result<()> {
+        self.set_read_timeout(Some(timeout))?;
+        self.set_write_timeout(Some(timeout))
     }
 }
 
@@ -72,18 +84,12 @@ impl Target {
         let stream: Box<dyn Stream> = match self {
             Self::Tcp(host_port) => {
                 let stream = TcpStream::connect(host_port)?;
-                stream.set_read_timeout(Some(TIMEOUT))?;
-                stream.set_write_timeout(Some(TIMEOUT))?;
                 stream.set_nodelay(true)?;
                 Box::new(stream)
             }
-            Self::Unix(path) => {
-                let stream = UnixStream::connect(path)?;
-                stream.set_read_timeout(Some(TIMEOUT))?;
-                stream.set_write_timeout(Some(TIMEOUT))?;
-                Box::new(stream)
-            }
+            Self::Unix(path) => Box::new(UnixStream::connect(path)?),
         };
+        stream.set_timeout(TIMEOUT)?;
         Ok(Connection { stream, buffer: Vec::new() })
     }
 
@@ -105,6 +111,44 @@ impl Connection {
     /// As [`Connection::send`], for bytes that the server may refuse to take.
     pub fn try_send(&mut self, bytes: impl AsRef<[u8]>) -> std::io::Result<()> {
         self.stream.write_all(bytes.as_ref())
+    }
+
+    /// Sends the same bytes again and again until the server has taken none for `patience`, as a client does that
+    /// reads nothing.
+    pub fn send_until_stuck(&mut self, bytes: &str, patience: Duration) {
+        self.stream.set_timeout(patience).unwrap();
+        while self.try_send(bytes).is_ok() {}
+        self.stream.set_timeout(TIMEOUT).unwrap();
+    }
+
+    /// Sends one byte at a time, with `pause` between them, until the server answers.
+    pub fn drip(&mut self, byte: u8, pause: Duration) -> Answer {
+        self.stream.set_timeout(pause).unwrap();
+        loop {
+            // After the server's last words a byte more may be refused; the answer is there nevertheless.
+            let _ = self.try_send([byte]);
+            let mut chunk = [0; 4 * 1024];
+            match self.stream.read(&mut chunk) {
+                Ok(count) => {
+                    assert!(count > 0, "closed without an answer");
+                    self.buffer.extend_from_slice(&chunk[..count]);
+                    break;
+                }
+                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
+                Err(error) => panic!("no answer: {error}"),
+            }
+        }
+        self.stream.set_timeout(TIMEOUT).unwrap();
+        self.answer()
+    }
+
+    /// How many bytes the server still sends before it closes.
+    pub fn bytes_until_closed(&mut self) -> usize {
+        let mut bytes = std::mem::take(&mut self.buffer).len();
+        while self.read_more() {
+            bytes += std::mem::take(&mut self.buffer).len();
+        }
+        bytes
     }
 
     /// Closes the sending side only.

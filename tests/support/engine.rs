@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use pouco::http::{Address, Limits, Listener, Router, Server};
+use pouco::http::{Address, Limit, Limits, Listener, Router, Server, Timeout};
 use tempfile::TempDir;
 
-use super::{Target, open_tempdir};
+use super::client::Target;
 
 /// A server on a TCP and on a Unix socket. It ends with the test.
 pub struct Engine {
@@ -18,7 +18,7 @@ impl Engine {
     pub fn start(router: Router, limits: Limits) -> Self {
         // Unoptimised code that parses JSON needs nearly all of the scheduler's own default of 32 KiB.
         pouco::app::configure_coroutines(2);
-        let folder = open_tempdir();
+        let folder = tempfile::Builder::new().prefix("pouco-engine-").tempdir().unwrap();
         let addresses = ["127.0.0.1:0".parse().unwrap(), Address::Unix(folder.path().join("engine.sock"))];
         let listeners: Vec<Listener> =
             addresses.iter().map(|address| Listener::bind(address, 0o600).unwrap()).collect();
@@ -29,6 +29,14 @@ impl Engine {
         let targets = targets.collect();
         let server = Server::start(listeners, router, limits).unwrap();
         Self { server, targets, _folder: folder }
+    }
+
+    pub fn hits(&self, limit: Limit) -> u64 {
+        self.server.metrics().limit_hits(limit)
+    }
+
+    pub fn timeouts(&self, timeout: Timeout) -> u64 {
+        self.server.metrics().timeouts(timeout)
     }
 }
 

@@ -7,6 +7,7 @@ pub mod replica;
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, Weak};
+use std::time::{Duration, Instant};
 
 use postgres::{Client, NoTls};
 use pouco::embedded::Cluster;
@@ -44,6 +45,16 @@ pub fn open_tempdir() -> TempDir {
     let folder = tempfile::Builder::new().prefix("pouco-test-").tempdir().unwrap();
     std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
     folder
+}
+
+/// Waits until `condition` holds; panics with `what` if it takes longer than anything that does not hang.
+pub fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !condition() {
+        assert!(Instant::now() < deadline, "still not: {what}");
+        // Leaves the core to the server that the condition waits for.
+        std::thread::park_timeout(Duration::from_millis(1));
+    }
 }
 
 impl Database {

@@ -91,8 +91,14 @@ impl Replica {
         self.child.wait().unwrap()
     }
 
+    /// How it ended, which must be soon.
     pub fn wait(&mut self) -> ExitStatus {
-        self.child.wait().unwrap()
+        let mut status = None;
+        super::eventually("the replica has ended", || {
+            status = self.child.try_wait().unwrap();
+            status.is_some()
+        });
+        status.unwrap()
     }
 }
 
