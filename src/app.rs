@@ -69,7 +69,10 @@ impl Bound {
 
 /// Sets up the coroutine scheduler. Called once, before the first coroutine.
 pub fn configure_coroutines(workers: usize) {
-    coroutines().set_workers(workers).set_stack_size(limits::COROUTINE_STACK_BYTES / size_of::<usize>());
+    coroutines()
+        .set_workers(workers)
+        .set_stack_size(limits::COROUTINE_STACK_BYTES / size_of::<usize>())
+        .set_pool_capacity(limits::POOLED_COROUTINES);
     // Pinning starts at core 0 in every process: two replicas of one worker each would share that core.
     coroutines().set_worker_pin(false);
 }

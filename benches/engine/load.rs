@@ -82,12 +82,11 @@ impl Sample {
     }
 }
 
-/// Pins the calling thread, or a process that has one thread yet, to a core. A machine without that core runs unpinned.
-pub(crate) fn pin_to(core: usize, pid: Option<u32>) -> io::Result<()> {
-    let pid = pid.and_then(|pid| rustix::process::Pid::from_raw(i32::try_from(pid).ok()?));
+/// Pins the calling thread to a core; its children inherit that. A machine without that core runs unpinned.
+pub(crate) fn pin_to(core: usize) -> io::Result<()> {
     let mut set = CpuSet::new();
     set.set(core);
-    match sched_setaffinity(pid, &set) {
+    match sched_setaffinity(None, &set) {
         Err(rustix::io::Errno::INVAL) => Ok(()),
         other => Ok(other?),
     }

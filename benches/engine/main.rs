@@ -1,10 +1,12 @@
 //! Requests per CPU second of the engine, beside what people would otherwise pick: `cargo bench --bench engine`.
 //!
-//! The server is a process of its own on one core, the load generator this one on another. Each workload is run as pairs,
-//! ours and theirs in turn, so that what the machine does meanwhile meets both; the figure is the ratio of a pair, and
-//! what is printed is the median of the ratios with its 95 % bootstrap interval. The CPU seconds are the server process's own.
+//! Server and load generator are processes of their own that take turns on one core: were they on two that are threads
+//! of one, as on most rented machines, each would be charged for the other's use of it. `--apart` puts the server on
+//! core 0 nevertheless, and the generator on core 1. Each workload is run as pairs, ours and theirs in turn, so that what the
+//! machine does meanwhile meets both; the figure is the ratio of a pair, and what is printed is the median of the ratios
+//! with its 95 % bootstrap interval. The CPU seconds are the server process's own.
 //!
-//!   cargo bench --bench engine -- [--pairs N] [--seconds S] [--against NAME] [--workload NAME] [--json FILE]
+//!   cargo bench --bench engine -- [--pairs N] [--seconds S] [--against NAME] [--workload NAME] [--json FILE] [--apart]
 #![allow(missing_docs)]
 
 mod load;
@@ -25,6 +27,7 @@ struct Options {
     against: Option<String>,
     workload: Option<String>,
     json: Option<String>,
+    apart: bool,
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -32,12 +35,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     if let [mode, contestant, address] = &arguments[..]
         && mode == "--serve"
     {
-        // Before there are threads, which inherit it.
-        load::pin_to(0, None)?;
         return servers::serve(contestant, address);
     }
     let options = parse(&arguments)?;
-    load::pin_to(1, None)?;
+    load::pin_to(1)?;
     let mut rows = Vec::new();
     println!("| workload | socket | against | ours, requests per CPU s | theirs | ratio [95 %] |");
     println!("|---|---|---|---|---|---|");
@@ -75,11 +76,15 @@ fn socket(unix: bool) -> &'static str {
 }
 
 fn parse(arguments: &[String]) -> Result<Options, Box<dyn Error>> {
-    let mut options = Options { pairs: 10, seconds: 1.0, against: None, workload: None, json: None };
+    let mut options = Options { pairs: 10, seconds: 1.0, against: None, workload: None, json: None, apart: false };
     let mut rest = arguments.iter();
     while let Some(name) = rest.next() {
         // What cargo itself passes to a benchmark.
         if name == "--bench" {
+            continue;
+        }
+        if name == "--apart" {
+            options.apart = true;
             continue;
         }
         let value = rest.next().ok_or_else(|| format!("{name} needs a value"))?;
@@ -145,8 +150,8 @@ fn compare(
     other: Contestant,
     options: &Options,
 ) -> Result<Row, Box<dyn Error>> {
-    let ours = Running::start(Contestant::Pouco, unix)?;
-    let theirs = Running::start(other, unix)?;
+    let ours = Running::start(Contestant::Pouco, unix, options.apart)?;
+    let theirs = Running::start(other, unix, options.apart)?;
     let seconds = Duration::from_secs_f64(options.seconds);
     let mut row =
         Row { workload: workload.name, unix, other: other.name(), ours: Vec::new(), theirs: Vec::new() };

@@ -30,7 +30,7 @@ impl Contestant {
     }
 }
 
-/// A server that is ready, as a child process on core 0.
+/// A server that is ready, as a child process.
 pub(crate) struct Running {
     child: Child,
     /// `tcp:HOST:PORT` or `unix:/PATH`.
@@ -39,7 +39,7 @@ pub(crate) struct Running {
 }
 
 impl Running {
-    pub(crate) fn start(contestant: Contestant, unix: bool) -> Result<Self, Box<dyn Error>> {
+    pub(crate) fn start(contestant: Contestant, unix: bool, apart: bool) -> Result<Self, Box<dyn Error>> {
         let folder = tempfile::tempdir()?;
         let address = if unix {
             format!("unix:{}", folder.path().join("socket").display())
@@ -57,9 +57,13 @@ impl Running {
                 command
             }
         };
+        // A child inherits the core of its parent, and so do its threads.
+        if apart {
+            crate::load::pin_to(0)?;
+        }
         let child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
         let mut running = Self { child, address: address.parse()?, folder };
-        crate::load::pin_to(0, Some(running.pid()))?;
+        crate::load::pin_to(1)?;
         running.wait_until_ready(contestant)?;
         Ok(running)
     }

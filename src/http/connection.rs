@@ -282,6 +282,7 @@ impl Connection<'_> {
     }
 
     /// The body that was waited for is whole: parse the head once more, now that both parts can be borrowed.
+    #[inline(never)] // as above
     fn answer(&mut self, head_bytes: usize, whole: Decoded) -> Result<Step, End> {
         let (head_part, rest) = self.input.unread_mut().split_at_mut(head_bytes);
         let mut fields = FieldList::new();
@@ -299,6 +300,7 @@ impl Connection<'_> {
     }
 
     /// A request whose handler reads the body. The head is copied, since the body comes through the same buffer.
+    #[inline(never)] // its table of fields is no part of the usual request's stack
     fn stream(&mut self, head_bytes: usize, max_bytes: usize) -> Result<Step, End> {
         // What stands before this answer must not wait for a body that may take long.
         self.flush()?;

@@ -86,6 +86,7 @@ impl<'c> BodyReader<'c> {
 
     /// Reads and drops what the handler has left. `false` if that is too much, or was never invited: the connection must
     /// then end with the answer (RFC 9112 section 9.3).
+    #[inline(never)] // its scrap is no part of a handler's stack
     pub(crate) fn skip_rest(&mut self) -> bool {
         if self.invite && !matches!(self.coding, Coding::Done | Coding::Length { left: 0 }) {
             return false;

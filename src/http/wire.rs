@@ -148,6 +148,8 @@ impl<'s> Wire<'s> {
 
     /// Ends our side so that the client can read the last answer: a close with unread bytes would send a reset, and the
     /// reset may reach the client before it has read (RFC 9112 section 9.6).
+    // Never a part of its caller, whose stack every waiting connection keeps.
+    #[inline(never)]
     pub(crate) fn linger(&self) {
         if self.socket.shutdown(Shutdown::Write).is_err() {
             return;
