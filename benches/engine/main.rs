@@ -76,7 +76,8 @@ fn socket(unix: bool) -> &'static str {
 }
 
 fn parse(arguments: &[String]) -> Result<Options, Box<dyn Error>> {
-    let mut options = Options { pairs: 10, seconds: 1.0, against: None, workload: None, json: None, apart: false };
+    let mut options =
+        Options { pairs: 10, seconds: 1.0, against: None, workload: None, json: None, apart: false };
     let mut rest = arguments.iter();
     while let Some(name) = rest.next() {
         // What cargo itself passes to a benchmark.

@@ -2,7 +2,7 @@
 //! answered alike. Two servers, alike but for the size of their buffers, make every split without depending on time.
 #![no_main]
 
-use std::io::{ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
@@ -53,6 +53,13 @@ fn routes() -> Router {
     router.route(Method::Post, "/echo", |request, response| {
         let body = request.body().to_vec();
         response.status(Status::Created).body("application/octet-stream", &body);
+    });
+    // Its answer is one, however the body came.
+    router.route_stream(Method::Put, "/sum", 2048, |_, body, response| {
+        let sum: io::Result<u64> = body.bytes().map(|byte| byte.map(u64::from)).sum();
+        if let Ok(sum) = sum {
+            response.text(sum);
+        }
     });
     router
 }

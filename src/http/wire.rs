@@ -4,13 +4,15 @@
 //! whoever is past that time, and the woken connection looks at the clock itself.
 
 use std::cell::Cell;
-use std::io::{self, Read, Write};
+use std::io;
 use std::net::Shutdown;
 use std::os::fd::{AsRawFd, RawFd};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use may::io::{CoIo, WaitIo};
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, SendFlags, recv, send};
 use socket2::Socket;
 
 use super::metrics::Timeout;
@@ -88,14 +90,14 @@ impl<'s> Wire<'s> {
     /// Reads what has come, into at least one byte of room. `None` if there is nothing.
     pub(crate) fn read(&self, room: &mut [u8]) -> Result<Option<usize>, Broken> {
         loop {
-            match (&self.socket).read(room) {
+            match recv(&self.socket, &mut *room, RecvFlags::empty()).map(|(count, _)| count) {
                 Ok(0) => return Err(Broken::Gone),
                 Ok(count) => {
                     self.readable.set(count == room.len() || self.hung_up.get());
                     return Ok(Some(count));
                 }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => {
                     self.readable.set(false);
                     return Ok(None);
                 }
@@ -108,14 +110,14 @@ impl<'s> Wire<'s> {
     pub(crate) fn write_all(&self, mut bytes: &[u8]) -> Result<(), Broken> {
         let mut deadline_ms = None;
         while !bytes.is_empty() {
-            match (&self.socket).write(bytes) {
+            match send(&self.socket, bytes, SendFlags::NOSIGNAL) {
                 Ok(0) => return Err(Broken::Gone),
                 Ok(count) => {
                     bytes = &bytes[count..];
                     deadline_ms = None;
                 }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => {
                     let limit_ms = self.shared.limits.write_timeout_ms;
                     let deadline = *deadline_ms.get_or_insert_with(|| self.shared.clock.now_ms() + limit_ms);
                     self.wait_until(deadline)

@@ -1,0 +1,45 @@
+#!/usr/bin/env bash
+# Asks a server built from this checkout, on an embedded Postgres, the questions of examples/probe, over TCP and over a
+# Unix socket. Any broken MUST or SHOULD fails. First the probe shows that it finds what is wrong with servers that are.
+#
+#   tests/probe.sh [REPORTS]       a folder for the reports, none unless told
+set -euo pipefail
+cd "$(dirname "$(readlink -f "$0")")/.."
+
+readonly reports=${1:-}
+folder=$(mktemp -d)
+server=
+
+# Only what was started here.
+end() {
+  if [ -n "$server" ]; then
+    kill "$server" 2>/dev/null || true
+    wait "$server" || true
+  fi
+  rm -rf "$folder"
+}
+trap end EXIT
+
+cargo build --release --locked
+cargo build --release --locked --example probe
+target=${CARGO_TARGET_DIR:-target}/release
+"$target/examples/probe" --self-test
+
+POUCO_LISTEN="tcp:127.0.0.1:0,unix:$folder/api.sock" POUCO_ADMIN_LISTEN=off POUCO_DATA_DIR="$folder/data" \
+  "$target/pouco" >"$folder/log" 2>&1 &
+server=$!
+# It says its address when it serves; it has ended if it will not.
+until address=$(grep -om1 'http://127.0.0.1:[0-9]*' "$folder/log"); do
+  kill -0 "$server" || { cat "$folder/log"; exit 1; }
+  sleep 0.2
+done
+
+# probe NAME ADDRESS
+probe() {
+  local report=()
+  if [ -n "$reports" ]; then report=(--markdown "$reports/$1.md"); fi
+  printf '\n--- %s\n' "$1"
+  "$target/examples/probe" "$2" --host localhost "${report[@]}"
+}
+probe tcp "tcp:${address#http://}"
+probe unix "unix:$folder/api.sock"
