@@ -8,6 +8,8 @@ cd "$(dirname "$(readlink -f "$0")")/.."
 
 readonly reports=${1:-}
 folder=$(mktemp -d)
+# As root, Postgres runs as somebody else, who has to reach its data.
+chmod 755 "$folder"
 server=
 
 # Only what was started here.
