@@ -6,7 +6,7 @@
 
 use std::mem::MaybeUninit;
 
-use super::fields::{BodyFraming, Field, FieldList, Fields, MAX_HEADER_FIELDS, is_host, is_token_byte, trim};
+use super::fields::{BodyFraming, Field, FieldList, Fields, MAX_HEADER_FIELDS, is_host, trim};
 use super::request::Method;
 use super::scan::scan;
 use super::status::Status;

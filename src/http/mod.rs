@@ -84,7 +84,7 @@
 //! # Answers
 //!
 //! A handler sets status and header fields of the [`Response`], and ends it with one of [`Response::json_of`],
-//! [`Response::json`], [`Response::text`], [`Response::body`], [`Response::body_with`] or [`Response::empty`]. It returns
+//! [`Response::json`], [`Response::text`], [`Response::body`], [`Response::body_with`], [`Response::stream`] or [`Response::empty`]. It returns
 //! `()`, or a `Result<(), E>` whose error writes the answer in its place ([`IntoAnswer`]), so that `?` works. All errors
 //! of the engine turn into a [`Rejection`], which is `{"error":"…","field":"…"}` with a status:
 //!
@@ -101,6 +101,37 @@
 //! [`Response::json_of`] writes any type with `Serialize` straight into the output; what cannot be written is a 500,
 //! and the client never sees a part of it. Both are for the traits of `serde` 1, which an application names in its own
 //! manifest, with the feature `derive`.
+//!
+//! # Large bodies
+//!
+//! [`Router::route_stream`] adds a route whose handler reads the body itself from a [`BodyReader`], up to a bound of the route's
+//! own; [`Response::stream`] writes an answer of any size piece by piece. Neither holds more than a piece, and a slow
+//! client parks its own coroutine only:
+//!
+//! ```no_run
+//! # use std::io::{self, Read};
+//! # use pouco::http::{Method, Router};
+//! # let mut router = Router::new();
+//! // curl -T big.iso localhost:8080/lines
+//! router.route_stream(Method::Put, "/lines", 1 << 30, |_, body, response| {
+//!     let (mut piece, mut lines) = (vec![0; 8 * 1024], 0);
+//!     loop {
+//!         // What cannot be read is answered by the engine: 408, 400 or 413.
+//!         let count = body.read(&mut piece)?;
+//!         if count == 0 {
+//!             break;
+//!         }
+//!         lines += piece[..count].iter().filter(|byte| **byte == b'\n').count();
+//!     }
+//!     response.text(lines);
+//!     Ok::<_, io::Error>(())
+//! });
+//! router.route(Method::Get, "/zeros", |_, response| {
+//!     response.stream("application/octet-stream", Some(1 << 30), |out| {
+//!         io::copy(&mut io::repeat(0).take(1 << 30), out).map(drop)
+//!     });
+//! });
+//! ```
 //!
 //! # What a handler may do
 //!

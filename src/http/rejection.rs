@@ -1,6 +1,7 @@
 //! How a handler ends: with the answer that it has written, or with an error that writes one.
 
 use std::borrow::Cow;
+use std::io;
 
 use super::json;
 use super::response::Response;
@@ -43,6 +44,14 @@ pub trait IntoAnswer {
 
 impl IntoAnswer for () {
     fn into_answer(self, _: &mut Response<'_>) {}
+}
+
+/// Of a body that is streamed: where the client is to blame, the engine answers with the status that says so. Any other
+/// error is a 500, and is logged.
+impl IntoAnswer for io::Error {
+    fn into_answer(self, _: &mut Response<'_>) {
+        log::warn!("a handler failed: {self}");
+    }
 }
 
 /// # Panics

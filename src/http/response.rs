@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering;
 use serde::Serialize;
 
 use super::clock::Clock;
+use super::fields::is_token_byte;
 use super::status::Status;
 use super::stream::{BodyWriter, WrittenFraming};
 use super::wire::Wire;
@@ -98,9 +99,13 @@ impl<'o> Response<'o> {
         self
     }
 
-    /// Adds a header field. Control characters in the value are replaced by `?`, so that no value ends its line.
+    /// Adds a header field. Control characters in the value are replaced by `?`, so that no value ends its line. The fields
+    /// that frame the answer are the engine's own: `Content-Length`, `Transfer-Encoding`, `Connection` and `Date`.
+    ///
+    /// # Panics
+    /// If the name is no token (RFC 9110 section 5.1): the client then gets a 500.
     pub fn header(&mut self, name: &str, value: impl Display) -> &mut Self {
-        debug_assert!(name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-'), "{name}");
+        assert!(!name.is_empty() && name.bytes().all(is_token_byte), "{name:?} is no field name");
         self.fields.extend_from_slice(name.as_bytes());
         self.fields.extend_from_slice(b": ");
         let value_start = self.fields.len();
@@ -115,7 +120,7 @@ impl<'o> Response<'o> {
     }
 
     /// Ends the answer with a body that is there already.
-    pub fn body(&mut self, content_type: &str, body: &[u8]) {
+    pub fn body(&mut self, content_type: &'static str, body: &[u8]) {
         self.body_with(content_type, |out| out.extend_from_slice(body));
     }
 
@@ -152,14 +157,17 @@ impl<'o> Response<'o> {
     /// Ends the answer without a body.
     pub fn empty(&mut self) {
         self.head();
-        if self.status != Status::NoContent {
+        if self.status.has_content() {
             self.out.extend_from_slice(b"content-length: 0\r\n");
         }
         self.out.extend_from_slice(b"\r\n");
     }
 
     /// Ends the answer with a body that `write` appends to the output buffer.
-    pub fn body_with(&mut self, content_type: &str, write: impl FnOnce(&mut Vec<u8>)) {
+    pub fn body_with(&mut self, content_type: &'static str, write: impl FnOnce(&mut Vec<u8>)) {
+        if !self.status.has_content() {
+            return self.empty();
+        }
         self.head();
         self.out.extend_from_slice(b"content-type: ");
         self.out.extend_from_slice(content_type.as_bytes());
@@ -182,10 +190,13 @@ impl<'o> Response<'o> {
     /// after that the connection is cut, so that the client does not take the part for the whole.
     pub fn stream(
         &mut self,
-        content_type: &str,
+        content_type: &'static str,
         length: Option<u64>,
         write: impl FnOnce(&mut BodyWriter<'_>) -> io::Result<()>,
     ) {
+        if !self.status.has_content() {
+            return self.empty();
+        }
         let http10 = self.wire.is_some_and(|(_, http10)| http10);
         let framing = match length {
             Some(left) => WrittenFraming::Length { left },
@@ -249,7 +260,8 @@ impl<'o> Response<'o> {
     }
 
     fn head(&mut self) {
-        debug_assert!(self.progress == Progress::Unwritten, "a request has one answer");
+        // Two would be taken for those of two requests.
+        assert!(self.progress == Progress::Unwritten, "a request has one answer");
         self.progress = Progress::Written;
         // A drain that began while the handler waited: the client learns it with this answer, as with any other last one.
         if self.wire.is_some_and(|(wire, _)| wire.shared.draining.load(Ordering::Acquire)) {
@@ -342,6 +354,20 @@ mod tests {
         assert!(text.starts_with("the answer beforeHTTP/1.1 500 Internal Server Error\r\n"), "{text}");
         assert!(text.ends_with("\r\n\r\n{\"error\":\"internal server error\"}"), "{text}");
         assert!(!text.contains("location") && text.matches("HTTP/1.1").count() == 1, "{text}");
+    }
+
+    #[test]
+    fn some_statuses_have_no_content() {
+        for status in [Status::NoContent, Status::NotModified] {
+            let text = answer(false, |response| response.status(status).text("dropped"));
+            assert!(text.ends_with("\r\n\r\n") && !text.contains("content-"), "{text}");
+        }
+    }
+
+    #[test]
+    #[should_panic = "is no field name"]
+    fn a_name_cannot_end_its_line() {
+        answer(false, |response| response.header("x: y\r\nz", "").empty());
     }
 
     #[test]

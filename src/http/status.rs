@@ -36,25 +36,47 @@ macro_rules! statuses {
 statuses! {
     Ok = 200 "OK",
     Created = 201 "Created",
+    Accepted = 202 "Accepted",
     NoContent = 204 "No Content",
+    MovedPermanently = 301 "Moved Permanently",
+    Found = 302 "Found",
+    SeeOther = 303 "See Other",
+    NotModified = 304 "Not Modified",
+    TemporaryRedirect = 307 "Temporary Redirect",
+    PermanentRedirect = 308 "Permanent Redirect",
     BadRequest = 400 "Bad Request",
+    Unauthorized = 401 "Unauthorized",
+    Forbidden = 403 "Forbidden",
     NotFound = 404 "Not Found",
     MethodNotAllowed = 405 "Method Not Allowed",
+    NotAcceptable = 406 "Not Acceptable",
     RequestTimeout = 408 "Request Timeout",
+    Conflict = 409 "Conflict",
+    Gone = 410 "Gone",
+    PreconditionFailed = 412 "Precondition Failed",
     ContentTooLarge = 413 "Content Too Large",
     UriTooLong = 414 "URI Too Long",
+    UnsupportedMediaType = 415 "Unsupported Media Type",
     ExpectationFailed = 417 "Expectation Failed",
     UnprocessableContent = 422 "Unprocessable Content",
+    TooManyRequests = 429 "Too Many Requests",
     HeaderFieldsTooLarge = 431 "Request Header Fields Too Large",
     InternalServerError = 500 "Internal Server Error",
     NotImplemented = 501 "Not Implemented",
+    BadGateway = 502 "Bad Gateway",
     ServiceUnavailable = 503 "Service Unavailable",
+    GatewayTimeout = 504 "Gateway Timeout",
     HttpVersionNotSupported = 505 "HTTP Version Not Supported",
 }
 
 impl Status {
     /// How many statuses there are; counters are arrays of this length.
     pub const COUNT: usize = Self::ALL.len();
+
+    /// Whether an answer of this status may have content (RFC 9110 sections 15.3.5 and 15.4.5).
+    pub(crate) const fn has_content(self) -> bool {
+        !matches!(self, Status::NoContent | Status::NotModified)
+    }
 
     /// Position in [`Status::ALL`].
     #[must_use]

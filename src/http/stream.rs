@@ -24,8 +24,8 @@ const MAX_SKIPPED_BYTES: usize = 256 * 1024;
 ///
 /// # Errors
 /// Its reads fail with `TimedOut` if the client pauses for longer than the body time-out, `UnexpectedEof` if it leaves,
-/// `InvalidData` if the chunked coding is broken, and `FileTooLarge` past the route's limit. A handler may just return:
-/// where it has not answered, the engine answers with 408, 400 or 413.
+/// `InvalidData` if the chunked coding is broken, and `FileTooLarge` past the route's limit. A handler should return them
+/// (`?`): where it has not answered, the engine answers with 408, 400 or 413.
 pub struct BodyReader<'c> {
     wire: &'c Wire<'c>,
     input: &'c mut Input,
