@@ -62,16 +62,25 @@ fuzz() {
 speed() { sed -n 's/^stat::average_exec_per_sec: *//p' "$1"; }
 count() { sed -n 's/^stat::number_of_executed_units: *//p' "$1"; }
 
+# As many at a time as there are cores.
 fuzz_all() {
-  local target log
+  local target pids=() failed=() index
   for target in "${targets[@]}"; do
-    log=$work/$target.log
-    if ! fuzz "$target" "$1" "$log"; then
-      tail -n 60 "$log" >&2
-      fail "$target failed; its input is under $work/artifacts/$target"
-    fi
-    printf '%-13s %9s executions, %7s a second, no fault\n' "$target" "$(count "$log")" "$(speed "$log")"
+    while [ "$(jobs -rp | wc -l)" -ge "$(nproc)" ]; do sleep 1; done
+    fuzz "$target" "$1" "$work/$target.log" &
+    pids+=($!)
   done
+  for index in "${!targets[@]}"; do
+    target=${targets[$index]}
+    if wait "${pids[$index]}"; then
+      printf '%-13s %9s executions, %7s a second, no fault\n' \
+        "$target" "$(count "$work/$target.log")" "$(speed "$work/$target.log")"
+    else
+      tail -n 60 "$work/$target.log" >&2
+      failed+=("$target")
+    fi
+  done
+  [ "${#failed[@]}" -eq 0 ] || fail "${failed[*]} failed; the input is under $work/artifacts"
 }
 
 # With a corpus of its own, or what one run has found would make the next one too easy.
