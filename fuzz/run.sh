@@ -32,11 +32,11 @@ need_cxx() {
 }
 
 need_cargo_fuzz() {
+  export PATH="$work/tools/bin:$PATH"
   if cargo fuzz --version 2>/dev/null | grep -qxF "cargo-fuzz $cargo_fuzz_version"; then return; fi
   say "fuzz: installing cargo-fuzz $cargo_fuzz_version"
   # Beside the targets: no file of the user's is changed.
   cargo install cargo-fuzz --version "$cargo_fuzz_version" --locked --root "$work/tools" --quiet
-  export PATH="$work/tools/bin:$PATH"
 }
 
 dictionary_of() {
