@@ -97,6 +97,8 @@ struct Connection<'s> {
     searched: usize,
     /// Whether the empty line that may stand before a request line has been there.
     skipped_empty_line: bool,
+    /// Whether the socket was read once more after the drain had begun.
+    looked_again: bool,
 }
 
 /// Serves one connection until it ends.
@@ -117,6 +119,7 @@ pub(crate) fn run(socket: Socket, shared: &Shared) {
         deadline_ms: None,
         searched: 0,
         skipped_empty_line: false,
+        looked_again: false,
     };
     if let Err(End::AfterAnswer) = connection.serve() {
         connection.wire.linger();
@@ -399,12 +402,17 @@ impl Connection<'_> {
         let now_ms = self.shared.clock.now_ms();
         let deadline_ms = *self.deadline_ms.get_or_insert(now_ms + timeout_ms);
         self.wire.registered.idle.store(idle, Ordering::Release);
-        if idle {
-            self.return_buffers();
-            // Looked at after `idle` is set: either the drain sees an idle connection, or this sees the drain.
-            if self.shared.draining.load(Ordering::Acquire) {
+        // Looked at after `idle` is set: either the drain sees an idle connection, or this sees the drain.
+        if idle && self.shared.draining.load(Ordering::Acquire) {
+            // What came before the drain began is still answered; only a read tells.
+            if std::mem::replace(&mut self.looked_again, true) {
                 return Err(End::Close);
             }
+            self.wire.suspect_bytes();
+            return Ok(());
+        }
+        if idle {
+            self.return_buffers();
         }
         match self.wire.wait_until(deadline_ms) {
             Ok(()) => Ok(()),

@@ -24,10 +24,12 @@ const LINGER_BYTES: usize = 256 * 1024;
 /// How long a closing connection waits for the client's end.
 const LINGER_MS: u64 = 2_000;
 
-/// The events of `wait_io` after which a read may find something (epoll_ctl(2)): IN, ERR, HUP, RDHUP.
-const READABLE: usize = 0x1 | 0x8 | 0x10 | 0x2000;
+/// The event of `wait_io` after which a read finds nothing (epoll_ctl(2)): OUT, which a Unix socket raises whenever the
+/// client takes an answer. After any other one it may: also after a wake by the drain, which must not close over a request
+/// that has come and whose own event is still to be delivered.
+const WRITABLE: usize = 0x4;
 
-/// Those of them after which every read returns at once, with the end or the error: ERR, HUP, RDHUP.
+/// The events after which every read returns at once, with the end or the error: ERR, HUP, RDHUP.
 const HUNG_UP: usize = 0x8 | 0x10 | 0x2000;
 
 /// A descriptor that somebody else owns and closes, for the event loop.
@@ -87,6 +89,11 @@ impl<'s> Wire<'s> {
         self.readable.get()
     }
 
+    /// Makes the next [`Wire::read`] worth a call.
+    pub(crate) fn suspect_bytes(&self) {
+        self.readable.set(true);
+    }
+
     /// Reads what has come, into at least one byte of room. `None` if there is nothing.
     pub(crate) fn read(&self, room: &mut [u8]) -> Result<Option<usize>, Broken> {
         loop {
@@ -139,11 +146,11 @@ impl<'s> Wire<'s> {
         self.registered.deadline_ms.store(deadline_ms, Ordering::Relaxed);
         let events = self.io.wait_io();
         self.registered.deadline_ms.store(u64::MAX, Ordering::Relaxed);
-        if events & READABLE != 0 {
+        if events & !WRITABLE != 0 {
             self.readable.set(true);
-            if events & HUNG_UP != 0 {
-                self.hung_up.set(true);
-            }
+        }
+        if events & HUNG_UP != 0 {
+            self.hung_up.set(true);
         }
         Ok(())
     }
