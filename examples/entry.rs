@@ -62,7 +62,6 @@ impl Shelf {
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    pouco::app::configure_coroutines(1);
     let mut router = Router::new();
     let shelf = Arc::new(Shelf::default());
     let (adding, looking) = (shelf.clone(), shelf.clone());

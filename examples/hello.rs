@@ -3,7 +3,6 @@
 use pouco::http::{Address, Limits, Listener, Method, ParameterError, Router, Server};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    pouco::app::configure_coroutines(1); // threads that answer
     let mut router = Router::new();
     router.route(Method::Get, "/hello/{name}/{times}", |request, response| {
         let name: String = request.path_parameter("name")?;

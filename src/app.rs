@@ -4,7 +4,6 @@ use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
-use may::config as coroutines;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::api::{Running, Services};
@@ -65,16 +64,6 @@ impl Bound {
     pub fn admin_addresses(&self) -> impl Iterator<Item = &Address> {
         self.admin.iter().map(Listener::address)
     }
-}
-
-/// Sets up the coroutine scheduler. Called once, before the first coroutine.
-pub fn configure_coroutines(workers: usize) {
-    coroutines()
-        .set_workers(workers)
-        .set_stack_size(limits::COROUTINE_STACK_BYTES / size_of::<usize>())
-        .set_pool_capacity(limits::POOLED_COROUTINES);
-    // Pinning starts at core 0 in every process: two replicas of one worker each would share that core.
-    coroutines().set_worker_pin(false);
 }
 
 /// Lifts the soft limit of open files to the hard one, so that every connection that is allowed finds a descriptor.

@@ -70,8 +70,6 @@ settings! {
         "which APIs are served";
     REPLICA = "POUCO_REPLICA", N(0), "0 to 15",
         "the last hexadecimal digit of the ids that this replica gives out, by which a balancer can find the replica that has the row in memory";
-    WORKERS = "POUCO_WORKERS", N(1), "1 to 64 threads",
-        "threads that run coroutines; one per replica is right at 1.5 vCPU";
     MAX_CONNECTIONS = "POUCO_MAX_CONNECTIONS", N(limits::CONNECTIONS as u64), "1 to 1000000",
         "open connections; one more is answered with 503";
     MAX_HEADER_BYTES = "POUCO_MAX_HEADER_BYTES", N(limits::HEADER_BYTES as u64), "1024 to 1048576 bytes",
@@ -171,7 +169,6 @@ pub struct Config {
     pub database: Database,
     pub apis: Vec<Api>,
     pub replica: u8,
-    pub workers: usize,
     pub http: Limits,
     pub commit: CommitLimits,
     pub read: ReadLimits,
@@ -215,7 +212,6 @@ impl Config {
             database: raw.database()?,
             apis: raw.parsed(&APIS, Api::parse_list)?,
             replica: raw.parsed(&REPLICA, |text| text.parse().ok().filter(|number| *number <= 15))?,
-            workers: raw.size(&WORKERS, 1..=64)?,
             http: raw.http_limits()?,
             commit: raw.commit_limits()?,
             read: ReadLimits {
@@ -348,8 +344,8 @@ mod tests {
             let error = config(&[(setting.name, "nonsense")]).expect_err(setting.name).to_string();
             assert!(error.starts_with(setting.name), "{error}");
         }
-        let error = config(&[("POUCO_WORKERS", "0")]).unwrap_err().to_string();
-        assert_eq!(error, "POUCO_WORKERS=`0` is not allowed: 1 to 64 threads");
+        let error = config(&[("POUCO_MAX_CONNECTIONS", "0")]).unwrap_err().to_string();
+        assert_eq!(error, "POUCO_MAX_CONNECTIONS=`0` is not allowed: 1 to 1000000");
     }
 
     #[test]

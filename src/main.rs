@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::Duration;
 
-use pouco::app::{App, Bound, configure_coroutines, raise_descriptor_limit};
+use pouco::app::{App, Bound, raise_descriptor_limit};
 use pouco::config::{Config, Database, SETTINGS};
 use pouco::http::Address;
 use pouco::logging;
@@ -139,7 +139,7 @@ fn serve(config: Config) -> Result<(), Failure> {
     stop.while_starting(&connector);
     // After Postgres was started, which would inherit it.
     raise_descriptor_limit(config.http.connections);
-    configure_coroutines(config.workers);
+    pouco::http::configure_coroutines();
     let greeting = greeting(&bound, &backend);
     let app = App::start(config, connector, bound)?;
     stop.started();

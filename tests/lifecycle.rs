@@ -13,7 +13,8 @@ const ANA: &str = r#"{"apelido":"ana","nome":"Ana","nascimento":"2000-10-01","st
 
 #[test]
 fn a_bad_setting_is_one_line_and_exit_code_2() {
-    for (name, value) in [("POUCO_WORKERS", "many"), ("POUCO_LISTEN", "9999"), ("POUCO_APIS", "cats")] {
+    for (name, value) in [("POUCO_MAX_CONNECTIONS", "many"), ("POUCO_LISTEN", "9999"), ("POUCO_APIS", "cats")]
+    {
         let (code, out, err) = run(command().env(name, value));
         assert_eq!(code, Some(2), "{name}");
         assert_eq!(out, "");

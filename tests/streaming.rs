@@ -60,6 +60,14 @@ fn routes() -> Router {
         response.stream("application/octet-stream", None, |out| io::copy(body, out).map(drop));
     });
     router.route_stream(Method::Post, "/ignore", MAX_UPLOAD, |_, _, response| response.text("ignored"));
+    router.route_stream(Method::Post, "/late", MAX_UPLOAD, |_, body, response| {
+        response.stream("text/plain", None, |out| {
+            out.write_all(b"prefix, ")?;
+            out.flush()?;
+            assert!(body.read(&mut [0; 5]).is_err());
+            out.write_all(b"and no body")
+        });
+    });
     router.route_stream(Method::Post, "/first", MAX_UPLOAD, |_, body, response| {
         let mut first = [0; 1];
         match body.read_exact(&mut first) {
@@ -247,6 +255,36 @@ fn broken_late_and_cut_off_bodies_end_the_connection() {
         assert!(connection.is_closed(), "an incomplete message gets no answer");
     }
     assert_eq!(engine.server.metrics().panics.load(Ordering::Relaxed), 0);
+    let answered: Vec<_> = engine.server.router().counts().map(|count| (count.route, count.status)).collect();
+    assert!(!answered.contains(&("/digest", Status::Ok)), "what failed counts as what it was: {answered:?}");
+}
+
+/// RFC 9110 section 15.2: nothing but the rest of it follows the beginning of a final answer.
+#[test]
+fn a_body_is_not_invited_within_its_answer() {
+    let engine = Engine::start(routes(), limits());
+    for target in &engine.targets {
+        let mut connection = target.connect();
+        connection
+            .send("POST /late HTTP/1.1\r\nHost: test\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n");
+        let answer = connection.answer();
+        assert_eq!((answer.status, answer.text()), (200, "prefix, and no body"));
+        assert!(connection.is_closed());
+    }
+}
+
+/// The client of an early answer may be waiting for it before it sends the rest.
+#[test]
+fn an_early_answer_does_not_wait_for_the_rest_of_its_body() {
+    let engine = Engine::start(routes(), limits());
+    for target in &engine.targets {
+        let mut connection = target.connect();
+        let request = post("/ignore", &bytes(5_000));
+        connection.send(&request[..3_000]);
+        assert_eq!(connection.answer().text(), "ignored");
+        connection.send(&request[3_000..]);
+        assert_alive(&mut connection);
+    }
 }
 
 #[test]

@@ -147,7 +147,7 @@ fn say_ready() -> io::Result<()> {
 }
 
 fn serve_pouco(address: &Address) -> Result<(), Box<dyn Error>> {
-    pouco::app::configure_coroutines(1);
+    pouco::http::configure_coroutines();
     let mut router = Router::new();
     router.route(Method::Get, "/hello", |_, response| response.body("text/plain", HELLO.as_bytes()));
     router.route(Method::Post, "/post", |request, response| {
@@ -184,7 +184,7 @@ impl may_minihttp::HttpService for Minihttp {
 }
 
 fn serve_minihttp(address: &str) -> Result<(), Box<dyn Error>> {
-    pouco::app::configure_coroutines(1);
+    pouco::http::configure_coroutines();
     let server = may_minihttp::HttpServer(Minihttp).start(address)?;
     say_ready()?;
     server.join().map_err(|_| "the server panicked")?;

@@ -333,7 +333,10 @@ impl Connection<'_> {
         match after {
             After::Next => Ok(Step::Answered),
             After::Close => Err(self.last_words()),
-            After::Cut => Err(End::Close),
+            After::Cut => {
+                self.wire.reset_on_close();
+                Err(End::Close)
+            }
         }
     }
 
@@ -457,11 +460,17 @@ impl Turn {
                     if let Some(limit) = Limit::of_chunked_body(status) {
                         wire.shared.metrics.hit(limit);
                     }
+                    wire.shared.router.count_other(status);
                     response.close().refuse(status);
                 }
                 Ok(_) => {}
             }
         });
+        // A client may wait for its answer before it sends what nobody has read.
+        if wire.write_all(&self.output).is_err() {
+            return After::Cut;
+        }
+        self.output.clear();
         match (after, body.refusal()) {
             (After::Next, Ok(None)) if body.skip_rest() => After::Next,
             (After::Next, _) => After::Close,
@@ -473,6 +482,7 @@ impl Turn {
     fn begin(&mut self, wire: &Wire<'_>, head: &Head<'_>) -> bool {
         let shared = wire.shared;
         self.requests += 1;
+        wire.answering.set(false);
         wire.registered.idle.store(false, Ordering::Release);
         let spent = self.requests >= shared.limits.requests_per_connection;
         if spent {

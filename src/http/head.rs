@@ -93,6 +93,7 @@ pub(crate) fn split<'b>(bytes: &'b [u8], list: &mut FieldList<'b>) -> Result<Opt
     let head_bytes = match request.parse_with_uninit_headers(bytes, &mut slots) {
         Ok(httparse::Status::Complete(head_bytes)) => head_bytes,
         Ok(httparse::Status::Partial) => return refuse_bare_line_feeds(bytes).map(|()| None),
+        Err(httparse::Error::Version) if ends_in_a_version(bytes) => return Ok(None),
         Err(error) => return Err(refusal(error, bytes)),
     };
     for header in &*request.headers {
@@ -146,6 +147,18 @@ fn names_another_version(bytes: &[u8]) -> bool {
     parts.next().is_none()
         && matches!(version, Some([b'H', b'T', b'T', b'P', b'/', major, b'.', minor])
             if major.is_ascii_digit() && minor.is_ascii_digit())
+}
+
+/// Whether the bytes end within the request line, in what may be such a version: its status waits for the line's end, so
+/// that it does not depend on how the bytes are split.
+fn ends_in_a_version(bytes: &[u8]) -> bool {
+    let mut parts = bytes.splitn(3, |byte| *byte == b' ').skip(2);
+    let fits = |(at, byte): (usize, &u8)| match at {
+        0..5 | 6 => *byte == b"HTTP/ ."[at],
+        5 | 7 => byte.is_ascii_digit(),
+        _ => false,
+    };
+    parts.next().is_some_and(|version| version.iter().enumerate().all(fits))
 }
 
 /// Rewrites HTTP/1.2 to HTTP/1.9 into HTTP/1.1, as whose message RFC 9110 section 2.5 wants it processed. Called only
@@ -275,6 +288,13 @@ mod tests {
         assert_eq!(check(std::str::from_utf8(&head).unwrap()), Ok((BodyFraming::Length(0), true)));
         assert!(!lower_minor_version(&mut head));
         assert_eq!(check("GET / a HTTP/1.1\r\nHost: a\r\n\r\n"), Err(Status::BadRequest));
+        for begun in ["GET / H", "GET / HTTP/2", "GET / HTTP/1.", "GET / HTTP/1.7", "GET / HTTP/0.9"] {
+            assert!(matches!(parse(begun.as_bytes(), &mut FieldList::new()), Ok(None)), "{begun}");
+        }
+        for broken in ["GET / HTTQ", "GET / HTTP/1.77", "GET / HTTP/a"] {
+            let found = parse(broken.as_bytes(), &mut FieldList::new()).map(|head| head.is_some());
+            assert_eq!(found, Err(Status::BadRequest), "{broken}");
+        }
     }
 
     #[test]

@@ -27,7 +27,6 @@
 //! }
 //!
 //! fn main() -> Result<(), Box<dyn std::error::Error>> {
-//!     pouco::app::configure_coroutines(1);
 //!     let mut router = Router::new();
 //!     // curl localhost:8080/square/12
 //!     router.route(Method::Get, "/square/{number}", |request, response| {
@@ -139,10 +138,9 @@
 //! served meanwhile. It must not block the thread: what blocks belongs on a thread of its own. A lock of `std` is fine
 //! where it is held for microseconds and never over a wait.
 //!
-//! The stack is small, and a guard page behind it ends the process: large things and deep recursion belong elsewhere.
-//! [`configure_coroutines`](crate::app::configure_coroutines), once before the first server, sets the number of threads
-//! that run coroutines, and a size that unoptimised builds can live with
-//! ([`COROUTINE_STACK_BYTES`](crate::limits::COROUTINE_STACK_BYTES)).
+//! The stack is small ([`COROUTINE_STACK_BYTES`](crate::limits::COROUTINE_STACK_BYTES)), and a guard page behind it ends the
+//! process: large things and deep recursion belong elsewhere. One thread runs all coroutines ([`configure_coroutines`]);
+//! coroutines of your own that begin before the server need that call first.
 //!
 //! # Limits
 //!
@@ -177,7 +175,6 @@
 //! use pouco::http::{Address, Limits, Listener, Method, Router, Server};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! pouco::app::configure_coroutines(1);
 //! let mut router = Router::new();
 //! router.route(Method::Get, "/ping", |_, response| response.text("pong"));
 //! let listener = Listener::bind(&"tcp:127.0.0.1:0".parse()?, 0o660)?;
@@ -227,6 +224,6 @@ pub use rejection::{IntoAnswer, Rejection};
 pub use request::{Method, Request};
 pub use response::Response;
 pub use router::{RouteCount, Router};
-pub use server::{Limits, Server};
+pub use server::{Limits, Server, configure_coroutines};
 pub use status::Status;
 pub use stream::{BodyReader, BodyWriter};

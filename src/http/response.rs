@@ -20,6 +20,9 @@ const LENGTH_WIDTH: usize = 10;
 const LENGTH_LINE: &[u8] = b"\r\ncontent-length:           \r\n\r\n";
 const LINE_ENDS: usize = b"\r\n\r\n".len();
 
+/// The fields that frame an answer; a second one of a name would let two recipients frame it in two ways.
+const OWN_FIELDS: [&str; 4] = ["connection", "content-length", "date", "transfer-encoding"];
+
 /// Room for a head without further fields; one look at the capacity in place of one for every part.
 const USUAL_HEAD_BYTES: usize = 256;
 
@@ -103,9 +106,10 @@ impl<'o> Response<'o> {
     /// that frame the answer are the engine's own: `Content-Length`, `Transfer-Encoding`, `Connection` and `Date`.
     ///
     /// # Panics
-    /// If the name is no token (RFC 9110 section 5.1): the client then gets a 500.
+    /// If the name is no token (RFC 9110 section 5.1), or one of these: the client then gets a 500.
     pub fn header(&mut self, name: &str, value: impl Display) -> &mut Self {
         assert!(!name.is_empty() && name.bytes().all(is_token_byte), "{name:?} is no field name");
+        assert!(!OWN_FIELDS.iter().any(|own| name.eq_ignore_ascii_case(own)), "{name} is the engine's own");
         self.fields.extend_from_slice(name.as_bytes());
         self.fields.extend_from_slice(b": ");
         let value_start = self.fields.len();

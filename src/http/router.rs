@@ -222,7 +222,10 @@ impl Router {
                     // The connection asks for the limit first, and then brings the body.
                     (Handler::Stream { .. }, None) => {}
                 }
-                route.counts[response.current_status().index()].fetch_add(1, Ordering::Relaxed);
+                // Without an answer the connection finds one, and counts that.
+                if !response.is_unwritten() {
+                    route.counts[response.current_status().index()].fetch_add(1, Ordering::Relaxed);
+                }
             }
             None if method == Method::Options => self.answer_options(Some(place), response),
             None => {

@@ -8,6 +8,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use may::config as coroutines;
 use may::coroutine;
 use may::io::{CoIo, WaitIo, WaitIoWaker};
 use slab::Slab;
@@ -162,6 +163,20 @@ impl Shared {
     }
 }
 
+/// Sets up the coroutine scheduler; [`Server::start`] does it too. It has to happen before the first coroutine.
+///
+/// One thread runs all coroutines. With several, `may` 0.3.51 is not memory-safe: a coroutine that is being put to sleep by
+/// one of them may be woken, run to its end and freed by another, while the first still looks at its stack
+/// (`RawIoBlock::subscribe`). More cores are for more replicas.
+pub fn configure_coroutines() {
+    coroutines()
+        .set_workers(1)
+        .set_stack_size(limits::COROUTINE_STACK_BYTES / size_of::<usize>())
+        .set_pool_capacity(limits::POOLED_COROUTINES);
+    // Pinning starts at core 0 in every process: two replicas of one worker each would share that core.
+    coroutines().set_worker_pin(false);
+}
+
 /// A running server. Dropping it does not stop it; [`Server::shutdown`] does.
 pub struct Server {
     shared: Arc<Shared>,
@@ -181,6 +196,7 @@ impl Server {
     /// # Errors
     /// If the sweeper's thread or a listener's registration fails.
     pub fn start(listeners: Vec<Listener>, router: Router, limits: Limits) -> io::Result<Self> {
+        configure_coroutines();
         let shared = Arc::new(Shared {
             router,
             limits,
@@ -215,10 +231,10 @@ impl Server {
 
     /// Blocks the calling thread until the server is shut down by another one.
     pub fn wait(&self) {
-        while !self.shared.stopped.load(Ordering::Acquire) {
-            let registry = self.shared.registry();
-            drop(self.shared.left.wait(registry).unwrap_or_else(PoisonError::into_inner));
-        }
+        // `stopped` is set under the same lock: between the look at it and the wait nobody can ring.
+        let running = |_: &mut Slab<_>| !self.shared.stopped.load(Ordering::Acquire);
+        let registry = self.shared.registry();
+        drop(self.shared.left.wait_while(registry, running).unwrap_or_else(PoisonError::into_inner));
     }
 
     /// Stops accepting, removes socket files, lets requests that have begun finish with `Connection: close`, and closes
@@ -236,14 +252,18 @@ impl Server {
             self.shared.wake_where(|one| one.idle.load(Ordering::Acquire));
             let registry = self.shared.registry();
             let left = deadline.saturating_duration_since(Instant::now());
-            if registry.is_empty() || left.is_zero() {
-                break registry.is_empty();
+            // Not the registry's length: a connection that was accepted and has not run yet is not in it.
+            let none_open = self.shared.metrics.open_connections.load(Ordering::Acquire) == 0;
+            if none_open || left.is_zero() {
+                break none_open;
             }
             // Woken early by each leave; the time-out re-wakes a connection that turned idle in between.
             let wait = left.min(Duration::from_millis(SWEEP_INTERVAL_MS));
             drop(self.shared.left.wait_timeout(registry, wait).unwrap_or_else(PoisonError::into_inner));
         };
+        let registry = self.shared.registry();
         self.shared.stopped.store(true, Ordering::Release);
+        drop(registry);
         self.shared.left.notify_all();
         self.sweeper.thread().unpark();
         drained

@@ -20,7 +20,8 @@ const PIECE_BYTES: usize = 16 * 1024;
 const MAX_SKIPPED_BYTES: usize = 256 * 1024;
 
 /// The body of a request to a route that was added with [`Router::route_stream`](super::Router::route_stream), decoded from
-/// chunks where it is chunked. The first read of a client that waits for it sends `100 Continue` (RFC 9110 section 10.1.1).
+/// chunks where it is chunked. The first read of a client that waits for it sends `100 Continue` (RFC 9110 section 10.1.1),
+/// and fails where a part of the answer has left before: the client was never asked for its body.
 ///
 /// # Errors
 /// Its reads fail with `TimedOut` if the client pauses for longer than the body time-out, `UnexpectedEof` if it leaves,
@@ -32,6 +33,8 @@ pub struct BodyReader<'c> {
     coding: Coding,
     invite: bool,
     failure: Option<Failure>,
+    /// When all of it must be there; without one, each wait has the body time-out for itself.
+    deadline_ms: Option<u64>,
 }
 
 /// What is left of the body.
@@ -71,7 +74,7 @@ impl<'c> BodyReader<'c> {
                 Coding::Chunked { decoder: ChunkedDecoder::new(max_bytes), ready: 0, end: None }
             }
         };
-        Self { wire, input, coding, invite, failure: None }
+        Self { wire, input, coding, invite, failure: None, deadline_ms: None }
     }
 
     /// The status to answer with if the body could not be read to where the handler wanted; `Err` if nobody is there to
@@ -91,6 +94,7 @@ impl<'c> BodyReader<'c> {
         if self.invite && !matches!(self.coding, Coding::Done | Coding::Length { left: 0 }) {
             return false;
         }
+        self.deadline_ms = Some(self.deadline_from_now());
         let mut scrap = [0; 2048];
         let mut skipped = 0;
         while skipped <= MAX_SKIPPED_BYTES {
@@ -113,10 +117,13 @@ impl<'c> BodyReader<'c> {
     /// Waits until more has come.
     fn fill(&mut self) -> io::Result<()> {
         if std::mem::take(&mut self.invite) {
+            if self.wire.answering.get() {
+                return Err(self.fail_broken(Broken::Gone));
+            }
             let invited = self.wire.write_all(b"HTTP/1.1 100 Continue\r\n\r\n");
             invited.map_err(|broken| self.fail_broken(broken))?;
         }
-        let deadline_ms = self.wire.shared.clock.now_ms() + self.wire.shared.limits.body_timeout_ms;
+        let deadline_ms = self.deadline_ms.unwrap_or_else(|| self.deadline_from_now());
         loop {
             if self.wire.may_be_readable() {
                 let room = self.input.room(self.wire.shared.limits.buffer_bytes / 2);
@@ -131,6 +138,10 @@ impl<'c> BodyReader<'c> {
                 return Err(self.fail_broken(broken));
             }
         }
+    }
+
+    fn deadline_from_now(&self) -> u64 {
+        self.wire.shared.clock.now_ms() + self.wire.shared.limits.body_timeout_ms
     }
 
     fn fail_broken(&mut self, broken: Broken) -> io::Error {
@@ -286,6 +297,7 @@ impl<'o> BodyWriter<'o> {
         let Some(wire) = self.wire else { return Ok(()) };
         // Until the end is written it is a part, whatever becomes of the handler.
         *self.progress = Progress::Cut;
+        wire.answering.set(true);
         match wire.write_all(self.out) {
             Ok(()) => {
                 self.out.clear();

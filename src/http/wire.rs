@@ -9,6 +9,7 @@ use std::net::Shutdown;
 use std::os::fd::{AsRawFd, RawFd};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use may::io::{CoIo, WaitIo};
 use rustix::io::Errno;
@@ -67,6 +68,8 @@ pub(crate) struct Wire<'s> {
     /// Whether the client's end or an error was announced; it may have been announced together with the last bytes, and
     /// is not announced again.
     hung_up: Cell<bool>,
+    /// Whether a part of the present request's answer has left, after which nothing else may be said (RFC 9110 section 15.2).
+    pub(crate) answering: Cell<bool>,
 }
 
 impl<'s> Wire<'s> {
@@ -74,7 +77,16 @@ impl<'s> Wire<'s> {
     pub(crate) fn new(socket: Socket, shared: &'s Shared) -> io::Result<Self> {
         let io = CoIo::new(FdRef(socket.as_raw_fd())).map_err(|error| io::Error::other(error.to_string()))?;
         let (key, registered) = shared.register(io.waker());
-        Ok(Self { io, socket, shared, registered, key, readable: Cell::new(true), hung_up: Cell::new(false) })
+        Ok(Self {
+            io,
+            socket,
+            shared,
+            registered,
+            key,
+            readable: Cell::new(true),
+            hung_up: Cell::new(false),
+            answering: Cell::new(false),
+        })
     }
 
     /// Closes the socket and leaves the registry, in this order: a drain that sees the registry empty may end the process.
@@ -82,6 +94,13 @@ impl<'s> Wire<'s> {
         let (shared, key) = (self.shared, self.key);
         drop(self);
         shared.leave(key);
+    }
+
+    /// Lets the close be a reset, so that a client of HTTP/1.0 does not take a part for the whole. A Unix socket has no
+    /// such thing; its client sees the end alone.
+    pub(crate) fn reset_on_close(&self) {
+        // What cannot be set leaves the usual close.
+        let _ = self.socket.set_linger(Some(Duration::ZERO));
     }
 
     /// Whether [`Wire::read`] is worth a call.

@@ -16,8 +16,6 @@ pub struct Engine {
 
 impl Engine {
     pub fn start(router: Router, limits: Limits) -> Self {
-        // Unoptimised code that parses JSON needs nearly all of the scheduler's own default of 32 KiB.
-        pouco::app::configure_coroutines(2);
         let folder = tempfile::Builder::new().prefix("pouco-engine-").tempdir().unwrap();
         let addresses = ["127.0.0.1:0".parse().unwrap(), Address::Unix(folder.path().join("engine.sock"))];
         let listeners: Vec<Listener> =
