@@ -96,6 +96,12 @@ fn routes() -> Router {
         });
         Ok::<(), pouco::http::ParameterError>(())
     });
+    router.route_stream(Method::Post, "/panics", MAX_UPLOAD, |_, _, response| {
+        response.stream("text/plain", None, |out| {
+            out.write_all(&[b'x'; 100_000])?;
+            panic!("on purpose")
+        });
+    });
     router.route(Method::Get, "/panics", |_, response| {
         response.stream("text/plain", None, |out| {
             out.write_all(&[b'x'; 100_000])?;
@@ -320,6 +326,9 @@ fn an_answer_that_fails_is_a_500_or_is_cut_off() {
             connection.send(request_text("GET", path, ""));
             assert_eq!(connection.try_answer_to("GET"), None, "{path}: no last chunk");
         }
+        let mut connection = target.connect();
+        connection.send(post("/panics", b"unread"));
+        assert_eq!(connection.try_answer_to("POST"), None, "no last chunk behind a streamed body either");
         for length in [100, 2 << 20] {
             let mut connection = target.connect();
             connection.send(request_text("GET", &format!("/sized/{length}"), ""));

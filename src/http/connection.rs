@@ -285,7 +285,7 @@ impl Connection<'_> {
     }
 
     /// The body that was waited for is whole: parse the head once more, now that both parts can be borrowed.
-    #[inline(never)] // as above
+    #[inline(never)] // its table of fields is no part of the usual request's stack
     fn answer(&mut self, head_bytes: usize, whole: Decoded) -> Result<Step, End> {
         let (head_part, rest) = self.input.unread_mut().split_at_mut(head_bytes);
         let mut fields = FieldList::new();
@@ -303,7 +303,7 @@ impl Connection<'_> {
     }
 
     /// A request whose handler reads the body. The head is copied, since the body comes through the same buffer.
-    #[inline(never)] // its table of fields is no part of the usual request's stack
+    #[inline(never)] // as above
     fn stream(&mut self, head_bytes: usize, max_bytes: usize) -> Result<Step, End> {
         // What stands before this answer must not wait for a body that may take long.
         self.flush()?;
@@ -365,13 +365,8 @@ impl Connection<'_> {
         }
     }
 
-    /// Writes the whole output.
     fn flush(&mut self) -> Result<(), End> {
-        if !self.turn.output.is_empty() {
-            self.wire.write_all(&self.turn.output)?;
-            self.turn.output.clear();
-        }
-        Ok(())
+        Ok(self.turn.flush(&self.wire)?)
     }
 
     /// Reads what has come, or waits for it. While nothing of a request has come the connection holds no buffers.
@@ -466,16 +461,27 @@ impl Turn {
                 Ok(_) => {}
             }
         });
-        // A client may wait for its answer before it sends what nobody has read.
-        if wire.write_all(&self.output).is_err() {
+        // What is left of a cut answer must not follow it: an open chunk looks like the last one.
+        if matches!(after, After::Cut) {
             return After::Cut;
         }
-        self.output.clear();
+        // A client may wait for its answer before it sends what nobody has read.
+        if self.flush(wire).is_err() {
+            return After::Cut;
+        }
         match (after, body.refusal()) {
             (After::Next, Ok(None)) if body.skip_rest() => After::Next,
-            (After::Next, _) => After::Close,
-            (after, _) => after,
+            _ => After::Close,
         }
+    }
+
+    /// Writes the whole output.
+    fn flush(&mut self, wire: &Wire<'_>) -> Result<(), Broken> {
+        if !self.output.is_empty() {
+            wire.write_all(&self.output)?;
+            self.output.clear();
+        }
+        Ok(())
     }
 
     /// `true` if the connection ends with this request.

@@ -84,7 +84,7 @@ fn compare_ways(bytes: &[u8]) {
     match head::split(bytes, &mut long) {
         Ok(Some(split)) => {
             assert_eq!(
-                (found.method, found.path, found.query, found.head_bytes, false),
+                (found.method, found.path, found.query, found.head_bytes, found.http10),
                 (split.method, split.path, split.query, split.head_bytes, split.http10)
             );
             assert_eq!(short, long);

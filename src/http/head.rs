@@ -54,13 +54,7 @@ pub(crate) fn length(bytes: &[u8]) -> Option<usize> {
 #[inline]
 pub(crate) fn parse<'b>(bytes: &'b [u8], list: &mut FieldList<'b>) -> Result<Option<Head<'b>>, Status> {
     let split = match scan(bytes, list) {
-        Some(found) => Split {
-            head_bytes: found.head_bytes,
-            method: found.method,
-            path: found.path,
-            query: found.query,
-            http10: false,
-        },
+        Some(split) => split,
         None => match split(bytes, list)? {
             Some(split) => split,
             None => return Ok(None),

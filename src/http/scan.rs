@@ -6,23 +6,15 @@
 //! fuzz target `request_head` hold both ways against each other.
 
 use super::fields::{Field, FieldList, byte_set, is_token_byte};
-use super::head::is_target_byte;
+use super::head::{Split, is_target_byte};
 use super::request::Method;
 
 const TARGET_BYTES: [bool; 256] = byte_set!(is_target_byte);
 const TOKEN_BYTES: [bool; 256] = byte_set!(is_token_byte);
 
-/// A request line that was understood; its fields are in the list.
-pub(crate) struct Scanned<'b> {
-    pub(crate) method: Method,
-    pub(crate) path: &'b str,
-    pub(crate) query: &'b str,
-    pub(crate) head_bytes: usize,
-}
-
 /// Reads the head at the start of `bytes`; `None` if it is incomplete or anything but usual, and the list is then of no use.
 #[inline]
-pub(crate) fn scan<'b>(bytes: &'b [u8], fields: &mut FieldList<'b>) -> Option<Scanned<'b>> {
+pub(crate) fn scan<'b>(bytes: &'b [u8], fields: &mut FieldList<'b>) -> Option<Split<'b>> {
     let (method, target_at) = match bytes {
         [b'G', b'E', b'T', b' ', b'/', ..] => (Method::Get, 4),
         [b'P', b'O', b'S', b'T', b' ', b'/', ..] => (Method::Post, 5),
@@ -44,7 +36,8 @@ pub(crate) fn scan<'b>(bytes: &'b [u8], fields: &mut FieldList<'b>) -> Option<Sc
     }
     let head_bytes = scan_fields(bytes, target_at + target_bytes + LINE_END.len(), fields)?;
     let target = std::str::from_utf8(&rest[..target_bytes]).ok()?;
-    Some(Scanned { method, path: &target[..path_bytes], query: &target[query_at..], head_bytes })
+    let (path, query) = (&target[..path_bytes], &target[query_at..]);
+    Some(Split { head_bytes, method, path, query, http10: false })
 }
 
 /// What a path is made of: a target's bytes but for the mark that ends it.
@@ -118,7 +111,7 @@ mod tests {
         let expected = head::split(bytes, &mut expected_fields).unwrap().expect("complete");
         assert_eq!(found.method.as_str(), expected.method.as_str());
         assert_eq!((found.path, found.query), (expected.path, expected.query));
-        assert_eq!((found.head_bytes, expected.http10), (expected.head_bytes, false));
+        assert_eq!((found.head_bytes, found.http10), (expected.head_bytes, expected.http10));
         assert_eq!(fields, expected_fields);
         true
     }

@@ -118,7 +118,8 @@ impl<'c> BodyReader<'c> {
     fn fill(&mut self) -> io::Result<()> {
         if std::mem::take(&mut self.invite) {
             if self.wire.answering.get() {
-                return Err(self.fail_broken(Broken::Gone));
+                // The status is never sent: an answer is on its way.
+                return Err(self.fail(Status::BadRequest, io::ErrorKind::NotConnected));
             }
             let invited = self.wire.write_all(b"HTTP/1.1 100 Continue\r\n\r\n");
             invited.map_err(|broken| self.fail_broken(broken))?;
