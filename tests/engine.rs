@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use log::{LevelFilter, Log, Metadata, Record};
-use pouco::http::{Limits, Method, Request, Response, Router, Status};
+use pouco::http::{Limits, Method, Request, Response, Router, Status, Timeout};
 use support::client::request_text;
 use support::{Engine, Target};
 
@@ -63,6 +63,33 @@ fn requests_are_answered_on_both_kinds_of_sockets() {
         assert_eq!((answer.status, answer.text(), answer.header("x-length")), (201, "abc", Some("3")));
         assert_eq!(target.get("/nowhere").status, 404);
     }
+}
+
+/// After some requests a Unix connection is watched for input alone. A full socket must still be told when it has room
+/// again, and then the connection must go on as before; and its time-out and the drain must still find it.
+#[test]
+fn a_lasting_connection_takes_large_answers_times_out_and_drains() {
+    let limits = Limits { idle_timeout_ms: 600, ..LIMITS };
+    let running = start(limits);
+    for target in &running.targets {
+        let mut connection = target.connect();
+        for round in 0..3 {
+            for number in 0..40 {
+                let answer = connection.request("GET", &format!("/hello/{round}-{number}"), "");
+                assert_eq!(answer.text(), format!("{round}-{number}"));
+            }
+            assert_eq!(connection.request("GET", "/big", "").body.len(), 4 << 20);
+        }
+        assert!(connection.is_closed(), "idle for longer than allowed");
+    }
+    assert_eq!(running.timeouts(Timeout::Idle), 2);
+    let running = start(LIMITS);
+    let mut lasting: Vec<_> = running.targets.iter().map(Target::connect).collect();
+    for connection in &mut lasting {
+        (0..40).for_each(|_| assert_eq!(connection.request("GET", "/hello/x", "").status, 200));
+    }
+    assert!(running.server.shutdown(Duration::from_secs(10)));
+    lasting.iter_mut().for_each(|connection| assert!(connection.is_closed()));
 }
 
 #[test]

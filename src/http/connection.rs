@@ -411,6 +411,7 @@ impl Connection<'_> {
         }
         if idle {
             self.return_buffers();
+            self.wire.expect_request();
         }
         match self.wire.wait_until(deadline_ms) {
             Ok(()) => Ok(()),

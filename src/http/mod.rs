@@ -201,6 +201,7 @@ mod fields;
 #[doc(hidden)]
 pub mod fuzzing;
 mod head;
+mod interest;
 pub(crate) mod json;
 mod listener;
 mod metrics;

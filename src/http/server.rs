@@ -19,12 +19,12 @@ use super::clock::Clock;
 use super::connection;
 use super::fields::MAX_HEADER_FIELDS;
 use super::head;
+use super::interest::FdRef;
 use super::listener::Listener;
 use super::metrics::{Limit, Metrics};
 use super::response::{Persistence, Response, engine_error_body};
 use super::router::Router;
 use super::status::Status;
-use super::wire::FdRef;
 use crate::limits;
 
 /// How often the sweeper looks: the resolution of every time-out, and of the `Date` field.
@@ -114,7 +114,17 @@ pub(crate) struct Registered {
     pub(crate) deadline_ms: AtomicU64,
     /// Whether it waits between two requests, where a drain may end it.
     pub(crate) idle: AtomicBool,
-    waker: WaitIoWaker,
+    waker: Mutex<WaitIoWaker>,
+}
+
+impl Registered {
+    pub(crate) fn set_waker(&self, waker: WaitIoWaker) {
+        *self.waker.lock().unwrap_or_else(PoisonError::into_inner) = waker;
+    }
+
+    fn wake(&self) {
+        self.waker.lock().unwrap_or_else(PoisonError::into_inner).wakeup();
+    }
 }
 
 pub(crate) struct Shared {
@@ -135,7 +145,7 @@ impl Shared {
         let registered = Arc::new(Registered {
             deadline_ms: AtomicU64::new(u64::MAX),
             idle: AtomicBool::new(true),
-            waker,
+            waker: Mutex::new(waker),
         });
         let key = self.registry().insert(registered.clone());
         (key, registered)
@@ -158,7 +168,7 @@ impl Shared {
         let due: Vec<Arc<Registered>> =
             self.registry().iter().filter(|(_, one)| due(one)).map(|(_, one)| one.clone()).collect();
         for registered in due {
-            registered.waker.wakeup();
+            registered.wake();
         }
     }
 }

@@ -3,19 +3,18 @@
 //! There is no timer per request. Before each wait the connection writes down when the wait must end; the sweeper wakes
 //! whoever is past that time, and the woken connection looks at the clock itself.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::io;
 use std::net::Shutdown;
-use std::os::fd::{AsRawFd, RawFd};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use may::io::{CoIo, WaitIo};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, recv, send};
-use socket2::Socket;
+use socket2::{Domain, Socket};
 
+use super::interest::Interest;
 use super::metrics::Timeout;
 use super::server::{Registered, Shared};
 
@@ -25,6 +24,9 @@ const LINGER_BYTES: usize = 256 * 1024;
 /// How long a closing connection waits for the client's end.
 const LINGER_MS: u64 = 2_000;
 
+/// A connection that has waited for so many requests will wait for more: worth the system calls that narrow its interest.
+const LASTING_REQUESTS: u32 = 32;
+
 /// The event of `wait_io` after which a read finds nothing (epoll_ctl(2)): OUT, which a Unix socket raises whenever the
 /// client takes an answer. After any other one it may: also after a wake by the drain, which must not close over a request
 /// that has come and whose own event is still to be delivered.
@@ -32,19 +34,6 @@ const WRITABLE: usize = 0x4;
 
 /// The events after which every read returns at once, with the end or the error: ERR, HUP, RDHUP.
 const HUNG_UP: usize = 0x8 | 0x10 | 0x2000;
-
-/// A descriptor that somebody else owns and closes, for the event loop.
-///
-/// `CoIo` closes what it holds *before* it takes it from epoll; the number may then belong to another connection
-/// already, which would lose its events. Holding only the number, and closing the socket after, avoids that.
-#[derive(Debug)]
-pub(crate) struct FdRef(pub(crate) RawFd);
-
-impl AsRawFd for FdRef {
-    fn as_raw_fd(&self) -> RawFd {
-        self.0
-    }
-}
 
 /// Why a wait or a transfer ended the connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,12 +45,14 @@ pub(crate) enum Broken {
 }
 
 pub(crate) struct Wire<'s> {
-    // Order matters: `io` leaves epoll before `socket` closes the descriptor.
-    io: CoIo<FdRef>,
+    // Order matters: `interest` leaves epoll before `socket` closes the descriptor. Changed only between two waits.
+    interest: RefCell<Interest>,
     socket: Socket,
     pub(crate) shared: &'s Shared,
     pub(crate) registered: Arc<Registered>,
     key: usize,
+    /// Requests that were waited for.
+    waits: Cell<u32>,
     /// Whether a read may find something. A read that leaves room has emptied the socket, and what comes later raises
     /// a new edge (epoll(7)), so a wait can follow it without the read that would only return EAGAIN.
     readable: Cell<bool>,
@@ -75,14 +66,15 @@ pub(crate) struct Wire<'s> {
 impl<'s> Wire<'s> {
     /// Registers the socket with the event loop and the sweeper; sets it to non-blocking.
     pub(crate) fn new(socket: Socket, shared: &'s Shared) -> io::Result<Self> {
-        let io = CoIo::new(FdRef(socket.as_raw_fd())).map_err(|error| io::Error::other(error.to_string()))?;
-        let (key, registered) = shared.register(io.waker());
+        let interest = Interest::both(&socket)?;
+        let (key, registered) = shared.register(interest.waker());
         Ok(Self {
-            io,
+            interest: RefCell::new(interest),
             socket,
             shared,
             registered,
             key,
+            waits: Cell::new(0),
             readable: Cell::new(true),
             hung_up: Cell::new(false),
             answering: Cell::new(false),
@@ -101,6 +93,31 @@ impl<'s> Wire<'s> {
     pub(crate) fn reset_on_close(&self) {
         // What cannot be set leaves the usual close.
         let _ = self.socket.set_linger(Some(Duration::ZERO));
+    }
+
+    /// Called before each wait for a request: a Unix connection that lasts is watched for input alone from now on.
+    pub(crate) fn expect_request(&self) {
+        self.waits.set(self.waits.get().saturating_add(1));
+        if self.waits.get() == LASTING_REQUESTS && matches!(self.socket.domain(), Ok(Domain::UNIX)) {
+            // Where it cannot be had, what is there goes on.
+            if let Ok(interest) = Interest::input(&self.socket) {
+                self.watch(interest);
+            }
+        }
+    }
+
+    /// Race window: a wake that meets the old waker is lost. Sweeper and drain wake again until they are heard.
+    fn watch(&self, interest: Interest) {
+        self.registered.set_waker(interest.waker());
+        drop(self.interest.replace(interest));
+    }
+
+    /// The socket is full: its next room must be told.
+    fn expect_room(&self) -> Result<(), Broken> {
+        if matches!(*self.interest.borrow(), Interest::Input(_)) {
+            self.watch(Interest::both(&self.socket).map_err(|_| Broken::Gone)?);
+        }
+        Ok(())
     }
 
     /// Whether [`Wire::read`] is worth a call.
@@ -144,6 +161,7 @@ impl<'s> Wire<'s> {
                 }
                 Err(Errno::INTR) => {}
                 Err(Errno::AGAIN) => {
+                    self.expect_room()?;
                     let limit_ms = self.shared.limits.write_timeout_ms;
                     let deadline = *deadline_ms.get_or_insert_with(|| self.shared.clock.now_ms() + limit_ms);
                     self.wait_until(deadline)
@@ -163,7 +181,7 @@ impl<'s> Wire<'s> {
             return Err(Broken::Late);
         }
         self.registered.deadline_ms.store(deadline_ms, Ordering::Relaxed);
-        let events = self.io.wait_io();
+        let events = self.interest.borrow().wait();
         self.registered.deadline_ms.store(u64::MAX, Ordering::Relaxed);
         if events & !WRITABLE != 0 {
             self.readable.set(true);
