@@ -57,7 +57,7 @@ pub const NGINX_KEEPALIVE_MS: u64 = 60_000;
 /// Rows of one INSERT.
 pub const COMMIT_BATCH_ROWS: usize = 128;
 /// How long the first row of a batch waits for company.
-pub const COMMIT_LINGER_MS: u64 = 3;
+pub const COMMIT_LINGER_MS: u64 = 8;
 /// Rows that may wait for the writer.
 pub const COMMIT_QUEUE_ROWS: usize = 8_192;
 /// Bytes that may wait for the writer.
