@@ -19,6 +19,7 @@ use super::clock::Clock;
 use super::connection;
 use super::fields::MAX_HEADER_FIELDS;
 use super::head;
+use super::latency::Stopwatch;
 use super::listener::Listener;
 use super::metrics::{Limit, Metrics};
 use super::response::{Persistence, Response, engine_error_body};
@@ -122,6 +123,7 @@ pub(crate) struct Shared {
     pub(crate) limits: Limits,
     pub(crate) metrics: Metrics,
     pub(crate) clock: Clock,
+    pub(crate) stopwatch: Stopwatch,
     pub(crate) buffers: BufferPool,
     pub(crate) draining: AtomicBool,
     stopped: AtomicBool,
@@ -197,11 +199,13 @@ impl Server {
     /// If the sweeper's thread or a listener's registration fails.
     pub fn start(listeners: Vec<Listener>, router: Router, limits: Limits) -> io::Result<Self> {
         configure_coroutines();
+        let stopwatch = Stopwatch::new(router.is_measured());
         let shared = Arc::new(Shared {
             router,
             limits,
             metrics: Metrics::default(),
             clock: Clock::new(),
+            stopwatch,
             buffers: BufferPool::new(limits.buffer_bytes, limits.pooled_buffers),
             draining: AtomicBool::new(false),
             stopped: AtomicBool::new(false),
@@ -274,6 +278,7 @@ fn sweep(shared: &Shared) {
     while !shared.stopped.load(Ordering::Acquire) {
         thread::park_timeout(Duration::from_millis(SWEEP_INTERVAL_MS));
         shared.clock.tick();
+        shared.stopwatch.refill();
         let now_ms = shared.clock.now_ms();
         shared.wake_where(|one| one.deadline_ms.load(Ordering::Relaxed) <= now_ms);
     }
