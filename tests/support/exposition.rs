@@ -96,7 +96,7 @@ fn check(family: &Family) -> Result<(), String> {
         return Err(format!("{name} is a {}", family.kind));
     }
     let counted = family.kind != "gauge";
-    if counted && family.samples.iter().any(|sample| !(sample.value >= 0.0)) {
+    if counted && family.samples.iter().any(|sample| sample.value < 0.0) {
         return Err(format!("{name} counts below nothing"));
     }
     if family.kind != "histogram" {
