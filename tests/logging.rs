@@ -15,7 +15,7 @@ use pouco::logging::{self, Format};
 use rustix::process::Signal;
 use support::exposition::parse;
 use support::replica::{command, run};
-use support::{Database, Engine, Replica};
+use support::{Database, Engine, Replica, eventually};
 
 /// A pipe that has not room for a byte.
 fn full_pipe() -> (PipeReader, PipeWriter) {
@@ -147,12 +147,31 @@ fn the_last_words_come_last() {
     assert_eq!((code, out.as_str()), (Some(1), ""));
     let last = err.lines().last().unwrap();
     assert!(last.starts_with("pouco: ") && last.contains("people"), "{err}");
+    // Where nobody reads them the process ends nevertheless.
+    let (_reader, writer) = full_pipe();
+    let mut child = command().env("DATABASE_URL", database.url()).stderr(writer).spawn().unwrap();
+    let mut status = None;
+    eventually("it has ended", || {
+        status = child.try_wait().unwrap();
+        status.is_some()
+    });
+    assert_eq!(status.unwrap().code(), Some(1));
 }
 
 /// Set in the processes that the test below starts of its own program.
 const PANICS: &str = "POUCO_TEST_PANICS";
 
-fn panic_on_purpose(_: &mut Request<'_>, _: &mut Response<'_>) {
+/// A panic while it is dropped for a panic: the process aborts.
+struct Second;
+
+impl Drop for Second {
+    fn drop(&mut self) {
+        panic!("the second one")
+    }
+}
+
+fn panic_twice(_: &mut Request<'_>, _: &mut Response<'_>) {
+    let _second = Second;
     panic!("on purpose, in a coroutine")
 }
 
@@ -166,9 +185,9 @@ fn a_panic_is_a_line_that_gets_out() {
             "thread" => drop(std::thread::spawn(|| panic!("on purpose, in a thread")).join()),
             _ => {
                 let mut router = Router::new();
-                router.route(Method::Get, "/", panic_on_purpose);
+                router.route(Method::Get, "/", panic_twice);
                 let engine = Engine::start(router, Limits::default());
-                assert_eq!(engine.targets[0].get("/").status, 500);
+                engine.targets[0].get("/");
             }
         }
         std::process::abort();

@@ -50,7 +50,6 @@ impl Stopwatch {
 }
 
 /// The answered requests of one series that wait for the reading that ends them all.
-#[derive(Default)]
 pub(crate) struct Timing {
     /// When the bytes were read that ended the head of the present request; `None` if it is not timed.
     came: Option<Instant>,
@@ -58,6 +57,12 @@ pub(crate) struct Timing {
     read: Option<Instant>,
     series: Series,
     count: u64,
+}
+
+impl Default for Timing {
+    fn default() -> Self {
+        Self { came: None, read: None, series: Series::OTHER, count: 0 }
+    }
 }
 
 impl Timing {

@@ -31,18 +31,19 @@ struct Route {
     template: &'static str,
     method: Method,
     handler: Handler,
+    series: Series,
     /// Written by the one thread that runs the coroutines.
     counts: [Counter; Status::COUNT],
     seconds: Histogram,
 }
 
 /// The route that a request is counted under, or none.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Series(Option<usize>);
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Series(u32);
 
 impl Series {
     /// Of what met no route.
-    pub(crate) const OTHER: Self = Self(None);
+    pub(crate) const OTHER: Self = Self(u32::MAX);
 }
 
 /// One path template with the routes of its methods.
@@ -179,7 +180,9 @@ impl Router {
         assert!(place.by_method[method as usize].is_none(), "{} {template} twice", method.as_str());
         place.by_method[method as usize] = Some(self.routes.len());
         let counts = std::array::from_fn(|_| Counter::default());
-        self.routes.push(Route { template, method, handler, counts, seconds: Histogram::new(&SECONDS) });
+        let series = u32::try_from(self.routes.len()).map_or(Series::OTHER, Series);
+        let seconds = Histogram::new(&SECONDS);
+        self.routes.push(Route { template, method, handler, series, counts, seconds });
         self
     }
 
@@ -219,7 +222,8 @@ impl Router {
 
     /// So many requests that were answered together took so long.
     pub(crate) fn took(&self, series: Series, duration: Duration, requests: u64) {
-        let seconds = series.0.map_or(&self.other_seconds, |index| &self.routes[index].seconds);
+        let route = self.routes.get(series.0 as usize);
+        let seconds = route.map_or(&self.other_seconds, |route| &route.seconds);
         seconds.observe_duration(duration, requests);
     }
 
@@ -289,7 +293,7 @@ impl Router {
                 if self.measured && !response.is_unwritten() {
                     route.counts[response.current_status().index()].add(1);
                 }
-                Series(Some(index))
+                route.series
             }
             None if method == Method::Options => self.answer_options(Some(place), response),
             None => {
