@@ -10,7 +10,9 @@ use crate::api::{Running, Services};
 use crate::config::Config;
 use crate::http::{Address, Listener, Method, Router, Server, Status};
 use crate::limits;
+use crate::logging;
 use crate::metrics::Exposition;
+use crate::process::Process;
 use crate::store::{Connector, Janitor, Readers, migrate};
 
 /// A running replica.
@@ -167,6 +169,13 @@ fn admin_routes(inner: &Arc<Inner>) -> Router {
         exposition.sample("pouco_database_connections", "Open connections to Postgres.", &[], connected);
         for api in asked.apis.lock().unwrap_or_else(PoisonError::into_inner).iter() {
             api.expose(&mut exposition);
+        }
+        let help = "Log lines that standard error was too slow for.";
+        exposition.sample("pouco_log_lines_dropped_total", help, &[], logging::dropped_lines());
+        exposition.build_info();
+        match Process::read_aside() {
+            Ok(process) => exposition.process(&process),
+            Err(error) => log::warn!("/metrics lacks what the kernel knows of the process: {error}"),
         }
         response.body("text/plain; version=0.0.4; charset=utf-8", exposition.into_text().as_bytes());
     });

@@ -1,7 +1,8 @@
 //! pouco: a backend that needs little. An HTTP server on coroutines, an honest group commit into Postgres, and the APIs
 //! that stand on both.
 //!
-//! Which room may use which: `api → store, cache, http`; those three know nothing of each other. `app` puts them together.
+//! Which room may use which: `api → store, cache, http`; those three know nothing of each other, and all may count with
+//! `instruments`. `app` puts them together.
 
 pub mod api;
 pub mod app;
@@ -10,7 +11,9 @@ pub mod config;
 #[cfg(feature = "embedded")]
 pub mod embedded;
 pub mod http;
+pub mod instruments;
 pub mod limits;
 pub mod logging;
 pub mod metrics;
+pub mod process;
 pub mod store;

@@ -76,6 +76,14 @@ pub const FEED_INTERVAL_MS: u64 = 80;
 /// Bytes of people in memory.
 pub const CACHE_BYTES: u64 = 64 * 1024 * 1024;
 
+/// Bytes of log lines that wait for standard error to take them; past it lines are dropped and counted.
+pub const LOG_QUEUE_BYTES: usize = 256 * 1024;
+/// Bytes of one log message; what is longer is cut.
+pub const LOG_MESSAGE_BYTES: usize = 16 * 1024;
+/// How long the process waits for standard error to take what is queued, before its last words, behind them, and at its
+/// end.
+pub const LOG_FLUSH_MS: u64 = 1_000;
+
 /// How long requests may take to finish after SIGTERM.
 pub const SHUTDOWN_GRACE_MS: u64 = 20_000;
 /// What the compose file grants before it kills.
@@ -92,4 +100,6 @@ const _: () = assert!(READ_DEADLINE_MS <= COMMIT_DEADLINE_MS);
 const _: () = assert!(BODY_BYTES <= COMMIT_QUEUE_BYTES);
 const _: () = assert!(BUFFER_BYTES <= HEADER_BYTES);
 const _: () = assert!(TARGET_BYTES < HEADER_BYTES);
+const _: () = assert!(LOG_MESSAGE_BYTES < LOG_QUEUE_BYTES);
+const _: () = assert!(SHUTDOWN_GRACE_MS + 3 * LOG_FLUSH_MS < STOP_GRACE_PERIOD_MS);
 const _: () = assert!(COMMIT_BATCH_ROWS <= COMMIT_QUEUE_ROWS);

@@ -1,10 +1,29 @@
 //! Log lines on standard error, as text for people or as JSON for machines, one write each.
+//!
+//! Standard error may be a pipe that nobody empties, and a write to it then waits for ever. So whoever logs only puts a
+//! line into a bounded queue, and one thread writes. Past the bound lines are dropped; how many is a metric, and a line
+//! of its own once the queue is empty again.
 
-use std::io::Write;
-use std::time::SystemTime;
+use std::backtrace::{Backtrace, BacktraceStatus};
+use std::collections::VecDeque;
+use std::fmt::Write as _;
+use std::io::{self, Write as _};
+use std::panic::PanicHookInfo;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant, SystemTime};
 
-use log::{LevelFilter, Log, Metadata, Record};
+use log::{Level, LevelFilter, Log, Metadata, Record};
 use time::OffsetDateTime;
+
+use crate::limits::{LOG_FLUSH_MS, LOG_MESSAGE_BYTES, LOG_QUEUE_BYTES};
+
+/// Memory of a queued line beside its message, about.
+const LINE_OVERHEAD_BYTES: usize = 128;
+
+/// How long a coroutine that panics waits for its message to be written: the process may be about to abort.
+const PANIC_FLUSH: Duration = Duration::from_millis(10);
 
 /// How a line looks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,57 +34,328 @@ pub enum Format {
     Json,
 }
 
-struct StderrLog {
-    format: Format,
+/// What was logged and is not yet a line.
+enum Line {
+    Logged {
+        at: SystemTime,
+        level: Level,
+        target: String,
+        message: String,
+    },
+    /// Written as it is.
+    Plain(String),
 }
 
-/// Sends all log records of this crate, and warnings of others, to standard error.
-pub fn install(level: LevelFilter, format: Format) {
-    // A second call (in tests) keeps the first logger.
-    if log::set_boxed_logger(Box::new(StderrLog { format })).is_ok() {
-        log::set_max_level(level);
-    }
-}
-
-impl Log for StderrLog {
-    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.target().starts_with("pouco") || metadata.level() <= log::Level::Warn
+impl Line {
+    fn bytes(&self) -> usize {
+        LINE_OVERHEAD_BYTES
+            + match self {
+                Self::Logged { target, message, .. } => target.len() + message.len(),
+                Self::Plain(text) => text.len(),
+            }
     }
 
-    fn log(&self, record: &Record<'_>) {
-        if !self.enabled(record.metadata()) {
-            return;
-        }
-        let line = match self.format {
-            Format::Text => format!("{} {:5} {}\n", timestamp(), record.level(), record.args()),
-            Format::Json => {
+    fn render(self, format: Format) -> String {
+        match (self, format) {
+            (Self::Plain(text), _) => text,
+            (Self::Logged { at, level, message, .. }, Format::Text) => {
+                format!("{} {level:5} {message}\n", timestamp(at))
+            }
+            (Self::Logged { at, level, target, message }, Format::Json) => {
                 let line = serde_json::json!({
-                    "time": timestamp(),
-                    "level": record.level().as_str(),
-                    "target": record.target(),
-                    "message": record.args().to_string(),
+                    "time": timestamp(at),
+                    "level": level.as_str(),
+                    "target": target,
+                    "message": message,
                 });
                 format!("{line}\n")
             }
-        };
+        }
+    }
+}
+
+#[derive(Default)]
+struct Queue {
+    lines: VecDeque<Line>,
+    bytes: usize,
+    /// Whether a line was taken that is not written yet.
+    writing: bool,
+    /// Lines dropped since that was last said.
+    dropped: u64,
+}
+
+impl Queue {
+    fn is_written(&self) -> bool {
+        self.lines.is_empty() && !self.writing && self.dropped == 0
+    }
+}
+
+struct QueuedLog {
+    /// Locked to move a line, never to write one.
+    queue: Mutex<Queue>,
+    /// Rung when a line comes.
+    came: Condvar,
+    /// Rung when all lines are written.
+    written: Condvar,
+    dropped: AtomicU64,
+    format: Format,
+}
+
+static LOG: OnceLock<QueuedLog> = OnceLock::new();
+
+/// Sends all log records of this crate, and warnings of others, to standard error; panics too. [`flush`] has to follow
+/// before the process ends.
+///
+/// # Errors
+/// If there is no thread to be had.
+pub fn install(level: LevelFilter, format: Format) -> io::Result<()> {
+    let log = LOG.get_or_init(|| QueuedLog::new(format));
+    // A second call (in tests) keeps the first logger.
+    if log::set_logger(log).is_ok() {
+        log::set_max_level(level);
+        thread::Builder::new()
+            .name("pouco-log".into())
+            .spawn(|| log.write_forever(|line| io::stderr().write_all(line)))?;
+        std::panic::set_hook(Box::new(log_panic));
+    }
+    Ok(())
+}
+
+/// Waits until all that was logged is written, but not for a standard error that takes nothing.
+pub fn flush() {
+    if let Some(log) = LOG.get() {
+        log.flush_within(Duration::from_millis(LOG_FLUSH_MS));
+    }
+}
+
+/// Writes a line without level and time behind all that was logged, and waits as [`flush`] does: for the process's last
+/// words to its user.
+pub fn say(line: &str) {
+    match LOG.get() {
+        Some(log) => {
+            // A queue that is full would drop it.
+            flush();
+            log.push(Line::Plain(format!("{line}\n")));
+            flush();
+        }
         // Nothing is left to tell anybody if standard error is closed.
-        let _ = std::io::stderr().write_all(line.as_bytes());
+        None => drop(io::stderr().write_all(format!("{line}\n").as_bytes())),
+    }
+}
+
+/// How many lines were dropped because standard error was too slow.
+#[must_use]
+pub fn dropped_lines() -> u64 {
+    LOG.get().map_or(0, |log| log.dropped.load(Ordering::Relaxed))
+}
+
+impl QueuedLog {
+    fn new(format: Format) -> Self {
+        let (came, written) = (Condvar::new(), Condvar::new());
+        Self { queue: Mutex::default(), came, written, dropped: AtomicU64::new(0), format }
     }
 
-    fn flush(&self) {}
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn push(&self, line: Line) {
+        let bytes = line.bytes();
+        let mut queue = self.lock();
+        // Until it is said how many were dropped, no later line shall come before that.
+        if queue.dropped > 0 || queue.bytes + bytes > LOG_QUEUE_BYTES {
+            queue.dropped += 1;
+            self.dropped.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        queue.bytes += bytes;
+        queue.lines.push_back(line);
+        drop(queue);
+        self.came.notify_one();
+    }
+
+    /// The writing thread.
+    fn write_forever(&self, mut write: impl FnMut(&[u8]) -> io::Result<()>) {
+        loop {
+            let line = self.next_line().render(self.format);
+            // Nothing is left to tell anybody if standard error is closed.
+            let _ = write(line.as_bytes());
+        }
+    }
+
+    fn next_line(&self) -> Line {
+        let mut queue = self.lock();
+        queue.writing = false;
+        loop {
+            if let Some(line) = queue.lines.pop_front() {
+                queue.bytes -= line.bytes();
+                queue.writing = true;
+                return line;
+            }
+            if queue.dropped > 0 {
+                queue.writing = true;
+                let dropped = std::mem::take(&mut queue.dropped);
+                return Line::Logged {
+                    at: SystemTime::now(),
+                    level: Level::Warn,
+                    target: module_path!().to_owned(),
+                    message: format!("{dropped} log lines were dropped: standard error was too slow"),
+                };
+            }
+            self.written.notify_all();
+            queue = self.came.wait(queue).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    fn flush_within(&self, patience: Duration) {
+        let deadline = Instant::now() + patience;
+        let mut queue = self.lock();
+        while !queue.is_written() {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return;
+            }
+            queue = self.written.wait_timeout(queue, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+}
+
+impl Log for QueuedLog {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.target().starts_with("pouco") || metadata.level() <= Level::Warn
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        if self.enabled(record.metadata()) {
+            let mut message = Bounded(String::new());
+            // It fails only where it is cut.
+            let _ = write!(message, "{}", record.args());
+            self.push(Line::Logged {
+                at: SystemTime::now(),
+                level: record.level(),
+                target: record.target().to_owned(),
+                message: message.0,
+            });
+        }
+    }
+
+    fn flush(&self) {
+        flush();
+    }
+}
+
+/// A message that is cut where it is too long.
+struct Bounded(String);
+
+impl std::fmt::Write for Bounded {
+    fn write_str(&mut self, text: &str) -> std::fmt::Result {
+        let room = LOG_MESSAGE_BYTES - self.0.len();
+        if text.len() <= room {
+            self.0.push_str(text);
+            return Ok(());
+        }
+        let cut = (0..=room).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+        self.0.push_str(&text[..cut]);
+        Err(std::fmt::Error)
+    }
+}
+
+/// A panic is a line as any other. Its thread waits for it to be written, since the process may end with the thread; a
+/// coroutine, whose panic ends a connection, waits a moment, and not at all behind lines that are stuck.
+fn log_panic(panic: &PanicHookInfo<'_>) {
+    let backtrace = Backtrace::capture();
+    let thread = thread::current();
+    let name = thread.name().unwrap_or("unnamed");
+    let in_coroutine = may::coroutine::is_coroutine();
+    if !in_coroutine {
+        // A queue that is full would drop it.
+        flush();
+    }
+    match backtrace.status() {
+        BacktraceStatus::Captured => log::error!("thread {name}: {panic}\n{backtrace}"),
+        _ => log::error!("thread {name}: {panic}"),
+    }
+    let Some(log) = LOG.get() else { return };
+    if !in_coroutine {
+        return flush();
+    }
+    let stuck = {
+        let queue = log.lock();
+        queue.lines.len() > 1 || queue.dropped > 0
+    };
+    if !stuck {
+        log.flush_within(PANIC_FLUSH);
+    }
 }
 
 /// RFC 3339 in UTC, to the millisecond.
-fn timestamp() -> String {
-    let now = OffsetDateTime::from(SystemTime::now());
+fn timestamp(at: SystemTime) -> String {
+    let at = OffsetDateTime::from(at);
     format!(
         "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z",
-        now.year(),
-        u8::from(now.month()),
-        now.day(),
-        now.hour(),
-        now.minute(),
-        now.second(),
-        now.millisecond()
+        at.year(),
+        u8::from(at.month()),
+        at.day(),
+        at.hour(),
+        at.minute(),
+        at.second(),
+        at.millisecond()
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Format, Line, QueuedLog};
+    use crate::limits::{LOG_MESSAGE_BYTES, LOG_QUEUE_BYTES};
+    use log::{Level, Log, Record};
+    use std::sync::atomic::Ordering;
+    use std::sync::mpsc;
+    use std::time::Duration;
+
+    fn record(log: &QueuedLog, message: &str) {
+        log.log(
+            &Record::builder().level(Level::Info).target("pouco").args(format_args!("{message}")).build(),
+        );
+    }
+
+    /// A log whose standard error takes a line when the test takes it.
+    fn start() -> (&'static QueuedLog, mpsc::Receiver<String>) {
+        let log: &'static QueuedLog = Box::leak(Box::new(QueuedLog::new(Format::Text)));
+        let (sender, lines) = mpsc::sync_channel(0);
+        let write = move |line: &[u8]| {
+            sender.send(String::from_utf8_lossy(line).into_owned()).map_err(std::io::Error::other)
+        };
+        std::thread::spawn(move || log.write_forever(write));
+        (log, lines)
+    }
+
+    #[test]
+    fn what_does_not_fit_is_dropped_and_said() {
+        let (log, lines) = start();
+        let message = "x".repeat(1_000);
+        let mut logged = 0;
+        while log.dropped.load(Ordering::Relaxed) < 3 {
+            record(log, &message);
+            logged += 1;
+            assert!(log.lock().bytes <= LOG_QUEUE_BYTES);
+        }
+        log.flush_within(Duration::from_millis(1));
+        for _ in 0..logged - 3 {
+            assert!(lines.recv().unwrap().ends_with(&format!("INFO  {message}\n")));
+        }
+        let said = lines.recv().unwrap();
+        assert!(said.ends_with("WARN  3 log lines were dropped: standard error was too slow\n"), "{said}");
+        log.flush_within(Duration::from_secs(20));
+        assert!(log.lock().is_written());
+        record(log, "again");
+        assert!(lines.recv().unwrap().ends_with("again\n"));
+    }
+
+    #[test]
+    fn a_long_message_is_cut_between_two_characters() {
+        let log = QueuedLog::new(Format::Text);
+        record(&log, &format!("a{}", "é".repeat(LOG_MESSAGE_BYTES)));
+        let Some(Line::Logged { message, .. }) = log.lock().lines.pop_front() else { panic!("a line") };
+        assert_eq!(message.len(), LOG_MESSAGE_BYTES - 1);
+    }
 }

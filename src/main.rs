@@ -43,21 +43,30 @@ fn main() -> ExitCode {
         ["-V" | "--version"] => print(&format!("pouco {}\n", env!("CARGO_PKG_VERSION"))),
         [other, ..] => Err(Failure(EXIT_USAGE, format!("`{other}` is no command; see pouco --help"))),
     };
-    match outcome {
+    let code = match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure(code, line)) => {
             if !line.is_empty() {
-                eprintln!("pouco: {line}");
+                logging::say(&format!("pouco: {line}"));
             }
             ExitCode::from(code)
         }
-    }
+    };
+    logging::flush();
+    code
 }
 
 fn with_config(run: impl FnOnce(Config) -> Result<(), Failure>) -> Result<(), Failure> {
     let config = Config::from_environment().map_err(|error| Failure(EXIT_USAGE, error.to_string()))?;
-    logging::install(config.log_level, config.log_format);
+    logging::install(config.log_level, config.log_format)
+        .map_err(|error| format!("no thread for the log: {error}"))?;
     run(config)
+}
+
+/// Ends the process from a thread that is not the main one.
+fn exit(code: u8) -> ! {
+    logging::flush();
+    std::process::exit(i32::from(code))
 }
 
 /// Standard output may be a closed pipe; that is no reason to panic.
@@ -180,10 +189,10 @@ impl Stop {
         let watch = move || {
             for (count, _) in signals.forever().enumerate() {
                 if count > 0 {
-                    std::process::exit(i32::from(EXIT_FAILURE));
+                    exit(EXIT_FAILURE);
                 }
                 match &*watched.lock().unwrap_or_else(PoisonError::into_inner) {
-                    Phase::Early => std::process::exit(0),
+                    Phase::Early => exit(0),
                     Phase::Starting(connector) => connector.stop_waiting(),
                     Phase::Started => {}
                 }

@@ -1,41 +1,54 @@
 //! The text of `/metrics` (Prometheus exposition format 0.0.4). Rooms count for themselves; this room only writes it down.
+//! `docs/metrics.md` lists every name, and a test holds that list against a replica.
 
-use std::fmt::Write;
-use std::hash::Hash;
+use std::fmt::{Display, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::cache::{Bounded, Weigh};
 use crate::http;
+use crate::instruments::{Histogram, Snapshot};
+use crate::process::Process;
 use crate::store::commit::CommitMetrics;
 use crate::store::{Feed, ReadMetrics};
 
-/// An exposition in the making.
+/// Names and values of a sample's labels.
+type Labels<'l> = &'l [(&'l str, &'l str)];
+
+/// An exposition in the making. The samples of a name stay together, whoever adds them and when.
 #[derive(Default)]
 pub struct Exposition {
+    families: Vec<Family>,
+}
+
+/// All samples of one name, with what stands above them.
+struct Family {
+    name: &'static str,
     text: String,
-    described: Vec<&'static str>,
 }
 
 impl Exposition {
     /// The whole text.
     #[must_use]
     pub fn into_text(self) -> String {
-        self.text
+        self.families.into_iter().map(|family| family.text).collect()
     }
 
     /// One sample; help and type are written with the first of a name. A name that ends in `_total` is a counter.
-    pub fn sample(&mut self, name: &'static str, help: &str, labels: &[(&str, &str)], value: u64) {
-        if !self.described.contains(&name) {
-            self.described.push(name);
-            let kind = if name.ends_with("_total") { "counter" } else { "gauge" };
-            let _ = write!(self.text, "# HELP {name} {help}\n# TYPE {name} {kind}\n");
+    pub fn sample(&mut self, name: &'static str, help: &str, labels: Labels<'_>, value: impl Display) {
+        let kind = if name.ends_with("_total") { "counter" } else { "gauge" };
+        let text = self.family(name, help, kind);
+        line(text, name, labels, &value);
+    }
+
+    /// One histogram.
+    pub fn histogram(&mut self, name: &'static str, help: &str, labels: Labels<'_>, snapshot: &Snapshot) {
+        let text = self.family(name, help, "histogram");
+        let bounds = snapshot.cumulative.iter().map(|(bound, count)| (bound.to_string(), *count));
+        for (bound, count) in bounds.chain([("+Inf".to_owned(), snapshot.count)]) {
+            let labels: Vec<_> = labels.iter().copied().chain([("le", bound.as_str())]).collect();
+            line(text, &format!("{name}_bucket"), &labels, &count);
         }
-        self.text.push_str(name);
-        for (index, (label, value)) in labels.iter().enumerate() {
-            // Labels are our own templates and names, they hold nothing to escape.
-            let _ = write!(self.text, "{}{label}=\"{value}\"", if index == 0 { '{' } else { ',' });
-        }
-        let _ = writeln!(self.text, "{} {value}", if labels.is_empty() { "" } else { "}" });
+        line(text, &format!("{name}_sum"), labels, &snapshot.sum);
+        line(text, &format!("{name}_count"), labels, &snapshot.count);
     }
 
     /// What the engine counted.
@@ -46,6 +59,12 @@ impl Exposition {
             let code = count.status.code().to_string();
             let labels = [("route", count.route), ("method", count.method), ("status", code.as_str())];
             self.sample("http_requests_total", "Requests answered, by route template.", &labels, count.count);
+        }
+        for timed in server.router().seconds() {
+            let labels = [("route", timed.route), ("method", timed.method)];
+            let help =
+                "From the read that ended the head to the whole answer in the output, by route template.";
+            self.histogram("http_request_duration_seconds", help, &labels, &timed.seconds);
         }
         let metrics = server.metrics();
         self.atomic("pouco_connections_accepted_total", "Connections accepted.", &metrics.accepted);
@@ -71,14 +90,9 @@ impl Exposition {
     /// What a commit queue counted.
     pub fn commit_queue(&mut self, table: &str, metrics: &CommitMetrics) {
         let labels = [("table", table)];
-        let samples: [(&'static str, &str, &AtomicU64); 9] = [
+        let samples: [(&'static str, &str, &AtomicU64); 8] = [
             ("pouco_commit_batches_total", "Batches committed.", &metrics.batches),
             ("pouco_commit_rows_total", "Rows in committed batches.", &metrics.rows),
-            (
-                "pouco_commit_microseconds_total",
-                "Time from sending a batch to its commit.",
-                &metrics.commit_us,
-            ),
             ("pouco_commit_queue_full_total", "Rows refused by a full queue.", &metrics.queue_full),
             ("pouco_commit_expired_total", "Rows that reached their deadline unsent.", &metrics.expired),
             ("pouco_commit_uncertain_total", "Batches settled after a lost connection.", &metrics.uncertain),
@@ -88,6 +102,18 @@ impl Exposition {
         ];
         for (name, help, value) in samples {
             self.sample(name, help, &labels, value.load(Ordering::Relaxed));
+        }
+        let histograms: [(&'static str, &str, &Histogram); 3] = [
+            ("pouco_commit_batch_rows", "Rows of each committed batch.", &metrics.batch_rows),
+            ("pouco_commit_duration_seconds", "From sending a batch to its commit.", &metrics.commit_seconds),
+            (
+                "pouco_commit_queue_duration_seconds",
+                "From a row's coming to its sending.",
+                &metrics.queue_seconds,
+            ),
+        ];
+        for (name, help, histogram) in histograms {
+            self.histogram(name, help, &labels, &histogram.snapshot());
         }
     }
 
@@ -99,46 +125,112 @@ impl Exposition {
     }
 
     /// What a feed counted.
+    #[allow(clippy::cast_precision_loss)] // milliseconds of any uptime
     pub fn feed(&mut self, name: &str, feed: &Feed) {
         let (metrics, labels) = (feed.metrics(), [("feed", name)]);
         let loaded = |value: &AtomicU64| value.load(Ordering::Relaxed);
         self.sample("pouco_feed_polls_total", "Polls of the feed.", &labels, loaded(&metrics.polls));
         self.sample("pouco_feed_rows_total", "Rows read, known ones too.", &labels, loaded(&metrics.rows));
-        self.sample("pouco_feed_lag_milliseconds", "Age of the state read last.", &labels, feed.lag_ms());
+        let lag = feed.lag_ms() as f64 / 1_000.0;
+        self.sample("pouco_feed_lag_seconds", "Age of the state read last.", &labels, lag);
     }
 
-    /// What a cache counted.
-    pub fn cache<K, V>(&mut self, name: &str, cache: &Bounded<K, V>)
-    where
-        K: Weigh + Eq + Hash + Clone,
-        V: Weigh + Clone,
-    {
+    /// What was asked of something in memory.
+    pub fn cache(&mut self, name: &str, hits: u64, misses: u64) {
         let labels = [("cache", name)];
-        self.sample("pouco_cache_bytes", "Bytes of cached entries.", &labels, cache.bytes());
-        self.sample("pouco_cache_hits_total", "Look-ups that found their entry.", &labels, cache.hits());
-        self.sample("pouco_cache_misses_total", "Look-ups that did not.", &labels, cache.misses());
+        self.sample("pouco_cache_hits_total", "Look-ups answered from memory.", &labels, hits);
+        self.sample("pouco_cache_misses_total", "Look-ups not answered from memory.", &labels, misses);
+    }
+
+    /// What a bounded cache holds.
+    pub fn cache_bytes(&mut self, name: &str, bytes: u64) {
+        self.sample("pouco_cache_bytes", "Bytes of cached entries.", &[("cache", name)], bytes);
+    }
+
+    /// The version.
+    pub fn build_info(&mut self) {
+        let version = [("version", env!("CARGO_PKG_VERSION"))];
+        self.sample("pouco_build_info", "1, with the version.", &version, 1);
+    }
+
+    /// What the kernel knows of the process.
+    pub fn process(&mut self, process: &Process) {
+        let help = "CPU time of user and system.";
+        self.sample("process_cpu_seconds_total", help, &[], process.cpu_seconds);
+        let help = "Memory in RAM, shared pages too.";
+        self.sample("process_resident_memory_bytes", help, &[], process.resident_bytes);
+        self.sample("process_open_fds", "Open file descriptors.", &[], process.open_fds);
+        let help = "Start of the process since the Unix epoch.";
+        self.sample("process_start_time_seconds", help, &[], process.start_seconds);
     }
 
     fn atomic(&mut self, name: &'static str, help: &str, value: &AtomicU64) {
         self.sample(name, help, &[], value.load(Ordering::Relaxed));
     }
+
+    /// The text of a family, begun if it is new.
+    fn family(&mut self, name: &'static str, help: &str, kind: &str) -> &mut String {
+        let known = self.families.iter().position(|family| family.name == name);
+        let index = known.unwrap_or_else(|| {
+            let text = format!("# HELP {name} {}\n# TYPE {name} {kind}\n", escaped(help, false));
+            self.families.push(Family { name, text });
+            self.families.len() - 1
+        });
+        &mut self.families[index].text
+    }
+}
+
+fn line(text: &mut String, name: &str, labels: Labels<'_>, value: &dyn Display) {
+    text.push_str(name);
+    for (index, (label, value)) in labels.iter().enumerate() {
+        let _ = write!(text, "{}{label}=\"{}\"", if index == 0 { '{' } else { ',' }, escaped(value, true));
+    }
+    let _ = writeln!(text, "{} {value}", if labels.is_empty() { "" } else { "}" });
+}
+
+/// The format's escapes; only the value of a label stands in quotes.
+fn escaped(text: &str, quoted: bool) -> String {
+    let text = text.replace('\\', "\\\\").replace('\n', "\\n");
+    if quoted { text.replace('"', "\\\"") } else { text }
 }
 
 #[cfg(test)]
 mod tests {
     use super::Exposition;
+    use crate::instruments::{Histogram, SECONDS};
 
     #[test]
-    fn a_name_is_described_once() {
+    fn the_samples_of_a_name_stay_together() {
         let mut exposition = Exposition::default();
         exposition.sample("a_total", "A.", &[("x", "1"), ("y", "2")], 3);
+        exposition.sample("b", "B.", &[], 0.5);
         exposition.sample("a_total", "A.", &[("x", "2"), ("y", "2")], 4);
-        exposition.sample("b", "B.", &[], 5);
         let text = exposition.into_text();
         assert_eq!(
             text,
             "# HELP a_total A.\n# TYPE a_total counter\na_total{x=\"1\",y=\"2\"} 3\na_total{x=\"2\",y=\"2\"} 4\n\
-             # HELP b B.\n# TYPE b gauge\nb 5\n"
+             # HELP b B.\n# TYPE b gauge\nb 0.5\n"
         );
+    }
+
+    #[test]
+    fn what_ends_a_value_is_escaped() {
+        let mut exposition = Exposition::default();
+        exposition.sample("a", "A\\B\n\"C\"", &[("x", "\"\\\n")], 1);
+        let text = exposition.into_text();
+        assert_eq!(text, "# HELP a A\\\\B\\n\"C\"\n# TYPE a gauge\na{x=\"\\\"\\\\\\n\"} 1\n");
+    }
+
+    #[test]
+    fn a_histogram_ends_with_its_sum_and_count() {
+        let histogram = Histogram::new(&SECONDS);
+        histogram.observe(60_000, 2);
+        let mut exposition = Exposition::default();
+        exposition.histogram("a_seconds", "A.", &[("x", "1")], &histogram.snapshot());
+        let text = exposition.into_text();
+        assert!(text.contains("a_seconds_bucket{x=\"1\",le=\"0.00005\"} 0\n"), "{text}");
+        assert!(text.contains("a_seconds_bucket{x=\"1\",le=\"0.0001\"} 2\n"), "{text}");
+        let end = "a_seconds_bucket{x=\"1\",le=\"+Inf\"} 2\na_seconds_sum{x=\"1\"} 0.00012\na_seconds_count{x=\"1\"} 2\n";
+        assert!(text.ends_with(end), "{text}");
     }
 }

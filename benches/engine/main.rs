@@ -6,6 +6,8 @@
 //! machine does meanwhile meets both; the figure is the ratio of a pair, and what is printed is the median of the ratios
 //! with its 95 % bootstrap interval. The CPU seconds are the server process's own.
 //!
+//! `--against pouco-without-metrics` tells what counting and timing the requests costs.
+//!
 //!   cargo bench --bench engine -- [--pairs N] [--seconds S] [--against NAME] [--workload NAME] [--json FILE] [--apart]
 #![allow(missing_docs)]
 
@@ -44,7 +46,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("|---|---|---|---|---|---|");
     for workload in Workload::ALL.iter().filter(|one| matches(&options.workload, one.name)) {
         for unix in [false, true] {
-            for other in Contestant::OTHERS.iter().filter(|one| matches(&options.against, one.name())) {
+            let asked = |one: &&Contestant| match &options.against {
+                None => one.is_peer(),
+                named => matches(named, one.name()),
+            };
+            for other in Contestant::OTHERS.iter().filter(asked) {
                 match compare(workload, unix, *other, &options) {
                     Ok(row) => {
                         println!("{}", row.markdown());

@@ -12,17 +12,26 @@ pub(crate) const HELLO: &str = "Hello, World!";
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Contestant {
     Pouco,
+    /// Ours, counting and timing nothing.
+    PoucoWithoutMetrics,
     MayMinihttp,
     Axum,
     Nginx,
 }
 
 impl Contestant {
-    pub(crate) const OTHERS: [Contestant; 3] = [Contestant::MayMinihttp, Contestant::Axum, Contestant::Nginx];
+    pub(crate) const OTHERS: [Contestant; 4] =
+        [Contestant::PoucoWithoutMetrics, Contestant::MayMinihttp, Contestant::Axum, Contestant::Nginx];
+
+    /// Whether it is another engine, and not ours with something left out, which is measured only where it is named.
+    pub(crate) fn is_peer(self) -> bool {
+        self != Self::PoucoWithoutMetrics
+    }
 
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Pouco => "pouco",
+            Self::PoucoWithoutMetrics => "pouco-without-metrics",
             Self::MayMinihttp => "may_minihttp",
             Self::Axum => "axum",
             Self::Nginx => "nginx",
@@ -135,7 +144,8 @@ fn nginx_command(folder: &Path, address: &str) -> Result<Command, Box<dyn Error>
 /// The child's side: serves until it is killed.
 pub(crate) fn serve(contestant: &str, address: &str) -> Result<(), Box<dyn Error>> {
     match contestant {
-        "pouco" => serve_pouco(&address.parse()?),
+        "pouco" => serve_pouco(&address.parse()?, true),
+        "pouco-without-metrics" => serve_pouco(&address.parse()?, false),
         "may_minihttp" => serve_minihttp(address.strip_prefix("tcp:").unwrap_or(address)),
         "axum" => serve_axum(address),
         other => Err(format!("{other} is no contestant").into()),
@@ -146,9 +156,10 @@ fn say_ready() -> io::Result<()> {
     io::stdout().write_all(b"ready\n")
 }
 
-fn serve_pouco(address: &Address) -> Result<(), Box<dyn Error>> {
+fn serve_pouco(address: &Address, measured: bool) -> Result<(), Box<dyn Error>> {
     pouco::http::configure_coroutines();
     let mut router = Router::new();
+    router.measure(measured);
     router.route(Method::Get, "/hello", |_, response| response.body("text/plain", HELLO.as_bytes()));
     router.route(Method::Post, "/post", |request, response| {
         assert!(!request.body().is_empty());

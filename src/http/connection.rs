@@ -9,9 +9,11 @@ use super::body::{ChunkedDecoder, Decoded};
 use super::buffer::Input;
 use super::fields::{BodyFraming, Field, FieldList};
 use super::head::{self, Head};
+use super::latency::Timing;
 use super::metrics::{Limit, Timeout};
 use super::request::{Method, Request};
 use super::response::{Persistence, Progress, Response};
+use super::router::Series;
 use super::server::Shared;
 use super::status::Status;
 use super::stream::BodyReader;
@@ -83,6 +85,7 @@ enum Begun {
 struct Turn {
     output: Vec<u8>,
     requests: u64,
+    timing: Timing,
 }
 
 struct Connection<'s> {
@@ -296,6 +299,7 @@ impl Connection<'_> {
             Err(status) => Err(status),
         };
         drop(fields);
+        self.turn.timing.end_of_body(&self.shared.router);
         match after {
             Ok(after) => self.answered(head_bytes + whole.framed_bytes, after),
             Err(status) => Err(self.reject(status)),
@@ -321,6 +325,7 @@ impl Connection<'_> {
         let invite = head.expects_continue && self.input.is_empty();
         let mut body = BodyReader::new(&self.wire, &mut self.input, head.framing, max_bytes, invite);
         let after = self.turn.answer_stream(&self.wire, &head, &fields, &mut body);
+        self.turn.timing.end_of_stream(&self.shared.router);
         self.answered(0, after)
     }
 
@@ -334,6 +339,7 @@ impl Connection<'_> {
             After::Next => Ok(Step::Answered),
             After::Close => Err(self.last_words()),
             After::Cut => {
+                self.turn.timing.end(&self.shared.router);
                 self.wire.reset_on_close();
                 Err(End::Close)
             }
@@ -351,6 +357,7 @@ impl Connection<'_> {
             self.shared.metrics.hit(limit);
         }
         self.shared.router.count_other(status);
+        self.turn.timing.answered(&self.shared.router, Series::OTHER);
         // What answers HEAD has no content, whatever it is (RFC 9110 section 9.3.2).
         let omit_body = self.input.unread().starts_with(b"HEAD ");
         Response::new(&mut self.turn.output, &self.shared.clock, Persistence::Close, omit_body)
@@ -381,6 +388,8 @@ impl Connection<'_> {
                     if self.input.is_empty() {
                         self.deadline_ms = None;
                     }
+                    let of_head = matches!(self.phase, Phase::Head);
+                    self.turn.timing.bytes_came(&self.shared.stopwatch, of_head);
                     self.input.filled(count);
                     return Ok(());
                 }
@@ -432,9 +441,11 @@ impl Turn {
     fn answer(&mut self, wire: &Wire<'_>, head: &Head<'_>, fields: &[Field<'_>], body: &mut [u8]) -> After {
         let last = self.begin(wire, head);
         let mut request = Request::new(head.method, head.path, head.query, fields, body);
-        call(wire, &mut self.output, head, last, |response| {
-            wire.shared.router.answer(&mut request, None, response);
-        })
+        let (after, series) = call(wire, &mut self.output, head, last, |response| {
+            wire.shared.router.answer(&mut request, None, response)
+        });
+        self.timing.answered(&wire.shared.router, series);
+        after
     }
 
     /// The same for a route that reads its body piece by piece.
@@ -447,8 +458,8 @@ impl Turn {
     ) -> After {
         let last = self.begin(wire, head);
         let mut request = Request::new(head.method, head.path, head.query, fields, &mut []);
-        let after = call(wire, &mut self.output, head, last, |response| {
-            wire.shared.router.answer(&mut request, Some(body), response);
+        let (after, series) = call(wire, &mut self.output, head, last, |response| {
+            let series = wire.shared.router.answer(&mut request, Some(body), response);
             match body.refusal() {
                 Err(_) => response.give_up(),
                 // What could not be read is the client's fault, not that of a handler that gave up without an answer.
@@ -458,10 +469,13 @@ impl Turn {
                     }
                     wire.shared.router.count_other(status);
                     response.close().refuse(status);
+                    return Series::OTHER;
                 }
                 Ok(_) => {}
             }
+            series
         });
+        self.timing.answered(&wire.shared.router, series);
         // What is left of a cut answer must not follow it: an open chunk looks like the last one.
         if matches!(after, After::Cut) {
             return After::Cut;
@@ -478,6 +492,8 @@ impl Turn {
 
     /// Writes the whole output.
     fn flush(&mut self, wire: &Wire<'_>) -> Result<(), Broken> {
+        // Also where a streamed answer has left without a rest.
+        self.timing.end(&wire.shared.router);
         if !self.output.is_empty() {
             wire.write_all(&self.output)?;
             self.output.clear();
@@ -499,14 +515,15 @@ impl Turn {
     }
 }
 
-/// Lets `answer` write the answer. A panic in it, or no answer, is a 500 and ends the connection.
+/// Lets `answer` write the answer, and says what it is counted under. A panic in it, or no answer, is a 500 and ends the
+/// connection.
 fn call(
     wire: &Wire<'_>,
     output: &mut Vec<u8>,
     head: &Head<'_>,
     last: bool,
-    answer: impl FnOnce(&mut Response<'_>),
-) -> After {
+    answer: impl FnOnce(&mut Response<'_>) -> Series,
+) -> (After, Series) {
     let shared = wire.shared;
     let persistence = match (last, head.http10) {
         (true, _) => Persistence::Close,
@@ -518,21 +535,21 @@ fn call(
     let mut response = Response::new(output, &shared.clock, persistence, omit_body).over(wire, head.http10);
     let outcome = catch_unwind(AssertUnwindSafe(|| answer(&mut response)));
     let fault = match (&outcome, response.progress()) {
-        (Ok(()), Progress::Written | Progress::Streamed) => {
-            return if response.closes() { After::Close } else { After::Next };
+        (Ok(series), Progress::Written | Progress::Streamed) => {
+            return (if response.closes() { After::Close } else { After::Next }, *series);
         }
-        (Ok(()), Progress::Cut) => return After::Cut,
-        (Ok(()), Progress::Unwritten) => "wrote no answer",
+        (Ok(series), Progress::Cut) => return (After::Cut, *series),
+        (Ok(_), Progress::Unwritten) => "wrote no answer",
         (Err(_), _) => "panicked",
     };
     shared.metrics.panics.fetch_add(1, Ordering::Relaxed);
     log::error!("the handler of {} {} {fault}", head.method.as_str(), shared.router.template_of(head.path));
     if matches!(response.progress(), Progress::Streamed | Progress::Cut) {
-        return After::Cut;
+        return (After::Cut, Series::OTHER);
     }
     // What the handler had begun to write is not an answer.
     output.truncate(answer_at);
     shared.router.count_other(Status::InternalServerError);
     Response::new(output, &shared.clock, Persistence::Close, omit_body).refuse(Status::InternalServerError);
-    After::Close
+    (After::Close, Series::OTHER)
 }

@@ -160,7 +160,8 @@
 //! A request that breaks a rule of HTTP is answered with the status that RFC 9110 names, `{"error":"…"}` and
 //! `Connection: close`; no handler sees it, since its framing is not to be trusted. A handler that panics or writes no
 //! answer is a 500, a line in the log and the end of that connection; what it had begun to write is dropped, and the
-//! process goes on. [`Server::metrics`] counts all of this, [`Router::counts`] the answers of each route by status.
+//! process goes on. [`Server::metrics`] counts all of this, [`Router::counts`] the answers of each route by status, and
+//! [`Router::seconds`] how long they took.
 //!
 //! # The end
 //!
@@ -203,6 +204,7 @@ pub mod fuzzing;
 mod head;
 mod interest;
 pub(crate) mod json;
+mod latency;
 mod listener;
 mod metrics;
 mod parameter;
@@ -224,7 +226,7 @@ pub use parameter::ParameterError;
 pub use rejection::{IntoAnswer, Rejection};
 pub use request::{Method, Request};
 pub use response::Response;
-pub use router::{RouteCount, Router};
+pub use router::{RouteCount, RouteSeconds, Router};
 pub use server::{Limits, Server, configure_coroutines};
 pub use status::Status;
 pub use stream::{BodyReader, BodyWriter};

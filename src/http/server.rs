@@ -20,6 +20,7 @@ use super::connection;
 use super::fields::MAX_HEADER_FIELDS;
 use super::head;
 use super::interest::FdRef;
+use super::latency::Stopwatch;
 use super::listener::Listener;
 use super::metrics::{Limit, Metrics};
 use super::response::{Persistence, Response, engine_error_body};
@@ -132,6 +133,7 @@ pub(crate) struct Shared {
     pub(crate) limits: Limits,
     pub(crate) metrics: Metrics,
     pub(crate) clock: Clock,
+    pub(crate) stopwatch: Stopwatch,
     pub(crate) buffers: BufferPool,
     pub(crate) draining: AtomicBool,
     stopped: AtomicBool,
@@ -207,11 +209,13 @@ impl Server {
     /// If the sweeper's thread or a listener's registration fails.
     pub fn start(listeners: Vec<Listener>, router: Router, limits: Limits) -> io::Result<Self> {
         configure_coroutines();
+        let stopwatch = Stopwatch::new(router.is_measured());
         let shared = Arc::new(Shared {
             router,
             limits,
             metrics: Metrics::default(),
             clock: Clock::new(),
+            stopwatch,
             buffers: BufferPool::new(limits.buffer_bytes, limits.pooled_buffers),
             draining: AtomicBool::new(false),
             stopped: AtomicBool::new(false),
@@ -284,6 +288,7 @@ fn sweep(shared: &Shared) {
     while !shared.stopped.load(Ordering::Acquire) {
         thread::park_timeout(Duration::from_millis(SWEEP_INTERVAL_MS));
         shared.clock.tick();
+        shared.stopwatch.refill();
         let now_ms = shared.clock.now_ms();
         shared.wake_where(|one| one.deadline_ms.load(Ordering::Relaxed) <= now_ms);
     }

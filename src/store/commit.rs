@@ -18,6 +18,7 @@ use super::Unavailable;
 use super::janitor::{Janitor, Tended};
 use super::reply::{self, Reply};
 use super::session::{Chain, Connector, Failure, Session};
+use crate::instruments::{Histogram, ROWS, SECONDS};
 
 /// How often a batch is tried again after a deadlock or a serialization failure.
 const CONFLICT_RETRIES: u32 = 10;
@@ -79,15 +80,19 @@ pub struct CommitLimits {
     pub deadline: Duration,
 }
 
-/// What a queue counts. All only grow, but for the two gauges.
-#[derive(Debug, Default)]
+/// What a queue counts. All only grow, but for the two gauges. The histograms are the writer's alone.
+#[derive(Debug)]
 pub struct CommitMetrics {
     /// Statements committed.
     pub batches: AtomicU64,
     /// Rows in them.
     pub rows: AtomicU64,
-    /// Time between sending a statement and its commit, in microseconds.
-    pub commit_us: AtomicU64,
+    /// Rows of each.
+    pub batch_rows: Histogram,
+    /// From sending each to its commit.
+    pub commit_seconds: Histogram,
+    /// From a row's coming into the queue to the writer's taking it.
+    pub queue_seconds: Histogram,
     /// Rows refused because the queue was full.
     pub queue_full: AtomicU64,
     /// Rows that reached their deadline unsent.
@@ -100,6 +105,25 @@ pub struct CommitMetrics {
     pub waiting_rows: AtomicU64,
     /// Bytes waiting now.
     pub waiting_bytes: AtomicU64,
+}
+
+impl Default for CommitMetrics {
+    fn default() -> Self {
+        let zero = || AtomicU64::new(0);
+        Self {
+            batches: zero(),
+            rows: zero(),
+            batch_rows: Histogram::new(&ROWS),
+            commit_seconds: Histogram::new(&SECONDS),
+            queue_seconds: Histogram::new(&SECONDS),
+            queue_full: zero(),
+            expired: zero(),
+            uncertain: zero(),
+            conflicts: zero(),
+            waiting_rows: zero(),
+            waiting_bytes: zero(),
+        }
+    }
 }
 
 struct Pending<R> {
@@ -230,6 +254,11 @@ impl<T: Table> CommitQueue<T> {
         let batch: Vec<_> = queue.rows.drain(..count).collect();
         queue.bytes -= batch.iter().map(|pending| pending.bytes).sum::<usize>();
         self.note_waiting(&queue);
+        drop(queue);
+        let taken = Instant::now();
+        for pending in &batch {
+            self.metrics.queue_seconds.observe_duration(taken - pending.since, 1);
+        }
         Some(batch)
     }
 
@@ -302,10 +331,10 @@ impl<T: Table> CommitQueue<T> {
             let ids: Vec<Uuid> = rows.iter().map(|row| T::id(row)).collect();
             stored = T::present(session, &ids)?;
         }
-        let took_us = u64::try_from(sent.elapsed().as_micros()).unwrap_or(u64::MAX);
+        self.metrics.commit_seconds.observe_duration(sent.elapsed(), 1);
+        self.metrics.batch_rows.observe(batch.len() as u64, 1);
         self.metrics.batches.fetch_add(1, Memory::Relaxed);
         self.metrics.rows.fetch_add(batch.len() as u64, Memory::Relaxed);
-        self.metrics.commit_us.fetch_add(took_us, Memory::Relaxed);
         Ok(stored.into_iter().collect())
     }
 

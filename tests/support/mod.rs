@@ -3,6 +3,7 @@
 
 pub mod client;
 pub mod engine;
+pub mod exposition;
 pub mod replica;
 
 use std::sync::atomic::{AtomicU32, Ordering};

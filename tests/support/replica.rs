@@ -38,9 +38,14 @@ impl Replica {
         Self::spawn(&mut command)
     }
 
-    /// Starts the program and returns when it says that it is ready.
+    /// As [`Replica::spawn_with`], with the test's own standard error.
     pub fn spawn(command: &mut Command) -> Self {
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn().unwrap();
+        Self::spawn_with(command.stderr(Stdio::inherit()))
+    }
+
+    /// Starts the program and returns when it says that it is ready.
+    pub fn spawn_with(command: &mut Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
         let (mut api, mut admin) = (None, None);
         loop {

@@ -17,6 +17,7 @@ use super::sql;
 use crate::cache::Bounded;
 use crate::cache::search::{Full, Index};
 use crate::http::Response;
+use crate::instruments::Counter;
 use crate::metrics::Exposition;
 use crate::store::{Follow, Session};
 
@@ -35,6 +36,25 @@ pub(super) struct Directory {
     // In use only without the index, so the bound holds for both together.
     bodies: Bounded<Uuid, Body>,
     taken: Bounded<Box<str>, ()>,
+    // What the index answered of the same look-ups.
+    by_id: Lookups,
+    by_nick: Lookups,
+    searches: Lookups,
+}
+
+/// Counted by the handlers alone, which all run on one thread.
+#[derive(Default)]
+struct Lookups {
+    hits: Counter,
+    misses: Counter,
+}
+
+impl Lookups {
+    fn count(&self, found: bool) -> bool {
+        let counter = if found { &self.hits } else { &self.misses };
+        counter.add(1);
+        found
+    }
 }
 
 impl Directory {
@@ -45,13 +65,16 @@ impl Directory {
             complete: AtomicBool::new(false),
             bodies: Bounded::new(bytes - nick_bytes, TYPICAL_BODY_BYTES),
             taken: Bounded::new(nick_bytes, TYPICAL_NICK_BYTES),
+            by_id: Lookups::default(),
+            by_nick: Lookups::default(),
+            searches: Lookups::default(),
         }
     }
 
     /// Answers with a known person. `false` if Postgres has to be asked: a miss says nothing.
     pub(super) fn answer(&self, id: Uuid, response: &mut Response<'_>) -> bool {
         if let Some(index) = self.index().as_ref() {
-            return index.body(id).map(|body| response.json(body)).is_some();
+            return self.by_id.count(index.body(id).map(|body| response.json(body)).is_some());
         }
         self.bodies.get(&id).map(|body| response.json(&body)).is_some()
     }
@@ -59,16 +82,19 @@ impl Directory {
     /// Whether a nickname is known to be taken; nobody is ever deleted, so it stays so. `false` says nothing.
     pub(super) fn is_taken(&self, nick: &str) -> bool {
         match self.index().as_ref() {
-            Some(index) => index.has_key(nick),
+            Some(index) => self.by_nick.count(index.has_key(nick)),
             None => self.taken.get(nick).is_some(),
         }
     }
 
     /// Answers a search from memory, if everybody is there.
-    ///
+    pub(super) fn answer_search(&self, term: &str, response: &mut Response<'_>) -> bool {
+        self.searches.count(self.search(term, response))
+    }
+
     /// Between two slices the lock is free and the worker serves others. The index may be given up then; so may be the
     /// search, and Postgres is asked.
-    pub(super) fn answer_search(&self, term: &str, response: &mut Response<'_>) -> bool {
+    fn search(&self, term: &str, response: &mut Response<'_>) -> bool {
         if !self.complete.load(Ordering::Acquire) {
             return false;
         }
@@ -125,8 +151,17 @@ impl Directory {
         );
         exposition.sample("pouco_search_index_bytes", "Bytes of the index in memory.", &[], bytes as u64);
         exposition.sample("pouco_search_index_people", "People in the index.", &[], people as u64);
-        exposition.cache("people", &self.bodies);
-        exposition.cache("nicknames", &self.taken);
+        let (bodies, taken) = (&self.bodies, &self.taken);
+        let (by_id, by_nick, searches) = (&self.by_id, &self.by_nick, &self.searches);
+        exposition.cache("people", by_id.hits.get() + bodies.hits(), by_id.misses.get() + bodies.misses());
+        exposition.cache(
+            "nicknames",
+            by_nick.hits.get() + taken.hits(),
+            by_nick.misses.get() + taken.misses(),
+        );
+        exposition.cache("searches", searches.hits.get(), searches.misses.get());
+        exposition.cache_bytes("people", bodies.bytes());
+        exposition.cache_bytes("nicknames", taken.bytes());
     }
 
     /// Frees the index for good. What it knew can be asked from Postgres.
