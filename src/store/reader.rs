@@ -130,6 +130,7 @@ impl Readers {
     fn read_until_closed(&self, connector: &Connector) {
         let mut session = None;
         let mut unfinished = None;
+        let mut losses = 0;
         loop {
             let Some(open) = session.take().or_else(|| connector.open_patiently().ok()) else {
                 // Shutting down: the replies of what is left say so when they are dropped.
@@ -137,6 +138,11 @@ impl Readers {
             };
             let Some(job) = unfinished.take().or_else(|| self.next_job()) else { return };
             (session, unfinished) = self.run(open, job);
+            // A read that ends every session that it is run on is in no hurry. The end of the process is seen above.
+            losses = if unfinished.is_some() { losses + 1 } else { 0 };
+            if losses > 1 {
+                let _ = connector.rest_before_retry(losses);
+            }
         }
     }
 

@@ -1,5 +1,7 @@
 //! What a session may meet, and that none of it needs a restart.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -122,18 +124,20 @@ fn keys(session: &mut pouco::store::Session) -> Result<usize, postgres::Error> {
     client.query(&statement, &[]).map(|rows| rows.len())
 }
 
-fn readers(database: &Database, connections: usize) -> (std::sync::Arc<Readers>, Connector) {
+/// One reading connection. The janitor is to be kept: deadlines end with it.
+fn reader(database: &Database, deadline: Duration) -> (Arc<Readers>, Arc<Janitor>) {
     let (connector, janitor) = (Connector::new(database.config()), Janitor::start().unwrap());
-    let timeout = Duration::from_secs(60);
-    let (readers, _) = Readers::start(&connector, connections, 100, timeout, &janitor).unwrap();
-    (readers, connector)
+    let (readers, _) = Readers::start(&connector, 1, 100, deadline, &janitor).unwrap();
+    (readers, janitor)
 }
+
+const MINUTE: Duration = Duration::from_secs(60);
 
 /// Statements that were prepared for a table as it was are refused after a change; a fresh session prepares them anew.
 #[test]
 fn a_reader_with_an_outdated_statement_is_replaced() {
     let database = database();
-    let (readers, _connector) = readers(&database, 1);
+    let (readers, _janitor) = reader(&database, MINUTE);
     assert_eq!(readers.read(keys), Ok(0));
     database.client().batch_execute("ALTER TABLE items ADD COLUMN more text").unwrap();
     assert_eq!(readers.read(keys), Err(Unavailable::Refused));
@@ -145,7 +149,7 @@ fn a_reader_with_an_outdated_statement_is_replaced() {
 #[test]
 fn a_reader_that_panics_goes_on() {
     let database = database();
-    let (readers, _connector) = readers(&database, 1);
+    let (readers, _janitor) = reader(&database, MINUTE);
     let panicking =
         |_: &mut pouco::store::Session| -> Result<usize, postgres::Error> { panic!("on purpose") };
     for _ in 0..3 {
@@ -159,7 +163,7 @@ fn a_reader_that_panics_goes_on() {
 #[test]
 fn what_the_client_library_refuses_is_no_lost_connection() {
     let database = database();
-    let (readers, _connector) = readers(&database, 1);
+    let (readers, _janitor) = reader(&database, MINUTE);
     let wrong = |session: &mut pouco::store::Session| {
         session.client().query("SELECT $1::text", &[&7_i32]).map(|rows| rows.len())
     };
@@ -168,5 +172,23 @@ fn what_the_client_library_refuses_is_no_lost_connection() {
         session.client().query_one("SELECT 'text'", &[]).and_then(|row| row.try_get::<_, i32>(0))
     };
     assert_eq!(readers.read(misread), Err(Unavailable::Refused));
+    readers.close();
+}
+
+/// A read that ends every session that it is run on has its deadline, costs little until then, and harms no other.
+#[test]
+fn a_read_that_ends_its_sessions_is_given_up() {
+    let database = database();
+    let (readers, _janitor) = reader(&database, Duration::from_secs(1));
+    let runs = Arc::new(AtomicU64::new(0));
+    let counting = runs.clone();
+    let deadly = move |session: &mut pouco::store::Session| {
+        counting.fetch_add(1, Ordering::Relaxed);
+        session.client().execute("SELECT pg_terminate_backend(pg_backend_pid())", &[])
+    };
+    assert_eq!(readers.read(deadly), Err(Unavailable::Deadline));
+    let runs = runs.load(Ordering::Relaxed);
+    assert!((2..25).contains(&runs), "{runs} runs");
+    eventually("others read", || readers.read(keys) == Ok(0));
     readers.close();
 }
