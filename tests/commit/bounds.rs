@@ -7,7 +7,7 @@ use pouco::store::Unavailable;
 use pouco::store::commit::{CommitLimits, Outcome};
 
 use crate::rig::*;
-use crate::support::{Database, Replica};
+use crate::support::{Database, Replica, eventually};
 
 const LOCK: &str = "LOCK TABLE items IN EXCLUSIVE MODE";
 
@@ -57,8 +57,9 @@ fn the_bound_in_bytes_counts_what_the_rows_hold() {
 #[test]
 fn only_what_was_never_sent_ends_at_its_deadline() {
     let database = database();
-    let deadline = Duration::from_millis(200);
+    let deadline = Duration::from_millis(500);
     let rig: Rig = Rig::of(&database, CommitLimits { deadline, ..limits() });
+    eventually("the writer is connected", || rig.connector.connected() == 1);
     let mut lock = foreign(&database, LOCK);
     let sent = rig.send(item("sent"));
     wait_until_blocked(&database);
@@ -75,9 +76,10 @@ fn only_what_was_never_sent_ends_at_its_deadline() {
 #[test]
 fn a_client_is_told_when_to_come_back() {
     let database = Database::create();
-    let replica = Replica::start_with(&database, &[("POUCO_COMMIT_DEADLINE_MS", "200")]);
+    let replica = Replica::start_with(&database, &[("POUCO_COMMIT_DEADLINE_MS", "500")]);
     let person =
         |nick: &str| format!(r#"{{"apelido":"{nick}","nome":"Ana","nascimento":"2000-10-01","stack":null}}"#);
+    assert_eq!(replica.post("/pessoas", &person("first")).status, 201);
     let mut lock = foreign(&database, "LOCK TABLE people IN EXCLUSIVE MODE");
     thread::scope(|scope| {
         let sent = scope.spawn(|| replica.post("/pessoas", &person("sent")));
@@ -88,6 +90,6 @@ fn a_client_is_told_when_to_come_back() {
         lock.batch_execute("COMMIT").unwrap();
         assert_eq!(sent.join().unwrap().status, 201);
     });
-    assert_eq!(database.count(), 1);
+    assert_eq!(database.count(), 2);
     assert_eq!(replica.post("/pessoas", &person("unsent")).status, 201);
 }

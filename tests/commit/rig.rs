@@ -128,7 +128,7 @@ pub fn limits() -> CommitLimits {
         linger: Duration::ZERO,
         queue_rows: 1_000,
         queue_bytes: 1 << 20,
-        deadline: Duration::from_secs(60),
+        deadline: Duration::from_secs(20),
     }
 }
 

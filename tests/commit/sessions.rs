@@ -86,8 +86,9 @@ fn an_idle_session_that_was_lost_makes_nothing_uncertain() {
 fn rows_for_a_postgres_that_stands_still_end_at_their_deadline() {
     let database = database();
     let relay = Relay::to(&database);
-    let deadline = Duration::from_millis(200);
+    let deadline = Duration::from_millis(500);
     let rig: Rig = Rig::start(relay.config(), CommitLimits { deadline, ..limits() });
+    eventually("the writer is connected", || rig.connector.connected() == 1);
     assert_eq!(rig.commit("a"), Ok(Outcome::Stored));
     thread::sleep(IDLE);
     relay.stop();
