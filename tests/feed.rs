@@ -239,7 +239,8 @@ fn three_replicas_know_what_each_of_them_makes() {
     }
 }
 
-/// By id at once; by search within the feed's interval. The median has little room for a busy machine, the largest much.
+/// By id at once; by search within the feed's interval. The median has little room for a busy machine. The largest has much:
+/// one poll that was slow makes the feed rest for up to two seconds.
 #[test]
 fn another_replica_finds_what_was_created_soon() {
     let database = Database::create();
@@ -259,7 +260,7 @@ fn another_replica_finds_what_was_created_soon() {
     let (median, largest) = (waits[waits.len() / 2], waits[waits.len() - 1]);
     println!("found by search after {median:?} (median), {largest:?} (largest)");
     assert!(median <= Duration::from_millis(150), "{median:?}");
-    assert!(largest <= Duration::from_secs(2), "{largest:?}");
+    assert!(largest <= Duration::from_secs(5), "{largest:?}");
 }
 
 /// The same new nickname from many clients at the same moment, on two replicas, while others look for it: one 201, and
