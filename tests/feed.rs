@@ -156,16 +156,18 @@ fn a_frozen_horizon_has_its_price_bounded() {
     let mut open = database.client();
     open.batch_execute("BEGIN; SELECT pg_current_xact_id()").unwrap();
     let mut client = database.client();
-    client.batch_execute(&insert_many("window-", 30_000)).unwrap();
+    client.batch_execute(&insert_many("window-", 5_000)).unwrap();
     wait_until_complete(&replica, &database);
     let pids = backends(&mut client, true);
     let [feed] = pids[..] else { panic!("one feed: {pids:?}") };
-    let (began, before) = (Instant::now(), cpu_centiseconds(feed));
+    // The reading costs the replica more than the backend.
+    let spent = || cpu_centiseconds(feed) + cpu_centiseconds(replica.pid().as_raw_nonzero().get());
+    let (began, before) = (Instant::now(), spent());
     // Time itself is what is measured.
     thread::sleep(WINDOW);
-    let spent = Duration::from_millis(10 * (cpu_centiseconds(feed) - before));
+    let spent = Duration::from_millis(10 * (spent() - before));
     let share = spent.as_secs_f64() / began.elapsed().as_secs_f64();
-    println!("the feed's backend takes {:.1} % of a core", 100.0 * share);
+    println!("the feed takes {:.1} % of a core", 100.0 * share);
     assert!(share < 0.25, "{share}");
     client.batch_execute(&insert("still-found")).unwrap();
     wait_until_found(&replica, "still-found");
