@@ -1,8 +1,9 @@
 //! The whole replica: store, APIs, the public server and the admin server, started and stopped in order.
 
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread;
+use std::time::Duration;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
@@ -128,23 +129,36 @@ impl App {
     /// Stops in the order in which nothing is lost: requests first, then what they queued, then the readers.
     /// `true` if every request had ended within the grace period.
     pub fn stop(self) -> bool {
-        let grace = self.config.shutdown_grace;
-        let drained = self.inner.server.shutdown(grace);
+        let drained = self.inner.server.shutdown(self.config.shutdown_grace);
         // Every answer is sent, or out of time: whoever has lost the database need not find it again.
         self.inner.connector.stop_waiting();
+        // A thread that waits for a Postgres that stands still cannot be woken. Nobody waits for it any more, and what it
+        // sent is Postgres's to finish: the process leaves without it.
+        let (ending, ended) = mpsc::channel::<()>();
+        let rest = thread::Builder::new().name("pouco-stop".into()).spawn(move || {
+            self.end_threads();
+            drop(ending);
+        });
+        let patience = Duration::from_millis(limits::STOP_REST_MS);
+        if rest.is_err() || ended.recv_timeout(patience) == Err(mpsc::RecvTimeoutError::Timeout) {
+            log::warn!("Postgres does not answer: leaving without the threads that wait for it");
+        }
+        drained
+    }
+
+    fn end_threads(self) {
         for api in self.inner.apis.lock().unwrap_or_else(PoisonError::into_inner).iter_mut() {
             api.stop();
         }
         self.inner.readers.close();
         if let Some(admin) = self.admin {
-            admin.shutdown(grace);
+            admin.shutdown(self.config.shutdown_grace);
         }
         for thread in self.reader_threads {
             if thread.join().is_err() {
                 log::error!("a reading thread panicked");
             }
         }
-        drained
     }
 }
 

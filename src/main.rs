@@ -10,6 +10,7 @@ use std::time::Duration;
 use pouco::app::{App, Bound, raise_descriptor_limit};
 use pouco::config::{Config, Database, SETTINGS};
 use pouco::http::Address;
+use pouco::limits;
 use pouco::logging;
 use pouco::store::{Connector, migrate};
 use signal_hook::consts::{SIGINT, SIGTERM};
@@ -193,7 +194,10 @@ impl Stop {
                 }
                 match &*watched.lock().unwrap_or_else(PoisonError::into_inner) {
                     Phase::Early => exit(0),
-                    Phase::Starting(connector) => connector.stop_waiting(),
+                    Phase::Starting(connector) => {
+                        connector.stop_waiting();
+                        leave_at_last();
+                    }
                     Phase::Started => {}
                 }
                 // If nobody listens any more the process is ending already.
@@ -216,6 +220,17 @@ impl Stop {
     /// Blocks until the first signal; a watcher that ended counts as one.
     fn wait(&self) {
         let _ = self.signalled.recv();
+    }
+}
+
+/// Ends a start that does not end by itself: a Postgres that stands still takes a connection and never greets it.
+fn leave_at_last() {
+    let leave = || {
+        std::thread::sleep(Duration::from_millis(limits::STOP_REST_MS));
+        std::process::exit(i32::from(EXIT_FAILURE));
+    };
+    if std::thread::Builder::new().name("pouco-leave".into()).spawn(leave).is_err() {
+        std::process::exit(i32::from(EXIT_FAILURE));
     }
 }
 

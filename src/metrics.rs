@@ -90,13 +90,14 @@ impl Exposition {
     /// What a commit queue counted.
     pub fn commit_queue(&mut self, table: &str, metrics: &CommitMetrics) {
         let labels = [("table", table)];
-        let samples: [(&'static str, &str, &AtomicU64); 8] = [
+        let samples: [(&'static str, &str, &AtomicU64); 9] = [
             ("pouco_commit_batches_total", "Batches committed.", &metrics.batches),
             ("pouco_commit_rows_total", "Rows in committed batches.", &metrics.rows),
             ("pouco_commit_queue_full_total", "Rows refused by a full queue.", &metrics.queue_full),
             ("pouco_commit_expired_total", "Rows that reached their deadline unsent.", &metrics.expired),
             ("pouco_commit_uncertain_total", "Batches settled after a lost connection.", &metrics.uncertain),
             ("pouco_commit_conflicts_total", "Batches tried again after a conflict.", &metrics.conflicts),
+            ("pouco_commit_panics_total", "Panics of a writer, which went on.", &metrics.panics),
             ("pouco_commit_waiting_rows", "Rows waiting to be sent.", &metrics.waiting_rows),
             ("pouco_commit_waiting_bytes", "Bytes waiting to be sent.", &metrics.waiting_bytes),
         ];

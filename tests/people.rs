@@ -303,37 +303,6 @@ fn searches_go_to_postgres_when_memory_is_short_and_use_an_index() {
     assert!(plan.iter().any(|line| line.contains("on people_search")), "{plan:#?}");
 }
 
-/// Transactions do not commit in the order of their numbers: one that stays open must not hide what it commits later, nor
-/// what others commit meanwhile.
-#[test]
-fn the_feed_finds_what_commits_out_of_order() {
-    let database = Database::create();
-    let replica = Replica::start(&database);
-    let insert = |nick: &str| {
-        format!(
-            "INSERT INTO people (id, apelido, nome, nascimento) VALUES (gen_random_uuid(), '{nick}', 'x', '2000-01-01')"
-        )
-    };
-    let wait_for = |nick: &str| {
-        let deadline = Instant::now() + Duration::from_secs(10);
-        while found(&replica, nick) != [nick] {
-            assert!(Instant::now() < deadline, "{nick} is not found");
-        }
-    };
-    let (mut slow, mut fast) = (database.client(), database.client());
-    let mut open = slow.transaction().unwrap();
-    open.batch_execute(&insert("slow-one")).unwrap();
-    for nick in ["fast-one", "fast-two"] {
-        fast.batch_execute(&insert(nick)).unwrap();
-        wait_for(nick);
-    }
-    assert_eq!(replica.metric("pouco_search_index_complete "), 1);
-    open.commit().unwrap();
-    wait_for("slow-one");
-    fast.batch_execute(&insert("after-all")).unwrap();
-    wait_for("after-all");
-}
-
 /// Memory folds as Postgres does, for every character that there is.
 #[test]
 fn folding_is_that_of_postgres() {

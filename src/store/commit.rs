@@ -5,8 +5,10 @@
 //! gather), so the batch grows with the load and the cost per row falls as it does.
 
 use std::cmp::Ordering;
-use std::collections::{HashSet, VecDeque};
+use std::collections::VecDeque;
+use std::fmt;
 use std::io;
+use std::panic::{self, AssertUnwindSafe};
 use std::sync::atomic::{AtomicU64, Ordering as Memory};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -20,8 +22,11 @@ use super::reply::{self, Reply};
 use super::session::{Chain, Connector, Failure, Session};
 use crate::instruments::{Histogram, ROWS, SECONDS};
 
-/// How often a batch is tried again after a deadlock or a serialization failure.
-const CONFLICT_RETRIES: u32 = 10;
+/// How often a batch that was undone is tried again: after a deadlock, a serialization failure, on a fresh session.
+const RETRIES: u32 = 10;
+
+/// A session that was idle for longer is asked whether it still answers before rows are taken for it.
+const PROBE_AFTER: Duration = Duration::from_secs(1);
 
 /// What a queue inserts. The store knows no table of its own.
 pub trait Table: Send + Sync + 'static {
@@ -101,6 +106,8 @@ pub struct CommitMetrics {
     pub uncertain: AtomicU64,
     /// Batches tried again after a deadlock or serialization failure.
     pub conflicts: AtomicU64,
+    /// Times that the code of a table panicked.
+    pub panics: AtomicU64,
     /// Rows waiting now.
     pub waiting_rows: AtomicU64,
     /// Bytes waiting now.
@@ -120,6 +127,7 @@ impl Default for CommitMetrics {
             expired: zero(),
             uncertain: zero(),
             conflicts: zero(),
+            panics: zero(),
             waiting_rows: zero(),
             waiting_bytes: zero(),
         }
@@ -149,6 +157,9 @@ pub struct CommitQueue<T: Table> {
 }
 
 impl<T: Table> CommitQueue<T> {
+    /// What a place in the queue costs beside its row.
+    const OWN_BYTES: usize = size_of::<Pending<T::Row>>() + reply::bytes::<Outcome>();
+
     /// Starts a queue with its writer thread.
     ///
     /// # Errors
@@ -167,8 +178,7 @@ impl<T: Table> CommitQueue<T> {
         janitor.look_after(Arc::<Self>::downgrade(&queue));
         let writing = queue.clone();
         let name = format!("pouco-w-{}", T::NAME);
-        let writer =
-            thread::Builder::new().name(name).spawn(move || writing.write_until_closed(&connector))?;
+        let writer = thread::Builder::new().name(name).spawn(move || writing.write_for_life(&connector))?;
         Ok((queue, writer))
     }
 
@@ -177,7 +187,7 @@ impl<T: Table> CommitQueue<T> {
     /// # Errors
     /// Only for rows that were never sent, or that Postgres has undone: they are not stored and will not be.
     pub fn commit(&self, row: T::Row) -> Result<Outcome, Unavailable> {
-        let bytes = T::bytes(&row);
+        let bytes = Self::OWN_BYTES + T::bytes(&row);
         let (reply, waiter) = reply::channel();
         {
             let mut queue = self.lock();
@@ -220,37 +230,56 @@ impl<T: Table> CommitQueue<T> {
         self.metrics.waiting_bytes.store(queue.bytes as u64, Memory::Relaxed);
     }
 
-    fn write_until_closed(&self, connector: &Connector) {
-        let mut writer = Writer { connector, session: None };
-        // A session is had before rows are taken: rows that wait for Postgres to come stay in the queue, where their
-        // deadline can end them unsent.
-        while writer.session().is_ok() {
-            let Some(mut batch) = self.take_batch() else { break };
-            batch.sort_by(|one, other| T::order(&one.row, &other.row));
-            self.settle(&mut writer, batch, false);
+    /// A panic costs what the writer was at, never the queue.
+    fn write_for_life(&self, connector: &Connector) {
+        while panic::catch_unwind(AssertUnwindSafe(|| self.write_until_closed(connector))).is_err() {
+            self.note_panic();
         }
         self.abandon();
     }
 
-    /// Everything that waits, up to a batch; `None` once the queue is closed and empty.
-    fn take_batch(&self) -> Option<Vec<Pending<T::Row>>> {
+    fn note_panic(&self) {
+        self.metrics.panics.fetch_add(1, Memory::Relaxed);
+        log::error!("{}: the writer panicked and goes on", T::NAME);
+    }
+
+    fn write_until_closed(&self, connector: &Connector) {
+        let mut writer = Writer { connector, session: None, used: Instant::now() };
+        // Rows are taken only for a session that answers: those that wait for Postgres to come or to come back stay in the
+        // queue, where their deadline can end them unsent.
+        while writer.session().is_ok() && self.wait_for_rows() && writer.wake().is_ok() {
+            let mut batch = self.take_batch();
+            batch.sort_by(|one, other| T::order(&one.row, &other.row));
+            if !batch.is_empty() {
+                self.settle(&mut writer, batch, false);
+            }
+            writer.used = Instant::now();
+        }
+    }
+
+    /// Returns when a batch is full or its first row has waited long enough; `false` once the queue is closed and empty.
+    fn wait_for_rows(&self) -> bool {
         let mut queue = self.lock();
-        let full = self.limits.batch_rows;
         loop {
             let Some(first) = queue.rows.front() else {
                 if queue.closed {
-                    return None;
+                    return false;
                 }
                 queue = self.bell.wait(queue).unwrap_or_else(PoisonError::into_inner);
                 continue;
             };
             let left = self.limits.linger.saturating_sub(first.since.elapsed());
-            if left.is_zero() || queue.rows.len() >= full || queue.closed {
-                break;
+            if left.is_zero() || queue.rows.len() >= self.limits.batch_rows || queue.closed {
+                return true;
             }
             queue = self.bell.wait_timeout(queue, left).unwrap_or_else(PoisonError::into_inner).0;
         }
-        let count = queue.rows.len().min(full);
+    }
+
+    /// Everything that waits, up to a batch; nothing if all of it has expired meanwhile.
+    fn take_batch(&self) -> Vec<Pending<T::Row>> {
+        let mut queue = self.lock();
+        let count = queue.rows.len().min(self.limits.batch_rows);
         let batch: Vec<_> = queue.rows.drain(..count).collect();
         queue.bytes -= batch.iter().map(|pending| pending.bytes).sum::<usize>();
         self.note_waiting(&queue);
@@ -259,7 +288,7 @@ impl<T: Table> CommitQueue<T> {
         for pending in &batch {
             self.metrics.queue_seconds.observe_duration(taken - pending.since, 1);
         }
-        Some(batch)
+        batch
     }
 
     /// Sends a batch until its outcome is known.
@@ -268,53 +297,57 @@ impl<T: Table> CommitQueue<T> {
     /// INSERT with the same ids is then sent again: it waits for that backend where their keys meet, and skips the rows
     /// that made it. Whether *ours* made it is read in a new statement, whose snapshot is taken after the wait. (Reading
     /// first and inserting what is missing would race with the old backend.)
-    fn settle(&self, writer: &mut Writer<'_>, batch: Vec<Pending<T::Row>>, mut uncertain: bool) {
-        let mut conflicts = 0;
+    fn settle(&self, writer: &mut Writer<'_>, mut batch: Vec<Pending<T::Row>>, mut uncertain: bool) {
+        let mut tries = 0;
         loop {
             let Ok(session) = writer.session() else {
                 return give_up(batch, uncertain);
             };
-            let error = match self.try_batch(session, &batch, uncertain) {
-                Ok(stored) => return answer::<T>(batch, &stored),
-                Err(error) => error,
+            let failed = match self.try_batch(session, &batch, uncertain) {
+                Ok(stored) => return answer::<T>(batch, stored),
+                Err(failed) => failed,
             };
-            match Failure::of(&error) {
+            let failure = failed.failure();
+            if matches!(failure, Failure::Lost | Failure::Stale | Failure::Broken) {
+                writer.session = None;
+            }
+            let name = T::NAME;
+            match failure {
                 Failure::Lost => {
-                    log::warn!(
-                        "{}: connection lost with {} rows sent: {}",
-                        T::NAME,
-                        batch.len(),
-                        Chain(&error)
-                    );
+                    log::warn!("{name}: connection lost with {} rows sent: {failed}", batch.len());
                     self.metrics.uncertain.fetch_add(1, Memory::Relaxed);
                     uncertain = true;
-                    writer.session = None;
                 }
-                Failure::Conflict if conflicts < CONFLICT_RETRIES => {
+                Failure::Conflict | Failure::Stale if tries < RETRIES => {
                     self.metrics.conflicts.fetch_add(1, Memory::Relaxed);
-                    conflicts += 1;
                 }
-                Failure::Data if batch.len() > 1 => {
-                    let mut first = batch;
-                    let second = first.split_off(first.len() / 2);
-                    self.settle(writer, first, uncertain);
+                Failure::Data | Failure::Broken if batch.len() > 1 => {
+                    uncertain |= failure == Failure::Broken;
+                    let second = batch.split_off(batch.len() / 2);
+                    self.settle(writer, batch, uncertain);
                     return self.settle(writer, second, uncertain);
                 }
                 Failure::Data => {
-                    log::warn!("{}: a row is refused: {}", T::NAME, Chain(&error));
-                    return batch.into_iter().for_each(|pending| pending.reply.send(Outcome::Invalid));
+                    log::warn!("{name}: a row is refused: {failed}");
+                    return self.refuse(writer, batch, Ok(Outcome::Invalid), uncertain);
                 }
-                Failure::Conflict | Failure::Server => {
-                    log::error!("{}: {} rows not stored: {}", T::NAME, batch.len(), Chain(&error));
+                Failure::Broken => {
+                    log::error!("{name}: a row is not understood: {failed}");
+                    return self.refuse(writer, batch, Err(Unavailable::Refused), true);
+                }
+                Failure::Conflict | Failure::Stale | Failure::Server => {
+                    log::error!("{name}: {} rows not stored: {failed}", batch.len());
                     if !uncertain {
-                        return batch
-                            .into_iter()
-                            .for_each(|pending| pending.reply.fail(Unavailable::Refused));
+                        let replies = batch.into_iter().map(|pending| pending.reply);
+                        return replies.for_each(|reply| reply.fail(Unavailable::Refused));
                     }
                     // An earlier try may have made it: its fate must be read, however long that takes.
-                    thread::sleep(Duration::from_millis(100));
                 }
             }
+            if writer.connector.rest_before_retry(tries).is_err() {
+                return give_up(batch, uncertain);
+            }
+            tries += 1;
         }
     }
 
@@ -323,19 +356,64 @@ impl<T: Table> CommitQueue<T> {
         session: &mut Session,
         batch: &[Pending<T::Row>],
         uncertain: bool,
-    ) -> Result<HashSet<Uuid>, postgres::Error> {
+    ) -> Result<Vec<Uuid>, Failed> {
         let rows: Vec<&T::Row> = batch.iter().map(|pending| &pending.row).collect();
         let sent = Instant::now();
-        let mut stored = T::insert(session, &rows)?;
-        if uncertain {
+        let stored = self.guarded(|| {
+            let inserted = T::insert(session, &rows)?;
+            if !uncertain {
+                return Ok(inserted);
+            }
             let ids: Vec<Uuid> = rows.iter().map(|row| T::id(row)).collect();
-            stored = T::present(session, &ids)?;
-        }
+            T::present(session, &ids)
+        })?;
         self.metrics.commit_seconds.observe_duration(sent.elapsed(), 1);
         self.metrics.batch_rows.observe(batch.len() as u64, 1);
         self.metrics.batches.fetch_add(1, Memory::Relaxed);
         self.metrics.rows.fetch_add(batch.len() as u64, Memory::Relaxed);
-        Ok(stored.into_iter().collect())
+        Ok(stored)
+    }
+
+    /// The code of a table may panic; its rows still want their answers.
+    fn guarded<V>(&self, work: impl FnOnce() -> Result<V, postgres::Error>) -> Result<V, Failed> {
+        match panic::catch_unwind(AssertUnwindSafe(work)) {
+            Ok(Ok(value)) => Ok(value),
+            Ok(Err(error)) => Err(Failed::Postgres(error)),
+            Err(_) => {
+                self.note_panic();
+                Err(Failed::Panicked)
+            }
+        }
+    }
+
+    /// Ends rows that cannot be inserted. If an earlier try may have made it, what is stored counts more.
+    fn refuse(
+        &self,
+        writer: &mut Writer<'_>,
+        batch: Vec<Pending<T::Row>>,
+        answer: Result<Outcome, Unavailable>,
+        uncertain: bool,
+    ) {
+        let mut tries = 0;
+        let ids: Vec<Uuid> = batch.iter().map(|pending| T::id(&pending.row)).collect();
+        let stored = loop {
+            if !uncertain {
+                break Vec::new();
+            }
+            let Ok(session) = writer.session() else { return give_up(batch, true) };
+            match self.guarded(|| T::present(session, &ids)) {
+                Ok(stored) => break stored,
+                Err(failed) if failed.failure() == Failure::Broken => break Vec::new(),
+                Err(_) => writer.session = None,
+            }
+            if writer.connector.rest_before_retry(tries).is_err() {
+                return give_up(batch, true);
+            }
+            tries += 1;
+        };
+        for (pending, id) in batch.into_iter().zip(ids) {
+            pending.reply.answer(if stored.contains(&id) { Ok(Outcome::Stored) } else { answer });
+        }
     }
 
     /// The process ends without a database: nobody shall wait for it.
@@ -349,9 +427,34 @@ impl<T: Table> CommitQueue<T> {
     }
 }
 
-fn answer<T: Table>(batch: Vec<Pending<T::Row>>, stored: &HashSet<Uuid>) {
+/// Why a try failed.
+enum Failed {
+    Postgres(postgres::Error),
+    Panicked,
+}
+
+impl Failed {
+    fn failure(&self) -> Failure {
+        match self {
+            Self::Postgres(error) => Failure::of(error),
+            Self::Panicked => Failure::Broken,
+        }
+    }
+}
+
+impl fmt::Display for Failed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Postgres(error) => Chain(error).fmt(f),
+            Self::Panicked => f.write_str("a panic"),
+        }
+    }
+}
+
+fn answer<T: Table>(batch: Vec<Pending<T::Row>>, mut stored: Vec<Uuid>) {
+    stored.sort_unstable();
     for pending in batch {
-        let made_it = stored.contains(&T::id(&pending.row));
+        let made_it = stored.binary_search(&T::id(&pending.row)).is_ok();
         pending.reply.send(if made_it { Outcome::Stored } else { Outcome::Duplicate });
     }
 }
@@ -369,18 +472,20 @@ fn give_up<R>(batch: Vec<Pending<R>>, uncertain: bool) {
 impl<T: Table> Tended for CommitQueue<T> {
     /// Rows in the queue were never sent, so their end is certain; rows that the writer took are not here any more.
     fn tend(&self, now: Instant) {
-        let mut queue = self.lock();
-        while let Some(first) = queue.rows.front() {
-            if now.saturating_duration_since(first.since) < self.limits.deadline {
-                return;
-            }
-            if let Some(pending) = queue.rows.pop_front() {
+        let mut overdue = Vec::new();
+        {
+            let mut queue = self.lock();
+            let late =
+                |first: &Pending<_>| now.saturating_duration_since(first.since) >= self.limits.deadline;
+            while let Some(pending) = queue.rows.pop_front_if(|first| late(first)) {
                 queue.bytes -= pending.bytes;
-                self.metrics.expired.fetch_add(1, Memory::Relaxed);
-                pending.reply.fail(Unavailable::Deadline);
+                overdue.push(pending.reply);
             }
             self.note_waiting(&queue);
         }
+        self.metrics.expired.fetch_add(overdue.len() as u64, Memory::Relaxed);
+        // Without the lock, which the coroutines' thread wants too.
+        overdue.into_iter().for_each(|reply| reply.fail(Unavailable::Deadline));
     }
 }
 
@@ -388,6 +493,8 @@ impl<T: Table> Tended for CommitQueue<T> {
 struct Writer<'c> {
     connector: &'c Connector,
     session: Option<Session>,
+    /// When it last answered.
+    used: Instant,
 }
 
 impl Writer<'_> {
@@ -396,5 +503,18 @@ impl Writer<'_> {
             Some(session) => Ok(session),
             empty => Ok(empty.insert(self.connector.open_patiently()?)),
         }
+    }
+
+    /// Makes sure that somebody answers, if nobody has for a while. Postgres may have gone or may stand still: rows sent
+    /// to it would have to wait for their fate, rows in the queue have their deadline.
+    fn wake(&mut self) -> Result<(), Unavailable> {
+        if self.used.elapsed() >= PROBE_AFTER
+            && let Some(session) = &mut self.session
+            && let Err(error) = session.probe()
+        {
+            log::warn!("an idle writing connection was lost: {}", Chain(&error));
+            self.session = None;
+        }
+        self.session().map(|_| ())
     }
 }

@@ -20,11 +20,15 @@ use postgres::fallible_iterator::FallibleIterator;
 
 use super::session::{Chain, Connector, Failure, Session};
 
-/// A poll rests this many times as long as it took: a window that cannot shrink costs a bounded part of a CPU.
-const REST_FACTOR: u32 = 10;
+/// A poll that found the horizon where it was rests this many times as long as it took: a window that cannot shrink costs
+/// a bounded part of a CPU. Any other rests as long as it took at least.
+const FROZEN_REST_FACTOR: u32 = 10;
 
 /// ... but no longer than this: slow, not blind.
 const LONGEST_REST: Duration = Duration::from_secs(2);
+
+/// Between two tries of a feed that fails, the rest doubles from the interval up to this.
+const LONGEST_RETRY: Duration = Duration::from_secs(10);
 
 /// Who consumes a feed.
 pub trait Follow: Send + 'static {
@@ -123,7 +127,9 @@ enum Polled {
 
 impl<F: Follow> Follower<F> {
     fn follow_until_stopped(&mut self) {
+        let mut retry = self.interval;
         while let Ok(mut session) = self.connector.open_patiently() {
+            let polls = self.metrics.polls.load(Ordering::Relaxed);
             match self.follow(&mut session) {
                 Ok(()) => return,
                 Err(error) if Failure::of(&error) == Failure::Lost => {
@@ -131,7 +137,9 @@ impl<F: Follow> Follower<F> {
                 }
                 Err(error) => log::error!("the feed failed and starts again: {}", Chain(&error)),
             }
-            if self.rest(self.interval) {
+            let worked = self.metrics.polls.load(Ordering::Relaxed) > polls;
+            retry = if worked { self.interval } else { (retry * 2).min(LONGEST_RETRY) };
+            if self.rest(retry) {
                 return;
             }
         }
@@ -142,19 +150,21 @@ impl<F: Follow> Follower<F> {
         session
             .client()
             .batch_execute("SET enable_seqscan = off; SET plan_cache_mode = force_generic_plan")?;
-        let mut first = true;
         loop {
-            let began = Instant::now();
+            let (began, cursor) = (Instant::now(), self.cursor);
             if let Polled::Ended = self.poll(session)? {
                 return self.follower.ended(session);
             }
             self.metrics.polls.fetch_add(1, Ordering::Relaxed);
             self.metrics.caught_up_ms.store(millis(began - self.started), Ordering::Relaxed);
             self.follower.caught_up();
-            // The first poll reads everything; how long it took says nothing of the next.
-            let busy = if first { Duration::ZERO } else { began.elapsed() };
-            first = false;
-            if self.rest((busy * REST_FACTOR).min(LONGEST_REST).max(self.interval)) {
+            let rest = match cursor {
+                // The first poll reads everything; how long it took says nothing of the next.
+                0 => Duration::ZERO,
+                frozen if frozen == self.cursor => (began.elapsed() * FROZEN_REST_FACTOR).min(LONGEST_REST),
+                _ => began.elapsed().min(LONGEST_REST),
+            };
+            if self.rest(rest.max(self.interval)) {
                 return Ok(());
             }
         }

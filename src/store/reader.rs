@@ -3,6 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::hash::Hash;
 use std::io;
+use std::panic::{self, AssertUnwindSafe};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -15,7 +16,7 @@ use super::session::{Chain, Connector, Failure, Session};
 
 /// A read that may be run again on a new connection.
 trait Job: Send {
-    /// Runs it. On `Err` the connection was lost and the job wants another.
+    /// Runs it. On `Err` the session is of no more use; what still waits for an answer wants to run on another.
     fn run(&mut self, session: &mut Session) -> Result<(), postgres::Error>;
 }
 
@@ -129,6 +130,7 @@ impl Readers {
     fn read_until_closed(&self, connector: &Connector) {
         let mut session = None;
         let mut unfinished = None;
+        let mut losses = 0;
         loop {
             let Some(open) = session.take().or_else(|| connector.open_patiently().ok()) else {
                 // Shutting down: the replies of what is left say so when they are dropped.
@@ -136,17 +138,27 @@ impl Readers {
             };
             let Some(job) = unfinished.take().or_else(|| self.next_job()) else { return };
             (session, unfinished) = self.run(open, job);
+            // A read that ends every session that it is run on is in no hurry. The end of the process is seen above.
+            losses = if unfinished.is_some() { losses + 1 } else { 0 };
+            if losses > 1 {
+                let _ = connector.rest_before_retry(losses);
+            }
         }
     }
 
     /// Gives back what can be used again: the connection if it lives, the job if its connection did not.
     fn run(&self, mut session: Session, mut job: Box<dyn Job>) -> (Option<Session>, Option<Box<dyn Job>>) {
         self.metrics.reads.fetch_add(1, Ordering::Relaxed);
-        match job.run(&mut session) {
-            Ok(()) => (Some(session), None),
-            Err(error) => {
+        match panic::catch_unwind(AssertUnwindSafe(|| job.run(&mut session))) {
+            Ok(Ok(())) => (Some(session), None),
+            Ok(Err(error)) => {
                 log::warn!("a reading connection is lost: {}", Chain(&error));
                 (None, Some(job))
+            }
+            // Its replies say so when they are dropped; this thread is needed by others.
+            Err(_) => {
+                log::error!("a read panicked");
+                (None, None)
             }
         }
     }
@@ -194,6 +206,7 @@ where
             Err(error) => {
                 log::error!("a read failed: {}", Chain(&error));
                 reply.fail(Unavailable::Refused);
+                return keep_unless_stale(error);
             }
         }
         Ok(())
@@ -280,10 +293,16 @@ where
             Err(error) => {
                 log::error!("a look-up failed: {}", Chain(&error));
                 self.taken.drain(..).for_each(|(_, reply)| reply.fail(Unavailable::Refused));
+                return keep_unless_stale(error);
             }
         }
         Ok(())
     }
+}
+
+/// A session that has forgotten its statements would refuse every read from now on.
+fn keep_unless_stale(error: postgres::Error) -> Result<(), postgres::Error> {
+    if Failure::of(&error) == Failure::Stale { Err(error) } else { Ok(()) }
 }
 
 fn lock_asked<K, V>(asked: &Mutex<Asked<K, V>>) -> MutexGuard<'_, Asked<K, V>> {

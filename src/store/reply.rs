@@ -61,6 +61,11 @@ pub(crate) struct Reply<T>(Arc<Slot<T>>);
 /// The waiting end.
 pub(crate) struct Waiter<T>(Arc<Slot<T>>);
 
+/// What a wait holds in memory.
+pub(crate) const fn bytes<T>() -> usize {
+    size_of::<Slot<T>>()
+}
+
 /// Makes both ends. Called by whoever will wait: the slot remembers whether that is a coroutine or a thread.
 pub(crate) fn channel<T>() -> (Reply<T>, Waiter<T>) {
     let slot = Arc::new(Slot { state: Mutex::new(State::Waiting), blocker: Blocker::new(true) });
@@ -70,6 +75,10 @@ pub(crate) fn channel<T>() -> (Reply<T>, Waiter<T>) {
 impl<T> Reply<T> {
     pub(crate) fn send(self, value: T) {
         self.0.settle(Ok(value));
+    }
+
+    pub(crate) fn answer(self, answer: Result<T, Unavailable>) {
+        self.0.settle(answer);
     }
 
     pub(crate) fn fail(self, reason: Unavailable) {

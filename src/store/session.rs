@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use postgres::error::SqlState;
+use postgres::error::{Severity, SqlState};
 use postgres::{Client, Config, NoTls, Statement};
 
 use super::Unavailable;
@@ -16,6 +16,17 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// Pauses between tries: doubled from the first to the last, which keeps a waiting replica from costing anything.
 const FIRST_RETRY: Duration = Duration::from_millis(20);
 const LAST_RETRY: Duration = Duration::from_millis(500);
+
+/// When a TCP connection that goes silent counts as lost, unless `DATABASE_URL` says otherwise. The system's own answer is
+/// two hours, or never. A stopped Postgres is not silent: its kernel still acknowledges. Unix sockets need none of this.
+const KEEPALIVE_IDLE: Duration = Duration::from_secs(10);
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
+const UNACKNOWLEDGED: Duration = Duration::from_secs(20);
+/// What the client library has for [`KEEPALIVE_IDLE`] if nobody set it.
+const UNSET_KEEPALIVE_IDLE: Duration = Duration::from_secs(2 * 60 * 60);
+
+/// The longest pause before the same is tried again on a session that works.
+const LONGEST_PAUSE_MS: u64 = 128;
 
 /// The oldest server that has the builtin locale provider, on which case folding rests.
 const OLDEST_SERVER: i32 = 170_000;
@@ -34,7 +45,8 @@ impl Connector {
     /// A connector for `config`; nothing is opened yet.
     #[must_use]
     pub fn new(mut config: Config) -> Self {
-        config.connect_timeout(CONNECT_TIMEOUT).application_name("pouco");
+        config.application_name("pouco");
+        bound_silence(&mut config);
         Self(Arc::new(ConnectorState {
             config,
             stopping: AtomicBool::new(false),
@@ -45,6 +57,19 @@ impl Connector {
     /// Makes every wait for a first connection or for a lost one give up.
     pub fn stop_waiting(&self) {
         self.0.stopping.store(true, Ordering::Release);
+    }
+
+    /// Rests before something is tried for another time: longer each time, and never the same for two replicas.
+    ///
+    /// # Errors
+    /// [`Unavailable::ShuttingDown`] after [`Connector::stop_waiting`].
+    pub(crate) fn rest_before_retry(&self, tries: u32) -> Result<(), Unavailable> {
+        let longest = 1_u64.checked_shl(tries).unwrap_or(u64::MAX).min(LONGEST_PAUSE_MS);
+        std::thread::sleep(Duration::from_millis(fastrand::u64(longest / 2..=longest)));
+        match self.0.stopping.load(Ordering::Acquire) {
+            true => Err(Unavailable::ShuttingDown),
+            false => Ok(()),
+        }
     }
 
     /// Sessions that are believed to be alive.
@@ -92,6 +117,22 @@ impl Connector {
         check_server(&mut client)?;
         self.0.connected.fetch_add(1, Ordering::Relaxed);
         Ok(Session { client, statements: Vec::new(), shared: self.0.clone() })
+    }
+}
+
+/// Sets what the user has not set.
+fn bound_silence(config: &mut Config) {
+    if config.get_connect_timeout().is_none() {
+        config.connect_timeout(CONNECT_TIMEOUT);
+    }
+    if config.get_tcp_user_timeout().is_none() {
+        config.tcp_user_timeout(UNACKNOWLEDGED);
+    }
+    if config.get_keepalives_idle() == UNSET_KEEPALIVE_IDLE {
+        config.keepalives_idle(KEEPALIVE_IDLE);
+    }
+    if config.get_keepalives_interval().is_none() {
+        config.keepalives_interval(KEEPALIVE_INTERVAL);
     }
 }
 
@@ -171,6 +212,14 @@ impl Session {
         Ok((&mut self.client, statement))
     }
 
+    /// Whether somebody still answers; waits for as long as nobody does and the connection is not known to be lost.
+    ///
+    /// # Errors
+    /// The connection is lost.
+    pub(crate) fn probe(&mut self) -> Result<(), postgres::Error> {
+        self.client.batch_execute("")
+    }
+
     /// The bare client, for what is done once.
     pub fn client(&mut self) -> &mut Client {
         &mut self.client
@@ -186,27 +235,113 @@ impl Drop for Session {
 /// What a failed statement means for what was asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Failure {
-    /// The connection is gone; what was sent may or may not have been done.
+    /// The connection is gone, or Postgres itself does not know; what was sent may or may not have been done.
     Lost,
     /// Undone because of another transaction; the same again will work.
     Conflict,
+    /// Undone, and this session will not do it, but another may: it forgot its statements, or its server became a standby.
+    Stale,
     /// The data itself was refused.
     Data,
-    /// Undone for a reason of the server's (disk full, out of memory, a missing table, …).
+    /// Undone for a reason of the server's (disk full, out of memory, a missing table, cancelled, …).
     Server,
+    /// Our own code does not understand the answer: done or not, and the same again will end alike.
+    Broken,
 }
 
 impl Failure {
     pub(crate) fn of(error: &postgres::Error) -> Self {
-        let Some(state) = error.code() else { return Self::Lost };
-        if *state == SqlState::T_R_SERIALIZATION_FAILURE || *state == SqlState::T_R_DEADLOCK_DETECTED {
-            return Self::Conflict;
+        match error.as_db_error() {
+            Some(said) => Self::said(said.parsed_severity(), said.code()),
+            None => Self::unsaid(&error.to_string()),
         }
-        match &state.code()[..2] {
-            // Operator intervention and connection exceptions: the backend ends with them.
-            "57" | "08" => Self::Lost,
-            "22" | "23" => Self::Data,
-            _ => Self::Server,
+    }
+
+    /// By what Postgres said. An ERROR undoes the statement and keeps the session, whatever its code; anything worse ends
+    /// the session, and the statement may have been committed before.
+    fn said(severity: Option<Severity>, state: &SqlState) -> Self {
+        if matches!(severity, Some(Severity::Fatal | Severity::Panic)) {
+            return Self::Lost;
         }
+        match state.code() {
+            "40001" | "40P01" => Self::Conflict,
+            // "Statement completion unknown": how a distributed engine says that a commit may have been done.
+            "40003" => Self::Lost,
+            // Cancelled by hand or by statement_timeout; the session lives.
+            "57014" => Self::Server,
+            code => match &code[..2] {
+                "57" | "08" => Self::Lost,
+                // Data, constraints, views' checks, what exceeds a limit (an index entry too long), what a trigger raises.
+                "22" | "23" | "44" | "54" | "P0" => Self::Data,
+                // "Cached plan must not change result type"; a read-only or broken transaction; an unknown statement.
+                "0A" | "25" | "26" => Self::Stale,
+                _ => Self::Server,
+            },
+        }
+    }
+
+    /// By what the client library says where Postgres said nothing. It has no predicates, only texts; a test holds them.
+    fn unsaid(text: &str) -> Self {
+        let starts = |starts: &[&str]| starts.iter().any(|start| text.starts_with(start));
+        if starts(&["error serializing parameter", "error encoding message"]) {
+            return Self::Data;
+        }
+        if starts(&["error deserializing", "invalid column", "query returned", "expected "]) {
+            return Self::Broken;
+        }
+        Self::Lost
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_code_says_what_became_of_the_statement() {
+        let of = |severity, code| Failure::said(Some(severity), &SqlState::from_code(code));
+        for (code, failure) in [
+            ("40001", Failure::Conflict),
+            ("40P01", Failure::Conflict),
+            ("40003", Failure::Lost),
+            ("08007", Failure::Lost),
+            ("57P01", Failure::Lost),
+            ("57014", Failure::Server),
+            ("53100", Failure::Server),
+            ("53200", Failure::Server),
+            ("55P03", Failure::Server),
+            ("42P01", Failure::Server),
+            ("XX000", Failure::Server),
+            ("25006", Failure::Stale),
+            ("26000", Failure::Stale),
+            ("0A000", Failure::Stale),
+            ("22021", Failure::Data),
+            ("23514", Failure::Data),
+            ("54000", Failure::Data),
+            ("P0001", Failure::Data),
+        ] {
+            assert_eq!(of(Severity::Error, code), failure, "{code}");
+            assert_eq!(of(Severity::Fatal, code), Failure::Lost, "{code}");
+            assert_eq!(of(Severity::Panic, code), Failure::Lost, "{code}");
+        }
+    }
+
+    #[test]
+    fn what_the_user_set_for_silence_stays() {
+        let mut given: Config =
+            "host=a user=b connect_timeout=7 tcp_user_timeout=8 keepalives_idle=9 keepalives_interval=6"
+                .parse()
+                .unwrap();
+        bound_silence(&mut given);
+        assert_eq!(given.get_connect_timeout(), Some(&Duration::from_secs(7)));
+        assert_eq!(given.get_tcp_user_timeout(), Some(&Duration::from_secs(8)));
+        assert_eq!(given.get_keepalives_idle(), Duration::from_secs(9));
+        assert_eq!(given.get_keepalives_interval(), Some(Duration::from_secs(6)));
+        let mut bare: Config = "host=a user=b".parse().unwrap();
+        bound_silence(&mut bare);
+        assert_eq!(bare.get_connect_timeout(), Some(&CONNECT_TIMEOUT));
+        assert_eq!(bare.get_tcp_user_timeout(), Some(&UNACKNOWLEDGED));
+        assert_eq!(bare.get_keepalives_idle(), KEEPALIVE_IDLE);
+        assert_eq!(bare.get_keepalives_interval(), Some(KEEPALIVE_INTERVAL));
     }
 }

@@ -1,0 +1,17 @@
+//! The group commit, driven directly with tables of the tests' own, on a real Postgres.
+#![allow(clippy::unwrap_used)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod batches;
+mod bounds;
+mod conflicts;
+mod panics;
+#[allow(unreachable_pub)]
+mod relay;
+#[allow(unreachable_pub)]
+mod rig;
+mod sessions;
+mod shutdown;
+mod uncertain;

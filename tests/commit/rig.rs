@@ -1,0 +1,244 @@
+//! Two tables that are nobody's, a queue in front of one, and the foreign sessions that make trouble for it.
+
+use std::cmp::Ordering;
+use std::marker::PhantomData;
+use std::sync::Arc;
+use std::sync::atomic::Ordering as Memory;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use postgres::Client;
+use pouco::store::commit::{CommitLimits, CommitQueue, Outcome, Table};
+use pouco::store::{Connector, Janitor, Session, Unavailable};
+use uuid::Uuid;
+
+use crate::support::{Database, eventually};
+
+pub type Answer = Result<Outcome, Unavailable>;
+
+/// Longer than any test: only a full batch or a close ends this wait for company.
+pub const ENDLESS: Duration = Duration::from_secs(3_600);
+
+pub struct Item {
+    pub id: Uuid,
+    pub key: String,
+}
+
+pub fn item(key: impl Into<String>) -> Item {
+    Item { id: Uuid::from_u128(fastrand::u128(..)), key: key.into() }
+}
+
+/// What tells the two tables apart.
+pub trait Named: Send + Sync + 'static {
+    const NAME: &'static str;
+    const INSERT: &'static str;
+    const PRESENT: &'static str;
+}
+
+macro_rules! named {
+    ($type:ident, $name:literal) => {
+        pub struct $type;
+        impl Named for $type {
+            const NAME: &'static str = $name;
+            const INSERT: &'static str = concat!(
+                "INSERT INTO ",
+                $name,
+                " (id, key) SELECT id, key FROM unnest($1::uuid[], $2::text[]) AS batch (id, key)
+                 ON CONFLICT DO NOTHING RETURNING id"
+            );
+            const PRESENT: &'static str = concat!("SELECT id FROM ", $name, " WHERE id = ANY($1)");
+        }
+    };
+}
+
+named!(Items, "items");
+named!(Notes, "notes");
+
+/// Keys that make the table's own code fail.
+pub const PANICS_IN_ORDER: &str = "panics in order";
+pub const PANICS_BEFORE_IT_IS_SENT: &str = "panics before it is sent";
+pub const PANICS_AFTER_THE_COMMIT: &str = "panics after the commit";
+
+pub struct Keyed<N>(PhantomData<N>);
+
+impl<N: Named> Table for Keyed<N> {
+    type Row = Item;
+
+    const NAME: &'static str = N::NAME;
+
+    fn id(row: &Item) -> Uuid {
+        row.id
+    }
+
+    fn order(one: &Item, other: &Item) -> Ordering {
+        assert!(one.key != PANICS_IN_ORDER, "on purpose");
+        one.key.cmp(&other.key)
+    }
+
+    fn bytes(row: &Item) -> usize {
+        row.key.len()
+    }
+
+    fn insert(session: &mut Session, rows: &[&Item]) -> Result<Vec<Uuid>, postgres::Error> {
+        let has = |key: &str| rows.iter().any(|row| row.key == key);
+        assert!(!has(PANICS_BEFORE_IT_IS_SENT), "on purpose");
+        let ids: Vec<Uuid> = rows.iter().map(|row| row.id).collect();
+        let keys: Vec<&str> = rows.iter().map(|row| row.key.as_str()).collect();
+        let (client, statement) = session.prepared(N::INSERT)?;
+        let inserted = client.query(&statement, &[&ids, &keys])?;
+        assert!(!has(PANICS_AFTER_THE_COMMIT), "on purpose");
+        Ok(inserted.iter().map(|row| row.get(0)).collect())
+    }
+
+    fn present(session: &mut Session, ids: &[Uuid]) -> Result<Vec<Uuid>, postgres::Error> {
+        let (client, statement) = session.prepared(N::PRESENT)?;
+        Ok(client.query(&statement, &[&ids])?.iter().map(|row| row.get(0)).collect())
+    }
+}
+
+/// A database with both tables. `nextval('attempts')` counts the rows that were tried, also in what is undone.
+pub fn database() -> Database {
+    let database = Database::create();
+    let schema = "
+        CREATE SEQUENCE attempts;
+        CREATE TABLE trouble (state text);
+        CREATE FUNCTION make_trouble() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+            PERFORM nextval('attempts');
+            IF EXISTS (SELECT FROM trouble) THEN
+                RAISE 'could not extend file' USING ERRCODE = (SELECT state FROM trouble);
+            END IF;
+            RETURN NEW;
+        END $$;";
+    let mut client = database.client();
+    client.batch_execute(schema).unwrap();
+    for name in ["items", "notes"] {
+        let table = format!(
+            "CREATE TABLE {name} (id uuid PRIMARY KEY,
+                                  key text COLLATE \"C\" UNIQUE CHECK (key NOT LIKE 'poison%'));
+             CREATE TRIGGER trouble BEFORE INSERT ON {name} FOR EACH ROW EXECUTE FUNCTION make_trouble()"
+        );
+        client.batch_execute(&table).unwrap();
+    }
+    database
+}
+
+pub fn limits() -> CommitLimits {
+    CommitLimits {
+        batch_rows: 128,
+        linger: Duration::ZERO,
+        queue_rows: 1_000,
+        queue_bytes: 1 << 20,
+        deadline: Duration::from_secs(20),
+    }
+}
+
+/// A limit that makes exactly `rows` rows one batch.
+pub fn one_batch_of(rows: usize) -> CommitLimits {
+    CommitLimits { batch_rows: rows, linger: ENDLESS, ..limits() }
+}
+
+/// A queue with all that belongs to it; dropping ends its writer.
+pub struct Rig<N: Named = Items> {
+    pub queue: Arc<CommitQueue<Keyed<N>>>,
+    pub connector: Connector,
+    pub writer: Option<JoinHandle<()>>,
+    _janitor: Arc<Janitor>,
+}
+
+impl<N: Named> Rig<N> {
+    pub fn start(config: postgres::Config, limits: CommitLimits) -> Self {
+        let janitor = Janitor::start().unwrap();
+        let connector = Connector::new(config);
+        let (queue, writer) = CommitQueue::start(connector.clone(), limits, &janitor).unwrap();
+        Self { queue, connector, writer: Some(writer), _janitor: janitor }
+    }
+
+    pub fn of(database: &Database, limits: CommitLimits) -> Self {
+        Self::start(database.config(), limits)
+    }
+
+    /// Commits from a thread of its own.
+    pub fn send(&self, item: Item) -> JoinHandle<Answer> {
+        let queue = self.queue.clone();
+        thread::spawn(move || queue.commit(item))
+    }
+
+    pub fn send_all<K: Into<String>>(&self, keys: impl IntoIterator<Item = K>) -> Vec<JoinHandle<Answer>> {
+        keys.into_iter().map(|key| self.send(item(key))).collect()
+    }
+
+    pub fn commit(&self, key: &str) -> Answer {
+        self.queue.commit(item(key))
+    }
+
+    pub fn waiting(&self) -> u64 {
+        self.queue.metrics().waiting_rows.load(Memory::Relaxed)
+    }
+
+    pub fn wait_until_waiting(&self, rows: u64) {
+        eventually("the rows wait in the queue", || self.waiting() == rows);
+    }
+}
+
+impl<N: Named> Drop for Rig<N> {
+    fn drop(&mut self) {
+        self.connector.stop_waiting();
+        self.queue.close();
+        // A failed test may have left a lock that the writer waits for.
+        if let Some(writer) = self.writer.take()
+            && !thread::panicking()
+        {
+            writer.join().unwrap();
+        }
+    }
+}
+
+pub fn answers(sent: Vec<JoinHandle<Answer>>) -> Vec<Answer> {
+    sent.into_iter().map(|one| one.join().unwrap()).collect()
+}
+
+pub fn counted(metric: &std::sync::atomic::AtomicU64) -> u64 {
+    metric.load(Memory::Relaxed)
+}
+
+/// Somebody else's session, with a transaction open.
+pub fn foreign(database: &Database, sql: &str) -> Client {
+    let mut client = database.client();
+    client.batch_execute(&format!("BEGIN; {sql}")).unwrap();
+    client
+}
+
+pub fn foreign_item(key: &str) -> String {
+    format!("INSERT INTO items VALUES (gen_random_uuid(), '{key}');")
+}
+
+/// The backends of writers that wait for a lock.
+pub fn blocked(client: &mut Client) -> Vec<i32> {
+    let sql =
+        "SELECT pid FROM pg_stat_activity WHERE application_name = 'pouco' AND datname = current_database()
+               AND wait_event_type = 'Lock' AND query ~ '^\\s*INSERT' ORDER BY pid";
+    client.query(sql, &[]).unwrap().iter().map(|row| row.get(0)).collect()
+}
+
+/// Waits until a writer waits for a lock, and says which backend that is.
+pub fn wait_until_blocked(database: &Database) -> i32 {
+    let mut client = database.client();
+    let mut pids = Vec::new();
+    eventually("the writer waits for a lock", || {
+        pids = blocked(&mut client);
+        !pids.is_empty()
+    });
+    pids[0]
+}
+
+pub fn terminate(database: &Database, pid: i32) {
+    let mut client = database.client();
+    let ended: bool = client.query_one("SELECT pg_terminate_backend($1, 10000)", &[&pid]).unwrap().get(0);
+    assert!(ended);
+}
+
+/// The stored keys, in order.
+pub fn stored_keys(database: &Database) -> Vec<String> {
+    let rows = database.client().query("SELECT key FROM items ORDER BY key", &[]).unwrap();
+    rows.iter().map(|row| row.get(0)).collect()
+}

@@ -1,0 +1,195 @@
+//! What a session may meet, and that none of it needs a restart.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use pouco::store::commit::{CommitLimits, Outcome};
+use pouco::store::{Connector, Janitor, Readers, Unavailable};
+
+use crate::relay::Relay;
+use crate::rig::*;
+use crate::support::{Database, eventually};
+
+/// Longer than a session may be idle unasked.
+const IDLE: Duration = Duration::from_millis(1_200);
+
+fn set_for_new_sessions(database: &Database, setting: &str) {
+    let sql =
+        format!("DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET {setting}', current_database()); END $$");
+    let mut client = database.client();
+    // The session that lifts "read only" is read-only itself.
+    client.batch_execute("SET default_transaction_read_only = off").unwrap();
+    client.batch_execute(&sql).unwrap();
+}
+
+fn writers(database: &Database) -> Vec<i32> {
+    let sql =
+        "SELECT pid FROM pg_stat_activity WHERE application_name = 'pouco' AND datname = current_database()";
+    database.client().query(sql, &[]).unwrap().iter().map(|row| row.get(0)).collect()
+}
+
+/// A statement that is cancelled is undone, and its session lives.
+#[test]
+fn a_cancelled_statement_is_refused_on_a_living_session() {
+    let database = database();
+    let rig: Rig = Rig::of(&database, limits());
+    let mut lock = foreign(&database, "LOCK TABLE items IN EXCLUSIVE MODE");
+    let sent = rig.send(item("a"));
+    let pid = wait_until_blocked(&database);
+    database.client().execute("SELECT pg_cancel_backend($1)", &[&pid]).unwrap();
+    assert_eq!(sent.join().unwrap(), Err(Unavailable::Refused));
+    lock.batch_execute("COMMIT").unwrap();
+    assert_eq!(rig.commit("a"), Ok(Outcome::Stored));
+    assert_eq!(writers(&database), [pid]);
+    assert_eq!(counted(&rig.queue.metrics().uncertain), 0);
+}
+
+/// After a failover a session may find itself on a standby: another one is opened, and nobody gets a 503 for it.
+#[test]
+fn a_session_that_became_read_only_is_replaced() {
+    let database = database();
+    set_for_new_sessions(&database, "default_transaction_read_only = on");
+    let rig: Rig = Rig::of(&database, limits());
+    eventually("the writer is connected", || rig.connector.connected() == 1);
+    set_for_new_sessions(&database, "default_transaction_read_only = off");
+    assert_eq!(rig.commit("a"), Ok(Outcome::Stored));
+}
+
+/// ... and as long as every session is read-only, rows are refused and not held for ever.
+#[test]
+fn a_database_that_stays_read_only_refuses() {
+    let database = database();
+    set_for_new_sessions(&database, "default_transaction_read_only = on");
+    let rig: Rig = Rig::of(&database, limits());
+    assert_eq!(rig.commit("a"), Err(Unavailable::Refused));
+    set_for_new_sessions(&database, "default_transaction_read_only = off");
+    assert_eq!(rig.commit("a"), Ok(Outcome::Stored));
+}
+
+/// A session that was ended while idle is noticed before rows are given to it.
+#[test]
+fn an_idle_session_that_was_lost_makes_nothing_uncertain() {
+    let database = database();
+    let rig: Rig = Rig::of(&database, limits());
+    assert_eq!(rig.commit("a"), Ok(Outcome::Stored));
+    terminate(&database, writers(&database)[0]);
+    // Time itself is the condition.
+    thread::sleep(IDLE);
+    assert_eq!(rig.commit("b"), Ok(Outcome::Stored));
+    assert_eq!(counted(&rig.queue.metrics().uncertain), 0);
+}
+
+/// Postgres stands still while nobody writes: the rows that come then are not sent, so they have their deadline.
+#[test]
+fn rows_for_a_postgres_that_stands_still_end_at_their_deadline() {
+    let database = database();
+    let relay = Relay::to(&database);
+    let deadline = Duration::from_millis(500);
+    let rig: Rig = Rig::start(relay.config(), CommitLimits { deadline, ..limits() });
+    eventually("the writer is connected", || rig.connector.connected() == 1);
+    assert_eq!(rig.commit("a"), Ok(Outcome::Stored));
+    thread::sleep(IDLE);
+    relay.stop();
+    assert_eq!(answers(rig.send_all(["b", "c"])), [Err(Unavailable::Deadline); 2]);
+    relay.repair();
+    eventually("creations are back", || rig.commit("d") != Err(Unavailable::Deadline));
+    assert_eq!(stored_keys(&database), ["a", "d"]);
+}
+
+/// Whether the kernel watches a silent TCP connection: timer 2 of /proc/net/tcp is the keep-alive one, with the time that
+/// is left in hundredths of a second. The default would be two hours.
+#[test]
+fn a_silent_tcp_connection_is_watched() {
+    let database = database();
+    let relay = Relay::to(&database);
+    let rig: Rig = Rig::start(relay.config(), limits());
+    assert_eq!(rig.commit("a"), Ok(Outcome::Stored));
+    let remote = format!("0100007F:{:04X}", relay.address.port());
+    eventually("a keep-alive timer of at most ten seconds", || {
+        let connections = std::fs::read_to_string("/proc/net/tcp").unwrap();
+        let ours = connections.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+        let mut timers = ours.filter(|fields| fields[2] == remote).map(|fields| fields[5].to_owned());
+        timers.any(|timer| {
+            let (kind, left) = timer.split_once(':').unwrap();
+            kind == "02" && u64::from_str_radix(left, 16).unwrap() <= 1_000
+        })
+    });
+}
+
+const READ_ALL: &str = "SELECT * FROM items";
+
+fn keys(session: &mut pouco::store::Session) -> Result<usize, postgres::Error> {
+    let (client, statement) = session.prepared(READ_ALL)?;
+    client.query(&statement, &[]).map(|rows| rows.len())
+}
+
+/// One reading connection. The janitor is to be kept: deadlines end with it.
+fn reader(database: &Database, deadline: Duration) -> (Arc<Readers>, Arc<Janitor>) {
+    let (connector, janitor) = (Connector::new(database.config()), Janitor::start().unwrap());
+    let (readers, _) = Readers::start(&connector, 1, 100, deadline, &janitor).unwrap();
+    (readers, janitor)
+}
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// Statements that were prepared for a table as it was are refused after a change; a fresh session prepares them anew.
+#[test]
+fn a_reader_with_an_outdated_statement_is_replaced() {
+    let database = database();
+    let (readers, _janitor) = reader(&database, MINUTE);
+    assert_eq!(readers.read(keys), Ok(0));
+    database.client().batch_execute("ALTER TABLE items ADD COLUMN more text").unwrap();
+    assert_eq!(readers.read(keys), Err(Unavailable::Refused));
+    assert_eq!(readers.read(keys), Ok(0));
+    readers.close();
+}
+
+/// A read that panics ends with an answer, and its thread goes on.
+#[test]
+fn a_reader_that_panics_goes_on() {
+    let database = database();
+    let (readers, _janitor) = reader(&database, MINUTE);
+    let panicking =
+        |_: &mut pouco::store::Session| -> Result<usize, postgres::Error> { panic!("on purpose") };
+    for _ in 0..3 {
+        assert!(readers.read(panicking).is_err());
+    }
+    assert_eq!(readers.read(keys), Ok(0));
+    readers.close();
+}
+
+/// A value that the client library refuses to send is that row's fault and no lost connection.
+#[test]
+fn what_the_client_library_refuses_is_no_lost_connection() {
+    let database = database();
+    let (readers, _janitor) = reader(&database, MINUTE);
+    let wrong = |session: &mut pouco::store::Session| {
+        session.client().query("SELECT $1::text", &[&7_i32]).map(|rows| rows.len())
+    };
+    assert_eq!(readers.read(wrong), Err(Unavailable::Refused));
+    let misread = |session: &mut pouco::store::Session| {
+        session.client().query_one("SELECT 'text'", &[]).and_then(|row| row.try_get::<_, i32>(0))
+    };
+    assert_eq!(readers.read(misread), Err(Unavailable::Refused));
+    readers.close();
+}
+
+/// A read that ends every session that it is run on has its deadline, costs little until then, and harms no other.
+#[test]
+fn a_read_that_ends_its_sessions_is_given_up() {
+    let database = database();
+    let (readers, _janitor) = reader(&database, Duration::from_secs(1));
+    let runs = Arc::new(AtomicU64::new(0));
+    let counting = runs.clone();
+    let deadly = move |session: &mut pouco::store::Session| {
+        counting.fetch_add(1, Ordering::Relaxed);
+        session.client().execute("SELECT pg_terminate_backend(pg_backend_pid())", &[])
+    };
+    assert_eq!(readers.read(deadly), Err(Unavailable::Deadline));
+    let runs = runs.load(Ordering::Relaxed);
+    assert!((2..25).contains(&runs), "{runs} runs");
+    eventually("others read", || readers.read(keys) == Ok(0));
+    readers.close();
+}
