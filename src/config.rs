@@ -80,6 +80,8 @@ settings! {
         "path and query of a request; more is a 414";
     MAX_BODY_BYTES = "POUCO_MAX_BODY_BYTES", N(limits::BODY_BYTES as u64), "1024 to 16777216 bytes",
         "request body; more is a 413";
+    MAX_REQUEST_BYTES = "POUCO_MAX_REQUEST_BYTES", N(limits::REQUEST_BYTES as u64), "1048576 to 1099511627776 bytes",
+        "what the buffers of all requests together may grow by past 8 KiB each; more is a 503";
     MAX_REQUESTS = "POUCO_MAX_REQUESTS_PER_CONNECTION", N(limits::REQUESTS_PER_CONNECTION), "1 to 1000000000000",
         "requests on one connection; the last one closes it";
     HEADER_TIMEOUT = "POUCO_HEADER_TIMEOUT_MS", N(limits::HEADER_TIMEOUT_MS), "250 to 3600000 ms",
@@ -305,6 +307,7 @@ impl Raw<'_> {
             write_timeout_ms: self.number(&WRITE_TIMEOUT, 250..=3_600_000)?,
             buffer_bytes: limits::BUFFER_BYTES,
             pooled_buffers: limits::POOLED_BUFFERS,
+            request_bytes: self.size(&MAX_REQUEST_BYTES, 1_048_576..=1 << 40)?,
         })
     }
 

@@ -41,6 +41,9 @@ pub const REQUESTS_PER_CONNECTION: u64 = 1_000_000_000;
 pub const BUFFER_BYTES: usize = 8 * 1024;
 /// Buffers kept for the next requests.
 pub const POOLED_BUFFERS: usize = 256;
+/// Bytes by which the buffers of all requests together may grow past their first size. Heads and small bodies fit into
+/// that; this is for the large ones of many clients at once.
+pub const REQUEST_BYTES: usize = 32 * 1024 * 1024;
 
 /// Time-outs of the engine. The idle one is longer than nginx keeps its connections to a replica (60 s), or a POST
 /// could meet a connection that is just being closed.
@@ -101,6 +104,7 @@ const _: () =
 const _: () = assert!(READ_DEADLINE_MS <= COMMIT_DEADLINE_MS);
 const _: () = assert!(BODY_BYTES <= COMMIT_QUEUE_BYTES);
 const _: () = assert!(BUFFER_BYTES <= HEADER_BYTES);
+const _: () = assert!(REQUEST_BYTES >= 4 * (HEADER_BYTES + BODY_BYTES), "a large request must find room");
 const _: () = assert!(TARGET_BYTES < HEADER_BYTES);
 const _: () = assert!(LOG_MESSAGE_BYTES < LOG_QUEUE_BYTES);
 const _: () = assert!(SHUTDOWN_GRACE_MS + 3 * LOG_FLUSH_MS < STOP_GRACE_PERIOD_MS);

@@ -24,6 +24,7 @@ const LIMITS: Limits = Limits {
     write_timeout_ms: 10_000,
     buffer_bytes: 1_024,
     pooled_buffers: 16,
+    request_bytes: 1 << 20,
 };
 
 fn routes() -> Router {

@@ -24,6 +24,7 @@ const LIMITS: Limits = Limits {
     write_timeout_ms: 600_000,
     buffer_bytes: 1_024,
     pooled_buffers: 16,
+    request_bytes: 1 << 20,
 };
 
 /// Short enough to wait for, and longer than the sweeper's interval.
@@ -78,6 +79,37 @@ fn target_of(bytes: usize) -> String {
 fn head_of(bytes: usize) -> String {
     let rest = get("/hello/a", "X: \r\n").len();
     get("/hello/a", &format!("X: {}\r\n", "b".repeat(bytes - rest)))
+}
+
+/// Many large bodies at once: those that find room are served, the others are told to come back, and the room comes back
+/// with the end of those that had it.
+#[test]
+fn the_buffers_of_all_requests_together_are_bounded() {
+    let engine = start(Limits { request_bytes: 16_000, ..LIMITS });
+    let body = "x".repeat(8_000);
+    let head = format!("POST /echo HTTP/1.1\r\nHost: test\r\nContent-Length: {}\r\n\r\n", body.len());
+    for target in &engine.targets {
+        let before = engine.hits(Limit::RequestBytes);
+        let mut waiting: Vec<_> = (0..2).map(|_| target.connect()).collect();
+        for (count, connection) in waiting.iter_mut().enumerate() {
+            connection.send(format!("{head}{}", &body[1..]));
+            eventually("its buffer has grown", || engine.server.request_bytes() >= 7_000 * (count + 1));
+        }
+        let mut refused = target.connect();
+        refused.send(&head);
+        // Refused while it sends: the rest may not be taken any more.
+        let _ = refused.try_send(&body);
+        let answer = refused.answer();
+        assert_eq!((answer.status, answer.header("retry-after")), (503, Some("1")));
+        assert_eq!(engine.hits(Limit::RequestBytes), before + 1);
+        assert_eq!(target.get("/").status, 404, "what needs no more room is served");
+        for connection in &mut waiting {
+            connection.send("x");
+            assert_eq!(connection.answer().body.len(), body.len());
+        }
+        drop(waiting);
+        eventually("the room is free again", || target.post("/echo", &body).status == 200);
+    }
 }
 
 #[test]

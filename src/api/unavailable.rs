@@ -1,10 +1,7 @@
 //! What the store's errors are to a client. The form of all error bodies is [`Rejection`]'s.
 
-use crate::http::{Rejection, Status};
+use crate::http::{RETRY_AFTER_S, Rejection, Status};
 use crate::store::Unavailable;
-
-/// Seconds after which a client may try again.
-const RETRY_AFTER_S: u32 = 1;
 
 /// 503, and when to come back.
 impl From<Unavailable> for Rejection {

@@ -3,6 +3,7 @@
 //! A connection that waits for its next request holds no buffer at all: an idle client costs its coroutine's stack and
 //! a registry entry. Buffers that grew past their first size are not kept, so one large request does not stay in memory.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 /// The unread bytes of a connection: `storage[start..end]`, read at the end and consumed at the start.
@@ -55,16 +56,25 @@ impl Input {
 
     /// Room to read into: at least `wanted` bytes behind the unread ones. Moves or grows only when it must.
     pub(crate) fn room(&mut self, wanted: usize) -> &mut [u8] {
+        let size = self.size_for(wanted);
+        if size > self.storage.len() {
+            self.storage.resize(size, 0);
+        }
+        &mut self.storage[self.end..]
+    }
+
+    /// Makes what room there is at the end, and says how large the storage must be for `wanted` bytes of it.
+    fn size_for(&mut self, wanted: usize) -> usize {
         if self.storage.len() - self.end < wanted && self.start > 0 {
             self.storage.copy_within(self.start..self.end, 0);
             self.end -= self.start;
             self.start = 0;
         }
         if self.storage.len() - self.end < wanted {
-            let size = (self.end + wanted).next_power_of_two();
-            self.storage.resize(size, 0);
+            (self.end + wanted).next_power_of_two()
+        } else {
+            self.storage.len()
         }
-        &mut self.storage[self.end..]
     }
 
     pub(crate) fn filled(&mut self, count: usize) {
@@ -73,13 +83,16 @@ impl Input {
     }
 }
 
-/// Lends the two buffers of a connection together. Bounded: what does not fit is given back to the allocator.
+/// Lends the two buffers of a connection together. Bounded: what does not fit is given back to the allocator, and all
+/// inputs together grow past their first size by so many bytes and no more.
 ///
 /// The pair lent last is lent next, so that connections that take turns share the same warm memory.
 pub(crate) struct BufferPool {
     free: Mutex<Vec<Pair>>,
     buffer_bytes: usize,
     keep: usize,
+    /// Bytes that inputs may still grow by.
+    growth_left: AtomicUsize,
 }
 
 struct Pair {
@@ -90,8 +103,27 @@ struct Pair {
 }
 
 impl BufferPool {
-    pub(crate) fn new(buffer_bytes: usize, keep: usize) -> Self {
-        Self { free: Mutex::new(Vec::with_capacity(keep)), buffer_bytes, keep }
+    pub(crate) fn new(buffer_bytes: usize, keep: usize, growth_bytes: usize) -> Self {
+        let growth_left = AtomicUsize::new(growth_bytes);
+        Self { free: Mutex::new(Vec::with_capacity(keep)), buffer_bytes, keep, growth_left }
+    }
+
+    pub(crate) fn growth_left(&self) -> usize {
+        self.growth_left.load(Ordering::Relaxed)
+    }
+
+    /// As [`Input::room`], for an input that was lent. Where all inputs together may not grow so far it is what room there
+    /// is; `None` if there is none.
+    pub(crate) fn room<'i>(&self, input: &'i mut Input, wanted: usize) -> Option<&'i mut [u8]> {
+        let growth = input.size_for(wanted) - input.storage.len();
+        if growth > 0 {
+            let take = |left: usize| left.checked_sub(growth);
+            if self.growth_left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).is_err() {
+                let end = input.end;
+                return Some(&mut input.storage[end..]).filter(|room| !room.is_empty());
+            }
+        }
+        Some(input.room(wanted))
     }
 
     /// Gives both their storage. Neither may hold anything.
@@ -110,6 +142,7 @@ impl BufferPool {
     pub(crate) fn give_back(&self, input: &mut Input, output: &mut Vec<u8>) {
         let storage = std::mem::take(input).storage;
         let mut output = std::mem::take(output);
+        self.growth_left.fetch_add(storage.len().saturating_sub(self.buffer_bytes), Ordering::Relaxed);
         if storage.len() != self.buffer_bytes || output.capacity() > 2 * self.buffer_bytes {
             return;
         }
@@ -149,14 +182,29 @@ mod tests {
 
     #[test]
     fn a_grown_buffer_is_not_kept() {
-        let pool = BufferPool::new(64, 4);
+        let pool = BufferPool::new(64, 4, 1024);
         let (mut input, mut output) = (Input::default(), Vec::new());
         pool.lend(&mut input, &mut output);
-        input.room(1024);
+        pool.room(&mut input, 1024).unwrap();
         pool.give_back(&mut input, &mut output);
         assert_eq!(pool.free.lock().unwrap().len(), 0);
         pool.lend(&mut input, &mut output);
         pool.give_back(&mut input, &mut output);
         assert_eq!(pool.free.lock().unwrap().len(), 1);
+    }
+
+    #[test]
+    fn all_inputs_together_grow_up_to_a_bound() {
+        let pool = BufferPool::new(64, 4, 128);
+        let mut pairs = [(); 3].map(|()| (Input::default(), Vec::new()));
+        pairs.iter_mut().for_each(|(input, output)| pool.lend(input, output));
+        let [one, two, three] = &mut pairs;
+        assert!(pool.room(&mut one.0, 128).is_some() && pool.room(&mut two.0, 128).is_some());
+        assert!(pool.room(&mut three.0, 64).is_some(), "what fits is no growth");
+        assert_eq!(pool.room(&mut three.0, 65).unwrap().len(), 64);
+        three.0.filled(64);
+        assert!(pool.room(&mut three.0, 1).is_none());
+        pool.give_back(&mut one.0, &mut one.1);
+        assert!(pool.room(&mut three.0, 1).is_some());
     }
 }

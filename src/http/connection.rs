@@ -384,7 +384,11 @@ impl Connection<'_> {
                     self.shared.buffers.lend(&mut self.input, &mut self.turn.output);
                 }
                 let wanted = self.shared.limits.buffer_bytes / 2;
-                if let Some(count) = self.wire.read(self.input.room(wanted))? {
+                let Some(room) = self.shared.buffers.room(&mut self.input, wanted) else {
+                    let status = Status::ServiceUnavailable;
+                    return Err(self.reject_over(Some(Limit::RequestBytes), status));
+                };
+                if let Some(count) = self.wire.read(room)? {
                     if self.input.is_empty() {
                         self.deadline_ms = None;
                     }

@@ -36,6 +36,8 @@ kinds! {
         Target = "target",
         /// Bytes of a body: 413.
         BodyBytes = "body_bytes",
+        /// Bytes that all requests together keep in grown buffers: 503.
+        RequestBytes = "request_bytes",
         /// Bytes of the fields behind a chunked body: 431.
         TrailerBytes = "trailer_bytes",
         /// Requests on one connection: the last answer closes it.

@@ -225,7 +225,7 @@ pub use metrics::{Limit, Metrics, Timeout};
 pub use parameter::ParameterError;
 pub use rejection::{IntoAnswer, Rejection};
 pub use request::{Method, Request};
-pub use response::Response;
+pub use response::{RETRY_AFTER_S, Response};
 pub use router::{RouteCount, RouteSeconds, Router};
 pub use server::{Limits, Server, configure_coroutines};
 pub use status::Status;

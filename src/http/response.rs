@@ -23,6 +23,9 @@ const LINE_ENDS: usize = b"\r\n\r\n".len();
 /// The fields that frame an answer; a second one of a name would let two recipients frame it in two ways.
 const OWN_FIELDS: [&str; 4] = ["connection", "content-length", "date", "transfer-encoding"];
 
+/// Seconds after which a client that was refused for want of room may try again.
+pub const RETRY_AFTER_S: u32 = 1;
+
 /// Room for a head without further fields; one look at the capacity in place of one for every part.
 const USUAL_HEAD_BYTES: usize = 256;
 
@@ -243,6 +246,9 @@ impl<'o> Response<'o> {
 
     /// Ends the answer with an error of the engine itself.
     pub(crate) fn refuse(&mut self, status: Status) {
+        if status == Status::ServiceUnavailable {
+            self.header("retry-after", RETRY_AFTER_S);
+        }
         self.status(status).json(engine_error_body(status).as_bytes());
     }
 
@@ -301,7 +307,7 @@ fn write_right_aligned(slot: &mut [u8], mut value: usize) {
 }
 
 /// The body of an error of the engine itself, the same form as the APIs' errors.
-pub(crate) fn engine_error_body(status: Status) -> String {
+fn engine_error_body(status: Status) -> String {
     let mut body = String::new();
     let _ = write!(body, "{{\"error\":\"{}\"}}", status.reason().to_ascii_lowercase());
     body

@@ -23,7 +23,7 @@ use super::interest::FdRef;
 use super::latency::Stopwatch;
 use super::listener::Listener;
 use super::metrics::{Limit, Metrics};
-use super::response::{Persistence, Response, engine_error_body};
+use super::response::{Persistence, Response};
 use super::router::Router;
 use super::status::Status;
 use crate::limits;
@@ -70,6 +70,8 @@ pub struct Limits {
     pub buffer_bytes: usize,
     /// Buffers kept for the next requests.
     pub pooled_buffers: usize,
+    /// Bytes by which the buffers of all requests together may grow past their first size; past it 503.
+    pub request_bytes: usize,
 }
 
 impl Default for Limits {
@@ -88,6 +90,7 @@ impl Default for Limits {
             write_timeout_ms: limits::WRITE_TIMEOUT_MS,
             buffer_bytes: limits::BUFFER_BYTES,
             pooled_buffers: limits::POOLED_BUFFERS,
+            request_bytes: limits::REQUEST_BYTES,
         }
     }
 }
@@ -216,7 +219,7 @@ impl Server {
             metrics: Metrics::default(),
             clock: Clock::new(),
             stopwatch,
-            buffers: BufferPool::new(limits.buffer_bytes, limits.pooled_buffers),
+            buffers: BufferPool::new(limits.buffer_bytes, limits.pooled_buffers, limits.request_bytes),
             draining: AtomicBool::new(false),
             stopped: AtomicBool::new(false),
             registry: Mutex::new(Slab::new()),
@@ -235,6 +238,12 @@ impl Server {
     #[must_use]
     pub fn metrics(&self) -> &Metrics {
         &self.shared.metrics
+    }
+
+    /// By how many bytes the buffers of all requests have grown now; see [`Limits::request_bytes`].
+    #[must_use]
+    pub fn request_bytes(&self) -> usize {
+        self.shared.limits.request_bytes - self.shared.buffers.growth_left()
     }
 
     /// The routes, for their counts.
@@ -382,8 +391,7 @@ fn refuse(socket: &Socket, shared: &Shared) {
     shared.router.count_other(Status::ServiceUnavailable);
     let mut out = Vec::new();
     let mut response = Response::new(&mut out, &shared.clock, Persistence::Close, false);
-    let body = engine_error_body(Status::ServiceUnavailable);
-    response.status(Status::ServiceUnavailable).header("retry-after", 1).json(body.as_bytes());
+    response.refuse(Status::ServiceUnavailable);
     // A new socket has room for one answer, but no accept loop shall depend on it.
     if socket.set_nonblocking(true).is_ok() {
         let _ = socket.send(&out);

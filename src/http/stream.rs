@@ -8,7 +8,7 @@ use std::io::{self, Read, Write};
 use super::body::ChunkedDecoder;
 use super::buffer::Input;
 use super::fields::BodyFraming;
-use super::metrics::Timeout;
+use super::metrics::{Limit, Timeout};
 use super::response::Progress;
 use super::status::Status;
 use super::wire::{Broken, Wire};
@@ -127,7 +127,11 @@ impl<'c> BodyReader<'c> {
         let deadline_ms = self.deadline_ms.unwrap_or_else(|| self.deadline_from_now());
         loop {
             if self.wire.may_be_readable() {
-                let room = self.input.room(self.wire.shared.limits.buffer_bytes / 2);
+                let wanted = self.wire.shared.limits.buffer_bytes / 2;
+                let Some(room) = self.wire.shared.buffers.room(self.input, wanted) else {
+                    self.wire.shared.metrics.hit(Limit::RequestBytes);
+                    return Err(self.fail(Status::ServiceUnavailable, io::ErrorKind::OutOfMemory));
+                };
                 let come = self.wire.read(room).map_err(|broken| self.fail_broken(broken))?;
                 if let Some(count) = come {
                     self.input.filled(count);
