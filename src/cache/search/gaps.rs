@@ -140,32 +140,37 @@ pub(super) struct Reader<'b> {
     blocks: &'b Blocks,
     /// How many numbers the list has.
     count: u32,
-    position: Position,
+    model: Model,
     /// Bits read ahead, the next one lowest.
     window: u64,
     filled: u32,
-    /// Where the window is filled from.
+    /// Where the window is filled from, that block, and the block before it.
     ahead: Place,
+    block: &'b [u32; BLOCK_WORDS],
+    before: Option<u32>,
     /// Numbers read.
     pub(super) steps: usize,
 }
 
 impl<'b> Reader<'b> {
     pub(super) fn new(blocks: &'b Blocks, list: &List, position: Position) -> Self {
+        let Position { place, model } = position;
+        let block = blocks.0.get(place.block);
         let mut reader = Self {
             blocks,
             count: list.model.count,
-            position,
+            model,
             window: 0,
             filled: 0,
-            ahead: position.place,
+            ahead: place,
+            block,
+            before: None,
             steps: 0,
         };
         // To the next whole word.
-        let odd = reader.ahead.bit % 32;
+        let odd = place.bit % 32;
         if odd > 0 {
-            let word = blocks.0.get(reader.ahead.block)[reader.ahead.bit as usize / 32];
-            reader.window = u64::from(word >> odd);
+            reader.window = u64::from(block[place.bit as usize / 32] >> odd);
             reader.filled = 32 - odd;
             reader.ahead.bit += reader.filled;
         }
@@ -173,28 +178,36 @@ impl<'b> Reader<'b> {
     }
 
     pub(super) fn position(&self) -> Position {
-        self.position
+        let Self { ahead, filled, .. } = *self;
+        // What was read ahead is less than a block. At its end the next one may not be there yet.
+        let place = match self.before {
+            Some(block) if ahead.bit <= filled => Place { block, bit: BLOCK_BITS + ahead.bit - filled },
+            _ => Place { block: ahead.block, bit: ahead.bit - filled },
+        };
+        Position { place, model: self.model }
     }
 
     /// The next number at or after `least`, if there is one yet. It may be asked for again.
     pub(super) fn seek(&mut self, least: u32) -> Option<u32> {
-        while self.position.model.next <= least {
-            if self.position.model.count == self.count {
+        while self.model.next <= least {
+            if self.model.count == self.count {
                 return None;
             }
             self.steps += 1;
             let gap = self.gap();
-            self.position.model.pass(gap);
+            self.model.pass(gap);
         }
-        Some(self.position.model.next - 1)
+        Some(self.model.next - 1)
     }
 
     #[allow(clippy::cast_possible_truncation)] // masked to 32 bits at most
     fn gap(&mut self) -> u32 {
-        self.fill();
-        let power = u32::from(self.position.model.power);
-        let quotient = (!self.window).trailing_zeros().min(ESCAPE);
-        if quotient == ESCAPE {
+        if self.filled <= 32 {
+            self.fill();
+        }
+        let power = u32::from(self.model.power);
+        let quotient = self.window.trailing_ones();
+        if quotient >= ESCAPE {
             self.consume(ESCAPE);
             self.fill();
             let coded = self.window as u32;
@@ -202,20 +215,23 @@ impl<'b> Reader<'b> {
             return coded + 1;
         }
         self.consume(quotient + 1);
-        self.fill();
-        let remainder = self.window & ((1 << power) - 1);
+        if self.filled < power {
+            self.fill();
+        }
+        let remainder = self.window as u32 & ((1 << power) - 1);
         self.consume(power);
-        (quotient << power | remainder as u32) + 1
+        (quotient << power | remainder) + 1
     }
 
     /// At least 33 bits. Past the end of the list they mean nothing, and nobody looks at them.
     fn fill(&mut self) {
         while self.filled <= 32 {
             if self.ahead.bit == BLOCK_BITS {
-                self.ahead = Place { block: self.blocks.0.get(self.ahead.block)[LINK], bit: 0 };
+                self.before = Some(self.ahead.block);
+                self.ahead = Place { block: self.block[LINK], bit: 0 };
+                self.block = self.blocks.0.get(self.ahead.block);
             }
-            let word = self.blocks.0.get(self.ahead.block)[self.ahead.bit as usize / 32];
-            self.window |= u64::from(word) << self.filled;
+            self.window |= u64::from(self.block[self.ahead.bit as usize / 32]) << self.filled;
             self.filled += 32;
             self.ahead.bit += 32;
         }
@@ -224,12 +240,6 @@ impl<'b> Reader<'b> {
     fn consume(&mut self, bits: u32) {
         self.window >>= bits;
         self.filled -= bits;
-        let place = &mut self.position.place;
-        place.bit += bits;
-        // At the very end of a block the next one may not be there yet.
-        if place.bit > BLOCK_BITS {
-            *place = Place { block: self.blocks.0.get(place.block)[LINK], bit: place.bit - BLOCK_BITS };
-        }
     }
 }
 
@@ -239,7 +249,7 @@ mod tests {
 
     fn read(blocks: &Blocks, list: &List, position: &mut Position, most: usize) -> Vec<u32> {
         let mut reader = Reader::new(blocks, list, *position);
-        let mut least = reader.position().model.next;
+        let mut least = reader.model.next;
         let numbers = std::iter::from_fn(|| {
             let number = reader.seek(least)?;
             least = number + 1;

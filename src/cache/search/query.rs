@@ -17,9 +17,9 @@ const RECORD_COST: usize = 150;
 /// Bytes of text that are folded and searched at the cost of one.
 const BYTES_PER_COST: usize = 4;
 /// A number read from a list.
-const STEP_COST: usize = 5;
+const STEP_COST: usize = 12;
 /// What a slice may cost, and may be wrong by a factor of two to stay below 200 µs.
-const SLICE_COST: usize = 80_000;
+const SLICE_COST: usize = 100_000;
 /// Bytes of an answer that are written in a slice.
 const SLICE_BODY_BYTES: usize = 64 * 1024;
 
