@@ -1,5 +1,5 @@
 //! Searches from memory beside Postgres: the same answers, whatever the people and the term, and at every moment of the
-//! index's life; and what a long search costs others.
+//! index's life.
 #![allow(clippy::unwrap_used)]
 
 mod support;
@@ -101,7 +101,7 @@ fn memory_and_postgres_give_the_same_people() {
     eventually("memory holds everybody", || memory.metric("pouco_search_index_people ") == 600);
     assert!(is_complete(&memory) && !is_complete(&sql));
     let mut matched = 0;
-    for _ in 0..1_500 {
+    for _ in 0..700 {
         let term = match random.u8(0..10) {
             0..=1 => text(&mut random, CHARACTERS, 1..=2),
             2 => text(&mut random, CHARACTERS, 3..=6),
@@ -126,14 +126,14 @@ fn memory_and_postgres_give_the_same_people() {
         let (from_memory, from_sql) = (memory.get(&path), sql.get(&path));
         assert_eq!(from_memory.text(), from_sql.text(), "seed {seed}: memory and SQL, {term:?}");
     }
-    assert!(matched > 300, "seed {seed}: only {matched} terms were found");
+    assert!(matched > 150, "seed {seed}: only {matched} terms were found");
     assert_eq!(found(&memory, "\0"), Vec::<String>::new());
 }
 
 /// People who all have the term's one trigram and nearly none of whom has the term: a search has everybody for a candidate.
 const NEARLY: &str = "INSERT INTO people (id, apelido, nome, nascimento, stack)
     SELECT lpad(to_hex(n), 32, '0')::uuid, 'nick' || n, CASE n % 500 WHEN 499 THEN 'Aaaa' ELSE 'Aaa' END || ' da Silva Sauro',
-           '2000-01-01', ARRAY['Rust', 'C']
+           '2000-01-01', array_fill(repeat('y', 32), ARRAY[10])
     FROM generate_series(1, $1::int) AS n";
 
 fn resident_bytes(replica: &Replica) -> usize {
@@ -158,7 +158,7 @@ fn no_answer_ever_comes_from_a_part_of_the_people() {
     let held = replica.metric("pouco_search_index_bytes ");
     drop(replica);
 
-    let bound = held + 100_000;
+    let bound = held + 20_000;
     let replica = Replica::start_with(&database, &[("POUCO_CACHE_BYTES", &bound.to_string())]);
     let (ended, from_memory, from_postgres) =
         (AtomicBool::new(false), AtomicUsize::new(0), AtomicUsize::new(0));
@@ -192,7 +192,11 @@ fn no_answer_ever_comes_from_a_part_of_the_people() {
         let after_bound = from_postgres.load(Ordering::Relaxed);
         eventually("Postgres has answered", || from_postgres.load(Ordering::Relaxed) > after_bound + 5);
         let least = usize::try_from(held).unwrap() / 2;
-        eventually("the memory has returned", || resident_bytes(&replica) + least < before);
+        eventually("the memory has returned", || {
+            let now = resident_bytes(&replica);
+            println!("resident: {before} with an index of {held}, {now} without");
+            now + least < before
+        });
     });
     assert_eq!(replica.metric("pouco_search_index_bytes "), 0);
 }
@@ -203,44 +207,6 @@ impl<F: Fn()> Drop for OnDrop<F> {
     fn drop(&mut self) {
         (self.0)();
     }
-}
-
-/// Between two slices of a search the sockets are served. With `yield_now` in the place of turns, look-ups were answered
-/// only between two searches: about one for each.
-#[test]
-fn long_searches_do_not_starve_a_look_up() {
-    const PEOPLE: i32 = 50_000;
-    let database = Database::create();
-    drop(Replica::start(&database));
-    database.client().execute(NEARLY, &[&PEOPLE]).unwrap();
-    let replica = Replica::start_with(&database, &[("POUCO_CACHE_BYTES", "100000000")]);
-    eventually("memory is complete", || is_complete(&replica));
-    let (ended, searches) = (AtomicBool::new(false), AtomicUsize::new(0));
-    let (look_ups, searched) = thread::scope(|scope| {
-        for _ in 0..4 {
-            scope.spawn(|| {
-                let mut connection = replica.api.connect();
-                while !ended.load(Ordering::Relaxed) {
-                    // Longer than what anybody has of it: no early end.
-                    assert_eq!(connection.request("GET", "/pessoas?t=aaaaa", "").text(), "[]");
-                    searches.fetch_add(1, Ordering::Relaxed);
-                }
-            });
-        }
-        let _stop = OnDrop(|| ended.store(true, Ordering::Relaxed));
-        let mut connection = replica.api.connect();
-        eventually("all search", || searches.load(Ordering::Relaxed) > 8);
-        let began = searches.load(Ordering::Relaxed);
-        let mut look_ups = 0;
-        while searches.load(Ordering::Relaxed) < began + 20 {
-            let path = format!("/pessoas/00000000-0000-0000-0000-{:012x}", look_ups % 1_000 + 1);
-            assert_eq!(connection.request("GET", &path, "").status, 200);
-            look_ups += 1;
-        }
-        (look_ups, searches.load(Ordering::Relaxed) - began)
-    });
-    println!("{look_ups} look-ups in the time of {searched} searches");
-    assert!(look_ups >= 5 * searched, "{look_ups} look-ups in the time of {searched} searches");
 }
 
 /// What waits for a turn when the replica is told to stop is answered.

@@ -6,8 +6,9 @@
 //! that are ready are served first; and the next turn is given only when the last is over, so whoever asks for
 //! a socket waits for one slice, however many handlers take turns.
 //!
-//! Race window: the thread may wake a coroutine that has queued itself and not parked yet. The flag decides, and
-//! `Blocker` remembers a wake that came early.
+//! Race window: a coroutine that is woken before it has parked does not park at all, and no socket is looked at. (A thread
+//! that is notified often runs at once, in the place of the worker.) So nobody stands in the line before being
+//! parked: another coroutine puts the waiting one there, and runs only when that has left the worker.
 
 use std::collections::VecDeque;
 use std::io;
@@ -63,8 +64,11 @@ impl Turns {
     #[must_use]
     pub fn wait(&self) -> Turn<'_> {
         let waiting = Arc::new(Waiting { blocker: Blocker::new(true), called: AtomicBool::new(false) });
-        self.line.state().waiting.push_back(waiting.clone());
-        self.line.changed.notify_one();
+        let (line, entering) = (self.line.clone(), waiting.clone());
+        may::go!(move || {
+            line.state().waiting.push_back(entering);
+            line.changed.notify_one();
+        });
         while !waiting.called.load(Ordering::Acquire) {
             let _ = waiting.blocker.park(None);
         }

@@ -1,15 +1,18 @@
-//! Things that are added and never changed or moved, in pieces of one size: growing copies nothing, and what is not yet
-//! used of the last piece is address space and not memory.
+//! Things that are added and never changed or moved, in pieces of one size: growing copies nothing.
+//!
+//! A piece is address space; memory is only the part of it that is filled. It is so large because the allocator then always
+//! maps it by itself and gives it back whole: smaller blocks come from its heap once a program has freed some of their size, and
+//! there they stay (glibc: up to 32 MiB, mallopt(3), `M_MMAP_THRESHOLD`).
 
-/// Size of a piece. The allocator maps blocks of this size from the system and gives them back when they are freed. A few
-/// words less than a power of two, since its own header stands before them.
-const PIECE_BYTES: usize = 256 * 1024 - 64;
+const PIECE_BYTES: usize = 64 * 1024 * 1024;
+
+/// The unit in which a piece is filled with memory.
+const PAGE_BYTES: usize = 4 * 1024;
 
 /// Bytes, entry by entry.
 #[derive(Default)]
 pub(super) struct Arena {
     pieces: Vec<Vec<u8>>,
-    bytes: usize,
 }
 
 impl Arena {
@@ -19,9 +22,7 @@ impl Arena {
         let fits = self.pieces.last().is_some_and(|piece| piece.capacity() - piece.len() >= length);
         if !fits {
             // An entry that is longer than a piece gets one of its own, and nothing follows it there.
-            let piece = Vec::with_capacity(length.max(PIECE_BYTES));
-            self.bytes += piece.capacity();
-            self.pieces.push(piece);
+            self.pieces.push(Vec::with_capacity(length.max(PIECE_BYTES)));
         }
         let first = (self.pieces.len() - 1) * PIECE_BYTES;
         let piece = self.pieces.last_mut()?;
@@ -36,7 +37,7 @@ impl Arena {
     }
 
     pub(super) fn bytes(&self) -> usize {
-        self.bytes + self.pieces.capacity() * size_of::<Vec<u8>>()
+        self.pieces.iter().map(|piece| piece.len().next_multiple_of(PAGE_BYTES)).sum()
     }
 }
 
@@ -53,7 +54,8 @@ impl<T> Default for Pieces<T> {
 }
 
 impl<T> Pieces<T> {
-    const PER_PIECE: usize = PIECE_BYTES / size_of::<T>();
+    /// A power of two, for the sake of the division.
+    const PER_PIECE: usize = 1 << (PIECE_BYTES / size_of::<T>()).ilog2();
 
     pub(super) fn push(&mut self, item: T) {
         if self.length == self.pieces.len() * Self::PER_PIECE {
@@ -78,7 +80,7 @@ impl<T> Pieces<T> {
     }
 
     pub(super) fn bytes(&self) -> usize {
-        self.pieces.len() * Self::PER_PIECE * size_of::<T>() + self.pieces.capacity() * size_of::<Vec<T>>()
+        (self.length * size_of::<T>()).next_multiple_of(PAGE_BYTES)
     }
 }
 
@@ -91,7 +93,7 @@ mod tests {
         let mut arena = Arena::default();
         let entries: Vec<Vec<u8>> =
             (0..2_000_usize).map(|n| vec![u8::try_from(n % 251).unwrap(); n * n % 1_500]).collect();
-        let long = vec![7; 3 * PIECE_BYTES];
+        let long = vec![7; PIECE_BYTES + 1];
         let places: Vec<u32> = entries
             .iter()
             .chain([&long])
