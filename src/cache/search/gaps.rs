@@ -7,9 +7,10 @@
 use super::arena::Pieces;
 
 const BLOCK_WORDS: usize = 16;
+const BLOCK_BITS: u32 = 15 * 32;
 /// The last word of a block names the next one.
 const LINK: usize = BLOCK_WORDS - 1;
-const BLOCK_BITS: u32 = 32 * (BLOCK_WORDS as u32 - 1);
+const _: () = assert!(BLOCK_BITS as usize == 32 * LINK);
 
 /// A quotient of this many ones is followed by the gap itself: however badly the mean predicts, a gap stays short.
 const ESCAPE: u32 = 16;
@@ -27,7 +28,7 @@ struct Model {
     /// The last number plus one; zero if there is none.
     next: u32,
     count: u32,
-    power: u8,
+    power: u32,
 }
 
 /// A place in a list: the next bit to write or to read.
@@ -61,7 +62,7 @@ impl Model {
         if self.count < PERIOD || self.count.is_multiple_of(PERIOD) {
             // The best power for a geometric distribution is that nearest to ln 2 of its mean.
             let mean = self.next / self.count;
-            self.power = (mean - mean / 4).checked_ilog2().unwrap_or(0) as u8;
+            self.power = (mean - mean / 4).checked_ilog2().unwrap_or(0);
         }
     }
 }
@@ -82,7 +83,7 @@ impl Blocks {
     /// Appends a number that is larger than any before. `None` if there are no blocks left to name.
     pub(super) fn push(&mut self, list: &mut List, number: u32) -> Option<()> {
         let gap = number + 1 - list.model.next;
-        let power = u32::from(list.model.power);
+        let power = list.model.power;
         // A gap is one at least.
         let coded = gap - 1;
         let quotient = coded >> power;
@@ -205,7 +206,7 @@ impl<'b> Reader<'b> {
         if self.filled <= 32 {
             self.fill();
         }
-        let power = u32::from(self.model.power);
+        let power = self.model.power;
         let quotient = self.window.trailing_ones();
         if quotient >= ESCAPE {
             self.consume(ESCAPE);
@@ -278,7 +279,7 @@ mod tests {
                     break;
                 };
                 blocks.push(&mut list, larger).unwrap();
-                blocks.push(&mut other, added.len() as u32).unwrap();
+                blocks.push(&mut other, u32::try_from(added.len()).unwrap()).unwrap();
                 added.push(larger);
                 number = larger + 1;
                 if random.u8(..) < 20 {
@@ -288,7 +289,7 @@ mod tests {
             seen.extend(read(&blocks, &list, &mut position, usize::MAX));
             assert_eq!(seen, added, "round {round}");
             assert_eq!(list.count() as usize, added.len());
-            let all: Vec<u32> = (0..added.len() as u32).collect();
+            let all: Vec<u32> = (0..u32::try_from(added.len()).unwrap()).collect();
             assert_eq!(read(&blocks, &other, &mut other.start(), usize::MAX), all);
         }
     }

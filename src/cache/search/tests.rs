@@ -135,7 +135,7 @@ fn an_answer_is_written_in_bounded_pieces() {
     while !index.advance(&mut search) {}
     let (mut out, mut pieces, mut before) = (Vec::new(), 1, 0);
     let render = |out: &mut Vec<u8>, record: Record<'_>| {
-        out.extend_from_slice(record.texts().next().unwrap().as_bytes())
+        out.extend_from_slice(record.texts().next().unwrap().as_bytes());
     };
     while !index.write_found(&mut search, &mut out, render) {
         assert!(out.len() - before <= 2 * 64 * 1024);
