@@ -30,8 +30,8 @@ pub const MAX_FOUND: usize = 50;
 /// that is in every block, compares at most 50 blocks.
 const BLOCK_RECORDS: u32 = 128;
 
-/// Parts of the tables by id and by key: at a million records one moves a thousand entries when it grows.
-const SHARDS: usize = 1024;
+/// Parts of the tables by id and by key: at a million records one moves five hundred entries when it grows.
+const SHARDS: usize = 2048;
 
 struct Entry {
     id: Uuid,

@@ -16,8 +16,8 @@ use super::{BLOCK_RECORDS, Index, MAX_FOUND, Record, fold};
 const RECORD_COST: usize = 150;
 /// Bytes of text that are folded and searched at the cost of one.
 const BYTES_PER_COST: usize = 4;
-/// A number read from a list.
-const STEP_COST: usize = 12;
+/// A number read from a list, with the misses of its blocks.
+const STEP_COST: usize = 20;
 /// What a slice may cost, and may be wrong by a factor of two to stay below 200 µs.
 const SLICE_COST: usize = 100_000;
 /// Bytes of an answer that are written in a slice.
