@@ -134,8 +134,9 @@
 //!
 //! # What a handler may do
 //!
-//! It runs on the coroutine of its connection. It may park (`may::sync`, `may::coroutine::yield_now`): others are
-//! served meanwhile. It must not block the thread: what blocks belongs on a thread of its own. A lock of `std` is fine
+//! It runs on the coroutine of its connection. It may park (`may::sync`): others are served meanwhile. What computes for
+//! more than a fraction of a millisecond takes [`Turns`] between slices of its work; `may::coroutine::yield_now` is not
+//! enough, since the worker looks at its sockets only when nobody is left to run. It must not block the thread: what blocks belongs on a thread of its own. A lock of `std` is fine
 //! where it is held for microseconds and never over a wait.
 //!
 //! The stack is small ([`COROUTINE_STACK_BYTES`](crate::limits::COROUTINE_STACK_BYTES)), and a guard page behind it ends the
@@ -216,6 +217,7 @@ mod scan;
 mod server;
 mod status;
 mod stream;
+mod turn;
 pub mod url;
 mod wire;
 
@@ -230,3 +232,4 @@ pub use router::{RouteCount, RouteSeconds, Router};
 pub use server::{Limits, Server, configure_coroutines};
 pub use status::Status;
 pub use stream::{BodyReader, BodyWriter};
+pub use turn::{Turn, Turns};

@@ -5,18 +5,21 @@
 //! counted: a search over a part of the people would be wrong, so searches then go to Postgres, and a bounded cache takes
 //! the place of the bodies.
 
+use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
 
 use postgres::Row;
+use time::{Date, Month};
 use uuid::Uuid;
 
 use super::Body;
-use super::model::Person;
+use super::model::{Person, render};
 use super::sql;
 use crate::cache::Bounded;
-use crate::cache::search::{Full, Index};
-use crate::http::Response;
+use crate::cache::search::{Index, Record};
+use crate::http::{Response, Turns};
 use crate::instruments::Counter;
 use crate::metrics::Exposition;
 use crate::store::{Follow, Session};
@@ -31,8 +34,9 @@ const NICK_SHARE: u64 = 4;
 pub(super) struct Directory {
     /// `None` once it was given up. Locked for microseconds; never over a yield.
     index: Mutex<Option<Index>>,
-    /// Whether the index holds everybody, so that a search in it is exact.
+    /// Whether the index holds everybody, so that a search in it is exact. Changed only under the lock, and with the index.
     complete: AtomicBool,
+    turns: Turns,
     // In use only without the index, so the bound holds for both together.
     bodies: Bounded<Uuid, Body>,
     taken: Bounded<Box<str>, ()>,
@@ -58,23 +62,25 @@ impl Lookups {
 }
 
 impl Directory {
-    pub(super) fn new(bytes: u64) -> Self {
+    pub(super) fn new(bytes: u64) -> io::Result<Self> {
         let nick_bytes = bytes / NICK_SHARE;
-        Self {
+        Ok(Self {
             index: Mutex::new(Some(Index::new(usize::try_from(bytes).unwrap_or(usize::MAX)))),
             complete: AtomicBool::new(false),
+            turns: Turns::start()?,
             bodies: Bounded::new(bytes - nick_bytes, TYPICAL_BODY_BYTES),
             taken: Bounded::new(nick_bytes, TYPICAL_NICK_BYTES),
             by_id: Lookups::default(),
             by_nick: Lookups::default(),
             searches: Lookups::default(),
-        }
+        })
     }
 
     /// Answers with a known person. `false` if Postgres has to be asked: a miss says nothing.
     pub(super) fn answer(&self, id: Uuid, response: &mut Response<'_>) -> bool {
         if let Some(index) = self.index().as_ref() {
-            return self.by_id.count(index.body(id).map(|body| response.json(body)).is_some());
+            let answer = |record| response.body_with("application/json", |out| render_record(out, record));
+            return self.by_id.count(index.get(id).map(answer).is_some());
         }
         self.bodies.get(&id).map(|body| response.json(&body)).is_some()
     }
@@ -92,37 +98,37 @@ impl Directory {
         self.searches.count(self.search(term, response))
     }
 
-    /// Between two slices the lock is free and the worker serves others. The index may be given up then; so may be the
-    /// search, and Postgres is asked.
+    /// Race window: between two slices the lock is free and the worker serves others. The index may be given up then; so is
+    /// the search, with what it has written, and Postgres is asked.
     fn search(&self, term: &str, response: &mut Response<'_>) -> bool {
         if !self.complete.load(Ordering::Acquire) {
             return false;
         }
         let Some(mut search) = self.index().as_ref().map(|index| index.search(term)) else { return false };
+        let mut body = Vec::new();
+        let mut turn = None;
         loop {
             {
                 let index = self.index();
                 let Some(index) = index.as_ref() else { return false };
-                if index.advance(&mut search) {
-                    response.body_with("application/json", |out| index.write_found(search, out));
-                    return true;
+                if index.advance(&mut search) && index.write_found(&mut search, &mut body, render_record) {
+                    break;
                 }
             }
-            may::coroutine::yield_now();
+            drop(turn.take());
+            turn = Some(self.turns.wait());
         }
+        response.json(&body);
+        true
     }
 
     /// A person that this replica has just committed.
-    pub(super) fn stored(&self, person: &Person, body: Vec<u8>) {
-        let added = match self.index().as_mut() {
-            Some(index) => index.add(person.id, &person.apelido, person.texts(), &body),
-            None => {
-                self.taken.insert(person.apelido.as_str().into(), ());
-                return self.bodies.insert(person.id, body.into());
-            }
-        };
-        if added == Err(Full) {
-            self.give_up();
+    pub(super) fn stored(&self, person: &Person) {
+        let note = note(person.nascimento, person.stack.is_some());
+        let known = self.add(person.id, note, person.texts());
+        if !known {
+            self.taken.insert(person.apelido.as_str().into(), ());
+            self.bodies.insert(person.id, person.render().into());
         }
     }
 
@@ -164,14 +170,22 @@ impl Directory {
         exposition.cache_bytes("nicknames", taken.bytes());
     }
 
-    /// Frees the index for good. What it knew can be asked from Postgres.
-    fn give_up(&self) {
-        self.complete.store(false, Ordering::Release);
-        if self.index().take().is_some() {
-            log::warn!(
-                "people do not fit into POUCO_CACHE_BYTES any more: searches go to Postgres from now on"
-            );
+    /// Adds to the index, if there is one. `false` if there is none, or none any more.
+    ///
+    /// The index that cannot take a person is given up before anybody can search in it without that person.
+    fn add<'t>(&self, id: Uuid, note: u32, texts: impl Iterator<Item = &'t str>) -> bool {
+        let mut known = self.index();
+        let Some(index) = known.as_mut() else { return false };
+        if index.add(id, note, texts) == Ok(()) {
+            return true;
         }
+        self.complete.store(false, Ordering::Release);
+        let given_up = known.take();
+        drop(known);
+        log::warn!("people do not fit into POUCO_CACHE_BYTES any more: searches go to Postgres from now on");
+        // It has many pieces to free, and the worker others to serve. Without a thread it is freed here.
+        drop(thread::Builder::new().name("pouco-free".into()).spawn(move || drop(given_up)));
+        false
     }
 
     fn index(&self) -> MutexGuard<'_, Option<Index>> {
@@ -187,31 +201,63 @@ impl Follow for Following {
 
     fn row(&mut self, row: &Row) -> bool {
         let (id, apelido, nome): (Uuid, &str, &str) = (row.get(1), row.get(2), row.get(3));
-        let added = {
-            let mut index = self.0.index();
+        // Our own people come back with the feed; they are not read again.
+        match self.0.index().as_ref() {
+            Some(index) if index.contains(id) => return true,
+            Some(_) => {}
             // Without an index there is nothing to follow for.
-            let Some(index) = index.as_mut() else { return false };
-            // Our own people come back with the feed; they are not rendered again.
-            if index.contains(id) {
-                return true;
-            }
-            let stack: Option<Vec<&str>> = row.get(5);
-            let texts = [apelido, nome].into_iter().chain(stack.iter().flatten().copied());
-            index.add(id, apelido, texts, &sql::render_from(row, 1))
-        };
-        if added == Err(Full) {
-            self.0.give_up();
+            None => return false,
         }
-        added.is_ok()
+        let stack: Option<Vec<&str>> = row.get(5);
+        let texts = [apelido, nome].into_iter().chain(stack.iter().flatten().copied());
+        self.0.add(id, note(row.get(4), stack.is_some()), texts)
     }
 
     fn caught_up(&mut self) {
-        if self.0.index().is_some() && !self.0.complete.swap(true, Ordering::AcqRel) {
+        // Under the lock: it must not be given up between the question and the answer.
+        let index = self.0.index();
+        if index.is_some() && !self.0.complete.swap(true, Ordering::AcqRel) {
             log::info!("searches are answered from memory");
         }
     }
 
     fn ended(&mut self, session: &mut Session) -> Result<(), postgres::Error> {
         sql::ensure_search_index(session)
+    }
+}
+
+/// What a person has beside texts, in one number: year, month and day of birth, and whether there is a stack.
+fn note(birth: Date, has_stack: bool) -> u32 {
+    let month_and_day = u32::from(u8::from(birth.month())) << 6 | u32::from(birth.day()) << 1;
+    birth.year().cast_unsigned() << 10 | month_and_day | u32::from(has_stack)
+}
+
+fn birth(note: u32) -> Option<Date> {
+    let month = Month::try_from((note >> 6 & 0xf) as u8).ok()?;
+    Date::from_calendar_date(note.cast_signed() >> 10, month, (note >> 1 & 0x1f) as u8).ok()
+}
+
+/// Appends the body of `GET /pessoas/{id}`.
+fn render_record(out: &mut Vec<u8>, record: Record<'_>) {
+    let mut texts = record.texts();
+    let (apelido, nome) = (texts.next().unwrap_or_default(), texts.next().unwrap_or_default());
+    let birth = birth(record.note).unwrap_or(Date::MIN);
+    let stack = (record.note & 1 == 1).then_some(texts);
+    render(out, record.id, apelido, nome, birth, stack);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_note_gives_back_every_date() {
+        for day in Date::MIN.to_julian_day()..=Date::MAX.to_julian_day() {
+            let date = Date::from_julian_day(day).unwrap();
+            for has_stack in [false, true] {
+                let note = note(date, has_stack);
+                assert_eq!((birth(note), note & 1 == 1), (Some(date), has_stack));
+            }
+        }
     }
 }

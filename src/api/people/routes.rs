@@ -27,10 +27,9 @@ impl People {
         if self.directory.is_taken(&person.apelido) {
             return Err(TAKEN);
         }
-        let body = person.render();
         match self.queue.commit(person.clone())? {
             Outcome::Stored => {
-                self.directory.stored(&person, body);
+                self.directory.stored(&person);
                 response
                     .status(Status::Created)
                     .header("location", format_args!("/pessoas/{}", person.id))

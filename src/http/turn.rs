@@ -1,0 +1,143 @@
+//! Turns for handlers whose work is longer than a slice.
+//!
+//! `may::coroutine::yield_now` puts a coroutine at the end of the worker's own queue, which is emptied before the worker looks
+//! at its sockets again: handlers that only yield starve every connection but their own. Here the coroutine parks and a
+//! thread wakes it, one at a time. A wake from another thread arrives as an event among those of the sockets, so all
+//! that are ready are served first; and the next turn is given only when the last is over, so whoever asks for
+//! a socket waits for one slice, however many handlers take turns.
+//!
+//! Race window: a coroutine that is woken before it has parked does not park at all, and no socket is looked at. (A thread
+//! that is notified often runs at once, in the place of the worker.) So nobody stands in the line before being
+//! parked: another coroutine puts the waiting one there, and runs only when that has left the worker.
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+
+use may::sync::Blocker;
+
+/// Gives turns. Its thread sleeps while nobody waits, and ends with it.
+pub struct Turns {
+    line: Arc<Line>,
+}
+
+/// A turn, which ends when it is dropped.
+pub struct Turn<'t> {
+    line: &'t Line,
+}
+
+#[derive(Default)]
+struct Line {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    /// At most one for each request under way.
+    waiting: VecDeque<Arc<Waiting>>,
+    taken: bool,
+    closed: bool,
+}
+
+struct Waiting {
+    blocker: Blocker,
+    called: AtomicBool,
+}
+
+impl Turns {
+    /// Starts the thread.
+    ///
+    /// # Errors
+    /// If no thread can be started.
+    pub fn start() -> io::Result<Self> {
+        let line = Arc::new(Line::default());
+        let calling = line.clone();
+        thread::Builder::new().name("pouco-turns".into()).spawn(move || calling.call())?;
+        Ok(Self { line })
+    }
+
+    /// Parks until all sockets that are ready were served and no one else has the turn. It ends when the value is dropped;
+    /// no one may ask for a second.
+    #[must_use]
+    pub fn wait(&self) -> Turn<'_> {
+        let waiting = Arc::new(Waiting { blocker: Blocker::new(true), called: AtomicBool::new(false) });
+        let (line, entering) = (self.line.clone(), waiting.clone());
+        may::go!(move || {
+            line.state().waiting.push_back(entering);
+            line.changed.notify_one();
+        });
+        while !waiting.called.load(Ordering::Acquire) {
+            let _ = waiting.blocker.park(None);
+        }
+        Turn { line: &self.line }
+    }
+}
+
+impl Drop for Turns {
+    fn drop(&mut self) {
+        self.line.state().closed = true;
+        self.line.changed.notify_one();
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self.line.state().taken = false;
+        self.line.changed.notify_one();
+    }
+}
+
+impl Line {
+    fn call(&self) {
+        let mut state = self.state();
+        while !state.closed {
+            if !state.taken
+                && let Some(next) = state.waiting.pop_front()
+            {
+                state.taken = true;
+                drop(state);
+                next.called.store(true, Ordering::Release);
+                next.blocker.unpark();
+                state = self.state();
+            } else {
+                state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+            }
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicUsize;
+
+    use super::*;
+
+    /// Each turn is had by one, and everybody gets theirs. (Threads wait as coroutines do.)
+    #[test]
+    fn turns_are_had_one_at_a_time() {
+        let turns = Turns::start().unwrap();
+        let (inside, had) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for _ in 0..200 {
+                        let turn = turns.wait();
+                        assert_eq!(inside.fetch_add(1, Ordering::SeqCst), 0);
+                        thread::yield_now();
+                        inside.fetch_sub(1, Ordering::SeqCst);
+                        had.fetch_add(1, Ordering::SeqCst);
+                        drop(turn);
+                    }
+                });
+            }
+        });
+        assert_eq!(had.into_inner(), 800);
+    }
+}
