@@ -205,11 +205,14 @@ fn line(run: &Run, injected: &Injected) -> String {
             None => "NEVER".into(),
         })
         .collect();
+    let postgres = injected
+        .postgres_start
+        .map_or_else(String::new, |took| format!(" (Postgres's own start: {:.2} s)", took.as_secs_f64()));
     let meanwhile = run.history.ended_in(injected.began, injected.ended);
     let unknown = meanwhile.iter().filter(|attempt| attempt.is_unknown()).count();
     let refused = meanwhile.iter().filter(|attempt| attempt.status() == Some(503)).count();
     format!(
-        "{:6.1} s  {:<32} recovered after {}; {unknown} unknown, {refused} refused of {}",
+        "{:6.1} s  {:<36} recovered after {}{postgres}; {unknown} unknown, {refused} refused of {}",
         injected.ended.as_secs_f64(),
         injected.fault.to_string(),
         recovery.join(" and "),

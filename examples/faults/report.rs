@@ -34,6 +34,8 @@ struct Kind {
     unknown: usize,
     /// Seconds, sorted; the slower replica of each.
     recovery_s: Vec<f64>,
+    /// The longest start of Postgres among them.
+    postgres_start_s: Option<f64>,
     never: usize,
 }
 
@@ -80,12 +82,14 @@ impl Report {
             .collect();
         let mut recovery_s: Vec<f64> = slower.iter().flatten().copied().collect();
         recovery_s.sort_by(f64::total_cmp);
+        let starts = faults.iter().filter_map(|fault| fault.postgres_start);
         Kind {
             name,
             count: faults.len(),
             refused: during(|attempt| attempt.status() == Some(503)),
             unknown: during(Attempt::is_unknown),
             never: slower.len() - recovery_s.len(),
+            postgres_start_s: starts.max().map(|took| took.as_secs_f64()),
             recovery_s,
         }
     }
@@ -117,9 +121,12 @@ impl Report {
         ));
         for kind in self.kinds() {
             let (least, median, most) = kind.shown();
+            let start = kind
+                .postgres_start_s
+                .map_or_else(String::new, |took| format!("   Postgres's own start: at most {took:.2}"));
             let never = if kind.never > 0 { format!("  NEVER: {}", kind.never) } else { String::new() };
             add(format!(
-                "{:<30} {:>5} {:>9} {:>9}   {:>26.2} {median:>6.2} {most:>6.2}{never}",
+                "{:<30} {:>5} {:>9} {:>9}   {:>26.2} {median:>6.2} {most:>6.2}{start}{never}",
                 kind.name, kind.count, kind.refused, kind.unknown, least
             ));
         }
@@ -148,6 +155,7 @@ impl Report {
                 "what": one.fault.to_string(),
                 "began_s": one.began.as_secs_f64(),
                 "ended_s": one.ended.as_secs_f64(),
+                "postgres_start_s": one.postgres_start.map(|took| took.as_secs_f64()),
                 "recovered_after_s": one.recovery.map(|took| took.map(|took| took.as_secs_f64())),
             })).collect::<Vec<_>>(),
             "violations": verdict.violations.len(),

@@ -26,6 +26,8 @@ struct State {
     held: bool,
     ending: bool,
     starts: u32,
+    /// How long the last start took until Postgres answered.
+    start_took: Duration,
     said: Vec<String>,
 }
 
@@ -77,10 +79,15 @@ impl Postgres {
         Ok(config.connect(NoTls)?)
     }
 
-    /// How often it was started, and what was said at ends and failed starts.
-    pub(crate) fn starts(&self) -> (u32, Vec<String>) {
+    /// What was said at ends and failed starts.
+    pub(crate) fn said(&self) -> Vec<String> {
+        lock(&self.shared.state).said.clone()
+    }
+
+    /// The number of the last start, and how long it took until Postgres answered: its own part of a recovery.
+    pub(crate) fn last_start(&self) -> (u32, Duration) {
         let state = lock(&self.shared.state);
-        (state.starts, state.said.clone())
+        (state.starts, state.start_took)
     }
 
     pub(crate) fn hold(&self) {
@@ -168,8 +175,9 @@ fn is_zombie(pid: Pid) -> bool {
 impl Shared {
     fn supervise(&self, folder: &Path) {
         while self.may_start() {
+            let began = Instant::now();
             match Cluster::start(Some(folder.to_owned()), None) {
-                Ok(cluster) => self.watch(&cluster),
+                Ok(cluster) => self.watch(&cluster, began.elapsed()),
                 Err(error) => self.rest(error.to_string()),
             }
         }
@@ -184,13 +192,14 @@ impl Shared {
         !state.ending
     }
 
-    fn watch(&self, cluster: &Cluster) {
+    fn watch(&self, cluster: &Cluster, start_took: Duration) {
         {
             let mut state = lock(&self.state);
             state.postmaster = i32::try_from(cluster.pid()).ok().and_then(Pid::from_raw);
             state.config = Some(cluster.config());
             state.sockets = cluster.sockets().to_owned();
             state.starts += 1;
+            state.start_took = start_took;
         }
         self.changed.notify_all();
         let last_words = loop {

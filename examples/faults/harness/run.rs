@@ -36,6 +36,8 @@ pub(crate) struct Injected {
     pub(crate) ended: Duration,
     /// From its end to the first 201 of a request that began after it, by replica.
     pub(crate) recovery: [Option<Duration>; REPLICAS],
+    /// What of it was Postgres's own start, if it had to start.
+    pub(crate) postgres_start: Option<Duration>,
 }
 
 /// What a run came to.
@@ -81,11 +83,14 @@ impl Run {
 
     /// Does a fault, and waits until creations succeed on both replicas again.
     pub(crate) fn inject(&mut self, fault: Fault) -> Result<Injected, Failure> {
+        let (starts, _) = self.stack.postgres.last_start();
         let began = self.history.now();
         fault.inject(&self.stack)?;
         let ended = self.history.now();
         let recovery = self.wait_for_both(ended, &fault.to_string());
-        let injected = Injected { fault, began, ended, recovery };
+        let (starts_now, start_took) = self.stack.postgres.last_start();
+        let postgres_start = (starts_now > starts).then_some(start_took);
+        let injected = Injected { fault, began, ended, recovery, postgres_start };
         self.faults.push(injected);
         self.work_on();
         Ok(injected)
