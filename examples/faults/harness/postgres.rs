@@ -61,7 +61,9 @@ impl Postgres {
         let mut state = lock(&self.shared.state);
         while state.postmaster.is_none() {
             let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
+            // A first start that fails will fail again; a later one may only need what a fault has taken away.
+            let never = state.starts == 0 && !state.said.is_empty();
+            if left.is_zero() || never {
                 return Err(format!("Postgres does not start: {:?}", state.said).into());
             }
             state = self.shared.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
