@@ -12,7 +12,7 @@ FROM docker.io/library/rust:1.95-slim-trixie
 RUN mkdir -p /etc/postgresql-common && \
     echo 'create_main_cluster = false' >/etc/postgresql-common/createcluster.conf && \
     apt-get update && \
-    DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends postgresql-17 && \
+    DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends postgresql-17 faketime nginx-light && \
     rm -rf /var/lib/apt/lists/*
 # Postgres refuses to run as root, and so do we. The tests need a home for what a user's caches hold.
 RUN useradd --uid 10001 --create-home tester && \

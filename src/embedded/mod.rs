@@ -193,6 +193,12 @@ impl Cluster {
         self.postmaster.pid()
     }
 
+    /// What Postgres said last, if it ends by itself within `patience`.
+    #[must_use]
+    pub fn ended(&self, patience: Duration) -> Option<String> {
+        self.postmaster.ended(patience)
+    }
+
     /// Stops Postgres: open sessions are ended, everything is written out. Dropping does the same.
     pub fn stop(self) {
         drop(self);

@@ -1,0 +1,168 @@
+//! What is done to the stack, one thing at a time.
+
+use std::fmt;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+
+use super::Failure;
+use super::postgres::Postgres;
+use super::proxy::Cut;
+use super::stack::Stack;
+use super::supervisor::Supervised;
+
+/// How often backends are ended while that is the fault.
+const END_INTERVAL: Duration = Duration::from_millis(20);
+
+/// Connections cut by one fault, and how long that may take.
+const CUTS: u32 = 5;
+const CUTS_PATIENCE: Duration = Duration::from_secs(10);
+
+/// A fault. Replicas are numbered from 0; a duration is how long it lasts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// SIGKILL; down for so long.
+    KillReplica(usize, Duration),
+    /// SIGKILL of all at once.
+    KillReplicas(Duration),
+    /// SIGTERM: it drains first.
+    StopReplica(usize),
+    /// SIGSTOP, later SIGCONT.
+    PauseReplica(usize, Duration),
+    /// SIGKILL of every process of Postgres.
+    KillPostgres(Duration),
+    /// SIGKILL of the postmaster alone.
+    KillPostmaster(Duration),
+    /// The immediate stop.
+    StopPostgresAtOnce(Duration),
+    /// SIGSTOP of every process of Postgres, later SIGCONT.
+    PausePostgres(Duration),
+    /// `pg_terminate_backend` for the replicas' sessions, again and again.
+    EndBackends(Duration),
+    /// The connection of a replica's writer is cut.
+    CutConnection(usize, Cut),
+    /// SIGKILL of nginx.
+    KillNginx(Duration),
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.kind())?;
+        match self {
+            Self::KillReplica(_, lasts)
+            | Self::KillReplicas(lasts)
+            | Self::PauseReplica(_, lasts)
+            | Self::KillPostgres(lasts)
+            | Self::KillPostmaster(lasts)
+            | Self::StopPostgresAtOnce(lasts)
+            | Self::PausePostgres(lasts)
+            | Self::EndBackends(lasts)
+            | Self::KillNginx(lasts) => write!(f, " for {:.1} s", lasts.as_secs_f64()),
+            Self::StopReplica(_) | Self::CutConnection(..) => Ok(()),
+        }
+    }
+}
+
+impl Fault {
+    /// What reports count it as.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self {
+            Self::KillReplica(..) => "replica killed",
+            Self::KillReplicas(_) => "both replicas killed",
+            Self::StopReplica(_) => "replica restarted (SIGTERM)",
+            Self::PauseReplica(..) => "replica paused",
+            Self::KillPostgres(_) => "Postgres killed",
+            Self::KillPostmaster(_) => "postmaster killed",
+            Self::StopPostgresAtOnce(_) => "Postgres stopped at once",
+            Self::PausePostgres(_) => "Postgres paused",
+            Self::EndBackends(_) => "backends terminated",
+            Self::CutConnection(_, Cut::Before) => "cut before the statement",
+            Self::CutConnection(_, Cut::During) => "cut during the statement",
+            Self::CutConnection(_, Cut::After) => "cut before the answer",
+            Self::KillNginx(_) => "nginx killed",
+        }
+    }
+
+    /// Does it and returns at its end: what was ended is being started again, what was paused goes on.
+    pub(crate) fn inject(&self, stack: &Stack) -> Result<(), Failure> {
+        let postgres = &stack.postgres;
+        match *self {
+            Self::KillReplica(index, lasts) => end(&[&stack.replicas[index]], Signal::KILL, lasts),
+            Self::KillReplicas(lasts) => end(&stack.replicas.iter().collect::<Vec<_>>(), Signal::KILL, lasts),
+            Self::StopReplica(index) => end(&[&stack.replicas[index]], Signal::TERM, Duration::ZERO),
+            Self::PauseReplica(index, lasts) => {
+                stack.replicas[index].signal(Signal::STOP)?;
+                thread::sleep(lasts);
+                Ok(stack.replicas[index].signal(Signal::CONT)?)
+            }
+            Self::KillPostgres(lasts) => down(postgres, lasts, Postgres::kill),
+            Self::KillPostmaster(lasts) => down(postgres, lasts, Postgres::kill_postmaster),
+            Self::StopPostgresAtOnce(lasts) => down(postgres, lasts, Postgres::stop_at_once),
+            Self::PausePostgres(lasts) => {
+                let paused = postgres.pause()?;
+                thread::sleep(lasts);
+                Postgres::resume(&paused);
+                Ok(())
+            }
+            Self::EndBackends(lasts) => end_backends(postgres, lasts),
+            Self::CutConnection(index, cut) => {
+                let proxy = stack.proxies.get(index).ok_or("this stack has no proxies")?;
+                match proxy.cut(cut, CUTS, CUTS_PATIENCE) {
+                    CUTS => Ok(()),
+                    done => Err(format!("only {done} of {CUTS} INSERTs came by the proxy").into()),
+                }
+            }
+            Self::KillNginx(lasts) => {
+                let nginx = stack.nginx.as_ref().ok_or("this stack has no nginx")?;
+                nginx.process.hold();
+                nginx.process.signal_tree(Signal::KILL)?;
+                nginx.process.wait_until_gone()?;
+                thread::sleep(lasts);
+                nginx.process.release();
+                Ok(())
+            }
+        }
+    }
+}
+
+fn end(processes: &[&Supervised], signal: Signal, lasts: Duration) -> Result<(), Failure> {
+    processes.iter().for_each(|process| process.hold());
+    for process in processes {
+        process.signal(signal)?;
+    }
+    for process in processes {
+        let exit = process.wait_until_gone()?;
+        if signal == Signal::TERM && !exit.success() {
+            return Err(format!("{} was told to stop and ended with {exit}", process.name()).into());
+        }
+    }
+    thread::sleep(lasts);
+    processes.iter().for_each(|process| process.release());
+    Ok(())
+}
+
+fn down(
+    postgres: &Postgres,
+    lasts: Duration,
+    how: fn(&Postgres) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    postgres.hold();
+    let ended = how(postgres);
+    thread::sleep(lasts);
+    postgres.release();
+    ended
+}
+
+fn end_backends(postgres: &Postgres, lasts: Duration) -> Result<(), Failure> {
+    let mut client = postgres.client()?;
+    let until = Instant::now() + lasts;
+    while Instant::now() < until {
+        client.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'pouco'",
+            &[],
+        )?;
+        thread::sleep(END_INTERVAL);
+    }
+    Ok(())
+}

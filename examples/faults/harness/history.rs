@@ -1,0 +1,173 @@
+//! What was asked and what came of it, in the order in which it ended.
+
+use std::collections::BTreeMap;
+use std::sync::{Condvar, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use uuid::Uuid;
+
+use super::lock;
+use super::person::Person;
+
+/// What the client knows of a creation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// The id is that of a 201's `Location`.
+    Answered { status: u16, id: Option<Uuid>, retry_after: bool },
+    /// Nobody listened: it cannot be stored.
+    NotSent,
+    /// The connection broke: it may be stored or not.
+    Unknown,
+    /// No answer within the client's patience. It may be stored or not, but nothing may hang.
+    Hung,
+}
+
+/// One creation. Times are since the history's start.
+#[derive(Clone, Debug)]
+pub(crate) struct Attempt {
+    pub(crate) number: u64,
+    pub(crate) nick: String,
+    pub(crate) target: usize,
+    pub(crate) began: Duration,
+    pub(crate) ended: Duration,
+    pub(crate) outcome: Outcome,
+}
+
+impl Attempt {
+    pub(crate) fn person(&self) -> Person {
+        Person::of_attempt(self.number, &self.nick)
+    }
+
+    pub(crate) fn status(&self) -> Option<u16> {
+        match self.outcome {
+            Outcome::Answered { status, .. } => Some(status),
+            _ => None,
+        }
+    }
+
+    /// The id of an acknowledged person.
+    pub(crate) fn acknowledged(&self) -> Option<Uuid> {
+        match self.outcome {
+            Outcome::Answered { status: 201, id, .. } => id,
+            _ => None,
+        }
+    }
+
+    /// Whether the client cannot know if it is stored. 502 and 504 are nginx's.
+    pub(crate) fn is_unknown(&self) -> bool {
+        matches!(self.outcome, Outcome::Unknown | Outcome::Hung) || matches!(self.status(), Some(502 | 504))
+    }
+
+    /// Which replica made it: the last digit of the id is its number.
+    fn acknowledged_by(&self, replica: usize) -> bool {
+        self.acknowledged().is_some_and(|id| usize::from(id.as_bytes()[15] & 0x0f) == replica + 1)
+    }
+
+    /// The outcome in a word, for the archive.
+    pub(crate) fn word(&self) -> String {
+        match self.outcome {
+            Outcome::Answered { status, .. } => status.to_string(),
+            Outcome::NotSent => "refused".into(),
+            Outcome::Unknown => "unknown".into(),
+            Outcome::Hung => "hung".into(),
+        }
+    }
+}
+
+/// Reads by what came of them.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Reads {
+    pub(crate) answered: u64,
+    pub(crate) unavailable: u64,
+    pub(crate) broken: u64,
+}
+
+#[derive(Default)]
+struct Inner {
+    attempts: Vec<Attempt>,
+    reads: BTreeMap<&'static str, Reads>,
+    wrong_reads: Vec<String>,
+}
+
+pub(crate) struct History {
+    start: Instant,
+    inner: Mutex<Inner>,
+    changed: Condvar,
+}
+
+impl History {
+    pub(crate) fn new() -> Self {
+        Self { start: Instant::now(), inner: Mutex::default(), changed: Condvar::new() }
+    }
+
+    pub(crate) fn now(&self) -> Duration {
+        self.start.elapsed()
+    }
+
+    pub(crate) fn record(&self, attempt: Attempt) {
+        lock(&self.inner).attempts.push(attempt);
+        self.changed.notify_all();
+    }
+
+    pub(crate) fn record_read(&self, route: &'static str, add: impl FnOnce(&mut Reads)) {
+        add(lock(&self.inner).reads.entry(route).or_default());
+    }
+
+    /// A read whose answer cannot be right.
+    pub(crate) fn record_wrong_read(&self, what: String) {
+        lock(&self.inner).wrong_reads.push(what);
+    }
+
+    pub(crate) fn attempts(&self) -> Vec<Attempt> {
+        lock(&self.inner).attempts.clone()
+    }
+
+    /// Those that had ended in this window.
+    pub(crate) fn ended_in(&self, began: Duration, ended: Duration) -> Vec<Attempt> {
+        let inner = lock(&self.inner);
+        inner.attempts.iter().filter(|one| one.ended >= began && one.began <= ended).cloned().collect()
+    }
+
+    pub(crate) fn reads(&self) -> BTreeMap<&'static str, Reads> {
+        lock(&self.inner).reads.clone()
+    }
+
+    pub(crate) fn wrong_reads(&self) -> Vec<String> {
+        lock(&self.inner).wrong_reads.clone()
+    }
+
+    /// How long after `since` the first creation ended with a 201 of this replica that had begun after `since`.
+    pub(crate) fn wait_for_success(
+        &self,
+        replica: usize,
+        since: Duration,
+        patience: Duration,
+    ) -> Option<Duration> {
+        self.wait_for(patience, |attempts| {
+            // Newest first: what is of interest is at the end of a long history.
+            let recent = attempts.iter().rev().take_while(|one| one.ended >= since);
+            let first = recent.filter(|one| one.began >= since && one.acknowledged_by(replica)).last();
+            first.map(|one| one.ended - since)
+        })
+    }
+
+    /// Waits until `look` finds something in the attempts.
+    pub(crate) fn wait_for<T>(
+        &self,
+        patience: Duration,
+        mut look: impl FnMut(&[Attempt]) -> Option<T>,
+    ) -> Option<T> {
+        let deadline = Instant::now() + patience;
+        let mut inner = lock(&self.inner);
+        loop {
+            if let Some(found) = look(&inner.attempts) {
+                return Some(found);
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return None;
+            }
+            inner = self.changed.wait_timeout(inner, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+}

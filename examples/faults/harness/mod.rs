@@ -1,0 +1,28 @@
+//! The fault harness: a real stack under load, faults on its real processes, and a history that is held against Postgres.
+//!
+//! It serves two masters: `cargo test` (tests/faults/, one fault a test, seconds) and the long run
+//! (`cargo run --release --example faults`). Nothing here knows which one it serves, and nothing here panics: what goes wrong
+//! is an error or a violation.
+#![allow(dead_code)] // each of the two uses a part of it
+
+pub(crate) mod check;
+pub(crate) mod client;
+pub(crate) mod fault;
+pub(crate) mod history;
+pub(crate) mod load;
+pub(crate) mod nginx;
+pub(crate) mod person;
+pub(crate) mod postgres;
+pub(crate) mod proxy;
+pub(crate) mod run;
+pub(crate) mod stack;
+pub(crate) mod supervisor;
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// What kept the harness itself from working.
+pub(crate) type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

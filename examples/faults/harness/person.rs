@@ -1,0 +1,84 @@
+//! What a creation sends. The content follows from the attempt's number, so a stored row names the very request that it
+//! came from, and every field of it can be compared.
+
+use serde_json::{Value, json};
+use time::{Date, Month};
+use uuid::Uuid;
+
+/// The fields of a person, as sent or as stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Person {
+    pub(crate) apelido: String,
+    pub(crate) nome: String,
+    pub(crate) nascimento: String,
+    pub(crate) stack: Option<Vec<String>>,
+}
+
+/// A row of Postgres's table.
+#[derive(Clone, Debug)]
+pub(crate) struct Stored {
+    pub(crate) id: Uuid,
+    pub(crate) person: Person,
+}
+
+const NAME: &str = "Pessoa né ";
+
+impl Person {
+    /// What attempt `number` sends for `nick`.
+    pub(crate) fn of_attempt(number: u64, nick: &str) -> Self {
+        let stack = match number % 4 {
+            0 => None,
+            1 => Some(Vec::new()),
+            2 => Some(vec!["Rust".into(), format!("C{number}")]),
+            _ => Some(vec!["a\"b\\c, {d}".into(), "NULL".into(), "日本".into()]),
+        };
+        let (year, month, day) = (1940 + number % 80, 1 + number % 12, 1 + number % 28);
+        Self {
+            apelido: nick.to_owned(),
+            nome: format!("{NAME}{number}"),
+            nascimento: format!("{year:04}-{month:02}-{day:02}"),
+            stack,
+        }
+    }
+
+    /// The number of the attempt that sent this.
+    pub(crate) fn attempt(&self) -> Option<u64> {
+        self.nome.strip_prefix(NAME)?.parse().ok()
+    }
+
+    pub(crate) fn json(&self) -> Value {
+        json!({
+            "apelido": self.apelido,
+            "nome": self.nome,
+            "nascimento": self.nascimento,
+            "stack": self.stack,
+        })
+    }
+
+    /// Whether a body of `GET /pessoas/{id}` is this person with this id.
+    pub(crate) fn is_in(&self, body: &[u8], id: Uuid) -> bool {
+        let mut expected = self.json();
+        expected["id"] = json!(id.to_string());
+        serde_json::from_slice::<Value>(body).is_ok_and(|told| told == expected)
+    }
+}
+
+/// Everything that Postgres has.
+pub(crate) fn stored(client: &mut postgres::Client) -> Result<Vec<Stored>, postgres::Error> {
+    let rows = client.query("SELECT id, apelido, nome, nascimento, stack FROM people", &[])?;
+    let stored = rows.iter().map(|row| Stored {
+        id: row.get(0),
+        person: Person {
+            apelido: row.get(1),
+            nome: row.get(2),
+            nascimento: shown(row.get(3)),
+            stack: row.get(4),
+        },
+    });
+    Ok(stored.collect())
+}
+
+fn shown(date: Date) -> String {
+    let (year, month, day) = date.to_calendar_date();
+    format!("{year:04}-{:02}-{day:02}", <u8 as From<Month>>::from(month))
+}

@@ -1,0 +1,174 @@
+//! The stack under test: Postgres, two replicas on Unix sockets as in docker-compose.yml, and what is put between them.
+
+use std::fs::{File, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+use super::Failure;
+use super::client::Client;
+use super::nginx::{self, Nginx};
+use super::postgres::Postgres;
+use super::proxy::Proxy;
+use super::supervisor::Supervised;
+
+/// How many replicas there are.
+pub(crate) const REPLICAS: usize = 2;
+
+/// How long the first start may take.
+const START_PATIENCE: Duration = Duration::from_secs(60);
+
+/// What to start.
+pub(crate) struct Setup {
+    /// The real server.
+    pub(crate) program: PathBuf,
+    /// Settings of both replicas, beside those of a stack.
+    pub(crate) settings: Vec<(&'static str, String)>,
+    /// Other variables of the replicas' environment.
+    pub(crate) environment: Vec<(&'static str, String)>,
+    /// A shell's words before the program, such as a limit.
+    pub(crate) before: Option<String>,
+    /// With a proxy between each replica and Postgres.
+    pub(crate) proxied: bool,
+    /// With nginx in front, if there is one.
+    pub(crate) nginx: bool,
+    /// Where Postgres keeps its data, if not beside the sockets.
+    pub(crate) data: Option<PathBuf>,
+}
+
+impl Setup {
+    pub(crate) fn new(program: impl Into<PathBuf>) -> Self {
+        Self {
+            program: program.into(),
+            settings: Vec::new(),
+            environment: Vec::new(),
+            before: None,
+            proxied: false,
+            nginx: false,
+            data: None,
+        }
+    }
+
+    pub(crate) fn set(mut self, name: &'static str, value: impl std::fmt::Display) -> Self {
+        self.settings.push((name, value.to_string()));
+        self
+    }
+}
+
+/// Everything that runs. Fields are dropped, and so ended, from the front to the back.
+pub(crate) struct Stack {
+    pub(crate) nginx: Option<Nginx>,
+    pub(crate) replicas: Vec<Supervised>,
+    pub(crate) proxies: Vec<Proxy>,
+    pub(crate) postgres: Postgres,
+    folder: TempDir,
+}
+
+impl Stack {
+    /// Returns when both replicas answer.
+    pub(crate) fn start(setup: &Setup) -> Result<Self, Failure> {
+        let folder = tempfile::Builder::new().prefix("pouco-faults-").tempdir()?;
+        // Postgres's user must get through to its own folder.
+        std::fs::set_permissions(folder.path(), Permissions::from_mode(0o755))?;
+        let data = setup.data.clone().unwrap_or_else(|| folder.path().join("data"));
+        let postgres = Postgres::start(&data)?;
+        let mut proxies = Vec::new();
+        let mut replicas = Vec::new();
+        for index in 0..REPLICAS {
+            let mut host = postgres.sockets();
+            if setup.proxied {
+                host = folder.path().join(format!("database{}", index + 1));
+                proxies.push(Proxy::start(&host, &postgres.sockets())?);
+            }
+            replicas.push(replica(setup, folder.path(), index, &host)?);
+        }
+        let nginx = match nginx::find().filter(|_| setup.nginx) {
+            Some(program) => Some(Nginx::start(&program, folder.path())?),
+            None => None,
+        };
+        let stack = Self { nginx, replicas, proxies, postgres, folder };
+        stack.wait_until_ready()?;
+        Ok(stack)
+    }
+
+    /// The public socket of a replica.
+    pub(crate) fn api(&self, replica: usize) -> PathBuf {
+        self.folder.path().join(format!("api{}.sock", replica + 1))
+    }
+
+    /// Its socket for operators.
+    pub(crate) fn admin(&self, replica: usize) -> PathBuf {
+        self.folder.path().join(format!("api{}-admin.sock", replica + 1))
+    }
+
+    /// Where clients go: to nginx, or to each replica.
+    pub(crate) fn targets(&self) -> Vec<PathBuf> {
+        match &self.nginx {
+            Some(nginx) => vec![nginx.socket.clone()],
+            None => (0..REPLICAS).map(|index| self.api(index)).collect(),
+        }
+    }
+
+    /// What the replicas have logged.
+    pub(crate) fn logs(&self) -> String {
+        let read = |index| std::fs::read_to_string(log(self.folder.path(), index)).unwrap_or_default();
+        (0..REPLICAS).map(read).collect()
+    }
+
+    fn wait_until_ready(&self) -> Result<(), Failure> {
+        let deadline = Instant::now() + START_PATIENCE;
+        let sockets = (0..REPLICAS).map(|index| self.api(index)).chain(self.targets());
+        for socket in sockets {
+            let answers = || Client::new(&socket, START_PATIENCE).get("/contagem-pessoas");
+            while !answers().is_ok_and(|answer| answer.status == 200) {
+                if Instant::now() > deadline {
+                    return Err(format!("{} does not answer:\n{}", socket.display(), self.logs()).into());
+                }
+                std::thread::park_timeout(Duration::from_millis(5));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn log(folder: &Path, replica: usize) -> PathBuf {
+    folder.join(format!("api{}.log", replica + 1))
+}
+
+fn replica(setup: &Setup, folder: &Path, index: usize, database: &Path) -> Result<Supervised, Failure> {
+    let number = (index + 1).to_string();
+    let socket = |end: &str| format!("unix:{}/api{number}{end}.sock", folder.display());
+    let mut variables = vec![
+        ("POUCO_REPLICA", number.clone()),
+        ("POUCO_LISTEN", socket("")),
+        ("POUCO_ADMIN_LISTEN", socket("-admin")),
+        ("DATABASE_URL", format!("host={} user=pouco dbname=pouco", database.display())),
+    ];
+    variables.extend(setup.settings.iter().chain(&setup.environment).cloned());
+    let (program, before, log) = (setup.program.clone(), setup.before.clone(), log(folder, index));
+    let make = move || {
+        let mut command = match &before {
+            None => Command::new(&program),
+            Some(before) => {
+                let mut shell = Command::new("sh");
+                shell.arg("-c").arg(format!("{before}; exec \"$0\"")).arg(&program);
+                shell
+            }
+        };
+        for (name, _) in std::env::vars_os() {
+            if name.to_string_lossy().starts_with("POUCO_") {
+                command.env_remove(name);
+            }
+        }
+        command.envs(variables.iter().map(|(name, value)| (*name, value)));
+        command.stdin(Stdio::null()).stdout(Stdio::null());
+        if let Ok(log) = File::options().create(true).append(true).open(&log) {
+            command.stderr(log);
+        }
+        command
+    };
+    Supervised::start(&format!("api{number}"), make)
+}

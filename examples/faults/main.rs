@@ -1,0 +1,221 @@
+//! Random faults under load, for as long as you like:
+//! `cargo run --release --example faults -- --seconds 600 --seed 1 --out FOLDER`.
+//!
+//! It starts an embedded Postgres, two replicas and, where there is one, nginx with this repository's nginx.conf; creates
+//! and reads people at a bounded rate; and does something bad to one of them every few seconds, drawn from the seed. At the
+//! end every answer is held against what Postgres and both replicas have. Exit code 0: no promise was broken; 1: some were;
+//! 2: it could not be found out.
+
+mod harness;
+mod report;
+mod self_test;
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use harness::Failure;
+use harness::fault::Fault;
+use harness::nginx;
+use harness::proxy::Cut;
+use harness::run::{Injected, RECOVERY, Run};
+use harness::stack::{REPLICAS, Setup};
+use report::Report;
+use signal_hook::consts::{SIGINT, SIGTERM};
+
+const USAGE: &str = "faults [OPTIONS]
+faults --self-test
+
+  --seconds N     how long faults are done (600)
+  --seed N        which faults, when and for how long (1)
+  --rate N        creations a second that the clients try, each with reads beside it (200)
+  --clients N     clients at the same time (32)
+  --out FOLDER    faults.json, faults.txt and history.tsv.gz go there (nowhere)
+  --pouco FILE    the server (built by cargo)
+
+Exit code 0: no promise was broken; 1: some were; 2: it could not be found out.";
+
+/// Quiet time between a recovery and the next fault, at least and at most.
+const QUIET_S: (f64, f64) = (0.5, 4.0);
+
+/// Longest pause of Postgres and of a replica, and longest time that something stays down.
+const LONGEST_PAUSE_S: f64 = 10.0;
+const LONGEST_DOWN_S: f64 = 3.0;
+
+struct Options {
+    seconds: u64,
+    seed: u64,
+    rate: f64,
+    clients: usize,
+    out: Option<PathBuf>,
+    pouco: Option<PathBuf>,
+}
+
+fn main() -> ExitCode {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let result = match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["-h" | "--help"] => {
+            println!("{USAGE}");
+            Ok(true)
+        }
+        ["--self-test"] => self_test::run().map(|planted| {
+            println!("{planted} planted violations, all found; none in an honest history");
+            true
+        }),
+        _ => options(words.into_iter()).and_then(|options| long_run(&options)),
+    };
+    match result {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(1),
+        Err(error) => {
+            eprintln!("faults: {error}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn options(mut words: impl Iterator<Item = String>) -> Result<Options, Failure> {
+    let mut options = Options { seconds: 600, seed: 1, rate: 200.0, clients: 32, out: None, pouco: None };
+    while let Some(name) = words.next() {
+        let value = words.next().ok_or_else(|| format!("{name} has no value\n\n{USAGE}"))?;
+        match name.as_str() {
+            "--seconds" => options.seconds = value.parse()?,
+            "--seed" => options.seed = value.parse()?,
+            "--rate" => options.rate = value.parse()?,
+            "--clients" => options.clients = value.parse()?,
+            "--out" => options.out = Some(value.into()),
+            "--pouco" => options.pouco = Some(value.into()),
+            _ => return Err(format!("{name} is no option\n\n{USAGE}").into()),
+        }
+    }
+    if !(1.0..=100_000.0).contains(&options.rate) || !(2..=1_000).contains(&options.clients) {
+        return Err("--rate is 1 to 100000, --clients 2 to 1000".into());
+    }
+    Ok(options)
+}
+
+/// The server beside this program, after cargo has brought it up to date: `cargo run --example` builds examples only.
+fn server() -> Result<PathBuf, Failure> {
+    let own = std::env::current_exe()?;
+    let folder = own.parent().and_then(Path::parent).ok_or("this program has no folder")?;
+    if let Some(cargo) = std::env::var_os("CARGO") {
+        let mut command = Command::new(cargo);
+        command.args(["build", "--quiet", "--bin", "pouco"]);
+        if folder.file_name().is_some_and(|name| name == "release") {
+            command.arg("--release");
+        }
+        if !command.status()?.success() {
+            return Err("the server cannot be built".into());
+        }
+    }
+    let program = folder.join("pouco");
+    if program.is_file() { Ok(program) } else { Err(format!("there is no {}", program.display()).into()) }
+}
+
+fn long_run(options: &Options) -> Result<bool, Failure> {
+    let stop = Arc::new(AtomicBool::new(false));
+    for signal in [SIGINT, SIGTERM] {
+        // Every wait here has its end, so the run can end in order: whatever was started ends with it.
+        signal_hook::flag::register(signal, stop.clone())?;
+    }
+    let program = match &options.pouco {
+        Some(program) => program.clone(),
+        None => server()?,
+    };
+    let mut setup = Setup::new(program);
+    setup.proxied = true;
+    setup.nginx = nginx::find().is_some();
+    if !setup.nginx {
+        println!("this machine has no nginx: clients go to the replicas");
+    }
+    let mut run = Run::start(&setup, options.clients, options.rate)?;
+    println!("{} s of faults, seed {}; Ctrl-C ends them early", options.seconds, options.seed);
+    let mut random = fastrand::Rng::with_seed(options.seed);
+    let start = run.history.now();
+    while run.history.now() - start < Duration::from_secs(options.seconds) && !stop.load(Ordering::Acquire) {
+        rest(random_s(&mut random, QUIET_S), &stop);
+        let fault = draw(&mut random, setup.nginx);
+        let injected = run.inject(fault)?;
+        println!("{}", line(&run, &injected));
+    }
+    println!("looking at every person of the history");
+    let (took, reads) = (run.history.now() - start, run.history.reads());
+    let logs = run.stack.logs();
+    let verdict = run.finish()?;
+    let report = Report { seed: options.seed, nginx: setup.nginx, rate: options.rate, took, reads, verdict };
+    let text = report.text();
+    print!("\n{text}");
+    if let Some(folder) = &options.out {
+        report.write(folder, &text)?;
+    }
+    if !report.verdict.violations.is_empty() {
+        println!(
+            "\nthe replicas' last words:\n{}",
+            logs.lines().rev().take(40).collect::<Vec<_>>().join("\n")
+        );
+    }
+    Ok(report.verdict.violations.is_empty())
+}
+
+/// Sleeps, but not past a Ctrl-C.
+fn rest(pause: Duration, stop: &AtomicBool) {
+    let until = std::time::Instant::now() + pause;
+    while std::time::Instant::now() < until && !stop.load(Ordering::Acquire) {
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+fn random_s(random: &mut fastrand::Rng, (least, most): (f64, f64)) -> Duration {
+    Duration::from_secs_f64(least + (most - least) * random.f64())
+}
+
+fn draw(random: &mut fastrand::Rng, nginx: bool) -> Fault {
+    let replica = random.usize(..REPLICAS);
+    let down = random_s(random, (0.0, LONGEST_DOWN_S));
+    let pause = random_s(random, (1.0, LONGEST_PAUSE_S));
+    let short = random_s(random, (0.5, LONGEST_DOWN_S));
+    let kinds = [
+        Fault::KillReplica(replica, down),
+        Fault::KillReplicas(down),
+        Fault::StopReplica(replica),
+        Fault::PauseReplica(replica, short),
+        Fault::KillPostgres(down),
+        Fault::KillPostmaster(down),
+        Fault::StopPostgresAtOnce(down),
+        Fault::PausePostgres(pause),
+        Fault::EndBackends(short),
+        Fault::CutConnection(replica, Cut::Before),
+        Fault::CutConnection(replica, Cut::During),
+        Fault::CutConnection(replica, Cut::After),
+        Fault::KillNginx(down),
+    ];
+    kinds[random.usize(..kinds.len() - usize::from(!nginx))]
+}
+
+/// What is seen while it runs.
+fn line(run: &Run, injected: &Injected) -> String {
+    let recovery: Vec<String> = injected
+        .recovery
+        .iter()
+        .map(|took| match took {
+            Some(took) if *took <= RECOVERY => format!("{:.2} s", took.as_secs_f64()),
+            Some(took) => format!("{:.2} s: TOO LATE", took.as_secs_f64()),
+            None => "NEVER".into(),
+        })
+        .collect();
+    let postgres = injected
+        .postgres_start
+        .map_or_else(String::new, |took| format!(" (Postgres's own start: {:.2} s)", took.as_secs_f64()));
+    let meanwhile = run.history.ended_in(injected.began, injected.ended);
+    let unknown = meanwhile.iter().filter(|attempt| attempt.is_unknown()).count();
+    let refused = meanwhile.iter().filter(|attempt| attempt.status() == Some(503)).count();
+    format!(
+        "{:6.1} s  {:<36} recovered after {}{postgres}; {unknown} unknown, {refused} refused of {}",
+        injected.ended.as_secs_f64(),
+        injected.fault.to_string(),
+        recovery.join(" and "),
+        meanwhile.len()
+    )
+}

@@ -1,0 +1,64 @@
+//! Faults on real processes under load: what was acknowledged stays, nothing is stored twice, no replica needs a restart,
+//! and creations are back soon. The harness, with the long run of random faults, is in examples/faults/.
+#![allow(clippy::unwrap_used)]
+
+#[path = "../../examples/faults/harness/mod.rs"]
+mod harness;
+#[path = "../../examples/faults/self_test.rs"]
+mod self_test;
+
+mod clock;
+mod database;
+mod disk;
+mod memory;
+mod processes;
+
+use harness::check::Violation;
+use harness::run::{Run, Verdict};
+use harness::stack::Setup;
+
+/// Clients over both replicas, and creations a second that they try together.
+const CLIENTS: usize = 12;
+const CREATIONS_PER_S: f64 = 150.0;
+
+/// The real program, with deadlines that fit a test of seconds.
+fn setup() -> Setup {
+    Setup::new(env!("CARGO_BIN_EXE_pouco"))
+        .set("POUCO_COMMIT_DEADLINE_MS", COMMIT_DEADLINE_MS)
+        .set("POUCO_READ_DEADLINE_MS", COMMIT_DEADLINE_MS)
+}
+
+const COMMIT_DEADLINE_MS: u64 = 1_000;
+
+fn start(setup: &Setup) -> Run {
+    Run::start(setup, CLIENTS, CREATIONS_PER_S).unwrap()
+}
+
+/// The verdict, which must be spotless, and a line of figures.
+fn finish(name: &str, run: Run) -> Verdict {
+    let logs = run.stack.logs();
+    let verdict = run.finish().unwrap();
+    for fault in &verdict.faults {
+        let recovery: Vec<String> = fault
+            .recovery
+            .iter()
+            .map(|took| took.map_or("never".into(), |took| format!("{took:.0?}")))
+            .collect();
+        println!("{name}: {}: recovered after {}", fault.fault, recovery.join(" and "));
+    }
+    let unknown = verdict.attempts.iter().filter(|attempt| attempt.is_unknown()).count();
+    println!(
+        "{name}: {} creations, {} rows, {unknown} unknown outcomes",
+        verdict.attempts.len(),
+        verdict.rows.len()
+    );
+    assert!(verdict.rows.len() > 20, "hardly anything was stored: {}", verdict.rows.len());
+    let shown: Vec<String> = verdict.violations.iter().take(20).map(Violation::to_string).collect();
+    assert!(shown.is_empty(), "{} violations:\n{}\n{logs}", verdict.violations.len(), shown.join("\n"));
+    verdict
+}
+
+#[test]
+fn the_checker_finds_what_is_planted() {
+    self_test::run().unwrap();
+}
