@@ -1,10 +1,10 @@
 //! Things that are added and never changed or moved, in pieces of one size: growing copies nothing.
 //!
-//! A piece is address space; memory is only the part of it that is filled. It is so large because the allocator then always
-//! maps it by itself and gives it back whole: smaller blocks come from its heap once a program has freed some of their size, and
-//! there they stay (glibc: up to 32 MiB, mallopt(3), `M_MMAP_THRESHOLD`).
+//! A piece is address space; memory is only the part of it that is filled. It is far larger than anything that is freed while
+//! the index lives, so the allocator maps it by itself and gives it back whole (glibc does so from 128 KiB on, or from the largest
+//! such block that was freed: mallopt(3), `M_MMAP_THRESHOLD`).
 
-const PIECE_BYTES: usize = 64 * 1024 * 1024;
+const PIECE_BYTES: usize = 4 * 1024 * 1024;
 
 /// The unit in which a piece is filled with memory.
 const PAGE_BYTES: usize = 4 * 1024;
