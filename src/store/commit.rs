@@ -46,10 +46,10 @@ pub trait Table: Send + Sync + 'static {
     /// About how many bytes the row holds, for the queue's bound.
     fn bytes(row: &Self::Row) -> usize;
 
-    /// Inserts the rows as one statement that skips whatever conflicts, and returns the ids that it inserted.
+    /// Inserts those of the rows that conflict with nothing, in one transaction, and returns their ids.
     ///
     /// # Errors
-    /// Those of the statement; none of the rows is then inserted.
+    /// Those of its last statement; none of the rows is then inserted.
     fn insert(session: &mut Session, rows: &[&Self::Row]) -> Result<Vec<Uuid>, postgres::Error>;
 
     /// Which of the ids are stored, read in a statement (and so a snapshot) of its own.

@@ -47,8 +47,9 @@ impl Stack {
         starts.zip(&self.ends).map(|(start, end)| &self.text[start as usize..*end as usize])
     }
 
+    /// Bytes that are held, used or not.
     pub(super) fn bytes(&self) -> usize {
-        self.text.len() + 4 * self.ends.len()
+        self.text.capacity() + size_of::<u32>() * self.ends.capacity()
     }
 }
 
