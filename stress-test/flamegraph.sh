@@ -8,7 +8,7 @@ here=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
 . "$here/stresslib/common.sh"
 
 # A prime, so as not to beat with timers.
-readonly samples_per_second=499
+readonly samples_per_second=1999
 # Enough for the coroutines' and Postgres's deepest stacks of calls; unwound by their frame tables, since neither
 # Postgres nor nginx keeps frame pointers.
 readonly stack_bytes=16384
@@ -49,7 +49,7 @@ main() {
   wait "${recording[@]}"
   for name in "${containers[@]}"; do
     # perf reads a container's files through its processes, so they must still be there.
-    perf script --no-inline --input "$work/$name.data" 2>/dev/null | inferno-collapse-perf --quiet --pid >"$work/$name.folded"
+    perf script -F +pid --no-inline --input "$work/$name.data" 2>/dev/null | inferno-collapse-perf --quiet --pid >"$work/$name.folded"
     [ -s "$work/$name.folded" ] || die "no sample of $name: was the stack loaded?"
     inferno-flamegraph --title "$name, $seconds s" <"$work/$name.folded" >"$out/$name.svg"
     sed "s/^/$name;/" "$work/$name.folded" >>"$work/stack.folded"
