@@ -147,7 +147,9 @@ impl App {
     }
 
     fn end_threads(self) {
-        for api in self.inner.apis.lock().unwrap_or_else(PoisonError::into_inner).iter_mut() {
+        // Taken out, so that a scrape does not wait for the lock while they end.
+        let apis = std::mem::take(&mut *self.inner.apis.lock().unwrap_or_else(PoisonError::into_inner));
+        for mut api in apis {
             api.stop();
         }
         self.inner.readers.close();

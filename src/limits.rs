@@ -22,9 +22,12 @@ pub const READERS_PER_REPLICA: usize = 2;
 
 /// Open client connections of a replica.
 pub const CONNECTIONS: usize = 16_000;
-/// File descriptors beside those of client connections: listeners, Postgres, epoll, standard streams, and the answers
-/// that a connection over the limit still gets.
-pub const OTHER_DESCRIPTORS: u64 = 128;
+/// Unix connections that are watched for input alone once they have lasted. Each has two descriptors more; nginx keeps 64
+/// connections to each replica.
+pub const LASTING_CONNECTIONS: usize = 256;
+/// File descriptors beside those of client connections: a second and third of lasting ones, listeners, Postgres, epoll,
+/// standard streams, and the answers that a connection over the limit still gets.
+pub const OTHER_DESCRIPTORS: u64 = 128 + 2 * LASTING_CONNECTIONS as u64;
 /// Bytes of a request's head.
 pub const HEADER_BYTES: usize = 16 * 1024;
 /// Header fields of a request.

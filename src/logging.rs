@@ -166,6 +166,8 @@ impl QueuedLog {
         if queue.dropped > 0 || queue.bytes + bytes > LOG_QUEUE_BYTES {
             queue.dropped += 1;
             self.dropped.fetch_add(1, Ordering::Relaxed);
+            // With nothing in the queue the writer would sleep over it.
+            self.came.notify_one();
             return;
         }
         queue.bytes += bytes;

@@ -57,7 +57,7 @@ fn connections_that_do_not_fit_are_said_at_the_start() {
     child.kill().unwrap();
     child.wait().unwrap();
     let expected = "POUCO_MAX_CONNECTIONS=16000 does not fit into a limit of 300 open files: \
-                    raise the hard limit (ulimit -Hn) to 16128, or lower the setting";
+                    raise the hard limit (ulimit -Hn) to 16640, or lower the setting";
     assert!(line.ends_with(expected), "{line}");
 }
 
@@ -126,4 +126,27 @@ fn without_descriptors_accept_backs_off_and_recovers() {
     });
     assert_eq!(served.request("GET", "/contagem-pessoas", "").status, 200);
     assert!(replica.stop().success());
+}
+
+/// A Unix connection that lasts takes descriptors more. Where there are too few it goes on without, however few they are.
+#[test]
+fn connections_that_last_go_on_without_descriptors() {
+    let database = Database::create();
+    for left in 1..=7 {
+        let folder = open_tempdir();
+        let listen = format!("unix:{}", folder.path().join("api.sock").display());
+        let replica = Replica::start_with(&database, &[("POUCO_LISTEN", &listen)]);
+        let mut connections: Vec<Connection> = (0..3).map(|_| replica.api.connect()).collect();
+        let mut ask = |times: usize| {
+            for connection in &mut connections {
+                for _ in 0..times {
+                    assert_eq!(connection.request("GET", "/nothing", "").status, 404, "with {left} left");
+                }
+            }
+        };
+        ask(20);
+        leave_descriptors(replica.pid(), left);
+        ask(60);
+        assert!(replica.stop().success());
+    }
 }

@@ -124,10 +124,11 @@ pub(crate) fn run(socket: Socket, shared: &Shared) {
         skipped_empty_line: false,
         looked_again: false,
     };
-    if let Err(End::AfterAnswer) = connection.serve() {
+    let end = connection.serve();
+    connection.return_buffers();
+    if let Err(End::AfterAnswer) = end {
         connection.wire.linger();
     }
-    connection.return_buffers();
     connection.wire.close();
 }
 
@@ -424,7 +425,7 @@ impl Connection<'_> {
         }
         if idle {
             self.return_buffers();
-            self.wire.expect_request();
+            self.wire.expect_request()?;
         }
         match self.wire.wait_until(deadline_ms) {
             Ok(()) => Ok(()),

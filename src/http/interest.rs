@@ -14,6 +14,8 @@ use may::io::{CoIo, SplitIo, SplitReader, WaitIo, WaitIoWaker};
 use may::os::unix::net::UnixStream;
 use socket2::Socket;
 
+use super::wire::Broken;
+
 /// A descriptor that somebody else owns and closes, for the event loop.
 ///
 /// `CoIo` closes what it holds *before* it takes it from epoll; the number may then belong to another connection
@@ -42,21 +44,34 @@ impl Interest {
         Ok(Self::Both(io))
     }
 
-    /// Watches a Unix socket for input. What is there already is told with the first wait.
-    pub(super) fn input(socket: &Socket) -> io::Result<Self> {
-        let descriptor = OwnedFd::from(socket.try_clone()?).into_raw_fd();
+    /// Watches a Unix socket for input. What is there already is told with the first wait. `None` if there are not the
+    /// descriptors for it, and nothing has changed.
+    ///
+    /// # Errors
+    /// After one the socket must be closed before anybody waits: `may` has freed what epoll still knows of it, and only
+    /// the end of the socket makes epoll forget.
+    pub(super) fn input(socket: &Socket) -> Result<Option<Self>, Broken> {
+        // Whatever could lack a descriptor comes before the first registration; the last of them is for `split`.
+        let copies = [copy(socket), copy(socket), copy(socket), copy(socket)];
+        let [Ok(watched), Ok(reading), Ok(writing), Ok(spare)] = copies else { return Ok(None) };
+        let descriptor = watched.into_raw_fd();
         // Panics where epoll takes no more descriptors, having closed this one.
         let stream = std::panic::catch_unwind(|| {
             // SAFETY: the descriptor was made above, is open, and nobody else knows it.
             unsafe { UnixStream::from_raw_fd(descriptor) }
         });
-        let stream = stream.map_err(|_| io::Error::other("epoll refuses the descriptor"))?;
+        let Ok(stream) = stream else { return Ok(None) };
+        drop(spare);
         // `split` is what narrows the interest of each half; the writing half is not needed.
-        let (reader, mut writer) = stream.split()?;
-        let writing = take_out(writer.inner_mut());
+        let (reader, mut writer) = stream.split().map_err(|_| Broken::Gone)?;
+        let descriptor = std::mem::replace(writer.inner_mut().inner_mut(), writing);
         drop(writer);
-        drop(writing);
-        Ok(Self::Input(InputOnly { reader, descriptor: None }))
+        drop(descriptor);
+        Ok(Some(Self::Input(InputOnly { reader, stand_in: Some(reading), descriptor: None })))
+    }
+
+    pub(super) fn is_input(&self) -> bool {
+        matches!(self, Self::Input(_))
     }
 
     pub(super) fn waker(&self) -> WaitIoWaker {
@@ -77,19 +92,19 @@ impl Interest {
 pub(crate) struct InputOnly {
     // Leaves epoll before `descriptor` closes what it was known by: see [`FdRef`].
     reader: SplitReader<UnixStream>,
+    /// What the stream closes in place of its own. Had from the start: at the end there might be none left.
+    stand_in: Option<PlainStream>,
     descriptor: Option<PlainStream>,
 }
 
 impl Drop for InputOnly {
     fn drop(&mut self) {
-        self.descriptor = take_out(self.reader.inner_mut());
+        if let Some(stand_in) = self.stand_in.take() {
+            self.descriptor = Some(std::mem::replace(self.reader.inner_mut().inner_mut(), stand_in));
+        }
     }
 }
 
-/// Puts another descriptor into the stream, to be closed in place of its own. `None` if there is none left: the stream
-/// then closes its own.
-fn take_out(stream: &mut UnixStream) -> Option<PlainStream> {
-    let inner = stream.inner_mut();
-    let stand_in = inner.try_clone().ok()?;
-    Some(std::mem::replace(inner, stand_in))
+fn copy(socket: &Socket) -> io::Result<PlainStream> {
+    Ok(PlainStream::from(OwnedFd::from(socket.try_clone()?)))
 }

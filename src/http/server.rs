@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::AsRawFd;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -139,6 +139,8 @@ pub(crate) struct Shared {
     pub(crate) stopwatch: Stopwatch,
     pub(crate) buffers: BufferPool,
     pub(crate) draining: AtomicBool,
+    /// Connections that are watched for input alone.
+    pub(crate) lasting: AtomicUsize,
     stopped: AtomicBool,
     registry: Mutex<Slab<Arc<Registered>>>,
     /// Rung when a connection leaves the registry during a drain.
@@ -221,6 +223,7 @@ impl Server {
             stopwatch,
             buffers: BufferPool::new(limits.buffer_bytes, limits.pooled_buffers, limits.request_bytes),
             draining: AtomicBool::new(false),
+            lasting: AtomicUsize::new(0),
             stopped: AtomicBool::new(false),
             registry: Mutex::new(Slab::new()),
             left: Condvar::new(),

@@ -17,6 +17,7 @@ use socket2::{Domain, Socket};
 use super::interest::Interest;
 use super::metrics::Timeout;
 use super::server::{Registered, Shared};
+use crate::limits;
 
 /// Bytes of a refused request that are read and dropped, so that the client reads our answer before a reset.
 const LINGER_BYTES: usize = 256 * 1024;
@@ -84,6 +85,9 @@ impl<'s> Wire<'s> {
     /// Closes the socket and leaves the registry, in this order: a drain that sees the registry empty may end the process.
     pub(crate) fn close(self) {
         let (shared, key) = (self.shared, self.key);
+        if self.interest.borrow().is_input() {
+            shared.lasting.fetch_sub(1, Ordering::Relaxed);
+        }
         drop(self);
         shared.leave(key);
     }
@@ -96,14 +100,17 @@ impl<'s> Wire<'s> {
     }
 
     /// Called before each wait for a request: a Unix connection that lasts is watched for input alone from now on.
-    pub(crate) fn expect_request(&self) {
+    pub(crate) fn expect_request(&self) -> Result<(), Broken> {
         self.waits.set(self.waits.get().saturating_add(1));
-        if self.waits.get() == LASTING_REQUESTS && matches!(self.socket.domain(), Ok(Domain::UNIX)) {
-            // Where it cannot be had, what is there goes on.
-            if let Ok(interest) = Interest::input(&self.socket) {
-                self.watch(interest);
-            }
+        if self.waits.get() == LASTING_REQUESTS
+            && self.shared.lasting.load(Ordering::Relaxed) < limits::LASTING_CONNECTIONS
+            && matches!(self.socket.domain(), Ok(Domain::UNIX))
+            && let Some(interest) = Interest::input(&self.socket)?
+        {
+            self.shared.lasting.fetch_add(1, Ordering::Relaxed);
+            self.watch(interest);
         }
+        Ok(())
     }
 
     /// Race window: a wake that meets the old waker is lost. Sweeper and drain wake again until they are heard.
@@ -114,8 +121,11 @@ impl<'s> Wire<'s> {
 
     /// The socket is full: its next room must be told.
     fn expect_room(&self) -> Result<(), Broken> {
-        if matches!(*self.interest.borrow(), Interest::Input(_)) {
-            self.watch(Interest::both(&self.socket).map_err(|_| Broken::Gone)?);
+        let input_only = self.interest.borrow().is_input();
+        if input_only {
+            let both = Interest::both(&self.socket).map_err(|_| Broken::Gone)?;
+            self.shared.lasting.fetch_sub(1, Ordering::Relaxed);
+            self.watch(both);
         }
         Ok(())
     }

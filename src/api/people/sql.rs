@@ -72,12 +72,14 @@ const SEARCH_BY_FIELD: &str = "
 /// One row at least, so that the horizon always comes; it is the one of the snapshot that the rows are read with.
 ///
 /// No row that can be seen has a transaction's number past the snapshot, but for those of a database that was restored from
-/// a dump: they come with the first reading of all, and would else come again with every later one.
+/// a dump: they come with the first reading of all (a replica that ran meanwhile has to be restarted), and would else come again
+/// with every later one.
 pub(super) const FEED: &str = "
     SELECT now.horizon, id, apelido, nome, nascimento, stack
     FROM (SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS horizon,
                  pg_snapshot_xmax(pg_current_snapshot())::text::bigint AS next) AS now
-         LEFT JOIN people ON feed >= $1 AND ($1 = 0 OR feed < now.next)";
+         LEFT JOIN people ON feed >= $1
+                        AND feed < CASE WHEN $1 = 0 THEN 9223372036854775807 ELSE now.next END";
 
 const COUNT: &str = "SELECT count(*) FROM people";
 
