@@ -154,7 +154,8 @@ impl App {
         }
         self.inner.readers.close();
         if let Some(admin) = self.admin {
-            admin.shutdown(self.config.shutdown_grace);
+            // Nobody's data is in its requests, and the patience with Postgres is not to be spent on them.
+            admin.shutdown(self.config.shutdown_grace.min(limits::ADMIN_GRACE));
         }
         for thread in self.reader_threads {
             if thread.join().is_err() {

@@ -1,5 +1,7 @@
 //! Every bound of the process in one place: defaults, ranges, and what must hold between them.
 
+use std::time::Duration;
+
 /// Bytes of a coroutine's stack. Fixed, with a guard page. The deepest request uses 13 KB, measured as the scheduler's
 /// high-water mark; unoptimised code more than twice that.
 pub const COROUTINE_STACK_BYTES: usize = if cfg!(debug_assertions) { 128 * 1024 } else { 32 * 1024 };
@@ -94,6 +96,8 @@ pub const LOG_FLUSH_MS: u64 = 1_000;
 pub const SHUTDOWN_GRACE_MS: u64 = 20_000;
 /// How long the store's threads may take to end after that; one that waits for Postgres is then left behind.
 pub const STOP_REST_MS: u64 = 5_000;
+/// As above, for requests of the admin server.
+pub const ADMIN_GRACE: Duration = Duration::from_secs(1);
 /// What the compose file grants before it kills.
 pub const STOP_GRACE_PERIOD_MS: u64 = 30_000;
 

@@ -267,6 +267,41 @@ fn another_replica_finds_what_was_created_soon() {
 
 /// The same new nickname from many clients at the same moment, on two replicas, while others look for it: one 201, and
 /// its `Location` is what both replicas have.
+/// Somebody else may write what is no person. The feed goes on, and those who come after it are found.
+#[test]
+fn a_row_that_is_no_person_does_not_end_the_feed() {
+    let database = Database::create();
+    let replica = Replica::start(&database);
+    let mut client = database.client();
+    for broken in ["'infinity', NULL", "'1985-09-23', '{a,NULL}'"] {
+        let sql = "INSERT INTO people (id, apelido, nome, nascimento, stack) VALUES";
+        client
+            .batch_execute(&format!("{sql} (gen_random_uuid(), gen_random_uuid()::text, 'x', {broken})"))
+            .unwrap();
+        let after = format!("after{}", broken.len());
+        client.batch_execute(&insert(&after)).unwrap();
+        wait_until_found(&replica, &after);
+    }
+}
+
+/// A database that was restored from another cluster's dump has transactions' numbers that are still to come. Its rows are
+/// read once, and not again by every poll.
+#[test]
+fn rows_of_a_restored_database_are_read_once() {
+    let database = Database::create();
+    drop(Replica::start(&database));
+    let mut client = database.client();
+    client.batch_execute(&insert_many("old", 500)).unwrap();
+    client.batch_execute("UPDATE people SET feed = 1000000000000").unwrap();
+    let replica = Replica::start(&database);
+    wait_until_complete(&replica, &database);
+    let (rows, polls) = (replica.metric("pouco_feed_rows_total"), replica.metric("pouco_feed_polls_total"));
+    client.batch_execute(&insert("new")).unwrap();
+    wait_until_found(&replica, "new");
+    eventually("some polls more", || replica.metric("pouco_feed_polls_total") > polls + 5);
+    assert!(replica.metric("pouco_feed_rows_total") < rows + 100);
+}
+
 #[test]
 fn of_creations_at_the_same_moment_one_is_accepted() {
     const CLIENTS: usize = 8;

@@ -208,9 +208,16 @@ impl Follow for Following {
             // Without an index there is nothing to follow for.
             None => return false,
         }
-        let stack: Option<Vec<&str>> = row.get(5);
+        // Somebody else may have written a date that is no day, or a stack with a null in it: no person, and no reason to end.
+        let (birth, stack) = match read_rest(row) {
+            Ok(rest) => rest,
+            Err(error) => {
+                log::error!("the row {id} is no person and is not searched: {error}");
+                return true;
+            }
+        };
         let texts = [apelido, nome].into_iter().chain(stack.iter().flatten().copied());
-        self.0.add(id, note(row.get(4), stack.is_some()), texts)
+        self.0.add(id, note(birth, stack.is_some()), texts)
     }
 
     fn caught_up(&mut self) {
@@ -224,6 +231,10 @@ impl Follow for Following {
     fn ended(&mut self, session: &mut Session) -> Result<(), postgres::Error> {
         sql::ensure_search_index(session)
     }
+}
+
+fn read_rest(row: &Row) -> Result<(Date, Option<Vec<&str>>), postgres::Error> {
+    Ok((row.try_get(4)?, row.try_get(5)?))
 }
 
 /// What a person has beside texts, in one number: year, month and day of birth, and whether there is a stack.
