@@ -21,7 +21,7 @@ use super::wire::Broken;
 /// `CoIo` closes what it holds *before* it takes it from epoll; the number may then belong to another connection
 /// already, which would lose its events. Holding only the number, and closing the socket after, avoids that.
 #[derive(Debug)]
-pub(crate) struct FdRef(pub(crate) RawFd);
+pub(super) struct FdRef(RawFd);
 
 impl AsRawFd for FdRef {
     fn as_raw_fd(&self) -> RawFd {
@@ -29,8 +29,8 @@ impl AsRawFd for FdRef {
     }
 }
 
-/// A socket's place in the event loop.
-pub(crate) enum Interest {
+/// A socket's place in the event loop; a listener's is never narrowed.
+pub(super) enum Interest {
     /// Input and output, by the socket's own descriptor.
     Both(CoIo<FdRef>),
     /// Input, by a second descriptor of the same socket.
@@ -89,7 +89,7 @@ impl Interest {
     }
 }
 
-pub(crate) struct InputOnly {
+pub(super) struct InputOnly {
     // Leaves epoll before `descriptor` closes what it was known by: see [`FdRef`].
     reader: SplitReader<UnixStream>,
     /// What the stream closes in place of its own. Had from the start: at the end there might be none left.

@@ -2,7 +2,6 @@
 
 use std::fs::File;
 use std::io;
-use std::os::fd::AsRawFd;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -10,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use may::config as coroutines;
 use may::coroutine;
-use may::io::{CoIo, WaitIo, WaitIoWaker};
+use may::io::WaitIoWaker;
 use slab::Slab;
 use socket2::Socket;
 
@@ -19,7 +18,7 @@ use super::clock::Clock;
 use super::connection;
 use super::fields::MAX_HEADER_FIELDS;
 use super::head;
-use super::interest::FdRef;
+use super::interest::Interest;
 use super::latency::Stopwatch;
 use super::listener::Listener;
 use super::metrics::{Limit, Metrics};
@@ -308,18 +307,17 @@ fn sweep(shared: &Shared) {
 
 fn start_accepting(listener: Listener, shared: &Arc<Shared>) -> io::Result<Accepting> {
     listener.listen()?;
-    let io =
-        CoIo::new(FdRef(listener.socket.as_raw_fd())).map_err(|error| io::Error::other(error.to_string()))?;
-    let waker = io.waker();
+    let interest = Interest::both(&listener.socket)?;
+    let waker = interest.waker();
     let shared = shared.clone();
     let builder = coroutine::Builder::new().name("pouco-accept".into());
-    let handle = may::go!(builder, move || accept_until_drained(&io, &listener, &shared))?;
+    let handle = may::go!(builder, move || accept_until_drained(&interest, &listener, &shared))?;
     Ok(Accepting { waker, handle })
 }
 
 /// Race window: the drain sets `draining` before it wakes, and the wake leaves a flag that the next wait sees, so a wake
 /// between the look at `draining` and the wait is not lost.
-fn accept_until_drained(io: &CoIo<FdRef>, listener: &Listener, shared: &Arc<Shared>) {
+fn accept_until_drained(interest: &Interest, listener: &Listener, shared: &Arc<Shared>) {
     let mut spare = Spare::open();
     let mut taken = 0;
     let mut failing = false;
@@ -336,7 +334,7 @@ fn accept_until_drained(io: &CoIo<FdRef>, listener: &Listener, shared: &Arc<Shar
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 taken = 0;
-                io.wait_io();
+                interest.wait();
             }
             Err(error) if is_transient(&error) => {}
             Err(error) => {
