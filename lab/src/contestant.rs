@@ -1,0 +1,231 @@
+//! A contestant's folder: `contestant.toml` beside a compose file.
+//!
+//! ```toml
+//! title = "FastAPI + Redis"
+//! language = "Python"
+//! about = "FastAPI with SQLAlchemy; Redis and cachetools as caches; a background task writes batches."
+//! contests = ["people"]
+//! compose = ["docker-compose.yml"]
+//! default_mode = "before-commit"
+//!
+//! [modes.before-commit]
+//! acknowledges = "before-commit"
+//! environment = { ACKNOWLEDGE = "before-commit" }
+//!
+//! [versions]
+//! fastapi = "0.115.0"
+//!
+//! [database]
+//! service = "postgres"
+//! user = "pouco"
+//! name = "pouco"
+//! rows = "SELECT json_build_object('id', id, 'apelido', apelido, …) FROM people"
+//!
+//! [services.api1]
+//! role = "api"
+//! cpus = 0.3
+//! memory_bytes = 268_435_456
+//! ```
+//!
+//! For tests, and for a look without containers, `[processes.NAME] command = […]` takes the place of `compose` and
+//! `[services]`.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, ensure};
+use serde::{Deserialize, Serialize};
+
+use crate::contest::Budget;
+
+/// A contestant, checked on its own; [`Contestant::fits`] checks it against a contest's budget.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Contestant {
+    /// The folder's name.
+    #[serde(skip)]
+    pub name: String,
+    /// The folder.
+    #[serde(skip)]
+    pub folder: PathBuf,
+    /// Shown in reports.
+    pub title: String,
+    /// What its API is written in.
+    pub language: String,
+    /// One or two sentences: its architecture.
+    pub about: String,
+    /// The contests that it enters.
+    pub contests: Vec<String>,
+    /// Compose files relative to the folder; later ones are laid over earlier ones.
+    #[serde(default)]
+    pub compose: Vec<PathBuf>,
+    /// The mode where none is asked for.
+    pub default_mode: String,
+    /// By name.
+    pub modes: BTreeMap<String, Mode>,
+    /// What it is made of, with versions, for the report.
+    #[serde(default)]
+    pub versions: BTreeMap<String, String>,
+    /// Where its rows are.
+    pub database: Database,
+    /// All services of its compose file, with their share of the budget.
+    #[serde(default)]
+    pub services: BTreeMap<String, Service>,
+    /// Instead of services: plain processes.
+    #[serde(default)]
+    pub processes: BTreeMap<String, Process>,
+}
+
+/// A way to run a contestant.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Mode {
+    /// When a creation is answered with 201.
+    pub acknowledges: Acknowledges,
+    /// Environment of the services with the role `api`.
+    #[serde(default)]
+    pub environment: BTreeMap<String, String>,
+}
+
+/// When a creation is answered with 201.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize, PartialEq, Eq)]
+#[serde(rename_all = "kebab-case")]
+pub enum Acknowledges {
+    /// It is in memory, and will be written.
+    BeforeCommit,
+    /// Postgres has committed it.
+    AfterCommit,
+}
+
+/// Where a contestant's rows are.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Database {
+    /// The service that is Postgres; in its container `psql` is run. For processes: absent, and `url` is used.
+    #[serde(default)]
+    pub service: Option<String>,
+    /// For processes: the name of an environment variable with a connection string.
+    #[serde(default)]
+    pub url_variable: Option<String>,
+    /// The role of the API in Postgres.
+    pub user: String,
+    /// The database.
+    pub name: String,
+    /// A query that gives each row as one JSON object, by the contest's names.
+    pub rows: String,
+}
+
+/// What a service of a contestant is for.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize, PartialEq, Eq)]
+#[serde(rename_all = "kebab-case")]
+pub enum Role {
+    /// Serves the contest's API; gets the mode's environment and `DATABASE_CONNECTIONS`.
+    Api,
+    /// Stands before the APIs.
+    Balancer,
+    /// Postgres.
+    Database,
+    /// Redis and the like.
+    Cache,
+}
+
+/// A service of the compose file.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Service {
+    /// What it is for.
+    pub role: Role,
+    /// Its share of the CPU, in cores.
+    pub cpus: f64,
+    /// Its share of the memory.
+    pub memory_bytes: u64,
+}
+
+/// A plain process.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Process {
+    /// What it is for.
+    pub role: Role,
+    /// Program and arguments; `{folder}` is the contestant's folder, `{port}` the contest's port, `{variable:NAME}` an
+    /// environment variable of the lab's.
+    pub command: Vec<String>,
+    /// Its share of the CPU, in cores.
+    pub cpus: f64,
+    /// Its share of the memory.
+    pub memory_bytes: u64,
+    /// A recorded file tree with `proc/self/mountinfo`, `proc/PID/cgroup` and `sys/fs/cgroup` to read limits from instead of
+    /// this machine's, relative to the folder; the process's id in it is 1.
+    #[serde(default)]
+    pub cgroup_tree: Option<PathBuf>,
+}
+
+impl Contestant {
+    /// Reads `peers/NAME` below `top`, the repository.
+    ///
+    /// # Errors
+    /// There is no such contestant, or its file is not as described above.
+    pub fn load(top: &Path, name: &str) -> Result<Self> {
+        Self::read(&top.join("peers").join(name))
+    }
+
+    /// Reads the contestant in `folder`.
+    ///
+    /// # Errors
+    /// As for [`Contestant::load`].
+    pub fn read(folder: &Path) -> Result<Self> {
+        let file = folder.join("contestant.toml");
+        let text = std::fs::read_to_string(&file).with_context(|| format!("{}", file.display()))?;
+        let mut contestant: Self = toml::from_str(&text).with_context(|| format!("{}", file.display()))?;
+        contestant.name =
+            folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        contestant.folder = folder.to_path_buf();
+        contestant.check().with_context(|| format!("{}", file.display()))?;
+        Ok(contestant)
+    }
+
+    fn check(&self) -> Result<()> {
+        ensure!(
+            self.modes.contains_key(&self.default_mode),
+            "default_mode = {}: no such mode",
+            self.default_mode
+        );
+        let by_compose = !self.compose.is_empty() && !self.services.is_empty();
+        ensure!(
+            by_compose != !self.processes.is_empty(),
+            "either compose and [services.…], or [processes.…], and not both"
+        );
+        if let Some(service) = &self.database.service {
+            ensure!(self.services.contains_key(service), "database.service = {service}: no such service");
+        } else {
+            ensure!(self.database.url_variable.is_some(), "database: service or url_variable is needed");
+        }
+        Ok(())
+    }
+
+    /// # Errors
+    /// Its shares sum to more than `budget`.
+    pub fn fits(&self, budget: &Budget) -> Result<()> {
+        let cpus = self.shares().map(|(cpus, _)| cpus).sum::<f64>();
+        let memory_bytes = self.shares().map(|(_, bytes)| bytes).sum::<u64>();
+        // Shares are written in decimals, which sum with an error in the last binary digit.
+        ensure!(
+            cpus <= budget.cpus + 1e-9,
+            "{}: CPU shares sum to {cpus}, the budget is {}",
+            self.name,
+            budget.cpus
+        );
+        ensure!(
+            memory_bytes <= budget.memory_bytes,
+            "{}: memory shares sum to {memory_bytes} bytes, the budget is {}",
+            self.name,
+            budget.memory_bytes
+        );
+        Ok(())
+    }
+
+    fn shares(&self) -> impl Iterator<Item = (f64, u64)> {
+        let services = self.services.values().map(|service| (service.cpus, service.memory_bytes));
+        services.chain(self.processes.values().map(|process| (process.cpus, process.memory_bytes)))
+    }
+}

@@ -1,0 +1,1 @@
+//! The native generator: open model, intended start times, every answer checked.

@@ -1,0 +1,455 @@
+//! What the lab writes down: the types behind `record.json`, whose version is [`SCHEMA`].
+//!
+//! Units are in the names. Times of answers are milliseconds from the intended start of the request, or, for a generator that
+//! does not know intended starts, from its actual start. Bytes are bytes. A figure that could not be had is absent, never 0.
+//!
+//! What may not enter: anything computed over several attempts. That is [`crate::stats`] and [`crate::report`], which read this.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::contest::Budget;
+use crate::contestant::{Acknowledges, Role};
+
+/// The version of the format: raised when a reader of the former one would misread this one.
+pub const SCHEMA: &str = "pouco-lab/1";
+
+/// All of a run of `pouco-lab run`.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Record {
+    /// [`SCHEMA`].
+    pub schema: String,
+    /// The contest's name.
+    pub contest: String,
+    /// The contest's title.
+    pub title: String,
+    /// What was typed.
+    pub command: String,
+    /// Of the repository; ends with `-dirty` where files were changed.
+    pub commit: String,
+    /// RFC 3339, UTC.
+    pub started_at: String,
+    /// RFC 3339, UTC; absent while it goes on, and where it was cut short.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended_at: Option<String>,
+    /// `gatling`, `k6` or `native`.
+    pub tool: String,
+    /// Multiple of the contest's rates.
+    pub scale: f64,
+    /// Of payloads, terms and pauses.
+    pub seed: u64,
+    /// What each contestant had.
+    pub budget: Budget,
+    /// Where it ran.
+    pub machine: Machine,
+    /// Of tools, by name: podman, the generator, the lab.
+    pub versions: BTreeMap<String, String>,
+    /// In the order of their starts.
+    pub contestants: Vec<Entry>,
+    /// In the order in which they ran: rounds of all contestants.
+    pub attempts: Vec<Attempt>,
+    /// Searches for the largest scale, in the order in which they ran.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub capacities: Vec<Capacity>,
+}
+
+/// Where a run took place.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+pub struct Machine {
+    /// As the kernel names it.
+    pub cpu_model: String,
+    /// That may be used here.
+    pub cores: u32,
+    /// Of the machine.
+    pub memory_bytes: u64,
+    /// Kernel release.
+    pub kernel: String,
+    /// Distribution.
+    pub os: String,
+    /// `v1` (hybrid too) or `v2`.
+    pub cgroups: String,
+}
+
+/// A contestant in a mode.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Entry {
+    /// `NAME` or `NAME:MODE`, unique in the record: what attempts refer to.
+    pub id: String,
+    /// The folder's name.
+    pub name: String,
+    /// The mode's name.
+    pub mode: String,
+    /// When it answers a creation with 201.
+    pub acknowledges: Acknowledges,
+    /// Shown in reports.
+    pub title: String,
+    /// What its API is written in.
+    pub language: String,
+    /// One or two sentences.
+    pub about: String,
+    /// What it is made of.
+    pub versions: BTreeMap<String, String>,
+}
+
+/// One contestant in one round.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Attempt {
+    /// [`Entry::id`].
+    pub contestant: String,
+    /// From 1.
+    pub round: u32,
+    /// RFC 3339, UTC.
+    pub started_at: String,
+    /// Whether its figures may be compared, and why not.
+    pub verdict: Verdict,
+    /// Limits as set and as found in the kernel.
+    #[serde(default)]
+    pub proof: Option<Proof>,
+    /// The pass over the rules before the load.
+    #[serde(default)]
+    pub conformance: Option<Conformance>,
+    /// What the generator saw.
+    #[serde(default)]
+    pub load: Option<LoadFigures>,
+    /// What the contestant used during the load.
+    #[serde(default)]
+    pub resources: Option<Resources>,
+    /// What the generator used.
+    #[serde(default)]
+    pub generator: Option<Generator>,
+    /// Rows after the load.
+    #[serde(default)]
+    pub stored: Option<Stored>,
+    /// Rows after a SIGKILL of everything in the midst of a second, short load.
+    #[serde(default)]
+    pub killed: Option<Killed>,
+    /// One entry a second of the load.
+    #[serde(default)]
+    pub series: Vec<Second>,
+}
+
+/// Whether an attempt's figures may be compared.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+pub struct Verdict {
+    /// The outcome.
+    pub status: Status,
+    /// Why it is not [`Status::Valid`]; one sentence each.
+    #[serde(default)]
+    pub reasons: Vec<String>,
+    /// What a reader should know beside: the generator was the bottleneck, rules that are not kept.
+    #[serde(default)]
+    pub warnings: Vec<String>,
+}
+
+/// How an attempt ended.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, PartialEq, Eq)]
+#[serde(rename_all = "kebab-case")]
+pub enum Status {
+    /// The figures stand.
+    Valid,
+    /// The budget did not hold, or durability was switched off: its figures cannot be compared.
+    Disqualified,
+    /// It did not start, or the generator could not run.
+    #[default]
+    Failed,
+}
+
+/// Limits as set and as the kernel has them.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+pub struct Proof {
+    /// Every container or process of the contestant.
+    pub services: Vec<ServiceProof>,
+    /// The limit that was set.
+    pub database_connections_limit: u32,
+    /// The most that were seen at any time.
+    #[serde(default)]
+    pub database_connections_peak: Option<u32>,
+    /// `fsync`, `full_page_writes`, `synchronous_commit` as Postgres has them.
+    #[serde(default)]
+    pub durability: BTreeMap<String, String>,
+    /// All limits were found as set, before and after the load.
+    pub holds: bool,
+}
+
+/// Limits of one service.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+pub struct ServiceProof {
+    /// Its name in the compose file.
+    pub service: String,
+    /// What it is for; absent for a container that the contestant did not declare.
+    #[serde(default)]
+    pub role: Option<Role>,
+    /// What the lab set.
+    #[serde(default)]
+    pub set: Option<Limits>,
+    /// What the kernel enforces when the load begins.
+    pub before: Limits,
+    /// What the kernel enforces when it has ended.
+    pub after: Limits,
+}
+
+/// Absent: no limit.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, PartialEq)]
+pub struct Limits {
+    /// Cores.
+    #[serde(default)]
+    pub cpus: Option<f64>,
+    /// Bytes.
+    #[serde(default)]
+    pub memory_bytes: Option<u64>,
+}
+
+/// The pass over the rules.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+pub struct Conformance {
+    /// Requests that were answered as the rules ask.
+    pub passed: u32,
+    /// All requests.
+    pub total: u32,
+    /// Rules that were not kept, each with what came instead.
+    pub failures: Vec<Failure>,
+}
+
+/// A rule that was not kept.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Failure {
+    /// The rule.
+    pub rule: String,
+    /// What was expected and what came.
+    pub detail: String,
+}
+
+/// What a generator saw.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+pub struct LoadFigures {
+    /// From the first intended start to the last answer.
+    pub seconds: f64,
+    /// Users that should have started.
+    pub users_asked: u64,
+    /// Users that did.
+    pub users_started: u64,
+    /// Of all requests.
+    pub total: RequestFigures,
+    /// By the requests' names.
+    pub requests: BTreeMap<String, RequestFigures>,
+    /// The most frequent failures.
+    #[serde(default)]
+    pub errors: Vec<ErrorCount>,
+}
+
+/// Of all requests of one name.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+pub struct RequestFigures {
+    /// With an answer or without.
+    pub count: u64,
+    /// Without an allowed answer.
+    pub failed: u64,
+    /// By status; 0 stands for none.
+    #[serde(default)]
+    pub statuses: BTreeMap<u16, u64>,
+    /// Percentiles and extremes of the time to the whole answer, in ms; failures are in them.
+    #[serde(default)]
+    pub p50_ms: Option<f64>,
+    #[allow(missing_docs)]
+    #[serde(default)]
+    pub p75_ms: Option<f64>,
+    #[allow(missing_docs)]
+    #[serde(default)]
+    pub p90_ms: Option<f64>,
+    #[allow(missing_docs)]
+    #[serde(default)]
+    pub p95_ms: Option<f64>,
+    #[allow(missing_docs)]
+    #[serde(default)]
+    pub p99_ms: Option<f64>,
+    #[allow(missing_docs)]
+    #[serde(default)]
+    pub p999_ms: Option<f64>,
+    #[allow(missing_docs)]
+    #[serde(default)]
+    pub max_ms: Option<f64>,
+}
+
+/// How often something went wrong.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct ErrorCount {
+    /// Request name and what happened.
+    pub message: String,
+    /// How often.
+    pub count: u64,
+}
+
+/// What a contestant used during the load.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+pub struct Resources {
+    /// By service.
+    pub services: BTreeMap<String, Usage>,
+    /// Sums; the memory's is the largest sum at any one time.
+    pub total: Usage,
+}
+
+/// What one service used during the load.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+pub struct Usage {
+    /// What it is for; absent for the sum.
+    #[serde(default)]
+    pub role: Option<Role>,
+    /// User and system.
+    pub cpu_seconds: f64,
+    /// Waited for the next period of its CPU quota.
+    #[serde(default)]
+    pub throttled_seconds: Option<f64>,
+    /// The largest `usage − inactive_file` of one sample a second.
+    pub memory_bytes: u64,
+    /// The kernel's own peak, which counts page cache that any limit would reclaim.
+    #[serde(default)]
+    pub memory_raw_peak_bytes: Option<u64>,
+    /// A thread waited for something.
+    #[serde(default)]
+    pub voluntary_switches: Option<u64>,
+    /// A thread was made to wait.
+    #[serde(default)]
+    pub involuntary_switches: Option<u64>,
+}
+
+/// What the generator used.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+pub struct Generator {
+    /// Of all its processes.
+    pub cpu_seconds: f64,
+    /// Largest resident set.
+    #[serde(default)]
+    pub memory_bytes: Option<u64>,
+    /// Reasons to believe that it, and not the server, was the bottleneck.
+    #[serde(default)]
+    pub bottleneck: Vec<String>,
+}
+
+/// Rows in the database against what was acknowledged.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+pub struct Stored {
+    /// Creations that were sent.
+    pub sent: u64,
+    /// Creations answered with 201.
+    pub acknowledged: u64,
+    /// Rows that must be there at least and may be there at most; they differ where answers are missing.
+    pub expected_low: u64,
+    #[allow(missing_docs)]
+    pub expected_high: u64,
+    /// Rows that are there, but for those of the conformance pass.
+    pub rows: u64,
+    /// What the API's own count says, less those of the conformance pass.
+    #[serde(default)]
+    pub counted: Option<u64>,
+    /// Acknowledged and not there. This includes creations that were refused too late: 201 for a nick that was taken.
+    pub lost: u64,
+    /// Of these, 201 for a nick that had one already.
+    pub acknowledged_twice: u64,
+    /// More than one row with the same nick.
+    pub duplicated: u64,
+    /// Rows that differ from what was sent.
+    pub altered: u64,
+    /// Rows that nobody sent.
+    pub foreign: u64,
+    /// Valid, sent, refused with 4xx though the nick was free.
+    #[serde(default)]
+    pub wrongly_refused: u64,
+    /// How long it took after the load until the rows no longer changed.
+    #[serde(default)]
+    pub settled_seconds: Option<f64>,
+    /// A few of what is wrong, in words.
+    #[serde(default)]
+    pub examples: Vec<String>,
+}
+
+impl Stored {
+    /// Nothing lost, duplicated, altered or foreign, and the number of rows is what it must be.
+    #[must_use]
+    pub fn exact(&self) -> bool {
+        self.lost + self.duplicated + self.altered + self.foreign + self.wrongly_refused == 0
+            && (self.expected_low..=self.expected_high).contains(&self.rows)
+    }
+}
+
+/// After a SIGKILL of all processes under load.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+pub struct Killed {
+    /// Rows after the restart.
+    pub stored: Stored,
+    /// From the kill to the first answer 200 after it.
+    #[serde(default)]
+    pub unavailable_seconds: Option<f64>,
+}
+
+/// One second of a load.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+pub struct Second {
+    /// From the load's beginning.
+    pub second: u32,
+    /// Users that should start in it.
+    pub asked: f64,
+    /// Users that did.
+    pub started: u64,
+    /// Answers, allowed or not.
+    pub answers: u64,
+    /// Requests that failed.
+    pub failed: u64,
+    /// Of the answers of this second.
+    #[serde(default)]
+    pub p50_ms: Option<f64>,
+    #[allow(missing_docs)]
+    #[serde(default)]
+    pub p99_ms: Option<f64>,
+    /// Cores that all services used.
+    #[serde(default)]
+    pub cpus: Option<f64>,
+    /// Sum of `usage − inactive_file` of all services.
+    #[serde(default)]
+    pub memory_bytes: Option<u64>,
+}
+
+/// The search for the largest multiple of the contest's peak rates that a contestant takes.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Capacity {
+    /// [`Entry::id`].
+    pub contestant: String,
+    /// RFC 3339, UTC.
+    pub started_at: String,
+    /// The largest scale that was passed; absent if none was.
+    #[serde(default)]
+    pub scale: Option<f64>,
+    /// Requests a second at that scale.
+    #[serde(default)]
+    pub requests_per_second: Option<f64>,
+    /// What limits a step.
+    pub rule: String,
+    /// In the order in which they were tried.
+    pub steps: Vec<Step>,
+    /// Why it cannot be compared, if it cannot.
+    #[serde(default)]
+    pub reasons: Vec<String>,
+}
+
+/// One load of a capacity search.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Step {
+    /// Multiple of the contest's peak rates.
+    pub scale: f64,
+    /// How long.
+    pub seconds: f64,
+    /// Answers a second.
+    pub requests_per_second: f64,
+    /// Requests without an allowed answer.
+    pub failed: u64,
+    /// Of all requests.
+    #[serde(default)]
+    pub p99_ms: Option<f64>,
+    /// Of all services.
+    pub cpu_seconds: f64,
+    /// Kept the rule.
+    pub passed: bool,
+    /// The generator was the bottleneck, with the reason.
+    #[serde(default)]
+    pub bottleneck: Vec<String>,
+}

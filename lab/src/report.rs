@@ -1,0 +1,1 @@
+//! A record as one self-contained HTML file and as Markdown.

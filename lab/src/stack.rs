@@ -1,0 +1,1 @@
+//! Contestants as they run: compose projects, or plain processes.
