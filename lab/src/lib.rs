@@ -14,6 +14,7 @@ pub mod contestant;
 pub mod doctor;
 pub mod drivers;
 pub mod load;
+pub mod machine;
 pub mod meters;
 pub mod oracle;
 pub mod record;
