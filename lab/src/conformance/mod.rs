@@ -140,7 +140,11 @@ impl Runner<'_> {
         for number in 1..=case.repeat {
             self.values.insert("n".to_owned(), number.to_string());
             let request = self.filled(case)?;
-            let held = self.until_it_holds(case, &request, &mut kept);
+            let held = if case.keep_alive && number > 1 && kept.is_none() {
+                Err(Miss::Soft("the connection is closed after an answer".to_owned()))
+            } else {
+                self.until_it_holds(case, &request, &mut kept)
+            };
             held.map_err(|miss| miss.of(case, &request, number))?;
         }
         Ok(())
@@ -229,7 +233,9 @@ impl Runner<'_> {
         match answered {
             Ok((answer, connection)) => {
                 self.silences = 0;
-                *kept = case.keep_alive.then_some(connection);
+                let closes =
+                    answer.header("connection").is_some_and(|value| value.eq_ignore_ascii_case("close"));
+                *kept = (case.keep_alive && !closes).then_some(connection);
                 Ok(answer)
             }
             Err(error) => {
