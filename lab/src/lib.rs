@@ -13,6 +13,7 @@ pub mod contest;
 pub mod contestant;
 pub mod doctor;
 pub mod drivers;
+pub mod lines;
 pub mod load;
 pub mod machine;
 pub mod meters;
