@@ -6,6 +6,7 @@
 //! oracle = "people"
 //! count_path = "/contagem-pessoas"
 //! conformance = "conformance.toml"
+//! gatling = "RinhaBackendSimulation"
 //!
 //! [budget]
 //! cpus = 1.5
@@ -53,6 +54,9 @@ pub struct Contest {
     pub count_path: String,
     /// File of the conformance pass, in the folder.
     pub conformance: PathBuf,
+    /// The class below `stress-test/user-files/simulations` that sends this load with Gatling, where there is one.
+    #[serde(default)]
+    pub gatling: Option<String>,
     /// What all services of a contestant may use together.
     pub budget: Budget,
     /// The load at scale 1.
