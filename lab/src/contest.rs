@@ -204,4 +204,14 @@ impl Contest {
         let length = |scenario: &Scenario| scenario.phases.iter().map(|phase| phase.seconds).sum::<f64>();
         self.load.scenarios.iter().map(length).fold(0.0, f64::max)
     }
+
+    /// How long a user may take at most: each request until its time-out, and the pauses.
+    #[must_use]
+    pub fn longest_chain_seconds(&self) -> f64 {
+        let pause = |request: &Request| request.pause_ms.map_or(0.0, |(_, most)| most / 1_000.0);
+        let chain = |scenario: &Scenario| {
+            scenario.requests.iter().map(|request| self.load.timeout_seconds + pause(request)).sum::<f64>()
+        };
+        self.load.scenarios.iter().map(chain).fold(0.0, f64::max)
+    }
 }

@@ -94,6 +94,7 @@ function send(request, url, number) {
     : plan.headers;
   const body = request.sends_payload ? payloads[number % payloads.length] : null;
   sent.add(1, tags);
+  const begunAt = Date.now();
   const response = http.request(request.method, url, body, {
     headers,
     tags,
@@ -101,8 +102,10 @@ function send(request, url, number) {
     redirects: 0,
     responseCallback: null,
   });
-  // From before the connect, which k6's own http_req_duration leaves out, to the last byte.
-  duration.add(response.timings.blocked + response.timings.duration, tags);
+  // From before the connect, which k6's own http_req_duration leaves out, to the last byte. Of a request without an answer k6
+  // tells no times.
+  const { blocked, duration: afterwards } = response.timings;
+  duration.add(response.status === 0 ? Date.now() - begunAt : blocked + afterwards, tags);
   answers.add(response.status === 0 ? 0 : 1);
   const status = knownStatuses.has(response.status) ? String(response.status) : 'other';
   statuses.add(1, { request: request.name, status });

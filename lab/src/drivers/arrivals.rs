@@ -106,6 +106,12 @@ impl ScenarioArrivals {
         self.phases.iter().map(|phase| phase.from.max(phase.to)).fold(0.0, f64::max)
     }
 
+    /// Whether somebody comes at the very beginning, as tools place the users of a phase: evenly, from its first moment on.
+    #[must_use]
+    pub fn begins_with_a_user(&self) -> bool {
+        self.phases.first().is_some_and(|phase| whole(self.users_until(phase.seconds)) > 0)
+    }
+
     fn users_until(&self, seconds: f64) -> f64 {
         let mut users = 0.0;
         let mut left = seconds.max(0.0);

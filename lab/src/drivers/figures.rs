@@ -77,6 +77,15 @@ pub(super) fn series(buckets: &mut BTreeMap<u32, Bucket>, arrivals: &Arrivals) -
     (0..=last).map(second).collect()
 }
 
+/// Drops seconds at the end in which nothing happened: of a load that was cut short all of them, else those in which nobody
+/// should have come.
+pub(super) fn trim(series: &mut Vec<Second>, interrupted: bool) {
+    let idle = |second: &Second| {
+        second.started + second.answers + second.failed == 0 && (interrupted || second.asked < 1e-9)
+    };
+    while series.pop_if(|second| idle(second)).is_some() {}
+}
+
 /// The value at `at` on the line through `points`, which are sorted; before the first and past the last they stay as they are.
 pub(super) fn interpolate(points: &[(f64, f64)], at: f64) -> f64 {
     let next = points.partition_point(|&(x, _)| x < at);
@@ -123,7 +132,9 @@ pub(super) fn arrival_bottlenecks(
     arrivals: &Arrivals,
 ) -> Vec<String> {
     let mut found = Vec::new();
-    let tolerated = |asked: f64| (asked * TOLERATED_SHARE).max(1.0);
+    // Tools round the users of each phase to whole ones.
+    let phases: usize = arrivals.scenarios.iter().map(|scenario| scenario.phases.len()).sum();
+    let tolerated = |asked: f64| (asked * TOLERATED_SHARE).max(phases as f64);
     let (asked, started) = (figures.users_asked, figures.users_started);
     let short = asked.saturating_sub(started);
     if short as f64 > tolerated(asked as f64) {
@@ -168,6 +179,17 @@ mod tests {
             (figures.p50_ms, figures.p75_ms, figures.max_ms),
             (Some(4.0), Some(60_000.0), Some(60_000.0))
         );
+    }
+
+    #[test]
+    fn idle_seconds_at_the_end_are_dropped() {
+        let second = |asked, started| Second { asked, started, ..Second::default() };
+        let lengths = |interrupted| {
+            let mut series = vec![second(1.0, 0), second(1.0, 1), second(1.0, 0), second(0.0, 0)];
+            trim(&mut series, interrupted);
+            series.len()
+        };
+        assert_eq!((lengths(false), lengths(true)), (3, 2));
     }
 
     #[test]

@@ -67,7 +67,7 @@ pub struct Outcome {
 pub enum Creations {
     /// One by one.
     Each(Vec<Creation>),
-    /// The tool takes payloads in order, so these are the first `sent` lines of the payload file.
+    /// The tool takes payloads in order, so these are the first `sent` lines of the payload file; past its end it begins anew.
     Counted {
         /// Requests that were begun.
         sent: u64,

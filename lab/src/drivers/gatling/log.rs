@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::contest::Contest;
-use crate::drivers::arrivals::Arrivals;
+use crate::drivers::arrivals::{Arrivals, ScenarioArrivals};
 use crate::drivers::figures::{Bucket, Errors, Millis, nearest_rank, request_figures, series};
 use crate::drivers::{Creations, Snapshot};
 use crate::record::{LoadFigures, Second};
@@ -35,9 +35,12 @@ const MAX_SECONDS: u32 = 7 * 24 * 3_600;
 /// What a log tells so far.
 #[derive(Debug)]
 pub struct SimulationLog {
-    began: bool,
-    /// Milliseconds since 1970 of the first user's start.
-    first_start_ms: Option<u64>,
+    /// Milliseconds since 1970 of the RUN line.
+    run_ms: Option<u64>,
+    /// The moment from which seconds are counted, in milliseconds since 1970: the first user's start. Where the contest begins
+    /// with a pause, which small scales make, it is the RUN line's, half a second earlier than the injection.
+    begin_ms: Option<u64>,
+    begins_with_a_user: bool,
     last_end_ms: u64,
     users_started: u64,
     users_ended: u64,
@@ -65,7 +68,7 @@ struct Requests {
 impl SimulationLog {
     /// Nothing read yet; only names of `contest` may come.
     #[must_use]
-    pub fn new(contest: &Contest) -> Self {
+    pub fn new(contest: &Contest, arrivals: &Arrivals) -> Self {
         let mut requests: Vec<(String, Requests)> = Vec::new();
         let (mut creation, mut lookup) = (None, None);
         for request in contest.load.scenarios.iter().flat_map(|scenario| &scenario.requests) {
@@ -82,8 +85,9 @@ impl SimulationLog {
         }
         let indexes = requests.iter().enumerate().map(|(index, (name, _))| (name.clone(), index)).collect();
         Self {
-            began: false,
-            first_start_ms: None,
+            run_ms: None,
+            begin_ms: None,
+            begins_with_a_user: arrivals.scenarios.iter().any(ScenarioArrivals::begins_with_a_user),
             last_end_ms: 0,
             users_started: 0,
             users_ended: 0,
@@ -107,10 +111,10 @@ impl SimulationLog {
     pub fn line(&mut self, line: &str) -> Result<()> {
         let fields: Vec<&str> = line.split('\t').collect();
         let known = match fields[..] {
-            ["RUN", _, _, at_ms, _, _] => at_ms.parse::<u64>().is_ok_and(|_| {
-                self.began = true;
-                true
-            }),
+            ["RUN", _, _, at_ms, _, _] => {
+                self.run_ms = at_ms.parse().ok();
+                self.run_ms.is_some()
+            }
             ["USER", scenario, event, at_ms] => self.user(scenario, event, at_ms)?,
             ["REQUEST", _, name, start_ms, end_ms, outcome, message] => {
                 self.request(name, start_ms, end_ms, outcome, message.trim())?
@@ -135,7 +139,8 @@ impl SimulationLog {
         let Ok(at_ms) = at_ms.parse() else { return Ok(false) };
         match event {
             "START" => {
-                self.first_start_ms.get_or_insert(at_ms);
+                let begin_ms = if self.begins_with_a_user { None } else { self.run_ms };
+                self.begin_ms.get_or_insert(begin_ms.unwrap_or(at_ms));
                 self.users_started += 1;
                 self.bucket(at_ms)?.started += 1;
             }
@@ -182,7 +187,7 @@ impl SimulationLog {
 
     fn bucket(&mut self, at_ms: u64) -> Result<&mut Bucket> {
         // Users of different scenarios are not written in order, so one may be a little earlier than the first.
-        let seconds = at_ms.saturating_sub(self.first_start_ms.unwrap_or(at_ms)) / 1_000;
+        let seconds = at_ms.saturating_sub(self.begin_ms.unwrap_or(at_ms)) / 1_000;
         let second = u32::try_from(seconds).ok().filter(|&second| second <= MAX_SECONDS);
         let second =
             second.with_context(|| format!("{seconds} s after the first user: at most {MAX_SECONDS}"))?;
@@ -202,7 +207,7 @@ impl SimulationLog {
     /// From the first user's start to the last answer, in seconds since 1970.
     #[must_use]
     pub fn span(&self) -> Option<(f64, f64)> {
-        let first = self.first_start_ms?;
+        let first = self.begin_ms?;
         Some((first as f64 / 1_000.0, self.last_end_ms.max(first) as f64 / 1_000.0))
     }
 
@@ -242,8 +247,9 @@ impl SimulationLog {
     /// # Errors
     /// No line said that a run began.
     pub fn figures(mut self, arrivals: &Arrivals) -> Result<(LoadFigures, Vec<Second>)> {
-        ensure!(self.began, "has no RUN line, so it is no simulation.log of Gatling 3.9.5");
-        let seconds = self.span().map_or(0.0, |(first, last)| last - first);
+        ensure!(self.run_ms.is_some(), "has no RUN line, so it is no simulation.log of Gatling 3.9.5");
+        let begin_ms = self.begin_ms.unwrap_or(self.last_end_ms);
+        let seconds = self.last_end_ms.saturating_sub(begin_ms) as f64 / 1_000.0;
         let mut all: Vec<Millis> = self.requests.iter().flat_map(|(_, of)| &of.durations).copied().collect();
         let total = request_figures(&mut all, self.failed);
         let requests = self.requests.iter_mut();

@@ -18,7 +18,7 @@ use anyhow::{Context, Result, bail, ensure};
 
 use crate::record::Generator;
 
-use super::figures::arrival_bottlenecks;
+use super::figures::{arrival_bottlenecks, trim};
 use super::process::{Attended, attend, cores, last_output, now};
 use super::{Arrivals, Driver, Job, Outcome, Snapshot, raise_open_files};
 
@@ -33,7 +33,7 @@ const JAVA_OPTIONS: &str = "-Xmx1G";
 /// Gatling's exit code where it ran to the end and requests failed.
 const ASSERTIONS_FAILED: i32 = 2;
 
-/// To compile, to start, to answer the last users and to read the log again: beside the load's length and the time-out.
+/// To compile, to start, and to read the log again: beside the load's length and the last users' chains.
 const SPARE: Duration = Duration::from_secs(240);
 
 /// The length of a load, as the simulation allows it.
@@ -121,7 +121,7 @@ impl Driver for Gatling {
         require_empty(&results)?;
         let warning = raise_open_files();
 
-        let mut log = SimulationLog::new(job.contest);
+        let mut log = SimulationLog::new(job.contest, &arrivals);
         let mut tail = None;
         let mut tick = || {
             follow(&results, &mut tail, &mut log)?;
@@ -130,7 +130,8 @@ impl Driver for Gatling {
             }
             Ok(())
         };
-        let at_most = Duration::from_secs_f64(arrivals.seconds() + job.contest.load.timeout_seconds) + SPARE;
+        let at_most =
+            Duration::from_secs_f64(arrivals.seconds() + job.contest.longest_chain_seconds()) + SPARE;
         let mut command = self.command(job, simulation, &results);
         let attended = attend(&mut command, &output, at_most, stop, &mut tick)
             .with_context(|| format!("gatling (its output is in {})", output.display()))?;
@@ -199,8 +200,9 @@ fn outcome(
 ) -> Result<Outcome> {
     let (from, to) = log.span().unwrap_or_default();
     let creations = log.creations();
-    let (figures, series) =
+    let (figures, mut series) =
         log.figures(arrivals).with_context(|| format!("{}: simulation.log", results.display()))?;
+    trim(&mut series, attended.interrupted);
     let mut bottleneck: Vec<String> = warning.into_iter().collect();
     // Of a load that was cut short, users are missing by intent.
     if !attended.interrupted {

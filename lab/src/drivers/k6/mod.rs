@@ -9,6 +9,7 @@ mod summary;
 #[cfg(test)]
 mod tests;
 
+use std::ffi::OsString;
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
@@ -20,7 +21,7 @@ use anyhow::{Context, Result, bail, ensure};
 
 use crate::record::{Generator, Second};
 
-use super::figures::arrival_bottlenecks;
+use super::figures::{arrival_bottlenecks, trim};
 use super::process::{Attended, attend, cores, last_output, now};
 use super::{Arrivals, Driver, Job, Outcome, Snapshot, raise_open_files};
 use plan::Plan;
@@ -29,7 +30,7 @@ use summary::{Summary, Sums};
 /// Where `go install` puts it, below the home folder.
 const USUAL_PLACE: &str = "go/bin/k6";
 
-/// To read the payloads, to make virtual users, and to write the summary: beside the load's length and the time-out.
+/// To read the payloads, to make virtual users, and to write the summary: beside the load's length and the last users' chains.
 const SPARE: Duration = Duration::from_secs(120);
 
 /// k6's exit code after a signal, when it has written its summary.
@@ -67,11 +68,8 @@ impl K6 {
         let mut command = Command::new(&self.program);
         command.args(["run", "--quiet", "--no-color", "--no-usage-report", "--address", &rest.to_string()]);
         command.arg(script).env("POUCO_PLAN", plan);
-        // Settings of the user's own would change the load.
-        for (name, _) in std::env::vars_os() {
-            if name.to_str().is_some_and(|name| name.starts_with("K6_")) {
-                command.env_remove(name);
-            }
+        for name in settings_of_k6(std::env::vars_os().map(|(name, _)| name)) {
+            command.env_remove(name);
         }
         command
     }
@@ -112,7 +110,8 @@ impl Driver for K6 {
             Ok(())
         };
         let mut command = self.command(&script, &serde_json::to_string(&plan)?, rest);
-        let at_most = Duration::from_secs_f64(arrivals.seconds() + job.contest.load.timeout_seconds) + SPARE;
+        let at_most =
+            Duration::from_secs_f64(arrivals.seconds() + job.contest.longest_chain_seconds()) + SPARE;
         let attended = attend(&mut command, &output, at_most, stop, &mut tick)
             .with_context(|| format!("k6 (its output is in {})", output.display()))?;
         check_end(&attended, &summary, &output)?;
@@ -120,6 +119,11 @@ impl Driver for K6 {
         let summary = Summary::parse(&text).with_context(|| summary.display().to_string())?;
         outcome(job, &summary, &plan, &arrivals, &live, &attended, warning)
     }
+}
+
+/// Those of the environment's variables that would change the load.
+fn settings_of_k6(names: impl Iterator<Item = OsString>) -> impl Iterator<Item = OsString> {
+    names.filter(|name| name.to_str().is_some_and(|name| name.starts_with("K6_")))
 }
 
 /// Race window: between this and k6's own bind another process may take the port. k6 then runs without its REST interface, or
@@ -155,8 +159,12 @@ impl Live {
         })
     }
 
-    fn series(&self, arrivals: &Arrivals) -> Vec<Second> {
-        self.begun.map_or_else(Vec::new, |begun| summary::series(begun, &self.sums, arrivals))
+    fn series(&self, end: &Summary, arrivals: &Arrivals) -> Vec<Second> {
+        let Some(begun) = self.begun else { return Vec::new() };
+        let mut sums = self.sums.clone();
+        let last = sums.last().map_or(begun, |sums| sums.at);
+        sums.extend(end.sums().filter(|sums| sums.at > last));
+        summary::series(begun, &sums, arrivals)
     }
 }
 
@@ -190,7 +198,8 @@ fn outcome(
         creation.map(|request| request.name.as_str()),
         creation.map_or(&[], |request| &request.accept),
     );
-    let series = live.series(arrivals);
+    let mut series = live.series(summary, arrivals);
+    trim(&mut series, attended.interrupted);
     let (from, to) = summary.span().unwrap_or_default();
     let mut bottleneck: Vec<String> = warning.into_iter().collect();
     if summary.dropped() > 0 {

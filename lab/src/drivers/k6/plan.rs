@@ -16,11 +16,12 @@ use crate::drivers::{Arrivals, Job};
 /// Rates are whole numbers a so long time: 0.001 users a second are the finest step.
 const RATE_UNIT_SECONDS: f64 = 1_000.0;
 
-/// Virtual users made before the load, in seconds of the highest rate: a chain that takes no longer meets no delay.
-const READY_SECONDS: f64 = 0.25;
+/// Virtual users made before the load, in seconds of the highest rate. More are made while it runs, and users are dropped until
+/// they are there.
+const READY_SECONDS: f64 = 2.0;
 
 /// Virtual users at most, in seconds of the highest rate: k6 drops users where the server takes longer.
-const MOST_SECONDS: f64 = 5.0;
+const MOST_SECONDS: f64 = 10.0;
 
 /// And never more than that, since each takes some megabytes.
 const MAX_VIRTUAL_USERS: u64 = 4_000;
@@ -84,13 +85,11 @@ impl Plan {
             "k6: payloads are numbered by users, so only one request of a contest may send them"
         );
         let accepted = requests().flat_map(|request| &request.accept);
-        let timeout = milliseconds(load.timeout_seconds);
         Ok(Self {
             url: job.contest.url.trim_end_matches('/').to_owned(),
             headers: load.headers.iter().cloned().collect(),
-            // The last users may wait for each request of their chains until the time-out.
-            graceful_stop: timeout.clone(),
-            timeout,
+            graceful_stop: milliseconds(job.contest.longest_chain_seconds() + 1.0),
+            timeout: milliseconds(load.timeout_seconds),
             payloads: text(job.payloads)?,
             terms: text(job.terms)?,
             summary: text(summary)?,
@@ -218,9 +217,9 @@ mod tests {
                 { "duration": "27000ms", "target": 900_000 },
             ])
         );
-        assert_eq!(scenario["pre_allocated"], 225);
-        assert_eq!(scenario["max_vus"], 4_000, "4,500 is past the bound");
-        assert_eq!(plan["scenarios"][2]["max_vus"], 300);
+        assert_eq!(scenario["pre_allocated"], 1_800);
+        assert_eq!(scenario["max_vus"], 4_000, "9,000 is past the bound");
+        assert_eq!(plan["scenarios"][2]["max_vus"], 600);
     }
 
     #[test]
@@ -229,6 +228,10 @@ mod tests {
         assert_eq!(plan["url"], "http://127.0.0.1:9999");
         assert_eq!(plan["headers"]["user-agent"], "Agente do Caos - 2023");
         assert_eq!(plan["timeout"], "60000ms");
+        assert_eq!(
+            plan["graceful_stop"], "121030ms",
+            "two requests that time out, and the pause between them"
+        );
         assert_eq!(plan["summary"], "/tmp/summary.json");
         let creation = &plan["scenarios"][0]["requests"][0];
         assert_eq!(creation["name"], "creation");

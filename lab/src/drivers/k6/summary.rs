@@ -65,6 +65,16 @@ impl Summary {
         Some((begun / 1_000.0, (begun + self.state.test_run_duration_ms) / 1_000.0))
     }
 
+    /// All there was, at the end: the last question to a running k6 lies up to a second before it.
+    pub(super) fn sums(&self) -> Option<Sums> {
+        Some(Sums {
+            at: self.span()?.1,
+            started: self.count("pouco_users"),
+            answers: self.count("pouco_answers"),
+            failed: self.count("pouco_failed"),
+        })
+    }
+
     /// Users for whom no virtual user was free in time.
     pub(super) fn dropped(&self) -> u64 {
         self.count("dropped_iterations")
