@@ -113,6 +113,9 @@ pub struct Database {
     pub name: String,
     /// A query that gives each row as one JSON object, by the contest's names.
     pub rows: String,
+    /// For processes: statements that empty the database before a contest. A compose project begins with a new volume.
+    #[serde(default)]
+    pub reset: Vec<String>,
 }
 
 /// What a service of a contestant is for.

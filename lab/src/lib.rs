@@ -7,12 +7,15 @@
 //!
 //! What may not enter: any rule of one contestant. The lab knows contestants by their files alone, pouco included.
 
+pub mod cli;
+pub mod command;
 pub mod compare;
 pub mod conformance;
 pub mod contest;
 pub mod contestant;
 pub mod doctor;
 pub mod drivers;
+pub mod http;
 pub mod lines;
 pub mod load;
 pub mod machine;
@@ -23,3 +26,4 @@ pub mod report;
 pub mod runner;
 pub mod stack;
 pub mod stats;
+pub mod view;

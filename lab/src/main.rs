@@ -1,3 +1,28 @@
 //! The lab's command line: it only wires.
 
-fn main() {}
+mod commands;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use pouco_lab::cli::{Cli, Command};
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let outcome = commands::Places::find(&cli).and_then(|places| match &cli.command {
+        Command::List => commands::list(&places),
+        Command::Run(options) => commands::run::run(&places, options),
+        Command::Load(options) => commands::load::run(&places, options),
+        Command::Report { record } => commands::report(record.as_deref()),
+        Command::Compare { before, after, threshold } => commands::compare(before, after, *threshold),
+        Command::Doctor => commands::doctor(&places),
+    });
+    match outcome {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("pouco-lab: {error:#}");
+            ExitCode::from(2)
+        }
+    }
+}

@@ -426,6 +426,9 @@ pub struct Capacity {
     pub rule: String,
     /// In the order in which they were tried.
     pub steps: Vec<Step>,
+    /// Acknowledged in any of the steps, and not stored at the end.
+    #[serde(default)]
+    pub lost: Option<u64>,
     /// Why it cannot be compared, if it cannot.
     #[serde(default)]
     pub reasons: Vec<String>,

@@ -1,0 +1,146 @@
+//! Programs that the lab calls: each with a time limit, its output kept, and its own process group, so that a Ctrl-C that is
+//! meant for the lab does not end an engine in the midst of taking a contestant down.
+
+use std::io::Read;
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use rustix::process::{Pid, Signal, kill_process_group};
+
+/// How often a program is asked whether it has ended.
+const POLL: Duration = Duration::from_millis(20);
+/// Of what a program says on its error channel, this much of the end goes into an error of ours.
+const ERROR_BYTES: usize = 600;
+
+/// Runs `command` to its end and returns what it wrote to its output.
+///
+/// # Errors
+/// It cannot be started, takes longer than `limit` (its group is then killed), or ends with another code than 0; the error
+/// names the command and quotes the end of its error channel.
+pub fn output(command: &mut Command, limit: Duration) -> Result<String> {
+    let name = shown(command);
+    let (status, out, error) = collect(command, limit).with_context(|| name.clone())?;
+    if !status.success() {
+        bail!("{name}: {status}: {}", tail(&error));
+    }
+    Ok(out)
+}
+
+/// Like [`output`], for a program whose failure is an answer.
+///
+/// # Errors
+/// It cannot be started, or takes longer than `limit`.
+pub fn succeeds(command: &mut Command, limit: Duration) -> Result<bool> {
+    let name = shown(command);
+    Ok(collect(command, limit).context(name)?.0.success())
+}
+
+fn collect(command: &mut Command, limit: Duration) -> Result<(ExitStatus, String, String)> {
+    let mut child =
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0).spawn()?;
+    let out = read_all(child.stdout.take());
+    let error = read_all(child.stderr.take());
+    let status = wait(&mut child, limit)?;
+    Ok((status, text(&out), text(&error)))
+}
+
+fn wait(child: &mut Child, limit: Duration) -> Result<ExitStatus> {
+    let deadline = Instant::now() + limit;
+    loop {
+        if let Some(status) = child.try_wait()? {
+            return Ok(status);
+        }
+        if Instant::now() >= deadline {
+            kill_group(child);
+            child.wait()?;
+            bail!("it did not end within {} s", limit.as_secs());
+        }
+        thread::sleep(POLL);
+    }
+}
+
+/// Ends a child that was started in a group of its own, with all that it started.
+pub fn kill_group(child: &Child) {
+    if let Some(pid) = i32::try_from(child.id()).ok().and_then(Pid::from_raw) {
+        // It may have ended by itself since.
+        let _ = kill_process_group(pid, Signal::KILL);
+    }
+}
+
+/// What has come out of a pipe so far, and who reads it.
+struct Pipe {
+    bytes: Arc<Mutex<Vec<u8>>>,
+    reader: JoinHandle<()>,
+}
+
+/// A pipe must be read while the program runs, or it stops when the pipe is full.
+fn read_all(pipe: Option<impl Read + Send + 'static>) -> Pipe {
+    let bytes = Arc::new(Mutex::new(Vec::new()));
+    let into = Arc::clone(&bytes);
+    let reader = thread::spawn(move || {
+        let Some(mut pipe) = pipe else { return };
+        let mut piece = vec![0; 64 * 1024];
+        while let Ok(n) = pipe.read(&mut piece) {
+            if n == 0 {
+                return;
+            }
+            into.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(&piece[..n]);
+        }
+    });
+    Pipe { bytes, reader }
+}
+
+/// A program's grandchild may keep the pipe open for as long as it lives (an engine's monitor may): what has come within a
+/// second after the program's end is all.
+fn text(pipe: &Pipe) -> String {
+    let deadline = Instant::now() + Duration::from_secs(1);
+    while !pipe.reader.is_finished() && Instant::now() < deadline {
+        thread::sleep(POLL);
+    }
+    String::from_utf8_lossy(&pipe.bytes.lock().unwrap_or_else(PoisonError::into_inner)).into_owned()
+}
+
+fn tail(error: &str) -> &str {
+    let error = error.trim();
+    let mut start = error.len().saturating_sub(ERROR_BYTES);
+    while !error.is_char_boundary(start) {
+        start += 1;
+    }
+    &error[start..]
+}
+
+/// The command as one would type it, for errors.
+fn shown(command: &Command) -> String {
+    let words = std::iter::once(command.get_program()).chain(command.get_args());
+    words.map(|word| word.to_string_lossy().into_owned()).collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_quotes_the_error_channel() {
+        let error = output(Command::new("sh").args(["-c", "echo out; echo why >&2; exit 3"]), Duration::from_secs(5));
+        let message = format!("{:#}", error.expect_err("exit code 3"));
+        assert!(message.contains("why") && message.contains('3'), "{message}");
+    }
+
+    #[test]
+    fn a_program_that_hangs_is_ended_with_all_that_it_started() {
+        let started = Instant::now();
+        let error = output(Command::new("sh").args(["-c", "sleep 60 & sleep 60"]), Duration::from_millis(200));
+        assert!(format!("{:#}", error.expect_err("it hangs")).contains("did not end"));
+        assert!(started.elapsed() < Duration::from_secs(10));
+    }
+
+    #[test]
+    fn more_than_a_pipe_holds_comes_whole() {
+        let text = output(Command::new("sh").args(["-c", "yes | head -n 200000"]), Duration::from_secs(20));
+        assert_eq!(text.map(|text| text.len()).unwrap_or(0), 400_000);
+    }
+}

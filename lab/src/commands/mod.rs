@@ -1,0 +1,144 @@
+//! One function for each sub-command. `Ok(false)` is exit code 1: an answer that a script wants to know; an error is 2.
+
+pub mod load;
+pub mod run;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use anyhow::{Context, Result, anyhow, bail};
+use pouco_lab::cli::Cli;
+use pouco_lab::contest::Contest;
+use pouco_lab::contestant::Contestant;
+use pouco_lab::record::Record;
+use pouco_lab::{compare as comparison, doctor as doctor_checks, report as reports, runner};
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+
+/// Where runs go, below the current folder.
+const RESULTS: &str = "lab-results";
+
+/// Where things are.
+pub struct Places {
+    /// The repository.
+    pub top: PathBuf,
+    contests: PathBuf,
+    peers: PathBuf,
+}
+
+impl Places {
+    /// The repository is the nearest folder upwards that holds contests, or the one that this program was built in.
+    pub fn find(cli: &Cli) -> Result<Self> {
+        let here = std::env::current_dir()?;
+        let holds = |folder: &&Path| folder.join("lab/contests").is_dir();
+        let built = Path::new(env!("CARGO_MANIFEST_DIR")).parent();
+        let top = here.ancestors().find(holds).or_else(|| built.filter(holds));
+        let top = top.ok_or_else(|| anyhow!("no folder lab/contests here or above: run it inside the repository"))?;
+        Ok(Self {
+            contests: cli.contests.clone().unwrap_or_else(|| top.join("lab/contests")),
+            peers: cli.peers.clone().unwrap_or_else(|| top.join("peers")),
+            top: top.to_path_buf(),
+        })
+    }
+
+    /// The contest by its name.
+    pub fn contest(&self, name: &str) -> Result<Contest> {
+        let folder = self.contests.join(name);
+        if !folder.join("contest.toml").is_file() {
+            bail!("no contest {name}; there are: {}", folders(&self.contests, "contest.toml")?.join(", "));
+        }
+        Contest::read(&folder)
+    }
+
+    /// Everybody who enters `contest`, pouco first, the others by name.
+    pub fn contestants(&self, contest: &str) -> Result<Vec<Contestant>> {
+        let names = folders(&self.peers, "contestant.toml")?;
+        let all: Result<Vec<Contestant>> = names.iter().map(|name| Contestant::read(&self.peers.join(name))).collect();
+        let mut all: Vec<Contestant> = all?.into_iter().filter(|it| it.contests.iter().any(|it| it == contest)).collect();
+        all.sort_by_key(|contestant| (contestant.name != "pouco", contestant.name.clone()));
+        Ok(all)
+    }
+}
+
+/// Names of the folders in `folder` that hold `file`, sorted.
+fn folders(folder: &Path, file: &str) -> Result<Vec<String>> {
+    let mut names = Vec::new();
+    for entry in fs::read_dir(folder).with_context(|| folder.display().to_string())? {
+        let entry = entry?;
+        if entry.path().join(file).is_file() {
+            names.push(entry.file_name().to_string_lossy().into_owned());
+        }
+    }
+    names.sort();
+    Ok(names)
+}
+
+pub fn list(places: &Places) -> Result<bool> {
+    for name in folders(&places.contests, "contest.toml")? {
+        let contest = places.contest(&name)?;
+        println!("{name}: {}", contest.title);
+        for contestant in places.contestants(&name)? {
+            let modes: Vec<&str> = contestant.modes.keys().map(String::as_str).collect();
+            println!("  {:<10} {} ({}); modes: {}", contestant.name, contestant.title, contestant.language, modes.join(", "));
+        }
+    }
+    Ok(true)
+}
+
+pub fn report(record: Option<&Path>) -> Result<bool> {
+    let folder = match record {
+        Some(path) if path.is_file() => path.parent().unwrap_or(Path::new(".")).to_path_buf(),
+        Some(path) => path.to_path_buf(),
+        None => newest()?,
+    };
+    let record = open(&folder)?;
+    let files =
+        [("report.html", reports::html(&record)), ("report.md", reports::markdown(&record)), ("summary.svg", reports::svg_summary(&record))];
+    for (name, text) in files {
+        let file = folder.join(name);
+        fs::write(&file, text).with_context(|| file.display().to_string())?;
+        println!("{}", file.display());
+    }
+    Ok(true)
+}
+
+pub fn compare(before: &Path, after: &Path, threshold: f64) -> Result<bool> {
+    let comparison = comparison::compare(&open(before)?, &open(after)?, threshold)?;
+    print!("{comparison}");
+    Ok(!comparison.regressed())
+}
+
+pub fn doctor(places: &Places) -> Result<bool> {
+    doctor_checks::run(&mut std::io::stdout(), &places.top)
+}
+
+fn open(path: &Path) -> Result<Record> {
+    let folder = if path.is_file() { path.parent().unwrap_or(Path::new(".")) } else { path };
+    runner::read(folder)?.ok_or_else(|| anyhow!("{} holds no record.json", folder.display()))
+}
+
+/// The record that was begun last, by its folder's name, which ends with the time.
+fn newest() -> Result<PathBuf> {
+    let here = Path::new(RESULTS);
+    let mut records = if here.is_dir() { folders(here, "record.json")? } else { Vec::new() };
+    records.sort_by_key(|name| fs::metadata(here.join(name).join("record.json")).and_then(|it| it.modified()).ok());
+    records.pop().map(|name| here.join(name)).ok_or_else(|| anyhow!("no record below {RESULTS}; run a contest first"))
+}
+
+/// Set by the first Ctrl-C or SIGTERM: what was started is then taken down. A second one ends the lab at once.
+pub fn stop_flag() -> Result<Arc<AtomicBool>> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let flag = Arc::clone(&stop);
+    let mut signals = Signals::new([SIGINT, SIGTERM])?;
+    std::thread::spawn(move || {
+        for _ in signals.forever() {
+            if flag.swap(true, Ordering::Relaxed) {
+                std::process::exit(130);
+            }
+            eprintln!("\npouco-lab: stopping; what was started is taken down. Once more ends at once and leaves it.");
+        }
+    });
+    Ok(stop)
+}

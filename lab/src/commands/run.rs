@@ -1,0 +1,109 @@
+//! `pouco-lab run`.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
+
+use anyhow::{Result, bail, ensure};
+use pouco_lab::cli::{Run, Tool};
+use pouco_lab::contest::Contest;
+use pouco_lab::contestant::Contestant;
+use pouco_lab::drivers::{self, Driver};
+use pouco_lab::lines::Lines;
+use pouco_lab::record::{Record, Status};
+use pouco_lab::runner::{self, Entrant, Feeds, Settings};
+use pouco_lab::view::View;
+
+use super::{Places, RESULTS, stop_flag};
+
+pub fn run(places: &Places, options: &Run) -> Result<bool> {
+    ensure!(options.scale > 0.0 && options.scale.is_finite(), "--scale {}: must be above 0", options.scale);
+    let contest = places.contest(&options.contest)?;
+    let seed = options.seed.unwrap_or(contest.load.seed);
+    let folder = options.out.clone().unwrap_or_else(|| new_folder(&contest.name));
+    std::fs::create_dir_all(&folder)?;
+    let settings = Settings {
+        top: places.top.clone(),
+        entrants: entrants(places, &contest, &options.contestant)?,
+        times: options.times,
+        scale: options.scale,
+        seconds: options.seconds,
+        seed,
+        driver: driver(options, &contest)?,
+        feeds: feeds(places, &folder, seed, options.payloads.as_deref(), options.terms.as_deref())?,
+        folder: folder.clone(),
+        find_limit: options.find_limit,
+        kill: !options.no_kill,
+        build: !options.no_build,
+        command: std::env::args().skip(1).fold("pouco-lab".to_owned(), |all, word| all + " " + &word),
+        contest,
+    };
+    let stop = stop_flag()?;
+    let record = runner::run(&settings, &stop, &mut View::default())?;
+    super::report(Some(&folder))?;
+    print!("{}", pouco_lab::report::markdown_summary(&record));
+    Ok(good(&record) && !stop.load(Ordering::Relaxed))
+}
+
+/// Every attempt ended, and its figures may be compared. That a contestant loses rows is a result and no failure.
+fn good(record: &Record) -> bool {
+    record.attempts.iter().all(|attempt| attempt.verdict.status == Status::Valid)
+        && record.capacities.iter().all(|capacity| capacity.reasons.is_empty())
+}
+
+fn entrants(places: &Places, contest: &Contest, asked: &[String]) -> Result<Vec<Entrant>> {
+    let all = places.contestants(&contest.name)?;
+    if asked.is_empty() {
+        return Ok(all.into_iter().map(by_default).collect());
+    }
+    let mut entrants: Vec<Entrant> = Vec::new();
+    for word in asked {
+        let (name, mode) = word.split_once(':').map_or((word.as_str(), None), |(name, mode)| (name, Some(mode)));
+        let Some(contestant) = all.iter().find(|it| it.name == name).cloned() else {
+            let names: Vec<&str> = all.iter().map(|it| it.name.as_str()).collect();
+            bail!("no contestant {name} in {}; there are: {}", contest.name, names.join(", "));
+        };
+        let mut entrant = by_default(contestant);
+        if let Some(mode) = mode {
+            let modes: Vec<&str> = entrant.contestant.modes.keys().map(String::as_str).collect();
+            ensure!(modes.contains(&mode), "{name} has no mode {mode}; there are: {}", modes.join(", "));
+            mode.clone_into(&mut entrant.mode);
+        }
+        ensure!(!entrants.iter().any(|it| it.id() == entrant.id()), "{word} is named twice");
+        entrants.push(entrant);
+    }
+    Ok(entrants)
+}
+
+fn by_default(contestant: Contestant) -> Entrant {
+    Entrant { mode: contestant.default_mode.clone(), contestant }
+}
+
+fn driver(options: &Run, _contest: &Contest) -> Result<Box<dyn Driver>> {
+    let tool = options.tool.unwrap_or(if options.find_limit { Tool::Native } else { Tool::Gatling });
+    ensure!(!options.find_limit || matches!(tool, Tool::Native), "--find-limit needs the native generator");
+    Ok(match tool {
+        Tool::Gatling => Box::new(drivers::Gatling::find()?),
+        Tool::K6 => Box::new(drivers::K6::find()?),
+        Tool::Native => Box::new(drivers::Native),
+    })
+}
+
+/// What is sent: the files that were named, or the ones that the stress test makes from the seed.
+pub fn feeds(places: &Places, folder: &Path, seed: u64, payloads: Option<&Path>, terms: Option<&Path>) -> Result<Feeds> {
+    let (payloads_file, terms_file) = match (payloads, terms) {
+        (Some(payloads), Some(terms)) => (payloads.canonicalize()?, terms.canonicalize()?),
+        _ => drivers::payloads(&places.top, seed, folder)?,
+    };
+    Ok(Feeds {
+        payloads: Lines::read(&payloads_file, "payload")?,
+        terms: Lines::read(&terms_file, "t")?,
+        payloads_file,
+        terms_file,
+    })
+}
+
+/// `lab-results/CONTEST-YYYYMMDD-HHMMSS`.
+fn new_folder(contest: &str) -> PathBuf {
+    let time: String = runner::now().chars().filter(|c| c.is_ascii_digit() || *c == 'T').collect();
+    Path::new(RESULTS).join(format!("{contest}-{}", time.replace('T', "-")))
+}

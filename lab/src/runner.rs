@@ -1,1 +1,0 @@
-//! The order of things in a contest: contestants interleaved, each started, proven, checked, loaded, judged, killed, judged again.

@@ -1,0 +1,98 @@
+//! Fast, and what then? Everything that belongs to the contestant gets a SIGKILL in the midst of creations, and is started again.
+//! Whatever was acknowledged before must be there after, from this load and from the one before it.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::atomic::AtomicBool;
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Result, anyhow};
+
+use super::attempt::rows;
+use super::{Entrant, Settings, settle};
+use crate::contest::{Contest, Phase};
+use crate::drivers::Creations;
+use crate::load;
+use crate::oracle::{self, Row};
+use crate::record::Killed;
+use crate::stack::Stack;
+use crate::view::View;
+
+/// Creations a second: well within what any contestant takes, so that nothing but the kill is seen.
+const RATE: f64 = 200.0;
+/// How long creations are sent, and when in that the kill falls.
+const SECONDS: f64 = 10.0;
+const KILL_AFTER: Duration = Duration::from_secs(5);
+/// A creation that waits for a server that is away has failed after this.
+const TIMEOUT_SECONDS: f64 = 10.0;
+
+/// Runs it. `used` lines of the payload file were sent before; `before` are the rows from then.
+///
+/// # Errors
+/// The contestant could not be killed, or does not serve again, or its database cannot be asked.
+pub fn run(
+    settings: &Settings,
+    entrant: &Entrant,
+    stack: &mut dyn Stack,
+    used: usize,
+    before: &[Row],
+    stop: &AtomicBool,
+    view: &mut View,
+) -> Result<Killed> {
+    view.step(&format!("{RATE:.0} creations/s, and SIGKILL to everything in the midst of them"));
+    let contest = creations_only(&settings.contest)?;
+    let mut plan = load::Plan::new(&contest, 1.0, settings.seed, &settings.feeds.payloads, &settings.feeds.terms)?;
+    plan.payload_offset = used;
+    let (outcome, unavailable) = thread::scope(|scope| {
+        let generator = scope.spawn(|| load::run(&plan, stop, &mut |_| {}));
+        thread::sleep(KILL_AFTER);
+        stack.kill()?;
+        // Beside the restart: an engine that starts containers one after the other returns long after the first answer.
+        let watch = scope.spawn(|| settle::first_answer(&contest, stop));
+        stack.revive()?;
+        let unavailable = watch.join().map_err(|_| anyhow!("the watch panicked"))?;
+        let outcome = generator.join().map_err(|_| anyhow!("the generator panicked"))??;
+        anyhow::Ok((outcome, unavailable))
+    })?;
+    settle::ready(&settings.contest, stop)?;
+    settle::rows_stay(stack, &entrant.contestant.database.rows, stop)?;
+    let after = rows(stack, &entrant.contestant.database.rows)?;
+
+    let taken: HashSet<String> = before.iter().map(|row| row.apelido.clone()).collect();
+    let creations = Creations::Each(outcome.creations);
+    let mut stored = oracle::judge(&creations, &settings.feeds.payloads, &after, &taken);
+    let (lost, altered) = changed(before, &after);
+    stored.lost += lost;
+    stored.altered += altered;
+    if lost + altered > 0 {
+        stored.examples.push(format!("of the rows from before the kill {lost} are gone and {altered} are altered"));
+    }
+    Ok(Killed { stored, unavailable_seconds: unavailable.map(|time| time.as_secs_f64()) })
+}
+
+/// The contest's first scenario that creates, at a steady rate, without what follows a creation.
+fn creations_only(contest: &Contest) -> Result<Contest> {
+    let creates = |scenario: &&crate::contest::Scenario| scenario.requests[0].body.is_some();
+    let mut scenario =
+        contest.load.scenarios.iter().find(creates).cloned().ok_or_else(|| anyhow!("no scenario of the contest creates"))?;
+    scenario.requests.truncate(1);
+    scenario.phases = vec![Phase { from: RATE, to: RATE, seconds: SECONDS, randomized: false }];
+    let mut contest = contest.clone();
+    contest.load.scenarios = vec![scenario];
+    contest.load.timeout_seconds = TIMEOUT_SECONDS;
+    Ok(contest)
+}
+
+/// How many rows of `before` are gone, and how many are others now.
+fn changed(before: &[Row], after: &[Row]) -> (u64, u64) {
+    let after: HashMap<&str, &Row> = after.iter().map(|row| (row.id.as_str(), row)).collect();
+    let (mut lost, mut altered) = (0, 0);
+    for row in before {
+        match after.get(row.id.as_str()) {
+            None => lost += 1,
+            Some(now) if *now != row => altered += 1,
+            Some(_) => {}
+        }
+    }
+    (lost, altered)
+}

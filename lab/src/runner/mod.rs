@@ -1,0 +1,283 @@
+//! The order of things in a contest: contestants take turns, round by round; each is started twice, proven, checked, loaded,
+//! judged, killed and judged again ([`attempt`]), or loaded more and more until it no longer keeps up ([`capacity`]).
+//!
+//! What may not enter: how anything of that is done. This room only says what comes after what, and writes it down at once, so
+//! that a run that is cut short keeps what it has.
+
+pub mod attempt;
+pub mod capacity;
+pub mod kill;
+pub mod proof;
+pub mod settle;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use anyhow::{Context, Result, ensure};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use crate::contest::Contest;
+use crate::contestant::Contestant;
+use crate::drivers::Driver;
+use crate::lines::Lines;
+use crate::meters;
+use crate::record::{Attempt, Entry, Record, SCHEMA, Status};
+use crate::stack;
+use crate::view::View;
+
+/// What is asked of a run.
+pub struct Settings {
+    /// The repository.
+    pub top: PathBuf,
+    /// Which contest.
+    pub contest: Contest,
+    /// Who, and how.
+    pub entrants: Vec<Entrant>,
+    /// Rounds.
+    pub times: u32,
+    /// Multiple of the contest's rates.
+    pub scale: f64,
+    /// A form of another length.
+    pub seconds: Option<u32>,
+    /// Of payloads, terms and pauses.
+    pub seed: u64,
+    /// Who generates the load.
+    pub driver: Box<dyn Driver>,
+    /// Payloads and terms.
+    pub feeds: Feeds,
+    /// Where the record goes.
+    pub folder: PathBuf,
+    /// Search the largest scale instead of running the contest.
+    pub find_limit: bool,
+    /// Kill everything at the end of an attempt.
+    pub kill: bool,
+    /// Make images first.
+    pub build: bool,
+    /// What was typed.
+    pub command: String,
+}
+
+/// A contestant in a mode.
+pub struct Entrant {
+    /// Who.
+    pub contestant: Contestant,
+    /// How.
+    pub mode: String,
+}
+
+/// What is sent.
+pub struct Feeds {
+    /// The file of bodies, and the bodies.
+    pub payloads_file: PathBuf,
+    #[allow(missing_docs)]
+    pub payloads: Lines,
+    /// The file of search terms, and the terms.
+    pub terms_file: PathBuf,
+    #[allow(missing_docs)]
+    pub terms: Lines,
+}
+
+impl Entrant {
+    /// `NAME`, or `NAME:MODE` where the mode is not the contestant's default.
+    #[must_use]
+    pub fn id(&self) -> String {
+        let name = &self.contestant.name;
+        if self.mode == self.contestant.default_mode { name.clone() } else { format!("{name}:{}", self.mode) }
+    }
+
+    fn entry(&self) -> Entry {
+        let it = &self.contestant;
+        Entry {
+            id: self.id(),
+            name: it.name.clone(),
+            mode: self.mode.clone(),
+            acknowledges: it.modes[&self.mode].acknowledges,
+            title: it.title.clone(),
+            language: it.language.clone(),
+            about: it.about.clone(),
+            versions: it.versions.clone(),
+        }
+    }
+}
+
+/// Runs it, and returns what was seen. The record is in the folder after every attempt.
+///
+/// # Errors
+/// The record cannot be written, or a contestant does not fit into the budget. What fails while a contestant runs is written
+/// into the record, and the contest goes on.
+pub fn run(settings: &Settings, stop: &AtomicBool, view: &mut View) -> Result<Record> {
+    for entrant in &settings.entrants {
+        entrant.contestant.fits(&settings.contest.budget)?;
+        ensure!(
+            entrant.contestant.contests.contains(&settings.contest.name),
+            "{} does not enter the contest {}",
+            entrant.contestant.name,
+            settings.contest.name
+        );
+    }
+    let mut record = begin(settings)?;
+    if settings.build {
+        for entrant in &settings.entrants {
+            view.heading(&entrant.id());
+            view.step("building its images");
+            stack::open(&settings.contest, &entrant.contestant, &entrant.mode)?.build()?;
+        }
+    }
+    let before: Vec<u32> = settings.entrants.iter().map(|entrant| rounds(&record, &entrant.id())).collect();
+    for round in 1..=settings.times {
+        for (entrant, before) in settings.entrants.iter().zip(&before) in &settings.entrants {
+            if stop.load(Ordering::Relaxed) {
+                return finish(settings, record);
+            }
+            if settings.find_limit {
+                view.heading(&entrant.id());
+                record.capacities.push(capacity::search(settings, entrant, stop, view));
+            } else {
+                let round = before + round;
+                view.heading(&format!("{} {round}", entrant.id()));
+                let attempt = attempt::run(settings, entrant, round, stop, view);
+                // What was cut short says nothing about the contestant.
+                if stop.load(Ordering::Relaxed) && attempt.verdict.status == Status::Failed {
+                    return finish(settings, record);
+                }
+                record.attempts.push(attempt);
+            }
+            write(settings, &record)?;
+        }
+    }
+    finish(settings, record)
+}
+
+/// Rounds that a record which is continued holds already.
+fn rounds(record: &Record, contestant: &str) -> u32 {
+    let attempts = record.attempts.iter().filter(|attempt| attempt.contestant == contestant);
+    attempts.map(|attempt| attempt.round).max().unwrap_or(0)
+}
+
+fn begin(settings: &Settings) -> Result<Record> {
+    let mut record = match read(&settings.folder)? {
+        Some(record) => continued(settings, record)?,
+        None => Record {
+            schema: SCHEMA.to_owned(),
+            contest: settings.contest.name.clone(),
+            title: settings.contest.title.clone(),
+            command: String::new(),
+            commit: commit(&settings.top),
+            started_at: now(),
+            ended_at: None,
+            tool: settings.driver.name().to_owned(),
+            scale: settings.scale,
+            seed: settings.seed,
+            budget: settings.contest.budget.clone(),
+            machine: meters::machine(),
+            versions: BTreeMap::new(),
+            contestants: Vec::new(),
+            attempts: Vec::new(),
+            capacities: Vec::new(),
+        },
+    };
+    if !record.command.is_empty() {
+        record.command.push_str(" && ");
+    }
+    record.command.push_str(&settings.command);
+    record.versions.extend(meters::versions());
+    for entrant in &settings.entrants {
+        if !record.contestants.iter().any(|entry| entry.id == entrant.id()) {
+            record.contestants.push(entrant.entry());
+        }
+    }
+    write(settings, &record)?;
+    Ok(record)
+}
+
+fn continued(settings: &Settings, record: Record) -> Result<Record> {
+    let same = record.schema == SCHEMA
+        && record.contest == settings.contest.name
+        && record.seed == settings.seed
+        && record.budget == settings.contest.budget
+        // A search has its own scales and its own generator, and goes beside the contest's attempts.
+        && (settings.find_limit
+            || record.attempts.is_empty()
+            || (record.tool == settings.driver.name() && record.scale == settings.scale));
+    ensure!(
+        same,
+        "{} holds a record of another contest, tool, scale, seed or budget: give another --out",
+        settings.folder.display()
+    );
+    ensure!(
+        record.commit == commit(&settings.top),
+        "{} holds a record of commit {}: give another --out",
+        settings.folder.display(),
+        record.commit
+    );
+    let mut record = record;
+    if record.attempts.is_empty() && !settings.find_limit {
+        settings.driver.name().clone_into(&mut record.tool);
+        record.scale = settings.scale;
+    }
+    Ok(record)
+}
+
+fn finish(settings: &Settings, mut record: Record) -> Result<Record> {
+    record.ended_at = Some(now());
+    write(settings, &record)?;
+    Ok(record)
+}
+
+/// The record in `folder`, if there is one.
+///
+/// # Errors
+/// There is one that cannot be read.
+pub fn read(folder: &Path) -> Result<Option<Record>> {
+    let file = folder.join("record.json");
+    if !file.exists() {
+        return Ok(None);
+    }
+    let text = fs::read_to_string(&file).with_context(|| file.display().to_string())?;
+    Ok(Some(serde_json::from_str(&text).with_context(|| file.display().to_string())?))
+}
+
+/// Race window: a run may be cut off at any moment; the rename leaves either the former record or this one.
+fn write(settings: &Settings, record: &Record) -> Result<()> {
+    fs::create_dir_all(&settings.folder).with_context(|| settings.folder.display().to_string())?;
+    let file = settings.folder.join("record.json");
+    let unfinished = settings.folder.join("record.json.unfinished");
+    let text = serde_json::to_string_pretty(record)? + "\n";
+    fs::write(&unfinished, text).with_context(|| unfinished.display().to_string())?;
+    fs::rename(&unfinished, &file).with_context(|| file.display().to_string())
+}
+
+/// The moment, as records have it.
+#[must_use]
+pub fn now() -> String {
+    let now = OffsetDateTime::now_utc().replace_nanosecond(0).unwrap_or(OffsetDateTime::UNIX_EPOCH);
+    now.format(&Rfc3339).unwrap_or_default()
+}
+
+fn commit(top: &Path) -> String {
+    let mut git = std::process::Command::new("git");
+    git.arg("-C").arg(top).args(["describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]);
+    let answer = crate::command::output(&mut git, std::time::Duration::from_secs(10));
+    answer.map(|text| text.trim().to_owned()).unwrap_or_else(|_| "unknown".to_owned())
+}
+
+/// An attempt that has only begun.
+fn begun(entrant: &Entrant, round: u32) -> Attempt {
+    Attempt {
+        contestant: entrant.id(),
+        round,
+        started_at: now(),
+        verdict: crate::record::Verdict::default(),
+        proof: None,
+        conformance: None,
+        load: None,
+        resources: None,
+        generator: None,
+        stored: None,
+        killed: None,
+        series: Vec::new(),
+    }
+}

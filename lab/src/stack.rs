@@ -1,1 +1,0 @@
-//! Contestants as they run: compose projects, or plain processes.

@@ -1,0 +1,115 @@
+//! Contestants as they run: as a compose project ([`compose`]), or as plain processes ([`processes`]).
+//!
+//! What may not enter: what is measured, asked or judged. A stack is started, found, stopped, killed and taken down here, and
+//! its database is asked.
+
+pub mod compose;
+pub mod processes;
+
+use std::time::Duration;
+
+use anyhow::Result;
+
+use crate::contest::Contest;
+use crate::contestant::{Contestant, Role};
+use crate::meters::Target;
+use crate::record::Limits;
+
+/// A contestant in a mode that can be started. Dropping it takes everything down that it started, its volumes too.
+pub trait Stack {
+    /// Makes what it runs from. Nothing for processes.
+    ///
+    /// # Errors
+    /// A build failed.
+    fn build(&mut self) -> Result<()>;
+
+    /// Starts it with an empty database; what a former run left is removed before.
+    ///
+    /// # Errors
+    /// The engine refused, or a process could not be started.
+    fn up(&mut self) -> Result<()>;
+
+    /// Stops all of it in order, and starts it again with its data.
+    ///
+    /// # Errors
+    /// As for [`Stack::up`].
+    fn restart(&mut self) -> Result<()>;
+
+    /// SIGKILL to every process of it at once.
+    ///
+    /// # Errors
+    /// Nothing runs, or a process could not be killed.
+    fn kill(&mut self) -> Result<()>;
+
+    /// Starts everything again after [`Stack::kill`].
+    ///
+    /// # Errors
+    /// Something does not start again.
+    fn revive(&mut self) -> Result<()>;
+
+    /// Everything that runs, declared or not, for the meters and for the proof.
+    ///
+    /// # Errors
+    /// The engine cannot be asked.
+    fn targets(&self) -> Result<Vec<Target>>;
+
+    /// Answers of its database, a line a row, columns parted by `|`; asked as the superuser.
+    ///
+    /// # Errors
+    /// The database cannot be asked, or refuses.
+    fn sql(&self, statement: &str) -> Result<String>;
+
+    /// The service that is its database, where it is one of its own.
+    fn database(&self) -> Option<&str>;
+
+    /// What its services wrote to their logs, at most the last lines of each.
+    fn logs(&self) -> String;
+
+    /// Stops it and removes all that it made.
+    ///
+    /// # Errors
+    /// The engine refused; the message says what may be left.
+    fn down(&mut self) -> Result<()>;
+}
+
+/// How `contestant` runs, in `mode`.
+///
+/// # Errors
+/// There is no container engine, or the contestant's files cannot be used.
+pub fn open(contest: &Contest, contestant: &Contestant, mode: &str) -> Result<Box<dyn Stack>> {
+    if contestant.processes.is_empty() {
+        Ok(Box::new(compose::Compose::new(contest, contestant, mode)?))
+    } else {
+        Ok(Box::new(processes::Processes::new(contest, contestant, mode)?))
+    }
+}
+
+/// What the lab sets for a service, by its name: its role, and its share of the budget.
+#[must_use]
+pub fn shares(contestant: &Contestant) -> Vec<(String, Role, Limits)> {
+    let limits = |cpus, memory_bytes| Limits { cpus: Some(cpus), memory_bytes: Some(memory_bytes) };
+    let services =
+        contestant.services.iter().map(|(name, it)| (name.clone(), it.role, limits(it.cpus, it.memory_bytes)));
+    let processes =
+        contestant.processes.iter().map(|(name, it)| (name.clone(), it.role, limits(it.cpus, it.memory_bytes)));
+    services.chain(processes).collect()
+}
+
+/// The environment of every service that serves the API: the mode's, and its share of the database's connections.
+///
+/// One connection in ten stays for migrations and for whatever asks once.
+fn api_environment(contest: &Contest, contestant: &Contestant, mode: &str) -> Vec<(String, String)> {
+    let apis = shares(contestant).iter().filter(|(_, role, _)| *role == Role::Api).count().max(1);
+    let all = usize::try_from(contest.budget.database_connections).unwrap_or(usize::MAX);
+    let each = ((all - all / 10) / apis).max(1);
+    let mut environment: Vec<(String, String)> = contestant
+        .modes
+        .get(mode)
+        .map(|mode| mode.environment.iter().map(|(name, value)| (name.clone(), value.clone())).collect())
+        .unwrap_or_default();
+    environment.push(("DATABASE_CONNECTIONS".into(), each.to_string()));
+    environment
+}
+
+/// An orderly stop may take this long before it is made one by force.
+const STOP_LIMIT: Duration = Duration::from_secs(30);

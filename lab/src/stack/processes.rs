@@ -1,0 +1,207 @@
+//! A contestant as plain processes: for tests, and for a look at a server without containers.
+//!
+//! Nothing limits plain processes, so such a contestant is disqualified, unless it names a recorded file tree from which its
+//! limits are read.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, anyhow, ensure};
+use postgres::{Client, NoTls, SimpleQueryMessage};
+use rustix::process::{Pid, Signal, kill_process_group};
+
+use super::{STOP_LIMIT, Stack, api_environment};
+use crate::command;
+use crate::contest::Contest;
+use crate::contestant::{Contestant, Process, Role};
+use crate::meters::Target;
+
+/// Of each process's log.
+const LOG_LINES: usize = 50;
+/// The process id in a recorded tree.
+const RECORDED_PID: i32 = 1;
+
+/// Plain processes.
+pub struct Processes {
+    folder: PathBuf,
+    port: String,
+    specifications: BTreeMap<String, Process>,
+    environment: Vec<(String, String)>,
+    database_url: String,
+    /// What has to be emptied before a contest.
+    reset: Vec<String>,
+    logs: tempfile::TempDir,
+    running: BTreeMap<String, Child>,
+}
+
+impl Processes {
+    /// # Errors
+    /// The variable with the connection string is not set, or a log folder cannot be made.
+    pub fn new(contest: &Contest, contestant: &Contestant, mode: &str) -> Result<Self> {
+        let variable = contestant.database.url_variable.as_deref().unwrap_or_default();
+        let database_url = std::env::var(variable)
+            .with_context(|| format!("{}: {variable} must hold a connection string", contestant.name))?;
+        Ok(Self {
+            folder: contestant.folder.clone(),
+            port: contest.address().rsplit(':').next().unwrap_or_default().to_owned(),
+            specifications: contestant.processes.clone(),
+            environment: api_environment(contest, contestant, mode),
+            database_url,
+            reset: contestant.database.reset.clone(),
+            logs: tempfile::Builder::new().prefix("pouco-lab-").tempdir()?,
+            running: BTreeMap::new(),
+        })
+    }
+
+    fn start(&mut self) -> Result<()> {
+        for (name, process) in &self.specifications {
+            let mut words = process.command.iter().map(|word| self.filled(word));
+            let program = words.next().ok_or_else(|| anyhow!("processes.{name}.command is empty"))?;
+            let log = File::options().create(true).append(true).open(self.log(name))?;
+            let child = Command::new(&program)
+                .args(words)
+                .envs(self.environment.iter().filter(|_| process.role == Role::Api).map(|(key, value)| (key, value)))
+                .env("POUCO_LAB_PORT", &self.port)
+                .stdin(Stdio::null())
+                .stdout(log.try_clone()?)
+                .stderr(log)
+                .process_group(0)
+                .spawn()
+                .with_context(|| program.clone())?;
+            self.running.insert(name.clone(), child);
+        }
+        Ok(())
+    }
+
+    /// Replaces `{folder}`, `{port}` and `{variable:NAME}`.
+    fn filled(&self, word: &str) -> String {
+        let mut word = word.replace("{folder}", &self.folder.to_string_lossy()).replace("{port}", &self.port);
+        while let Some(start) = word.find("{variable:") {
+            let Some(length) = word[start..].find('}') else { break };
+            let name = word[start + "{variable:".len()..start + length].to_owned();
+            word.replace_range(start..=start + length, &std::env::var(name).unwrap_or_default());
+        }
+        word
+    }
+
+    fn log(&self, name: &str) -> PathBuf {
+        self.logs.path().join(format!("{name}.log"))
+    }
+
+    fn signal(&self, signal: Signal) {
+        for child in self.running.values() {
+            if let Some(pid) = i32::try_from(child.id()).ok().and_then(Pid::from_raw) {
+                // A group that has ended by itself needs no signal.
+                let _ = kill_process_group(pid, signal);
+            }
+        }
+    }
+
+    /// Waits for all; those that take longer than `limit` are killed.
+    fn reap(&mut self, limit: Duration) -> Result<()> {
+        let deadline = Instant::now() + limit;
+        for (_, mut child) in std::mem::take(&mut self.running) {
+            while child.try_wait()?.is_none() {
+                if Instant::now() > deadline {
+                    command::kill_group(&child);
+                }
+                std::thread::park_timeout(Duration::from_millis(5));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Stack for Processes {
+    fn build(&mut self) -> Result<()> {
+        Ok(())
+    }
+
+    fn up(&mut self) -> Result<()> {
+        for statement in &self.reset {
+            self.sql(statement)?;
+        }
+        self.start()
+    }
+
+    fn restart(&mut self) -> Result<()> {
+        self.signal(Signal::TERM);
+        self.reap(STOP_LIMIT)?;
+        self.start()
+    }
+
+    fn kill(&mut self) -> Result<()> {
+        ensure!(!self.running.is_empty(), "nothing runs that could be killed");
+        self.signal(Signal::KILL);
+        self.reap(STOP_LIMIT)
+    }
+
+    fn revive(&mut self) -> Result<()> {
+        self.start()
+    }
+
+    fn targets(&self) -> Result<Vec<Target>> {
+        let mut targets = Vec::new();
+        for (name, child) in &self.running {
+            let process = &self.specifications[name];
+            let tree = process.cgroup_tree.as_ref().map(|tree| self.folder.join(tree));
+            targets.push(Target {
+                service: name.clone(),
+                role: Some(process.role),
+                pid: if tree.is_some() { RECORDED_PID } else { i32::try_from(child.id())? },
+                container_id: None,
+                root: tree.unwrap_or_else(|| PathBuf::from("/")),
+            });
+        }
+        Ok(targets)
+    }
+
+    fn sql(&self, statement: &str) -> Result<String> {
+        let mut client = Client::connect(&self.database_url, NoTls).context("the contestant's database")?;
+        let mut text = String::new();
+        for message in client.simple_query(statement).with_context(|| statement.to_owned())? {
+            if let SimpleQueryMessage::Row(row) = message {
+                let columns: Vec<&str> = (0..row.len()).map(|column| row.get(column).unwrap_or_default()).collect();
+                text.push_str(&columns.join("|"));
+                text.push('\n');
+            }
+        }
+        Ok(text)
+    }
+
+    fn database(&self) -> Option<&str> {
+        None
+    }
+
+    fn logs(&self) -> String {
+        let mut text = String::new();
+        for name in self.specifications.keys() {
+            let lines = last_lines(&self.log(name)).unwrap_or_else(|error| error.to_string());
+            text.push_str(&format!("--- {name}\n{lines}\n"));
+        }
+        text
+    }
+
+    fn down(&mut self) -> Result<()> {
+        self.signal(Signal::TERM);
+        self.reap(STOP_LIMIT)
+    }
+}
+
+impl Drop for Processes {
+    fn drop(&mut self) {
+        if let Err(error) = self.down() {
+            eprintln!("pouco-lab: processes may still run: {error:#}");
+        }
+    }
+}
+
+fn last_lines(path: &Path) -> std::io::Result<String> {
+    let text = std::fs::read_to_string(path)?;
+    let lines: Vec<&str> = text.lines().collect();
+    Ok(lines[lines.len().saturating_sub(LOG_LINES)..].join("\n"))
+}

@@ -1,0 +1,112 @@
+//! What one sees while a contest runs: one line that is drawn anew each second on a terminal, plain lines elsewhere.
+
+use std::io::{IsTerminal, Write};
+use std::time::{Duration, Instant};
+
+/// Elsewhere than on a terminal a line this often is enough.
+const PLAIN_EVERY: Duration = Duration::from_secs(10);
+
+/// One second of a load, as shown.
+#[derive(Clone, Debug, Default)]
+pub struct Tick {
+    /// Users a second that should start now.
+    pub asked: f64,
+    /// Users that started in the last second.
+    pub achieved: f64,
+    /// Of the last second's answers.
+    pub p99_ms: Option<f64>,
+    /// Failed requests so far.
+    pub failed: u64,
+    /// Cores in use.
+    pub cpus: Option<f64>,
+    /// Of all services.
+    pub memory_bytes: Option<u64>,
+    /// Until the load's end.
+    pub left: Duration,
+}
+
+/// Writes progress to the error channel, so that output can be piped.
+pub struct View {
+    terminal: bool,
+    /// What every line begins with: the contestant and the round.
+    heading: String,
+    drawn: bool,
+    last_plain: Option<Instant>,
+}
+
+impl Default for View {
+    fn default() -> Self {
+        Self { terminal: std::io::stderr().is_terminal(), heading: String::new(), drawn: false, last_plain: None }
+    }
+}
+
+impl View {
+    /// What follows is about this.
+    pub fn heading(&mut self, text: &str) {
+        text.clone_into(&mut self.heading);
+        self.last_plain = None;
+    }
+
+    /// A step of the procedure.
+    pub fn step(&mut self, text: &str) {
+        self.clear();
+        eprintln!("[{}] {text}", self.heading);
+    }
+
+    /// A second of the load.
+    pub fn tick(&mut self, tick: &Tick) {
+        let line = format!("[{}] {}", self.heading, shown(tick));
+        if self.terminal {
+            // Back to the line's beginning, and away with what a longer line has left.
+            eprint!("\r\x1b[2K{line}");
+            // Progress that cannot be shown is no reason to stop.
+            let _ = std::io::stderr().flush();
+            self.drawn = true;
+        } else if self.last_plain.is_none_or(|last| last.elapsed() >= PLAIN_EVERY) {
+            eprintln!("{line}");
+            self.last_plain = Some(Instant::now());
+        }
+    }
+
+    fn clear(&mut self) {
+        if std::mem::take(&mut self.drawn) {
+            eprintln!();
+        }
+    }
+}
+
+impl Drop for View {
+    fn drop(&mut self) {
+        self.clear();
+    }
+}
+
+fn shown(tick: &Tick) -> String {
+    let mut text = format!("asked {:.0}/s, achieved {:.0}/s", tick.asked, tick.achieved);
+    if let Some(p99_ms) = tick.p99_ms {
+        text.push_str(&format!(", p99 {p99_ms:.1} ms"));
+    }
+    text.push_str(&format!(", failed {}", tick.failed));
+    if let Some(cpus) = tick.cpus {
+        text.push_str(&format!(", CPU {cpus:.2}"));
+    }
+    if let Some(bytes) = tick.memory_bytes {
+        text.push_str(&format!(", memory {} MiB", bytes >> 20));
+    }
+    let left = tick.left.as_secs();
+    text.push_str(&format!(", {}:{:02} left", left / 60, left % 60));
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_says_all_that_is_known_and_nothing_else() {
+        let tick = Tick { asked: 600.0, achieved: 598.0, failed: 2, left: Duration::from_secs(65), ..Tick::default() };
+        assert_eq!(shown(&tick), "asked 600/s, achieved 598/s, failed 2, 1:05 left");
+        let tick = Tick { p99_ms: Some(1.25), cpus: Some(0.5), memory_bytes: Some(3 << 20), ..tick };
+        assert!(shown(&tick).contains("p99 1.2 ms, failed 2, CPU 0.50, memory 3 MiB"));
+    }
+}

@@ -1,0 +1,132 @@
+//! A contest of two seconds on plain processes and a real Postgres: an honest contestant, one that lies about its rows, and
+//! one whose limits do not hold.
+#![allow(clippy::unwrap_used)] // a test that cannot go on fails
+
+mod tiny;
+
+use std::fmt::Write as _;
+use std::fs;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::Command;
+
+use postgres::NoTls;
+use pouco::embedded::Cluster;
+use pouco_lab::record::{Attempt, Record, Status};
+use socket2::{Domain, Socket, Type};
+use tempfile::TempDir;
+
+const PAYLOADS: usize = 4_000;
+
+/// A port that stays ours: bound, and not listened on. The contestant binds it beside us.
+fn reserved_port() -> (Socket, u16) {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    socket.set_reuse_port(true).unwrap();
+    socket.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()).unwrap();
+    let port = socket.local_addr().unwrap().as_socket().unwrap().port();
+    (socket, port)
+}
+
+/// The contest's folder with a free port in it, and files of payloads and terms.
+fn contest_folder(port: u16) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/contest/tiny");
+    let tiny = folder.path().join("tiny");
+    fs::create_dir(&tiny).unwrap();
+    let contest = fs::read_to_string(source.join("contest.toml")).unwrap();
+    fs::write(tiny.join("contest.toml"), contest.replace("{port}", &port.to_string())).unwrap();
+    fs::copy(source.join("conformance.toml"), tiny.join("conformance.toml")).unwrap();
+    let mut payloads = String::from("payload\n");
+    for number in 0..PAYLOADS {
+        // Each seventh nick is that of the line before, and each eleventh date is none.
+        let nick = if number % 7 == 6 { number - 1 } else { number };
+        let month = if number % 11 == 10 { 13 } else { number % 12 + 1 };
+        let stack = if number % 3 == 0 { "null" } else { r#"["Rust","C"]"# };
+        writeln!(
+            payloads,
+            r#"{{"apelido":"nick{nick}","nome":"Número {number}","nascimento":"19{:02}-{month:02}-15","stack":{stack}}}"#,
+            number % 100
+        )
+        .unwrap();
+    }
+    fs::write(folder.path().join("payloads.tsv"), payloads).unwrap();
+    fs::write(folder.path().join("terms.tsv"), "t\nRust\nnick1\n").unwrap();
+    folder
+}
+
+fn database() -> (Cluster, TempDir) {
+    let folder = tempfile::Builder::new().prefix("pouco-test-").tempdir().unwrap();
+    // The database runs as another user where root runs the tests.
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let cluster = Cluster::start(Some(folder.path().join("data")), None).unwrap_or_else(|error| panic!("{error}"));
+    cluster.config_of("postgres").connect(NoTls).unwrap().batch_execute("CREATE DATABASE tiny").unwrap();
+    (cluster, folder)
+}
+
+fn lab(folder: &Path, database: &str, contestants: &str, out: &Path) -> (bool, String) {
+    let top = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let output = Command::new(env!("CARGO_BIN_EXE_pouco-lab"))
+        .current_dir(top)
+        .env("POUCO_LAB_TEST_DATABASE", database)
+        .env("POUCO_LAB_TEST_SERVER", std::env::current_exe().unwrap())
+        .arg("--contests")
+        .arg(folder)
+        .arg("--peers")
+        .arg(top.join("tests/contest/peers"))
+        .args(["run", "tiny", "--tool", "native", "--times", "1", "--contestant", contestants])
+        .arg("--payloads")
+        .arg(folder.join("payloads.tsv"))
+        .arg("--terms")
+        .arg(folder.join("terms.tsv"))
+        .arg("--out")
+        .arg(out)
+        .output()
+        .unwrap();
+    (output.status.success(), String::from_utf8_lossy(&output.stderr).into_owned())
+}
+
+fn attempt<'a>(record: &'a Record, name: &str) -> &'a Attempt {
+    record.attempts.iter().find(|attempt| attempt.contestant == name).unwrap()
+}
+
+#[test]
+fn the_honest_is_exact_the_liar_is_caught_and_the_unbounded_is_disqualified() {
+    let (cluster, _data) = database();
+    let url = format!("host={} user=pouco dbname=tiny", cluster.sockets().display());
+    let (_reserved, port) = reserved_port();
+    let folder = contest_folder(port);
+    let out = folder.path().join("out");
+    let (good, said) = lab(folder.path(), &url, "honest,liar,unbounded", &out);
+    assert!(!good, "a disqualified contestant must show in the exit code\n{said}");
+    let record = pouco_lab::runner::read(&out).unwrap().unwrap_or_else(|| panic!("no record\n{said}"));
+
+    let honest = attempt(&record, "honest");
+    assert_eq!(honest.verdict.status, Status::Valid, "{:?}\n{said}", honest.verdict);
+    let conformance = honest.conformance.as_ref().unwrap();
+    assert_eq!((conformance.passed, conformance.total), (3, 3), "{conformance:?}");
+    let stored = honest.stored.as_ref().unwrap();
+    assert!(stored.exact(), "{stored:?}");
+    assert_eq!(stored.counted, Some(stored.rows));
+    // 40 to 80 users a second for 2 s; of eleven lines one is no date, and of seven one repeats a nick.
+    let load = honest.load.as_ref().unwrap();
+    assert_eq!(stored.sent, 120, "{load:?}");
+    assert_eq!((load.total.failed, load.users_started), (0, 140), "{load:?}");
+    assert!((90..=100).contains(&stored.rows), "{stored:?}");
+    let killed = honest.killed.as_ref().unwrap();
+    assert_eq!(killed.stored.lost, 0, "{killed:?}");
+    assert!(killed.stored.acknowledged > 0 && killed.unavailable_seconds.is_some(), "{killed:?}");
+
+    let liar = attempt(&record, "liar");
+    let stored = liar.stored.as_ref().unwrap();
+    assert_eq!(liar.verdict.status, Status::Valid, "{:?}", liar.verdict);
+    assert!(!stored.exact() && stored.lost >= 5, "{stored:?}");
+
+    let unbounded = attempt(&record, "unbounded");
+    assert_eq!(unbounded.verdict.status, Status::Disqualified, "{:?}", unbounded.verdict);
+    assert!(unbounded.verdict.reasons.iter().any(|reason| reason.contains("CPU")), "{:?}", unbounded.verdict);
+
+    let report = fs::read_to_string(out.join("report.html")).unwrap();
+    assert!(report.to_lowercase().contains("disqualified"));
+    cluster.stop();
+}
