@@ -111,7 +111,15 @@ pub fn compare(before: &Path, after: &Path, threshold: f64) -> Result<bool> {
 }
 
 pub fn doctor(places: &Places) -> Result<bool> {
-    doctor_checks::run(&mut std::io::stdout(), &places.top)
+    let contest = places.contest("people")?;
+    let port = contest.address().rsplit(':').next().and_then(|port| port.parse().ok());
+    let settings = doctor_checks::Settings {
+        top: places.top.clone(),
+        port: port.ok_or_else(|| anyhow!("{}: no port in it", contest.url))?,
+        budget: contest.budget,
+        gatling_home: None,
+    };
+    doctor_checks::run(&mut std::io::stdout(), &settings)
 }
 
 fn open(path: &Path) -> Result<Record> {

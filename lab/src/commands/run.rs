@@ -82,8 +82,8 @@ fn driver(options: &Run, _contest: &Contest) -> Result<Box<dyn Driver>> {
     let tool = options.tool.unwrap_or(if options.find_limit { Tool::Native } else { Tool::Gatling });
     ensure!(!options.find_limit || matches!(tool, Tool::Native), "--find-limit needs the native generator");
     Ok(match tool {
-        Tool::Gatling => Box::new(drivers::Gatling::find()?),
-        Tool::K6 => Box::new(drivers::K6::find()?),
+        Tool::Gatling => Box::new(drivers::Gatling::find(None)?),
+        Tool::K6 => Box::new(drivers::K6::find(None)?),
         Tool::Native => Box::new(drivers::Native),
     })
 }

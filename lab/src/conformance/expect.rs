@@ -7,7 +7,7 @@ use regex_lite::Regex;
 use serde_json::Value;
 
 use super::cases::{Expect, Items};
-use super::client::Answer;
+use crate::http::Answer;
 use super::template::{Unfilled, Values, fill};
 
 /// Of an answer that is quoted in a failure.

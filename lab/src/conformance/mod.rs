@@ -25,7 +25,6 @@
 //! What may not enter: a rule of any contest. Those are in its file.
 
 mod cases;
-mod client;
 mod expect;
 mod template;
 
@@ -36,7 +35,7 @@ use anyhow::Result;
 use regex_lite::Regex;
 
 use self::cases::{Case, Cases, Save};
-use self::client::{Answer, Connection, Request};
+use crate::http::{Answer, Connection, Request};
 use self::expect::{State, quoted};
 use self::template::{Unfilled, Values, fill};
 use crate::record::{Conformance, Failure};

@@ -20,6 +20,7 @@ use anyhow::Result;
 use crate::contest::Contest;
 use crate::record::{Generator, LoadFigures, Second};
 
+pub use crate::oracle::{Creation, Creations};
 pub use arrivals::Arrivals;
 pub use gatling::Gatling;
 pub use k6::K6;
@@ -60,33 +61,6 @@ pub struct Outcome {
     pub generator: Generator,
     /// Stopped before its end: what was sent last may be missing in all of these.
     pub interrupted: bool,
-}
-
-/// What became of the creations.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Creations {
-    /// One by one.
-    Each(Vec<Creation>),
-    /// The tool takes payloads in order, so these are the first `sent` lines of the payload file; past its end it begins anew.
-    Counted {
-        /// Requests that were begun.
-        sent: u64,
-        /// Answered with 201 and a `Location`.
-        acknowledged: u64,
-        /// Without an allowed answer: nobody knows whether they were stored.
-        failed: u64,
-    },
-}
-
-/// A creation with its answer.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Creation {
-    /// Which line of the payload file, from 0, the header not counted.
-    pub payload: u32,
-    /// 0 stands for no answer.
-    pub status: u16,
-    /// Of a 201.
-    pub location: Option<Box<str>>,
 }
 
 /// How far a load is. Rates are the differences of two snapshots.

@@ -25,10 +25,10 @@ use crate::lines::Lines;
 use crate::record::Stored;
 
 /// What a generator knows of the creations that it sent.
-#[derive(Clone, Copy, Debug)]
-pub enum Creations<'c> {
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Creations {
     /// Every creation with its answer, in any order.
-    Each(&'c [Creation]),
+    Each(Vec<Creation>),
     /// The first `sent` lines were sent, each once and in their order, past the end from the beginning again.
     Counted {
         /// Creations that were sent.
@@ -112,7 +112,7 @@ pub fn id_of(text: &str) -> Option<u128> {
 /// There is no such oracle, or a row cannot be read.
 pub fn judge(
     oracle: &str,
-    creations: &Creations<'_>,
+    creations: &Creations,
     payloads: &Lines,
     rows: impl Iterator<Item = Result<Row>>,
     excluded: &Excluded,

@@ -81,7 +81,7 @@ impl Outcome {
             acknowledged: of(|status| status == 201),
             failed: of(|status| status != 201 && !(400..500).contains(&status)),
         };
-        let creations = if counted { numbers } else { Creations::Each(&self.creations) };
+        let creations = if counted { numbers } else { Creations::Each(self.creations.clone()) };
         let rows = self.rows.iter().cloned().map(Ok);
         judge("people", &creations, &self.payloads, rows, excluded, None).unwrap()
     }
@@ -314,7 +314,7 @@ fn what_the_conformance_pass_left_is_left_out() {
     }
     let rows = outcome.rows.iter().cloned().map(Ok);
     let all = outcome.rows.len() as u64;
-    let creations = Creations::Each(&outcome.creations);
+    let creations = Creations::Each(outcome.creations.clone());
     let stored = judge("people", &creations, &outcome.payloads, rows, &excluded, Some(all)).unwrap();
     assert_eq!((stored.counted, stored.rows), (Some(all - 3), all - 3));
 }
@@ -322,7 +322,7 @@ fn what_the_conformance_pass_left_is_left_out() {
 #[test]
 fn a_row_that_cannot_be_read_and_an_unknown_oracle_are_errors() {
     let outcome = honest(4, 10, 10);
-    let creations = Creations::Each(&outcome.creations);
+    let creations = Creations::Each(outcome.creations.clone());
     let ask = |oracle, rows: Vec<Result<Row>>| {
         judge(oracle, &creations, &outcome.payloads, rows.into_iter(), &Excluded::default(), None)
     };

@@ -4,7 +4,6 @@
 //! limits read; loaded, and left alone until it has nothing more to do; its rows compared with what was acknowledged, its
 //! limits read again; and at last killed under load.
 
-use std::collections::HashSet;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
@@ -15,13 +14,10 @@ use crate::conformance;
 use crate::drivers::{Creations, Job, Outcome, Snapshot};
 use crate::http;
 use crate::meters::{Database, Meter, MeterReport, SeriesPoint};
-use crate::oracle::{self, Row};
+use crate::oracle::{self, Excluded, Row};
 use crate::record::{Attempt, Second, Status, Stored};
 use crate::stack::{self, Stack};
 use crate::view::{Tick, View};
-
-/// The API's own count may take its time.
-const COUNT_LIMIT: Duration = Duration::from_secs(30);
 
 /// Runs it. What goes wrong is in the attempt, with the contestant's logs in the record's folder.
 pub fn run(settings: &Settings, entrant: &Entrant, round: u32, stop: &AtomicBool, view: &mut View) -> Attempt {
@@ -59,14 +55,11 @@ fn steps(
     start_twice(settings, entrant, stack, stop, view)?;
 
     let pass = conformance::run(&contest.folder.join(&contest.conformance), contest.address(), settings.seed)?;
-    view.step(&format!("{} of {} rules kept", pass.figures.passed, pass.figures.total));
-    if pass.figures.passed < pass.figures.total {
-        attempt.verdict.warnings.push(format!("{} rules are not kept", pass.figures.total - pass.figures.passed));
-    }
-    attempt.conformance = Some(pass.figures);
-    // Whatever the pass made is no row of the load.
-    settle::rows_stay(stack, &contestant.database.rows, stop)?;
-    let made_before: HashSet<String> = rows(stack, &contestant.database.rows)?.into_iter().map(|row| row.apelido).collect();
+    view.step(&format!("{} of {} rules kept", pass.conformance.passed, pass.conformance.total));
+    let advice = pass.warnings.iter().map(|advice| format!("{}: {}", advice.rule, advice.detail));
+    attempt.verdict.warnings.extend(advice);
+    let mut excluded = Excluded::new(&pass.unique, pass.sent.iter().map(Vec::as_slice));
+    attempt.conformance = Some(pass.conformance);
     let mut proved = proof::before(stack, contestant)?;
 
     let (outcome, report, settled) = load(settings, entrant, stack, stop, view)?;
@@ -87,15 +80,17 @@ fn steps(
 
     settle::rows_stay(stack, &contestant.database.rows, stop)?;
     let after_load = rows(stack, &contestant.database.rows)?;
-    let mut stored = oracle::judge(&outcome.creations, &settings.feeds.payloads, &after_load, &made_before);
+    let count = counted(settings);
+    let mut stored = judge(settings, &outcome.creations, &after_load, &excluded, count)?;
     stored.settled_seconds = Some(settled.as_secs_f64());
-    stored.counted = counted(settings).map(|all| all.saturating_sub(made_before.len() as u64));
     view.step(&told(&stored));
     attempt.stored = Some(stored);
 
     if settings.kill {
         let used = payloads_used(&outcome.creations);
-        let killed = kill::run(settings, entrant, stack, used, &after_load, stop, view)?;
+        // What was stored before is judged by itself: none of it may be gone or altered.
+        excluded.add(after_load.iter().map(|row| row.apelido.clone()));
+        let killed = kill::run(settings, entrant, stack, used, &after_load, &excluded, stop, view)?;
         view.step(&format!("after SIGKILL: {}", told(&killed.stored)));
         attempt.killed = Some(killed);
     }
@@ -195,18 +190,29 @@ pub(super) fn rows(stack: &dyn Stack, query: &str) -> Result<Vec<Row>> {
     oracle::rows_from_json_lines(text.as_bytes()).collect::<Result<Vec<_>>>().context("the contestant's rows")
 }
 
+/// The oracle's verdict on `rows`.
+pub(super) fn judge(
+    settings: &Settings,
+    creations: &Creations,
+    rows: &[Row],
+    excluded: &Excluded,
+    counted: Option<u64>,
+) -> Result<Stored> {
+    let rows = rows.iter().cloned().map(Ok);
+    oracle::judge(&settings.contest.oracle, creations, &settings.feeds.payloads, rows, excluded, counted)
+}
+
 fn counted(settings: &Settings) -> Option<u64> {
-    let answer = http::get(settings.contest.address(), &settings.contest.count_path, COUNT_LIMIT).ok()?;
+    let answer = http::get(settings.contest.address(), &settings.contest.count_path).ok()?;
     std::str::from_utf8(&answer.body).ok()?.trim().parse().ok()
 }
 
 /// How many lines of the payload file were sent.
-fn payloads_used(creations: &Creations) -> usize {
-    let used = match creations {
-        Creations::Each(each) => each.iter().map(|creation| u64::from(creation.payload) + 1).max().unwrap_or(0),
+fn payloads_used(creations: &Creations) -> u64 {
+    match creations {
+        Creations::Each(each) => each.iter().map(|creation| creation.payload + 1).max().unwrap_or(0),
         Creations::Counted { sent, .. } => *sent,
-    };
-    usize::try_from(used).unwrap_or(usize::MAX)
+    }
 }
 
 /// The verdict on rows, in a sentence.

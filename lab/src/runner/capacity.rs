@@ -6,11 +6,11 @@ use std::time::Instant;
 
 use anyhow::{Result, ensure};
 
-use super::attempt::{metered, rows, start_twice};
+use super::attempt::{judge, metered, rows, start_twice};
 use super::{Entrant, Settings, now, proof, settle};
 use crate::drivers::Creations;
 use crate::load::{self, Plan, Rule, STEP_SECONDS};
-use crate::oracle;
+use crate::oracle::{Creation, Excluded};
 use crate::record::{Capacity, Step};
 use crate::stack::{self, Stack};
 use crate::view::{Tick, View};
@@ -43,7 +43,7 @@ pub fn search(settings: &Settings, entrant: &Entrant, stop: &AtomicBool, view: &
 /// What the steps of one search hand on to each other.
 struct Search<'s> {
     plan: Plan,
-    creations: Vec<load::Creation>,
+    creations: Vec<Creation>,
     stop: &'s AtomicBool,
 }
 
@@ -78,7 +78,7 @@ fn steps(
     settle::rows_stay(stack, &entrant.contestant.database.rows, stop)?;
     let rows = rows(stack, &entrant.contestant.database.rows)?;
     let creations = Creations::Each(search.creations);
-    let stored = oracle::judge(&creations, &settings.feeds.payloads, &rows, &std::collections::HashSet::new());
+    let stored = judge(settings, &creations, &rows, &Excluded::default(), None)?;
     capacity.lost = Some(stored.lost);
     Ok(())
 }

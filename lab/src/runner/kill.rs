@@ -1,19 +1,19 @@
 //! Fast, and what then? Everything that belongs to the contestant gets a SIGKILL in the midst of creations, and is started again.
 //! Whatever was acknowledged before must be there after, from this load and from the one before it.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::atomic::AtomicBool;
 use std::thread;
 use std::time::Duration;
 
 use anyhow::{Result, anyhow};
 
-use super::attempt::rows;
+use super::attempt::{judge, rows};
 use super::{Entrant, Settings, settle};
 use crate::contest::{Contest, Phase};
 use crate::drivers::Creations;
 use crate::load;
-use crate::oracle::{self, Row};
+use crate::oracle::{Excluded, Row};
 use crate::record::Killed;
 use crate::stack::Stack;
 use crate::view::View;
@@ -26,7 +26,8 @@ const KILL_AFTER: Duration = Duration::from_secs(5);
 /// A creation that waits for a server that is away has failed after this.
 const TIMEOUT_SECONDS: f64 = 10.0;
 
-/// Runs it. `used` lines of the payload file were sent before; `before` are the rows from then.
+/// Runs it. `used` lines of the payload file were sent before; `before` are the rows from then, whose nicks are all among
+/// `excluded`.
 ///
 /// # Errors
 /// The contestant could not be killed, or does not serve again, or its database cannot be asked.
@@ -34,14 +35,15 @@ pub fn run(
     settings: &Settings,
     entrant: &Entrant,
     stack: &mut dyn Stack,
-    used: usize,
+    used: u64,
     before: &[Row],
+    excluded: &Excluded,
     stop: &AtomicBool,
     view: &mut View,
 ) -> Result<Killed> {
     view.step(&format!("{RATE:.0} creations/s, and SIGKILL to everything in the midst of them"));
     let contest = creations_only(&settings.contest)?;
-    let mut plan = load::Plan::new(&contest, 1.0, settings.seed, &settings.feeds.payloads, &settings.feeds.terms)?;
+    let mut plan = load::Plan::new(&contest, 1.0, settings.feeds.payloads.clone(), settings.feeds.terms.clone())?;
     plan.payload_offset = used;
     let (outcome, unavailable) = thread::scope(|scope| {
         let generator = scope.spawn(|| load::run(&plan, stop, &mut |_| {}));
@@ -58,9 +60,8 @@ pub fn run(
     settle::rows_stay(stack, &entrant.contestant.database.rows, stop)?;
     let after = rows(stack, &entrant.contestant.database.rows)?;
 
-    let taken: HashSet<String> = before.iter().map(|row| row.apelido.clone()).collect();
     let creations = Creations::Each(outcome.creations);
-    let mut stored = oracle::judge(&creations, &settings.feeds.payloads, &after, &taken);
+    let mut stored = judge(settings, &creations, &after, excluded, None)?;
     let (lost, altered) = changed(before, &after);
     stored.lost += lost;
     stored.altered += altered;

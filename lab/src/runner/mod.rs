@@ -13,6 +13,7 @@ pub mod settle;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, Result, ensure};
@@ -23,7 +24,7 @@ use crate::contest::Contest;
 use crate::contestant::Contestant;
 use crate::drivers::Driver;
 use crate::lines::Lines;
-use crate::meters;
+use crate::machine;
 use crate::record::{Attempt, Entry, Record, SCHEMA, Status};
 use crate::stack;
 use crate::view::View;
@@ -73,11 +74,11 @@ pub struct Feeds {
     /// The file of bodies, and the bodies.
     pub payloads_file: PathBuf,
     #[allow(missing_docs)]
-    pub payloads: Lines,
+    pub payloads: Arc<Lines>,
     /// The file of search terms, and the terms.
     pub terms_file: PathBuf,
     #[allow(missing_docs)]
-    pub terms: Lines,
+    pub terms: Arc<Lines>,
 }
 
 impl Entrant {
@@ -172,7 +173,7 @@ fn begin(settings: &Settings) -> Result<Record> {
             scale: settings.scale,
             seed: settings.seed,
             budget: settings.contest.budget.clone(),
-            machine: meters::machine(),
+            machine: machine::machine()?,
             versions: BTreeMap::new(),
             contestants: Vec::new(),
             attempts: Vec::new(),
@@ -183,7 +184,8 @@ fn begin(settings: &Settings) -> Result<Record> {
         record.command.push_str(" && ");
     }
     record.command.push_str(&settings.command);
-    record.versions.extend(meters::versions());
+    record.versions.extend(machine::versions(None));
+    record.versions.insert(settings.driver.name().to_owned(), settings.driver.version()?);
     for entrant in &settings.entrants {
         if !record.contestants.iter().any(|entry| entry.id == entrant.id()) {
             record.contestants.push(entrant.entry());

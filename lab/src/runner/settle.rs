@@ -16,8 +16,6 @@ const READY_LIMIT: Duration = Duration::from_secs(120);
 const READY_IN_A_ROW: u32 = 4;
 /// Between two checks.
 const POLL: Duration = Duration::from_millis(50);
-/// How long one check may take.
-const CHECK_LIMIT: Duration = Duration::from_secs(5);
 /// After a load a contestant may go on writing for this long.
 const IDLE_LIMIT: Duration = Duration::from_secs(120);
 /// It has nothing to do if it uses less than this, over [`IDLE_SECONDS`].
@@ -40,7 +38,7 @@ pub fn ready(contest: &Contest, stop: &AtomicBool) -> Result<Duration> {
         if started.elapsed() > READY_LIMIT {
             bail!("{}{} is not served within {} s: {last}", contest.url, contest.count_path, READY_LIMIT.as_secs());
         }
-        match http::get(contest.address(), &contest.count_path, CHECK_LIMIT) {
+        match http::get(contest.address(), &contest.count_path) {
             Ok(answer) if answer.status == 200 => {
                 in_a_row += 1;
                 continue;
@@ -59,7 +57,7 @@ pub fn ready(contest: &Contest, stop: &AtomicBool) -> Result<Duration> {
 pub fn first_answer(contest: &Contest, stop: &AtomicBool) -> Option<Duration> {
     let started = Instant::now();
     while started.elapsed() < READY_LIMIT && !stop.load(Ordering::Relaxed) {
-        if http::get(contest.address(), &contest.count_path, CHECK_LIMIT).is_ok_and(|answer| answer.status == 200) {
+        if http::get(contest.address(), &contest.count_path).is_ok_and(|answer| answer.status == 200) {
             return Some(started.elapsed());
         }
         std::thread::sleep(POLL);

@@ -49,23 +49,20 @@ pub struct Gatling {
 }
 
 impl Gatling {
-    /// In `home` if given, else where `GATLING_HOME` says, else in `~/bin/gatling-3.9.5`.
+    /// In `home` if given, else in the first of [`machine::gatling_places`] that has it.
     ///
     /// # Errors
     /// There is none.
     pub fn find(home: Option<&Path>) -> Result<Self> {
-        let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-        let home = home
-            .map(Path::to_path_buf)
-            .or_else(|| variable("GATLING_HOME"))
-            .or_else(|| variable("HOME").map(|home| home.join(USUAL_HOME)))
-            .context("neither GATLING_HOME nor HOME is set")?;
+        let places = home.map_or_else(machine::gatling_places, |home| vec![home.to_path_buf()]);
+        let is_there = |home: &&PathBuf| home.join("bin/gatling.sh").is_file();
+        let home = places.iter().find(is_there).or(places.last()).context("neither GATLING_HOME nor HOME is set")?;
         ensure!(
             home.join("bin/gatling.sh").is_file(),
             "no bin/gatling.sh in {}; make it with: stress-test/install-gatling.sh ~/bin/ (or set GATLING_HOME)",
             home.display()
         );
-        let home = fs::canonicalize(&home).with_context(|| home.display().to_string())?;
+        let home = fs::canonicalize(home).with_context(|| home.display().to_string())?;
         Ok(Self { home })
     }
 

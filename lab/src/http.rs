@@ -13,31 +13,39 @@ const MAX_BODY_BYTES: usize = 16 * 1024 * 1024;
 const MAX_HEADERS: usize = 100;
 const READ_BYTES: usize = 16 * 1024;
 
+/// One GET over a connection of its own.
+///
+/// # Errors
+/// No connection, or no whole answer in time.
+pub(crate) fn get(address: &str, path: &str) -> Result<Answer> {
+    Connection::open(address)?.ask(&Request { method: "GET", path, headers: &[], body: None })
+}
+
 /// What is asked.
-pub(super) struct Request<'r> {
-    pub(super) method: &'r str,
-    pub(super) path: &'r str,
-    pub(super) headers: &'r [(String, String)],
+pub(crate) struct Request<'r> {
+    pub(crate) method: &'r str,
+    pub(crate) path: &'r str,
+    pub(crate) headers: &'r [(String, String)],
     /// Absent: no `Content-Length` either, but for methods that should carry a body.
-    pub(super) body: Option<&'r [u8]>,
+    pub(crate) body: Option<&'r [u8]>,
 }
 
 /// What came.
 #[derive(Clone, Debug)]
-pub(super) struct Answer {
-    pub(super) status: u16,
-    pub(super) headers: Vec<(String, String)>,
-    pub(super) body: Vec<u8>,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Answer {
-    pub(super) fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         let named = self.headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
         named.map(|(_, value)| value.as_str())
     }
 }
 
-pub(super) struct Connection {
+pub(crate) struct Connection {
     stream: TcpStream,
     host: String,
     buffer: Vec<u8>,
@@ -45,7 +53,7 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    pub(super) fn open(address: &str) -> Result<Self> {
+    pub(crate) fn open(address: &str) -> Result<Self> {
         let resolved = address.to_socket_addrs().with_context(|| format!("no such address: {address}"))?;
         let mut refused = None;
         for one in resolved {
@@ -65,7 +73,7 @@ impl Connection {
     }
 
     /// Sends one request and reads its whole answer.
-    pub(super) fn ask(&mut self, request: &Request<'_>) -> Result<Answer> {
+    pub(crate) fn ask(&mut self, request: &Request<'_>) -> Result<Answer> {
         self.deadline = Instant::now() + ANSWER_TIMEOUT;
         self.stream.set_write_timeout(Some(ANSWER_TIMEOUT))?;
         let sent = self.stream.write_all(&self.bytes_of(request)?);
