@@ -2,7 +2,6 @@
 //!
 //! Where a run is tested, a shell script takes k6's place: that tests how a tool is started and ended, and no more.
 
-use std::ffi::OsString;
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
