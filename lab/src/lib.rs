@@ -13,6 +13,7 @@ pub mod contest;
 pub mod contestant;
 pub mod doctor;
 pub mod drivers;
+pub mod figures;
 pub mod load;
 pub mod meters;
 pub mod oracle;
