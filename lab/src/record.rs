@@ -7,6 +7,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::contest::Budget;
@@ -16,9 +17,10 @@ use crate::contestant::{Acknowledges, Role};
 pub const SCHEMA: &str = "pouco-lab/1";
 
 /// All of a run of `pouco-lab run`.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
 pub struct Record {
-    /// [`SCHEMA`].
+    /// The version of the format.
+    #[schemars(extend("const" = SCHEMA))]
     pub schema: String,
     /// The contest's name.
     pub contest: String,
@@ -54,8 +56,16 @@ pub struct Record {
     pub capacities: Vec<Capacity>,
 }
 
+impl Record {
+    /// The JSON schema of `record.json`, as it is committed in `lab/schema/record.schema.json`.
+    #[must_use]
+    pub fn json_schema() -> serde_json::Value {
+        schemars::schema_for!(Self).to_value()
+    }
+}
+
 /// Where a run took place.
-#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, Serialize)]
 pub struct Machine {
     /// As the kernel names it.
     pub cpu_model: String,
@@ -72,7 +82,7 @@ pub struct Machine {
 }
 
 /// A contestant in a mode.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
 pub struct Entry {
     /// `NAME` or `NAME:MODE`, unique in the record: what attempts refer to.
     pub id: String,
@@ -93,7 +103,7 @@ pub struct Entry {
 }
 
 /// One contestant in one round.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
 pub struct Attempt {
     /// [`Entry::id`].
     pub contestant: String,
@@ -130,7 +140,7 @@ pub struct Attempt {
 }
 
 /// Whether an attempt's figures may be compared.
-#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, Serialize)]
 pub struct Verdict {
     /// The outcome.
     pub status: Status,
@@ -143,7 +153,7 @@ pub struct Verdict {
 }
 
 /// How an attempt ended.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema, Serialize, PartialEq, Eq)]
 #[serde(rename_all = "kebab-case")]
 pub enum Status {
     /// The figures stand.
@@ -156,7 +166,7 @@ pub enum Status {
 }
 
 /// Limits as set and as the kernel has them.
-#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, Serialize)]
 pub struct Proof {
     /// Every container or process of the contestant.
     pub services: Vec<ServiceProof>,
@@ -173,7 +183,7 @@ pub struct Proof {
 }
 
 /// Limits of one service.
-#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, Serialize)]
 pub struct ServiceProof {
     /// Its name in the compose file.
     pub service: String,
@@ -190,7 +200,7 @@ pub struct ServiceProof {
 }
 
 /// Absent: no limit.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema, Serialize, PartialEq)]
 pub struct Limits {
     /// Cores.
     #[serde(default)]
@@ -201,7 +211,7 @@ pub struct Limits {
 }
 
 /// The pass over the rules.
-#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, Serialize)]
 pub struct Conformance {
     /// Requests that were answered as the rules ask.
     pub passed: u32,
@@ -212,7 +222,7 @@ pub struct Conformance {
 }
 
 /// A rule that was not kept.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
 pub struct Failure {
     /// The rule.
     pub rule: String,
@@ -221,7 +231,7 @@ pub struct Failure {
 }
 
 /// What a generator saw.
-#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, Serialize)]
 pub struct LoadFigures {
     /// From the first intended start to the last answer.
     pub seconds: f64,
@@ -239,7 +249,7 @@ pub struct LoadFigures {
 }
 
 /// Of all requests of one name.
-#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, Serialize)]
 pub struct RequestFigures {
     /// With an answer or without.
     pub count: u64,
@@ -272,7 +282,7 @@ pub struct RequestFigures {
 }
 
 /// How often something went wrong.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
 pub struct ErrorCount {
     /// Request name and what happened.
     pub message: String,
@@ -281,7 +291,7 @@ pub struct ErrorCount {
 }
 
 /// What a contestant used during the load.
-#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, Serialize)]
 pub struct Resources {
     /// By service.
     pub services: BTreeMap<String, Usage>,
@@ -290,7 +300,7 @@ pub struct Resources {
 }
 
 /// What one service used during the load.
-#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, Serialize)]
 pub struct Usage {
     /// What it is for; absent for the sum.
     #[serde(default)]
@@ -314,7 +324,7 @@ pub struct Usage {
 }
 
 /// What the generator used.
-#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, Serialize)]
 pub struct Generator {
     /// Of all its processes.
     pub cpu_seconds: f64,
@@ -327,7 +337,7 @@ pub struct Generator {
 }
 
 /// Rows in the database against what was acknowledged.
-#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, Serialize)]
 pub struct Stored {
     /// Creations that were sent.
     pub sent: u64,
@@ -370,10 +380,19 @@ impl Stored {
         self.lost + self.duplicated + self.altered + self.foreign + self.wrongly_refused == 0
             && (self.expected_low..=self.expected_high).contains(&self.rows)
     }
+
+    /// How many rows are not as they must be; 0 exactly where [`Stored::exact`] holds.
+    #[must_use]
+    pub fn wrong(&self) -> u64 {
+        let named = self.lost + self.duplicated + self.altered + self.foreign + self.wrongly_refused;
+        let missing = self.expected_low.saturating_sub(self.rows);
+        let surplus = self.rows.saturating_sub(self.expected_high);
+        named.max(missing + surplus)
+    }
 }
 
 /// After a SIGKILL of all processes under load.
-#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, Serialize)]
 pub struct Killed {
     /// Rows after the restart.
     pub stored: Stored,
@@ -383,7 +402,7 @@ pub struct Killed {
 }
 
 /// One second of a load.
-#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, Serialize)]
 pub struct Second {
     /// From the load's beginning.
     pub second: u32,
@@ -410,7 +429,7 @@ pub struct Second {
 }
 
 /// The search for the largest multiple of the contest's peak rates that a contestant takes.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
 pub struct Capacity {
     /// [`Entry::id`].
     pub contestant: String,
@@ -435,7 +454,7 @@ pub struct Capacity {
 }
 
 /// One load of a capacity search.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
 pub struct Step {
     /// Multiple of the contest's peak rates.
     pub scale: f64,

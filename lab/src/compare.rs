@@ -1,1 +1,0 @@
-//! Two records side by side: better, worse or no difference.

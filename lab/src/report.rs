@@ -1,1 +1,0 @@
-//! A record as one self-contained HTML file and as Markdown.

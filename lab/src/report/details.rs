@@ -1,0 +1,433 @@
+//! The tables behind the ranking: rows, kills, budgets, rules, capacity, the generator, the machine.
+
+use super::table::{Cell, Column, Group, Row, Table, Tone};
+use super::{View, format};
+use crate::figures::{Standing, role_name, status_name};
+use crate::record::{Attempt, Limits, Proof, Status, Stored};
+
+fn number(value: u64) -> Cell {
+    Cell::new(format::count(value as f64))
+}
+
+/// Red where it is not 0.
+fn faults(value: u64) -> Cell {
+    number(value).tone(if value > 0 { Tone::Bad } else { Tone::Plain })
+}
+
+fn optional(value: Option<String>) -> Cell {
+    value.map_or_else(|| Cell::new(format::ABSENT).tone(Tone::Muted), Cell::new)
+}
+
+fn row(cells: Vec<Cell>) -> Row {
+    Row { cells, rest: None }
+}
+
+/// A group for each contestant, with a row for each of its attempts that `of` finds something in.
+fn by_attempt(view: &View<'_>, table: &mut Table, of: impl Fn(&Attempt) -> Option<Vec<Cell>>) {
+    for standing in &view.standings {
+        let rows: Vec<Row> = standing
+            .attempts
+            .iter()
+            .filter_map(|attempt| {
+                let mut cells = vec![Cell::new(format!("round {}", attempt.round))];
+                cells.extend(of(attempt)?);
+                Some(row(cells))
+            })
+            .collect();
+        if !rows.is_empty() {
+            table.groups.push(Group { title: Some(view.label(standing)), rows });
+        }
+    }
+}
+
+/// Rows against what was acknowledged.
+pub(super) fn stored(view: &View<'_>) -> Table {
+    let columns = ["Sent", "Answered 201", "Must be there", "Are there", "Lost", "201 for a taken nick"];
+    let more = ["Twice", "Altered", "Foreign", "Refused wrongly", "Settled after, s"];
+    let mut all = vec![Column::text("Round")];
+    all.extend(columns.into_iter().chain(more).map(Column::number));
+    let mut table = Table::new("Rows in the database after the load.", all);
+    by_attempt(view, &mut table, |attempt| {
+        let stored = attempt.stored.as_ref()?;
+        Some(vec![
+            number(stored.sent),
+            number(stored.acknowledged),
+            expected(stored),
+            number(stored.rows),
+            faults(stored.lost),
+            faults(stored.acknowledged_twice),
+            faults(stored.duplicated),
+            faults(stored.altered),
+            faults(stored.foreign),
+            faults(stored.wrongly_refused),
+            optional(stored.settled_seconds.map(format::significant)),
+        ])
+    });
+    table
+}
+
+fn expected(stored: &Stored) -> Cell {
+    if stored.expected_low == stored.expected_high {
+        return number(stored.expected_low);
+    }
+    let (low, high) = (stored.expected_low as f64, stored.expected_high as f64);
+    Cell::new(format!("{}–{}", format::count(low), format::count(high)))
+}
+
+/// What a SIGKILL of everything did.
+pub(super) fn killed(view: &View<'_>) -> Table {
+    let columns = ["Acknowledged", "Are there", "Lost", "Altered or foreign", "Unavailable, s"];
+    let mut all = vec![Column::text("Round")];
+    all.extend(columns.into_iter().map(Column::number));
+    let mut table =
+        Table::new("Killed (SIGKILL of all processes) in the midst of a load, and started again.", all);
+    by_attempt(view, &mut table, |attempt| {
+        let killed = attempt.killed.as_ref()?;
+        let stored = &killed.stored;
+        Some(vec![
+            number(stored.acknowledged),
+            number(stored.rows),
+            faults(stored.lost),
+            faults(stored.altered + stored.foreign + stored.duplicated),
+            optional(killed.unavailable_seconds.map(format::significant)),
+        ])
+    });
+    table
+}
+
+/// What is wrong with rows, in words.
+pub(super) fn examples(view: &View<'_>) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for standing in &view.standings {
+        for attempt in &standing.attempts {
+            let after_load = attempt.stored.iter().flat_map(|stored| &stored.examples);
+            let after_kill = attempt.killed.iter().flat_map(|killed| &killed.stored.examples);
+            for example in after_load.chain(after_kill) {
+                let line = format!("{}: {example}", view.label(standing));
+                if !lines.contains(&line) {
+                    lines.push(line);
+                }
+            }
+        }
+    }
+    lines
+}
+
+/// The attempt whose proof is shown: one that does not hold before one that does.
+fn proof<'a>(standing: &Standing<'a>) -> Option<(u32, &'a Proof)> {
+    let proofs = || standing.attempts.iter().filter_map(|a| Some((a.round, a.proof.as_ref()?)));
+    proofs().find(|(_, proof)| !proof.holds).or_else(|| proofs().next())
+}
+
+fn limits(limits: Option<Limits>, wrong: bool) -> [Cell; 2] {
+    let tone = if wrong { Tone::Bad } else { Tone::Plain };
+    let Some(limits) = limits else {
+        return [optional(None), optional(None)];
+    };
+    let none = || "no limit".to_owned();
+    [
+        Cell::new(limits.cpus.map_or_else(none, format::significant)).tone(tone),
+        Cell::new(limits.memory_bytes.map_or_else(none, format::megabytes)).tone(tone),
+    ]
+}
+
+/// Limits as set and as the kernel has them.
+pub(super) fn budget(view: &View<'_>) -> Table {
+    let mut columns = vec![Column::text("Service"), Column::text("Role")];
+    for group in ["Set", "In the kernel before", "In the kernel after"] {
+        columns.extend([Column::of(group, "CPUs"), Column::of(group, "MB")]);
+    }
+    columns.push(Column::text("Holds"));
+    let caption = "Limits of each service as the lab set them and as the kernel had them; of several rounds one in which \
+                   they did not hold, else the first.";
+    let mut table = Table::new(caption, columns);
+    for standing in &view.standings {
+        let Some((round, proof)) = proof(standing) else { continue };
+        let mut group =
+            Group { title: Some(format!("{}, round {round}", view.label(standing))), rows: Vec::new() };
+        for service in &proof.services {
+            let differs = |found: Limits| service.set.is_none_or(|set| set != found);
+            let (before, after) = (differs(service.before), differs(service.after));
+            let holds = if before || after {
+                Cell::new("✗ no").tone(Tone::Bad)
+            } else {
+                Cell::new("✓ yes").tone(Tone::Good)
+            };
+            let mut cells =
+                vec![Cell::new(&service.service), Cell::new(service.role.map_or("not declared", role_name))];
+            cells.extend(limits(service.set, false));
+            cells.extend(limits(Some(service.before), before));
+            cells.extend(limits(Some(service.after), after));
+            cells.push(holds);
+            group.rows.push(row(cells));
+        }
+        table.groups.push(group);
+    }
+    table
+}
+
+/// Connections to the database and whether its promises are kept.
+pub(super) fn durability(view: &View<'_>) -> Table {
+    let columns = vec![
+        Column::text("Contestant"),
+        Column::of("Database connections", "limit"),
+        Column::of("Database connections", "most seen"),
+        Column::text("Durability of the database"),
+        Column::text("All limits hold"),
+    ];
+    let rows = view.standings.iter().filter_map(|standing| {
+        let (_, proof) = proof(standing)?;
+        let peaks = standing.attempts.iter().filter_map(|a| a.proof.as_ref()?.database_connections_peak);
+        let settings: Vec<String> =
+            proof.durability.iter().map(|(key, value)| format!("{key} = {value}")).collect();
+        Some(row(vec![
+            Cell::new(view.label(standing)),
+            number(u64::from(proof.database_connections_limit)),
+            optional(peaks.max().map(|peak| peak.to_string())),
+            optional((!settings.is_empty()).then(|| settings.join(", "))),
+            if proof.holds {
+                Cell::new("✓ yes").tone(Tone::Good)
+            } else {
+                Cell::new("✗ no").tone(Tone::Bad)
+            },
+        ]))
+    });
+    Table::new("Connections and durability.", columns).with(rows.collect())
+}
+
+/// Rules of the API that were not kept, each once for a contestant.
+pub(super) fn conformance(view: &View<'_>) -> Table {
+    let columns = vec![Column::text("Rule"), Column::text("What was expected and what came")];
+    let mut table = Table::new("The pass over the rules of the API before the load.", columns);
+    for standing in &view.standings {
+        let passes: Vec<_> = standing.attempts.iter().filter_map(|a| a.conformance.as_ref()).collect();
+        let Some(worst) = passes.iter().max_by_key(|pass| pass.failures.len()) else { continue };
+        let failure = |failure: &crate::record::Failure| {
+            row(vec![Cell::new(&failure.rule), Cell::new(&failure.detail)])
+        };
+        let mut rows: Vec<Row> = worst.failures.iter().map(failure).collect();
+        if rows.is_empty() {
+            rows.push(Row {
+                cells: vec![Cell::new("✓ all kept").tone(Tone::Good)],
+                rest: Some(String::new()),
+            });
+        }
+        let title = format!("{}: {} of {} as the rules ask", view.label(standing), worst.passed, worst.total);
+        table.groups.push(Group { title: Some(title), rows });
+    }
+    table
+}
+
+/// Each step of each search.
+pub(super) fn capacity(view: &View<'_>) -> Table {
+    let columns = vec![
+        Column::number("Scale"),
+        Column::text("Kept the rule"),
+        Column::number("Answers/s"),
+        Column::number("Failed"),
+        Column::number("p99, ms"),
+        Column::number("CPU, s"),
+        Column::number("Lasted, s"),
+        Column::text("Generator"),
+    ];
+    let mut table =
+        Table::new("Searches for the largest multiple of the contest's peak rates, step by step.", columns);
+    for standing in &view.standings {
+        for search in &standing.capacities {
+            let steps = search.steps.iter().map(|step| {
+                let passed = if step.passed {
+                    Cell::new("✓ yes").tone(Tone::Good)
+                } else {
+                    Cell::new("✗ no").tone(Tone::Bad)
+                };
+                let generator = if step.bottleneck.is_empty() {
+                    Cell::new("kept up")
+                } else {
+                    Cell::new(step.bottleneck.join(" ")).tone(Tone::Warn)
+                };
+                row(vec![
+                    Cell::new(format!("× {}", format::significant(step.scale))),
+                    passed,
+                    Cell::new(format::significant(step.requests_per_second)),
+                    faults(step.failed),
+                    optional(step.p99_ms.map(format::milliseconds)),
+                    Cell::new(format::significant(step.cpu_seconds)),
+                    Cell::new(format::significant(step.seconds)),
+                    generator,
+                ])
+            });
+            let found = match (search.scale, search.requests_per_second) {
+                (Some(scale), Some(rate)) => {
+                    format!("× {}, {} requests/s", format::significant(scale), format::significant(rate))
+                }
+                (Some(scale), None) => format!("× {}", format::significant(scale)),
+                (None, _) => "no scale was passed".to_owned(),
+            };
+            let mut title = format!("{}: {found}; rule: {}", view.label(standing), search.rule);
+            if !search.reasons.is_empty() {
+                title.push_str(&format!(". Does not count: {}", search.reasons.join(" ")));
+            }
+            table.groups.push(Group { title: Some(title), rows: steps.collect() });
+        }
+    }
+    table
+}
+
+/// What the generator itself used, and whether it was the bottleneck.
+pub(super) fn generator(view: &View<'_>) -> Table {
+    let columns = vec![
+        Column::text("Round"),
+        Column::of("Users", "asked for"),
+        Column::of("Users", "started"),
+        Column::of("Generator", "CPU, s"),
+        Column::of("Generator", "memory, MB"),
+        Column::text("Bottleneck"),
+    ];
+    let mut table = Table::new("The generator: whether it kept up, and what it used.", columns);
+    by_attempt(view, &mut table, |attempt| {
+        let generator = attempt.generator.as_ref()?;
+        let load = attempt.load.as_ref();
+        let users = |read: fn(&crate::record::LoadFigures) -> u64| {
+            optional(load.map(|load| format::count(read(load) as f64)))
+        };
+        Some(vec![
+            users(|load| load.users_asked),
+            users(|load| load.users_started),
+            Cell::new(format::significant(generator.cpu_seconds)),
+            optional(generator.memory_bytes.map(format::megabytes)),
+            if generator.bottleneck.is_empty() {
+                Cell::new("no")
+            } else {
+                Cell::new(format!("! {}", generator.bottleneck.join(" "))).tone(Tone::Warn)
+            },
+        ])
+    });
+    table
+}
+
+/// Every attempt that does not count, every warning, and the most frequent failures.
+pub(super) fn remarks(view: &View<'_>) -> Table {
+    let columns = vec![Column::text("Round"), Column::text("Outcome"), Column::text("Remarks")];
+    let mut table = Table::new("Rounds with a remark.", columns);
+    by_attempt(view, &mut table, |attempt| {
+        let verdict = &attempt.verdict;
+        let mut remarks: Vec<String> = verdict.reasons.iter().chain(&verdict.warnings).cloned().collect();
+        for error in attempt.load.iter().flat_map(|load| &load.errors) {
+            remarks.push(format!("{} × {}.", format::count(error.count as f64), error.message));
+        }
+        let tone = if verdict.status == Status::Valid { Tone::Plain } else { Tone::Bad };
+        (!remarks.is_empty())
+            .then(|| vec![Cell::new(status_name(verdict.status)).tone(tone), Cell::new(remarks.join(" "))])
+    });
+    table
+}
+
+/// Who took part, and of what it is made.
+pub(super) fn contestants(view: &View<'_>) -> Table {
+    let columns = vec![
+        Column::text("Contestant"),
+        Column::text("Language"),
+        Column::text("Answers 201"),
+        Column::text("What it is"),
+        Column::text("Versions"),
+    ];
+    let rows = view.standings.iter().map(|standing| {
+        let entry = standing.entry;
+        row(vec![
+            Cell::new(view.label(standing)).small(&entry.id),
+            Cell::new(&entry.language),
+            Cell::new(format::acknowledges(entry.acknowledges)),
+            Cell::new(&entry.about),
+            optional((!entry.versions.is_empty()).then(|| versions(&entry.versions))),
+        ])
+    });
+    Table::new("Contestants.", columns).with(rows.collect())
+}
+
+fn versions(versions: &std::collections::BTreeMap<String, String>) -> String {
+    versions.iter().map(|(name, version)| format!("{name} {version}")).collect::<Vec<_>>().join(", ")
+}
+
+/// Where, when and how it ran.
+pub(super) fn circumstances(view: &View<'_>) -> Table {
+    let record = view.record;
+    let machine = &record.machine;
+    let budget = &record.budget;
+    let rows = [
+        (
+            "Machine",
+            format!(
+                "{}, {} cores, {} MB",
+                machine.cpu_model,
+                machine.cores,
+                format::megabytes(machine.memory_bytes)
+            ),
+        ),
+        ("System", format!("{}, kernel {}, cgroups {}", machine.os, machine.kernel, machine.cgroups)),
+        (
+            "Budget of each contestant",
+            format!(
+                "{} CPUs, {} MB, {} database connections",
+                format::significant(budget.cpus),
+                format::megabytes(budget.memory_bytes),
+                budget.database_connections
+            ),
+        ),
+        ("Load", format!("{}, scale {}, seed {}", record.tool, record.scale, record.seed)),
+        ("Begun", format::moment(&record.started_at)),
+        (
+            "Ended",
+            record.ended_at.as_deref().map_or_else(|| "not ended, or cut short".to_owned(), format::moment),
+        ),
+        ("Commit", record.commit.clone()),
+        ("Versions", versions(&record.versions)),
+        ("Schema of record.json", record.schema.clone()),
+    ];
+    let rows = rows.into_iter().map(|(name, text)| row(vec![Cell::new(name), Cell::new(text)])).collect();
+    let columns = vec![Column::text("What"), Column::text("In this run")];
+    Table::new("Where, when and how it ran.", columns).with(rows)
+}
+
+/// What each figure means.
+pub(super) const FOOTNOTES: [(&str, &str); 13] = [
+    (
+        "Exact",
+        "every row that was acknowledged is in the database once and unaltered, and no other is; after a kill too, where one is recorded.",
+    ),
+    (
+        "Lost",
+        "rows of the worst round that were acknowledged with 201 and are not there; a 201 for a nick that was taken counts as lost.",
+    ),
+    (
+        "201 before or after commit",
+        "whether a creation is answered when it is in memory, or when the database has committed it.",
+    ),
+    ("CPU, s", "user and system time of all services of the stack during the load, from their cgroups."),
+    ("CPU, s per 1,000 requests", "the same, divided by all requests sent."),
+    (
+        "Working peak, MB",
+        "the largest sum over all services of usage − inactive_file, sampled once a second. 1 MB = 1,000,000 bytes.",
+    ),
+    ("Raw peak, MB", "the kernel's own peaks, which count page cache that any limit would reclaim."),
+    (
+        "p50, p95, p99, max, ms",
+        "time from the intended start of a request to its whole answer, failures included; p99: 99 % were faster. Where the generator knows no intended starts, from the actual start.",
+    ),
+    (
+        "Capacity",
+        "the largest multiple of the contest's peak rates at which the rule of the search was kept.",
+    ),
+    ("Failed", "requests without an allowed answer in time."),
+    (
+        "Throttled, s",
+        "time that threads waited for the next period of their CPU quota, summed over threads and services.",
+    ),
+    (
+        "Interval",
+        "95 % percentile bootstrap of the median, 10,000 resamples. Up to five rounds it is the range from the smallest to the largest value, which holds the true median with a probability of 75 % for three rounds and 94 % for five.",
+    ),
+    (
+        "Rank",
+        "contestants without a lost row first, then those that lose rows when killed, then those that lose rows without any mishap; within each group by CPU s per 1,000 requests.",
+    ),
+];

@@ -1,0 +1,238 @@
+//! A table as data, and its two spellings. What may not enter: what stands in it.
+
+use maud::{Markup, html};
+
+/// How a cell is meant. Colour follows it, but never stands alone: the text says the same.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Tone {
+    #[default]
+    Plain,
+    Good,
+    Warn,
+    Bad,
+    Muted,
+}
+
+impl Tone {
+    /// As a class of `page.css`.
+    pub(super) fn class(self) -> &'static str {
+        match self {
+            Self::Plain => "plain",
+            Self::Good => "good",
+            Self::Warn => "warn",
+            Self::Bad => "bad",
+            Self::Muted => "muted",
+        }
+    }
+}
+
+pub(super) struct Table {
+    pub(super) caption: String,
+    pub(super) columns: Vec<Column>,
+    /// Which column names the row.
+    pub(super) head: usize,
+    pub(super) groups: Vec<Group>,
+}
+
+#[derive(Default)]
+pub(super) struct Column {
+    /// Columns beside each other with the same one share a heading.
+    pub(super) group: String,
+    /// With the unit.
+    pub(super) title: String,
+    pub(super) numeric: bool,
+}
+
+/// Rows under a heading of their own.
+#[derive(Default)]
+pub(super) struct Group {
+    pub(super) title: Option<String>,
+    pub(super) rows: Vec<Row>,
+}
+
+#[derive(Default)]
+pub(super) struct Row {
+    pub(super) cells: Vec<Cell>,
+    /// Takes all columns that remain.
+    pub(super) rest: Option<String>,
+}
+
+#[derive(Clone, Default)]
+pub(super) struct Cell {
+    pub(super) text: String,
+    /// Below the text, smaller: an interval, a remark.
+    pub(super) small: Option<String>,
+    pub(super) tone: Tone,
+}
+
+impl Cell {
+    pub(super) fn new(text: impl Into<String>) -> Self {
+        Self { text: text.into(), ..Self::default() }
+    }
+
+    pub(super) fn tone(self, tone: Tone) -> Self {
+        Self { tone, ..self }
+    }
+
+    pub(super) fn small(self, small: impl Into<String>) -> Self {
+        Self { small: Some(small.into()), ..self }
+    }
+}
+
+impl Column {
+    pub(super) fn text(title: &str) -> Self {
+        Self { title: title.to_owned(), ..Self::default() }
+    }
+
+    pub(super) fn number(title: &str) -> Self {
+        Self { numeric: true, ..Self::text(title) }
+    }
+
+    pub(super) fn of(group: &str, title: &str) -> Self {
+        Self { group: group.to_owned(), ..Self::number(title) }
+    }
+}
+
+impl Table {
+    pub(super) fn new(caption: impl Into<String>, columns: Vec<Column>) -> Self {
+        Self { caption: caption.into(), columns, head: 0, groups: Vec::new() }
+    }
+
+    /// All rows in one group without a heading.
+    pub(super) fn with(mut self, rows: Vec<Row>) -> Self {
+        self.groups = vec![Group { title: None, rows }];
+        self
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.groups.iter().all(|group| group.rows.is_empty())
+    }
+
+    /// With headings for rows and columns; in a box of its own that scrolls, so that the page never does.
+    pub(super) fn html(&self, id: &str) -> Markup {
+        let grouped = self.columns.iter().any(|column| !column.group.is_empty());
+        html! {
+            div.scroll tabindex="0" role="region" aria-labelledby=(id) {
+                table {
+                    caption id=(id) { (self.caption) }
+                    thead {
+                        @if grouped { tr { (self.group_headings()) } }
+                        tr { @for column in &self.columns {
+                            @if !grouped || !column.group.is_empty() {
+                                th scope="col" class=[column.numeric.then_some("number")] { (column.title) }
+                            }
+                        } }
+                    }
+                    @for group in &self.groups {
+                        tbody {
+                            @if let Some(title) = &group.title {
+                                tr.group { th scope="rowgroup" colspan=(self.columns.len()) {
+                                    span { (title) }
+                                } }
+                            }
+                            @for row in &group.rows { (self.row(row)) }
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    fn group_headings(&self) -> Markup {
+        let mut spans: Vec<(&Column, usize)> = Vec::new();
+        for column in &self.columns {
+            match spans.last_mut() {
+                Some((last, count)) if !column.group.is_empty() && last.group == column.group => *count += 1,
+                _ => spans.push((column, 1)),
+            }
+        }
+        html! {
+            @for (column, count) in spans {
+                @if column.group.is_empty() {
+                    th scope="col" rowspan="2" class=[column.numeric.then_some("number")] { (column.title) }
+                } @else {
+                    th.span scope="colgroup" colspan=(count) { (column.group) }
+                }
+            }
+        }
+    }
+
+    fn row(&self, row: &Row) -> Markup {
+        html! {
+            tr {
+                @for (place, (cell, column)) in row.cells.iter().zip(&self.columns).enumerate() {
+                    @let class = format!("{} {}", cell.tone.class(), if column.numeric { "number" } else { "" });
+                    @let content = html! {
+                        span.main { (cell.text) } @if let Some(small) = &cell.small { small { (small) } }
+                    };
+                    @if place == self.head {
+                        th scope="row" class=(class.trim_end()) { (content) }
+                    } @else {
+                        td class=(class.trim_end()) { (content) }
+                    }
+                }
+                @if let Some(rest) = &row.rest {
+                    td.rest colspan=(self.columns.len().saturating_sub(row.cells.len()).max(1)) { (rest) }
+                }
+            }
+        }
+    }
+
+    /// In GitHub's spelling; headings of groups become rows.
+    pub(super) fn markdown(&self, out: &mut String) {
+        let mut line = |cells: &mut dyn Iterator<Item = String>| {
+            out.push('|');
+            for cell in cells {
+                out.push(' ');
+                out.push_str(&cell);
+                out.push_str(" |");
+            }
+            out.push('\n');
+        };
+        let title = |column: &Column| escape(format!("{} {}", column.group, column.title).trim());
+        line(&mut self.columns.iter().map(title));
+        line(&mut self.columns.iter().map(|column| if column.numeric { "--:" } else { "---" }.to_owned()));
+        let width = self.columns.len();
+        let padded =
+            |cells: Vec<String>| cells.into_iter().chain(std::iter::repeat(String::new())).take(width);
+        for group in &self.groups {
+            if let Some(title) = &group.title {
+                line(&mut padded(vec![format!("**{}**", escape(title))]));
+            }
+            for row in &group.rows {
+                let mut cells: Vec<String> = row.cells.iter().map(markdown_cell).collect();
+                cells.extend(row.rest.as_deref().map(escape));
+                line(&mut padded(cells));
+            }
+        }
+        out.push('\n');
+    }
+}
+
+fn markdown_cell(cell: &Cell) -> String {
+    let text =
+        if cell.tone == Tone::Bad { format!("**{}**", escape(&cell.text)) } else { escape(&cell.text) };
+    match &cell.small {
+        None => text,
+        Some(small) => format!("{text}<br>{}", escape(small)),
+    }
+}
+
+/// Text that Markdown must not read as Markdown or HTML, on one line.
+pub(super) fn escape(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '|' | '\\' | '`' | '*' | '_' | '[' | ']' | '#' | '~' | '!' => {
+                escaped.push('\\');
+                escaped.push(character);
+            }
+            _ if character.is_control() => escaped.push(' '),
+            _ => escaped.push(character),
+        }
+    }
+    escaped
+}

@@ -1,0 +1,238 @@
+//! Who won what, in sentences. What may not enter: numbers that stand in no table.
+
+use super::table::Tone;
+use super::{View, format};
+use crate::figures::{Correctness, Metric, Percentile, Standing};
+use crate::stats;
+
+/// The head of a report.
+pub(super) struct Findings {
+    /// One paragraph.
+    pub(super) lead: String,
+    /// One line a question.
+    pub(super) points: Vec<Point>,
+}
+
+pub(super) struct Point {
+    pub(super) label: &'static str,
+    pub(super) text: String,
+    pub(super) tone: Tone,
+}
+
+/// A question that is asked of all contestants.
+struct Question {
+    metric: Metric,
+    label: &'static str,
+    /// As in "it used …".
+    won: &'static str,
+    unit: &'static str,
+}
+
+fn questions() -> [Question; 4] {
+    [
+        Question {
+            metric: Metric::CpuPerThousand,
+            label: "Least CPU",
+            won: "used the least CPU",
+            unit: "s per 1,000 requests",
+        },
+        Question { metric: Metric::Memory, label: "Least memory", won: "used the least memory", unit: "MB" },
+        Question {
+            metric: Metric::Time(None, Percentile::P99),
+            label: "Shortest p99",
+            won: "answered fastest (p99)",
+            unit: "ms",
+        },
+        Question {
+            metric: Metric::Capacity,
+            label: "Most capacity",
+            won: "took the most load",
+            unit: "× the contest's rates",
+        },
+    ]
+}
+
+/// What became of the rows: a symbol, words and a tone.
+pub(super) fn correctness(standing: &Standing<'_>) -> (&'static str, String, Tone) {
+    let worst = |metric| standing.worst(&metric).unwrap_or(0.0);
+    match standing.correctness {
+        Correctness::Exact => ("✓", "exact".to_owned(), Tone::Good),
+        Correctness::Unchecked => ("?", "not checked".to_owned(), Tone::Muted),
+        Correctness::LostWhenKilled if worst(Metric::LostKilled) > 0.0 => {
+            ("!", format!("{} lost after kill", format::count(worst(Metric::LostKilled))), Tone::Warn)
+        }
+        Correctness::LostWhenKilled => ("!", "rows wrong after kill".to_owned(), Tone::Warn),
+        Correctness::Wrong => {
+            let rounds = standing.valid().filter_map(|attempt| attempt.stored.as_ref());
+            let lost = rounds.map(|stored| stored.lost).max().unwrap_or(0);
+            let text = match lost {
+                0 => format!("{} wrong", format::count(worst(Metric::WrongRows))),
+                lost => format!("{} lost", format::count(lost as f64)),
+            };
+            ("✗", text, Tone::Bad)
+        }
+        Correctness::Disqualified => ("⊘", "disqualified".to_owned(), Tone::Bad),
+        Correctness::Failed => ("⊘", "did not finish".to_owned(), Tone::Bad),
+    }
+}
+
+/// The same as the end of a sentence about a contestant that has a rank.
+fn fault(standing: &Standing<'_>) -> String {
+    let killed = standing.worst(&Metric::LostKilled).filter(|lost| *lost > 0.0);
+    let killed = killed.map(|lost| format!("{} when it was killed", acknowledged(lost)));
+    if standing.correctness != Correctness::Wrong {
+        return killed
+            .map_or_else(|| "had wrong rows after a kill".to_owned(), |text| format!("lost {text}"));
+    }
+    let wrong = standing.worst(&Metric::WrongRows).unwrap_or(0.0);
+    let rounds = standing.valid().filter_map(|attempt| attempt.stored.as_ref());
+    let mut text = match rounds.map(|stored| stored.lost).max() {
+        Some(lost @ 1..) => format!("lost {} in a round without any mishap", acknowledged(lost as f64)),
+        _ => format!("had {} wrong in a round without any mishap", format::plural(wrong, "row", "rows")),
+    };
+    if let Some(killed) = killed {
+        text.push_str(&format!(", and {killed}"));
+    }
+    text
+}
+
+fn acknowledged(rows: f64) -> String {
+    format::plural(rows, "acknowledged row", "acknowledged rows")
+}
+
+/// The reasons of all attempts and searches that do not count, each once.
+pub(super) fn reasons(standing: &Standing<'_>) -> String {
+    let mut all: Vec<&str> = Vec::new();
+    let attempts = standing.attempts.iter().flat_map(|attempt| &attempt.verdict.reasons);
+    for reason in attempts.chain(standing.capacities.iter().flat_map(|search| &search.reasons)) {
+        if !all.contains(&reason.as_str()) {
+            all.push(reason);
+        }
+    }
+    if all.is_empty() { "No attempt is in the record.".to_owned() } else { all.join(" ") }
+}
+
+/// The head of the report.
+pub(super) fn findings(view: &View<'_>) -> Findings {
+    // A contestant that loses rows may be faster for just that reason: it is named, but it wins nothing.
+    let clean: Vec<_> =
+        view.ranked().filter(|standing| standing.correctness <= Correctness::Unchecked).collect();
+    let field = if clean.is_empty() { view.ranked().collect() } else { clean };
+    let mut points = Vec::new();
+    let mut won: Vec<(&'static str, &Standing<'_>)> = Vec::new();
+    for question in questions() {
+        if let Some((winner, clear, text)) = answer(view, &field, &question) {
+            if clear {
+                won.push((question.won, winner));
+            }
+            points.push(Point { label: question.label, text, tone: Tone::Plain });
+        }
+    }
+    points.extend(rows_point(view));
+    for (label, correctness) in
+        [("Disqualified", Correctness::Disqualified), ("Did not finish", Correctness::Failed)]
+    {
+        for standing in view.standings.iter().filter(|standing| standing.correctness == correctness) {
+            let text = format!("{}: {}", view.label(standing), reasons(standing));
+            points.push(Point { label, text, tone: Tone::Bad });
+        }
+    }
+    Findings { lead: lead(view, &field, &won), points }
+}
+
+fn lead(view: &View<'_>, field: &[&Standing<'_>], won: &[(&'static str, &Standing<'_>)]) -> String {
+    let Some(first) = field.first() else {
+        return "No contestant has a rank in this run.".to_owned();
+    };
+    let name = view.label(first);
+    let field_words = match first.correctness {
+        Correctness::Exact => "whose rows were exact",
+        Correctness::Unchecked => "whose rows were not checked",
+        _ => "with a rank, all of which lost rows",
+    };
+    if let [_] = field {
+        return format!("{name} is the only contestant {field_words}: there is nothing to rank it against.");
+    }
+    let wins = |who: &Standing<'_>| -> Vec<String> {
+        let mine = won.iter().filter(|(_, winner)| winner.index == who.index);
+        mine.map(|(what, _)| (*what).to_owned()).collect()
+    };
+    let mut sentences = match wins(first).as_slice() {
+        [] => {
+            vec![format!("{name} is first of {} contestants {field_words}, by a narrow margin.", field.len())]
+        }
+        mine => vec![format!(
+            "{name} is first of {} contestants {field_words}: it {}.",
+            field.len(),
+            format::list(mine)
+        )],
+    };
+    for other in &field[1..] {
+        let theirs = wins(other);
+        if !theirs.is_empty() {
+            sentences.push(format!("{} {}.", view.label(other), format::list(&theirs)));
+        }
+    }
+    sentences.join(" ")
+}
+
+/// Who answers `question` best among `field`, whether that is clear, and a sentence.
+fn answer<'v, 'a>(
+    view: &View<'a>,
+    field: &[&'v Standing<'a>],
+    question: &Question,
+) -> Option<(&'v Standing<'a>, bool, String)> {
+    let metric = &question.metric;
+    let better = |a: f64, b: f64| if metric.less_is_better() { a < b } else { a > b };
+    let mut known: Vec<_> =
+        field.iter().filter_map(|standing| Some((*standing, standing.estimate(metric)?.median))).collect();
+    known.sort_by(|a, b| if metric.less_is_better() { a.1.total_cmp(&b.1) } else { b.1.total_cmp(&a.1) });
+    let (winner, best) = *known.first()?;
+    let mut text = format!("{}, {} {}", view.label(winner), format::significant(best), question.unit);
+    let mut clear = true;
+    if let Some((second, value)) = known.get(1) {
+        let change = stats::change(&winner.values(metric), &second.values(metric))?;
+        clear = match change.ratio_interval {
+            Some((low, high)) => low > 1.0 || high < 1.0,
+            None => change.difference != 0.0,
+        };
+        let times = if metric.less_is_better() { value / best } else { best / value };
+        let (name, value) = (view.label(second), format::significant(*value));
+        if !clear {
+            text.push_str(&format!("; no clear difference from {name}, {value}"));
+        } else if times.is_finite() {
+            text.push_str(&format!("; next is {name}, {value} (a factor of {})", format::significant(times)));
+        } else {
+            text.push_str(&format!("; next is {name}, {value}"));
+        }
+    }
+    text.push('.');
+    for other in view.ranked().filter(|other| !field.iter().any(|one| one.index == other.index)) {
+        if let Some(value) = other.estimate(metric).map(|estimate| estimate.median)
+            && better(value, best)
+        {
+            let (name, value) = (view.label(other), format::significant(value));
+            text.push_str(&format!(" {name} has {value}, but it {}.", fault(other)));
+        }
+    }
+    Some((winner, clear, text))
+}
+
+fn rows_point(view: &View<'_>) -> Option<Point> {
+    let exact: Vec<String> = view
+        .ranked()
+        .filter(|standing| standing.correctness == Correctness::Exact)
+        .map(|standing| view.label(standing))
+        .collect();
+    let faulty: Vec<&Standing<'_>> =
+        view.ranked().filter(|standing| standing.correctness > Correctness::Unchecked).collect();
+    let mut text = String::new();
+    if !exact.is_empty() {
+        text = format!("{} lost none.", format::list(&exact));
+    }
+    for standing in &faulty {
+        text.push_str(&format!(" {} {}.", view.label(standing), fault(standing)));
+    }
+    let tone = if faulty.is_empty() { Tone::Plain } else { Tone::Warn };
+    (!text.is_empty()).then(|| Point { label: "Rows", text: text.trim_start().to_owned(), tone })
+}
