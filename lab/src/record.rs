@@ -448,6 +448,9 @@ pub struct Capacity {
     /// Acknowledged in any of the steps, and not stored at the end.
     #[serde(default)]
     pub lost: Option<u64>,
+    /// What a reader should know: the generator set the limit, the steps ran out.
+    #[serde(default)]
+    pub warnings: Vec<String>,
     /// Why it cannot be compared, if it cannot.
     #[serde(default)]
     pub reasons: Vec<String>,

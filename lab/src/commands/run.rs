@@ -1,6 +1,7 @@
 //! `pouco-lab run`.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use anyhow::{Result, bail, ensure};
@@ -29,7 +30,7 @@ pub fn run(places: &Places, options: &Run) -> Result<bool> {
         seconds: options.seconds,
         seed,
         driver: driver(options, &contest)?,
-        feeds: feeds(places, &folder, seed, options.payloads.as_deref(), options.terms.as_deref())?,
+        feeds: feeds(places, seed, options.find_limit, options.payloads.as_deref(), options.terms.as_deref())?,
         folder: folder.clone(),
         find_limit: options.find_limit,
         kill: !options.no_kill,
@@ -40,7 +41,9 @@ pub fn run(places: &Places, options: &Run) -> Result<bool> {
     let stop = stop_flag()?;
     let record = runner::run(&settings, &stop, &mut View::default())?;
     super::report(Some(&folder))?;
-    print!("{}", pouco_lab::report::markdown_summary(&record));
+    let report = pouco_lab::report::markdown(&record);
+    // Who won what, and the ranking; the rest is for files.
+    println!("{}", report.split("\n## Answer times").next().unwrap_or_default());
     Ok(good(&record) && !stop.load(Ordering::Relaxed))
 }
 
@@ -88,15 +91,29 @@ fn driver(options: &Run, _contest: &Contest) -> Result<Box<dyn Driver>> {
     })
 }
 
+/// Enough for the contest at scale 1, with the lines that its kill needs.
+const PAYLOADS: u32 = 100_000;
+/// A search for the largest scale sends this many before the lines begin again, and their nicks are taken.
+const PAYLOADS_OF_A_SEARCH: u32 = 1_500_000;
+
 /// What is sent: the files that were named, or the ones that the stress test makes from the seed.
-pub fn feeds(places: &Places, folder: &Path, seed: u64, payloads: Option<&Path>, terms: Option<&Path>) -> Result<Feeds> {
+pub fn feeds(
+    places: &Places,
+    seed: u64,
+    find_limit: bool,
+    payloads: Option<&Path>,
+    terms: Option<&Path>,
+) -> Result<Feeds> {
     let (payloads_file, terms_file) = match (payloads, terms) {
         (Some(payloads), Some(terms)) => (payloads.canonicalize()?, terms.canonicalize()?),
-        _ => drivers::payloads(&places.top, seed, folder)?,
+        _ => {
+            let rows = if find_limit { PAYLOADS_OF_A_SEARCH } else { PAYLOADS };
+            drivers::payloads(&places.top, seed, rows, &places.top.join("stress-test/user-files/resources"))?
+        }
     };
     Ok(Feeds {
-        payloads: Lines::read(&payloads_file, "payload")?,
-        terms: Lines::read(&terms_file, "t")?,
+        payloads: Arc::new(Lines::read(&payloads_file, "payload")?),
+        terms: Arc::new(Lines::read(&terms_file, "t")?),
         payloads_file,
         terms_file,
     })

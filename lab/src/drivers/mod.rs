@@ -9,6 +9,7 @@ pub mod arrivals;
 mod figures;
 pub mod gatling;
 pub mod k6;
+mod native;
 mod payloads;
 mod process;
 
@@ -24,6 +25,7 @@ pub use crate::oracle::{Creation, Creations};
 pub use arrivals::Arrivals;
 pub use gatling::Gatling;
 pub use k6::K6;
+pub use native::{Native, plan as native_plan};
 pub use payloads::payloads;
 pub use process::raise_open_files;
 

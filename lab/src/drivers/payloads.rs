@@ -5,11 +5,12 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
 
-/// Makes what is missing of the payload file and of the terms file for `seed` in `folder`, and says where they are.
+/// Makes what is missing of the payload file, of so many `rows`, and of the terms file for `seed` in `folder`, and says where
+/// they are.
 ///
 /// # Errors
 /// There is no `python3`, or the generator failed.
-pub fn payloads(top: &Path, seed: u64, folder: &Path) -> Result<(PathBuf, PathBuf)> {
+pub fn payloads(top: &Path, seed: u64, rows: u32, folder: &Path) -> Result<(PathBuf, PathBuf)> {
     let generator = top.join("stress-test/generate.py");
     ensure!(
         generator.is_file(),
@@ -20,7 +21,7 @@ pub fn payloads(top: &Path, seed: u64, folder: &Path) -> Result<(PathBuf, PathBu
     let seed = u32::try_from(seed).ok().with_context(|| format!("seed {seed}: at most {}", u32::MAX))?;
     let output = Command::new("python3")
         .arg(&generator)
-        .args(["--seed", &seed.to_string(), "--if-missing", "--out"])
+        .args(["--seed", &seed.to_string(), "--rows", &rows.to_string(), "--if-missing", "--out"])
         .arg(folder)
         .output()
         .context(
@@ -70,10 +71,10 @@ mod tests {
     #[test]
     fn what_cannot_be_made_is_said_before_python_is_asked() {
         let folder = tempfile::tempdir().unwrap();
-        let message = payloads(folder.path(), 1, folder.path()).unwrap_err().to_string();
+        let message = payloads(folder.path(), 1, 10, folder.path()).unwrap_err().to_string();
         assert!(message.contains("generate.py: no such file"), "{message}");
         let top = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-        let message = payloads(&top, u64::MAX, folder.path()).unwrap_err().to_string();
+        let message = payloads(&top, u64::MAX, 10, folder.path()).unwrap_err().to_string();
         assert!(message.contains("at most 4294967295"), "{message}");
     }
 }

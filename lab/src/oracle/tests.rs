@@ -52,7 +52,7 @@ fn honest(seed: u64, lines: u32, sent: u64) -> Outcome {
     let mut random = fastrand::Rng::with_seed(seed);
     let texts: Vec<String> =
         (0..lines).map(|_| payload(&format!("n{}", random.u32(..lines)), &mut random)).collect();
-    let payloads: Lines = texts.iter().map(String::as_bytes).collect();
+    let payloads: Lines = texts.iter().map(String::as_str).collect();
     let (mut creations, mut rows, mut nicks) = (Vec::new(), Vec::<Row>::new(), HashSet::new());
     for number in 0..sent {
         let person = valid_person(payloads.get(number));

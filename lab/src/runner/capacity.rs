@@ -26,6 +26,8 @@ pub fn search(settings: &Settings, entrant: &Entrant, stop: &AtomicBool, view: &
         requests_per_second: None,
         rule: RULE.words(),
         steps: Vec::new(),
+        lost: None,
+        warnings: Vec::new(),
         reasons: Vec::new(),
     };
     let outcome = stack::open(&settings.contest, &entrant.contestant, &entrant.mode).and_then(|mut stack| {
@@ -62,13 +64,14 @@ fn steps(
     let mut search = Search { plan, creations: Vec::new(), stop };
 
     let started = Instant::now();
-    let found = load::find_limit(&mut |scale| {
+    let found = load::find_limit(settings.scale, &mut |scale| {
         let step = search.step(scale, settings, entrant, stack, view)?;
         capacity.steps.push(step.clone());
         Ok(step)
     })?;
     capacity.scale = found.scale;
     capacity.requests_per_second = found.requests_per_second;
+    capacity.warnings = found.reasons;
     let scale = found.scale.map_or("none".to_owned(), |scale| format!("{scale:.2} times the contest's rates"));
     view.step(&format!("capacity: {scale}, found in {:.0} s", started.elapsed().as_secs_f64()));
 

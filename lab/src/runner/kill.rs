@@ -44,7 +44,7 @@ pub fn run(
     view.step(&format!("{RATE:.0} creations/s, and SIGKILL to everything in the midst of them"));
     let contest = creations_only(&settings.contest)?;
     let mut plan = load::Plan::new(&contest, 1.0, settings.feeds.payloads.clone(), settings.feeds.terms.clone())?;
-    plan.payload_offset = used;
+    plan.payload_offset = usize::try_from(used)?;
     let (outcome, unavailable) = thread::scope(|scope| {
         let generator = scope.spawn(|| load::run(&plan, stop, &mut |_| {}));
         thread::sleep(KILL_AFTER);

@@ -129,7 +129,7 @@ pub fn run(settings: &Settings, stop: &AtomicBool, view: &mut View) -> Result<Re
     }
     let before: Vec<u32> = settings.entrants.iter().map(|entrant| rounds(&record, &entrant.id())).collect();
     for round in 1..=settings.times {
-        for (entrant, before) in settings.entrants.iter().zip(&before) in &settings.entrants {
+        for (entrant, before) in settings.entrants.iter().zip(&before) {
             if stop.load(Ordering::Relaxed) {
                 return finish(settings, record);
             }

@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 
+use crate::machine;
 use crate::record::Generator;
 
 use super::figures::{arrival_bottlenecks, trim};
@@ -23,9 +24,6 @@ use super::process::{Attended, attend, cores, last_output, now};
 use super::{Arrivals, Driver, Job, Outcome, Snapshot, raise_open_files};
 
 pub use log::{SimulationLog, Tail};
-
-/// Where `stress-test/README.md` installs it, below the home folder.
-const USUAL_HOME: &str = "bin/gatling-3.9.5";
 
 /// As `stress-test/gatling/bin/gatling.sh` has it; the official bundle's script must have it too, or runs could not be compared.
 const JAVA_OPTIONS: &str = "-Xmx1G";

@@ -1,0 +1,122 @@
+//! `pouco-lab load`: the native generator alone, against whatever listens.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use pouco_lab::cli::Load;
+use pouco_lab::drivers::{self, Job};
+use pouco_lab::load::{self, Connections, Plan, Rule, STEP_SECONDS};
+use pouco_lab::record::{LoadFigures, RequestFigures};
+use pouco_lab::view::{Tick, View};
+
+use super::run::feeds;
+use super::{Places, stop_flag};
+
+pub fn run(places: &Places, options: &Load) -> Result<bool> {
+    let mut contest = places.contest(&options.contest)?;
+    if let Some(address) = &options.address {
+        contest.url = format!("http://{address}");
+    }
+    let seed = options.seed.unwrap_or(contest.load.seed);
+    let feeds = feeds(places, seed, options.find_limit, options.payloads.as_deref(), options.terms.as_deref())?;
+    let job = Job {
+        contest: &contest,
+        top: &places.top,
+        scale: options.scale,
+        seed,
+        payloads: &feeds.payloads_file,
+        terms: &feeds.terms_file,
+        folder: &places.top,
+        seconds: options.seconds,
+    };
+    let mut plan = drivers::native_plan(&job, Arc::clone(&feeds.payloads), Arc::clone(&feeds.terms))?;
+    if let Some(connections) = options.connections {
+        plan.connections = Connections::KeptAlive { connections };
+    }
+    let stop = stop_flag()?;
+    let mut view = View::default();
+    view.heading(&contest.name);
+    let mut loaded = |plan: &Plan| load::run(plan, &stop, &mut |now| view.tick(&tick(now)));
+    if options.find_limit {
+        return find_limit(plan, options.scale, &mut loaded);
+    }
+    let outcome = loaded(&plan)?;
+    drop(view);
+    if options.json {
+        println!("{}", serde_json::to_string_pretty(&outcome.figures)?);
+    } else {
+        print!("{}", table(&outcome.figures));
+        let generator = &outcome.generator;
+        let requests = outcome.figures.total.count.max(1);
+        println!(
+            "the generator took {:.2} CPU s, {:.1} us a request",
+            generator.cpu_seconds,
+            generator.cpu_seconds * 1e6 / requests as f64
+        );
+        for warning in generator.bottleneck.iter().chain(&outcome.warnings) {
+            println!("warning: {warning}");
+        }
+    }
+    Ok(outcome.figures.total.failed == 0 && !stop.load(Ordering::Relaxed))
+}
+
+fn find_limit(mut plan: Plan, first: f64, loaded: &mut dyn FnMut(&Plan) -> Result<load::Outcome>) -> Result<bool> {
+    let found = load::find_limit(first, &mut |scale| {
+        let outcome = loaded(&plan.plateau(scale, STEP_SECONDS, Rule::FIND_LIMIT))?;
+        ensure!(outcome.ended != load::Ended::Stopped, "interrupted");
+        plan.payload_offset += outcome.payloads_used;
+        plan.term_offset += outcome.terms_used;
+        let step = outcome.step(scale, Rule::FIND_LIMIT, 0.0);
+        eprintln!(
+            "x {scale:.2}: {:.0} requests/s, p99 {:.1} ms, {} failed: {}",
+            step.requests_per_second,
+            step.p99_ms.unwrap_or(f64::NAN),
+            step.failed,
+            if step.passed { "passed" } else { "not passed" }
+        );
+        Ok(step)
+    })?;
+    match (found.scale, found.requests_per_second) {
+        (Some(scale), Some(rate)) => println!("{scale:.2} times the contest's peak rates, {rate:.0} requests/s"),
+        _ => println!("not even the smallest step passed"),
+    }
+    for reason in &found.reasons {
+        println!("note: {reason}");
+    }
+    Ok(found.scale.is_some())
+}
+
+fn tick(now: &load::Snapshot) -> Tick {
+    Tick {
+        asked: now.asked,
+        achieved: now.started as f64,
+        p99_ms: now.p99_ms,
+        failed: now.failed,
+        left: Duration::from_secs_f64((now.seconds - f64::from(now.second)).max(0.0)),
+        ..Tick::default()
+    }
+}
+
+/// A line a request name, after one for all.
+fn table(figures: &LoadFigures) -> String {
+    let mut text = format!(
+        "{:<16}{:>9}{:>8}{:>9}{:>9}{:>9}{:>9}\n",
+        "request", "count", "failed", "p50 ms", "p95 ms", "p99 ms", "max ms"
+    );
+    let all = std::iter::once(("all requests", &figures.total));
+    for (name, of) in all.chain(figures.requests.iter().map(|(name, of)| (name.as_str(), of))) {
+        text.push_str(&row(name, of));
+    }
+    for error in &figures.errors {
+        text.push_str(&format!("failed {} times: {}\n", error.count, error.message));
+    }
+    text
+}
+
+fn row(name: &str, of: &RequestFigures) -> String {
+    let cell = |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.2}"));
+    let (p50, p95, p99, max) = (cell(of.p50_ms), cell(of.p95_ms), cell(of.p99_ms), cell(of.max_ms));
+    format!("{name:<16}{:>9}{:>8}{p50:>9}{p95:>9}{p99:>9}{max:>9}\n", of.count, of.failed)
+}

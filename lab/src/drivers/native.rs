@@ -1,0 +1,66 @@
+//! The lab's own generator ([`crate::load`]) as a driver.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use anyhow::Result;
+
+use super::{Arrivals, Creations, Driver, Job, Outcome, Snapshot};
+use crate::lines::Lines;
+use crate::load::{self, Ended, Plan};
+
+/// One connection a user, as Gatling has it.
+#[derive(Clone, Copy, Debug)]
+pub struct Native;
+
+impl Driver for Native {
+    fn name(&self) -> &str {
+        "native"
+    }
+
+    fn version(&self) -> Result<String> {
+        Ok(env!("CARGO_PKG_VERSION").to_owned())
+    }
+
+    fn run(&self, job: &Job<'_>, stop: &AtomicBool, progress: &mut dyn FnMut(&Snapshot)) -> Result<Outcome> {
+        let payloads = Arc::new(Lines::read(job.payloads, "payload")?);
+        let terms = Arc::new(Lines::read(job.terms, "t")?);
+        let plan = plan(job, payloads, terms)?;
+        let arrivals = Arrivals::new(job.contest, job.scale, job.seconds)?;
+        let mut so_far = Snapshot::default();
+        let outcome = load::run(&plan, stop, &mut |now: &load::Snapshot| {
+            so_far = Snapshot {
+                second: now.second,
+                asked: arrivals.users_until(f64::from(now.second)),
+                started: so_far.started + now.started,
+                answers: so_far.answers + now.answers,
+                failed: now.failed,
+                p99_ms: now.p99_ms,
+            };
+            progress(&so_far);
+        })?;
+        let mut generator = outcome.generator;
+        generator.bottleneck.extend(outcome.warnings);
+        Ok(Outcome {
+            figures: outcome.figures,
+            series: outcome.series,
+            creations: Creations::Each(outcome.creations),
+            generator,
+            interrupted: outcome.ended != Ended::Whole,
+        })
+    }
+}
+
+/// The contest's load in the length that is asked for. The scale is in the phases already.
+///
+/// # Errors
+/// The scale or the length is not allowed, or the contest's address leads nowhere.
+pub fn plan(job: &Job<'_>, payloads: Arc<Lines>, terms: Arc<Lines>) -> Result<Plan> {
+    let mut plan = Plan::new(job.contest, 1.0, payloads, terms)?;
+    plan.seed = job.seed;
+    let arrivals = Arrivals::new(job.contest, job.scale, job.seconds)?;
+    for (scenario, arrivals) in plan.load.scenarios.iter_mut().zip(arrivals.scenarios) {
+        scenario.phases = arrivals.phases;
+    }
+    Ok(plan)
+}
