@@ -206,6 +206,13 @@ fn a_meter_counts_from_its_start_and_tells_when_a_container_is_gone() {
     assert_eq!(report.resources.total.memory_bytes, usage.memory_bytes);
     assert_eq!(report.notes, Vec::<String>::new());
 
+    // The kernel counts a container that is started again from 0.
+    let meter = Meter::start(vec![tree.container()], None).unwrap();
+    tree.write(&format!("sys/fs/cgroup/cpuacct/{own}/cpuacct.usage"), "500000000\n");
+    let report = meter.stop().unwrap();
+    assert!((report.resources.total.cpu_seconds - 0.5).abs() < 1e-6, "{report:?}");
+    assert!(report.notes.len() == 1 && report.notes[0].ends_with("started again"), "{:?}", report.notes);
+
     let meter = Meter::start(vec![tree.container()], None).unwrap();
     fs::remove_dir_all(tree.file("sys")).unwrap();
     let report = meter.stop().unwrap();
