@@ -158,6 +158,17 @@ mod tests {
     }
 
     #[test]
+    fn only_tools_that_are_here_have_a_version() {
+        let versions = versions(None);
+        assert_eq!(versions["pouco-lab"], env!("CARGO_PKG_VERSION"));
+        for (tool, version) in versions.iter().filter(|(tool, _)| *tool != "pouco-lab") {
+            assert!(find_program(tool).is_some(), "{tool} {version}");
+        }
+        // Where it is here, it says its version.
+        assert_eq!(find_program("python3").is_some(), versions.contains_key("python3"));
+    }
+
+    #[test]
     fn gatling_s_version_is_that_of_its_jar() {
         let home = tempfile::tempdir().unwrap();
         assert_eq!(gatling_version(home.path()), None);

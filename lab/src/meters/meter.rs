@@ -145,9 +145,12 @@ impl Counter {
         Self { last: value, total: 0 }
     }
 
-    fn add(&mut self, value: u64) {
-        self.total += value.checked_sub(self.last).unwrap_or(value);
+    /// False if it has begun again.
+    fn add(&mut self, value: u64) -> bool {
+        let more = value.checked_sub(self.last);
+        self.total += more.unwrap_or(value);
         self.last = value;
+        more.is_some()
     }
 }
 
@@ -249,14 +252,21 @@ impl Watched {
 
     fn sample(&mut self, at: Duration, notes: &mut Vec<String>) {
         match self.cgroup.sample() {
-            Ok(sample) => self.take(&sample),
+            Ok(sample) => {
+                let goes_on = self.take(&sample);
+                if !goes_on || std::mem::take(&mut self.gone) {
+                    let seconds = at.as_secs_f64();
+                    notes
+                        .push(format!("{}: after {seconds:.1} s: it has started again", self.target.service));
+                }
+            }
             Err(error) => self.lose(at, &error, notes),
         }
     }
 
-    fn take(&mut self, sample: &Sample) {
-        self.gone = false;
-        self.cpu.add(sample.cpu_ns);
+    /// False if it has started again since the last sample.
+    fn take(&mut self, sample: &Sample) -> bool {
+        let goes_on = self.cpu.add(sample.cpu_ns);
         if let (Some(throttled), Some(value)) = (&mut self.throttled, sample.throttled_ns) {
             throttled.add(value);
         }
@@ -266,6 +276,7 @@ impl Watched {
         // Gone since the sample: the next one tells.
         self.pids = self.cgroup.pids().unwrap_or_default();
         self.switches.look(self.cgroup.proc_folder(), &self.pids);
+        goes_on
     }
 
     fn lose(&mut self, at: Duration, error: &anyhow::Error, notes: &mut Vec<String>) {
@@ -330,9 +341,9 @@ mod tests {
     #[test]
     fn a_counter_that_begins_again_adds_up() {
         let mut counter = Counter::from(1000);
-        counter.add(1500);
-        counter.add(20);
-        counter.add(25);
+        assert!(counter.add(1500));
+        assert!(!counter.add(20));
+        assert!(counter.add(25));
         assert_eq!(counter.total, 525);
     }
 }

@@ -206,8 +206,35 @@ fn a_meter_counts_from_its_start_and_tells_when_a_container_is_gone() {
     assert_eq!(report.resources.total.memory_bytes, usage.memory_bytes);
     assert_eq!(report.notes, Vec::<String>::new());
 
+    // The kernel counts a container that is started again from 0.
+    let meter = Meter::start(vec![tree.container()], None).unwrap();
+    tree.write(&format!("sys/fs/cgroup/cpuacct/{own}/cpuacct.usage"), "500000000\n");
+    let report = meter.stop().unwrap();
+    assert!((report.resources.total.cpu_seconds - 0.5).abs() < 1e-6, "{report:?}");
+    assert!(report.notes.len() == 1 && report.notes[0].ends_with("started again"), "{:?}", report.notes);
+
     let meter = Meter::start(vec![tree.container()], None).unwrap();
     fs::remove_dir_all(tree.file("sys")).unwrap();
     let report = meter.stop().unwrap();
     assert!(report.notes.len() == 1 && report.notes[0].starts_with("api1: after"), "{:?}", report.notes);
+}
+
+#[test]
+fn the_total_s_memory_is_the_largest_sum_at_one_time_and_not_the_sum_of_peaks() {
+    let trees = [Tree::new("hybrid"), Tree::new("hybrid")];
+    let usage = format!("sys/fs/cgroup/memory/libpod_parent/libpod-{CONTAINER}/memory.usage_in_bytes");
+    let inactive = 100_376_576;
+    let set = |tree: usize, working: u64| trees[tree].write(&usage, &format!("{}\n", inactive + working));
+    set(0, 50_000_000);
+    set(1, 1_000_000);
+    let second = Target { service: "api2".into(), ..trees[1].container() };
+    let meter = Meter::start(vec![trees[0].container(), second], None).unwrap();
+    set(0, 2_000_000);
+    set(1, 40_000_000);
+    let resources = meter.stop().unwrap().resources;
+    assert_eq!(resources.services["api1"].memory_bytes, 50_000_000);
+    assert_eq!(resources.services["api2"].memory_bytes, 40_000_000);
+    assert_eq!(resources.total.memory_bytes, 51_000_000);
+    // Of the raw peak only each service's own is known.
+    assert_eq!(resources.total.memory_raw_peak_bytes, Some(2 * 104_857_600));
 }

@@ -97,8 +97,9 @@ impl Worker {
 }
 
 impl Drop for Worker {
+    /// It ends with its input, and one below a shell with it, which a signal to the shell would not reach.
     fn drop(&mut self) {
-        let _ = self.child.kill();
+        drop(self.input.take());
         let _ = self.child.wait();
     }
 }
