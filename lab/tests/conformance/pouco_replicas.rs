@@ -108,13 +108,12 @@ fn create(address: &str, payloads: &Lines) -> Vec<Creation> {
         stream.write_all(&[head.as_bytes(), body].concat()).unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();
-        let lines = answer.lines().filter_map(|line| line.split_once(": "));
-        let location =
-            lines.filter(|(name, _)| name.eq_ignore_ascii_case("location")).map(|(_, value)| value);
+        let mut headers = answer.lines().filter_map(|line| line.split_once(": "));
+        let location = headers.find(|(name, _)| name.eq_ignore_ascii_case("location"));
         Creation {
             payload: number,
             status: answer[9..12].parse().unwrap(),
-            id: location.last().and_then(id_of_location),
+            id: location.and_then(|(_, value)| id_of_location(value)),
         }
     };
     (0..payloads.count() as u64).map(answer).collect()

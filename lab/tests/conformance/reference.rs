@@ -181,7 +181,7 @@ impl Server {
                 Value::String(text) if self.length(text) > 32 => return Err(422),
                 Value::String(text) => kept.push(text.clone()),
                 Value::Number(number) if self.fault == Fault::TypesAreConverted => {
-                    kept.push(number.to_string())
+                    kept.push(number.to_string());
                 }
                 _ => return Err(types_wrong),
             }
