@@ -54,29 +54,29 @@ pub struct Creation {
 /// Nicks that are not of the load: whatever the conformance pass has left behind.
 #[derive(Clone, Debug, Default)]
 pub struct Excluded {
-    prefix: Option<String>,
+    prefixes: Vec<String>,
     nicks: HashSet<String>,
 }
 
 impl Excluded {
-    /// Nicks that begin with `prefix` (unless it is empty), and those in `bodies` of creations, valid or not: a contestant may
-    /// have stored what it should have refused.
+    /// As [`Excluded::add`], from nothing.
     pub fn new<'b>(prefix: &str, bodies: impl IntoIterator<Item = &'b [u8]>) -> Self {
-        Self {
-            prefix: (!prefix.is_empty()).then(|| prefix.to_owned()),
-            nicks: bodies.into_iter().filter_map(nick_of).collect(),
-        }
+        let mut excluded = Self::default();
+        excluded.add(prefix, bodies);
+        excluded
     }
 
-    /// Also these.
-    pub fn add(&mut self, nicks: impl IntoIterator<Item = String>) {
-        self.nicks.extend(nicks);
+    /// Nicks that begin with `prefix` (unless it is empty), and those in `bodies` of creations, valid or not: a contestant may
+    /// have stored what it should have refused.
+    pub fn add<'b>(&mut self, prefix: &str, bodies: impl IntoIterator<Item = &'b [u8]>) {
+        self.prefixes.extend((!prefix.is_empty()).then(|| prefix.to_owned()));
+        self.nicks.extend(bodies.into_iter().filter_map(nick_of));
     }
 
     /// Whether a person of this nick is left out of account.
     #[must_use]
     pub fn contains(&self, nick: &str) -> bool {
-        self.nicks.contains(nick) || self.prefix.as_ref().is_some_and(|prefix| nick.starts_with(prefix))
+        self.nicks.contains(nick) || self.prefixes.iter().any(|prefix| nick.starts_with(prefix))
     }
 }
 

@@ -134,6 +134,9 @@ mod tests {
         payload: Option<String>,
         payload_hex: Option<String>,
         stores: Option<String>,
+        /// The rules do not say; a contestant may see it otherwise. Both oracles must agree all the same.
+        #[serde(default, rename = "open")]
+        _open: bool,
     }
 
     impl Hard {
