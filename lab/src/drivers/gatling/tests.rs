@@ -4,13 +4,13 @@
 //! Where a run is tested, a shell script takes Gatling's place: that tests how a tool is started, followed and ended, and no more.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::*;
 use crate::contest::Contest;
 use crate::drivers::Creations;
+use crate::drivers::testing::write_program;
 use crate::record::{LoadFigures, RequestFigures, Second};
 
 const LOG: &str = include_str!("../../../tests/recorded/gatling/simulation-log.txt");
@@ -204,8 +204,7 @@ fn stand_in(folder: &Path, script: &str) -> Gatling {
     fs::write(home.join("lib/gatling-app-3.9.5.jar"), "").unwrap();
     fs::write(home.join("recorded"), LOG).unwrap();
     let path = home.join("bin/gatling.sh");
-    fs::write(&path, format!("#!/bin/sh\nset -eu\nhome=$(dirname \"$0\")/..\n{script}")).unwrap();
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    write_program(&path, &format!("#!/bin/sh\nset -eu\nhome=$(dirname \"$0\")/..\n{script}"));
     Gatling::find(Some(&home)).unwrap()
 }
 

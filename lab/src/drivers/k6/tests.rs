@@ -5,7 +5,6 @@
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
@@ -13,6 +12,7 @@ use std::time::Instant;
 use super::*;
 use crate::contest::Contest;
 use crate::drivers::Creations;
+use crate::drivers::testing::write_program;
 
 const SUMMARY: &str = include_str!("../../../tests/recorded/k6/summary.json");
 
@@ -38,8 +38,7 @@ set -eu
 home=$(dirname "$0")
 summary=$(printf %s "$POUCO_PLAN" | sed 's/.*"summary":"\([^"]*\)".*/\1/')
 "#;
-    fs::write(&path, format!("{finding}{script}")).unwrap();
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    write_program(&path, &format!("{finding}{script}"));
     K6::find(Some(&path)).unwrap()
 }
 
@@ -148,8 +147,7 @@ fn the_version_is_the_second_word() {
     let folder = tempfile::tempdir().unwrap();
     let printed = "case $1 in version) echo 'k6 v1.3.0 (go1.24.6, linux/amd64)' ;; esac";
     let path = folder.path().join("k6");
-    fs::write(&path, format!("#!/bin/sh\n{printed}\n")).unwrap();
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    write_program(&path, &format!("#!/bin/sh\n{printed}\n"));
     assert_eq!(K6::find(Some(&path)).unwrap().version().unwrap(), "1.3.0");
 }
 
