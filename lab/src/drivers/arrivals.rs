@@ -221,6 +221,8 @@ mod tests {
         };
         assert_eq!(lengths(0), [1.0, 2.0, 27.0]);
         assert_eq!(lengths(1), [3.0, 27.0]);
+        // Of 15 s remain 1.76, which are two and not one.
+        assert_eq!(by_scenario(&Arrivals::new(&people(), 1.0, Some(24)).unwrap()), [6_375, 1_119, 489]);
         // 5 is the simulation's least; a quarter of a second becomes a whole one.
         assert_eq!(by_scenario(&Arrivals::new(&people(), 1.0, Some(5)).unwrap()), [916, 163, 73]);
         assert!(Arrivals::new(&people(), 1.0, Some(2)).unwrap_err().to_string().contains("too few"));

@@ -100,3 +100,19 @@ pub trait Driver {
     /// no error.
     fn run(&self, job: &Job<'_>, stop: &AtomicBool, progress: &mut dyn FnMut(&Snapshot)) -> Result<Outcome>;
 }
+
+#[cfg(test)]
+mod testing {
+    use std::path::Path;
+    use std::process::Command;
+
+    /// Race window: a file that this process writes is open for writing in each child that another test forks in that moment,
+    /// and cannot be executed until that child executes its own program. So another process writes it.
+    pub(super) fn write_program(path: &Path, script: &str) {
+        let draft = path.with_extension("draft");
+        std::fs::write(&draft, script).unwrap();
+        let copy = "cp \"$0\" \"$1\" && chmod 755 \"$1\"";
+        let copied = Command::new("sh").args(["-c", copy]).args([draft.as_path(), path]).status().unwrap();
+        assert!(copied.success());
+    }
+}

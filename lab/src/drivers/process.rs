@@ -304,9 +304,9 @@ mod tests {
     #[test]
     fn the_cpu_time_of_the_whole_group_counts() {
         let folder = tempfile::tempdir().unwrap();
-        // Three shells, one in the other, each of which counts; the middle one ends before the outer one.
+        // Three shells one after the other, each of which counts and has ended before a fourth one ends.
         let count = "i=0; while [ $i -lt 100000 ]; do i=$((i+1)); done";
-        let script = format!("{count}; sh -c '{count}; sh -c \"{}\"; :'; :", count.replace('$', "\\$"));
+        let script = format!("for shell in 1 2 3; do sh -c '{count}; :'; done; :");
         let never = AtomicBool::new(false);
         let from = now();
         let ended =

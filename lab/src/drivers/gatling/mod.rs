@@ -178,6 +178,7 @@ fn check_end(attended: &Attended, has_log: bool, log: &SimulationLog, output: &P
     if attended.interrupted && has_log {
         return Ok(());
     }
+    ensure!(!attended.interrupted, "gatling was stopped before the first user");
     let ran = matches!(attended.status.code(), Some(0 | ASSERTIONS_FAILED));
     if !ran || !has_log {
         bail!("gatling: {}; it ended with: {}", attended.status, last_output(output));

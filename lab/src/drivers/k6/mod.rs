@@ -1,8 +1,9 @@
 //! k6, with the script `k6.js` in the contest's folder: for those who know k6's figures better than Gatling's.
 //!
-//! It takes about as much CPU as Gatling (0.4 ms a request), drops users for whom it has no virtual user free, and does not keep
-//! one connection for a user's chain. Seconds have no percentiles: they come from k6's REST interface, asked once a second, because its logs of
-//! single requests cost more than the load itself.
+//! It takes about as much CPU as Gatling (0.4 ms a request), drops users for whom it has no virtual user free, starts users late
+//! without a word where it is short of CPU (which the sums of its seconds show), and does not keep one connection for a user's
+//! chain. Seconds have no percentiles: they come from k6's REST interface, asked once a second, because its logs of single
+//! requests cost more than the load itself.
 
 mod plan;
 mod summary;
@@ -174,6 +175,7 @@ fn check_end(attended: &Attended, summary: &Path, output: &Path) -> Result<()> {
         Some(INTERRUPTED) => attended.interrupted,
         _ => false,
     };
+    ensure!(!attended.interrupted || summary.is_file(), "k6 was stopped before the first user");
     if !ran || !summary.is_file() {
         bail!("k6: {}; it ended with: {}", attended.status, last_output(output));
     }
