@@ -40,8 +40,12 @@ pub fn succeeds(command: &mut Command, limit: Duration) -> Result<bool> {
 }
 
 fn collect(command: &mut Command, limit: Duration) -> Result<(ExitStatus, String, String)> {
-    let mut child =
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0).spawn()?;
+    let mut child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .process_group(0)
+        .spawn()?;
     let out = read_all(child.stdout.take());
     let error = read_all(child.stderr.take());
     let status = wait(&mut child, limit)?;
@@ -125,7 +129,8 @@ mod tests {
 
     #[test]
     fn a_failure_quotes_the_error_channel() {
-        let error = output(Command::new("sh").args(["-c", "echo out; echo why >&2; exit 3"]), Duration::from_secs(5));
+        let error =
+            output(Command::new("sh").args(["-c", "echo out; echo why >&2; exit 3"]), Duration::from_secs(5));
         let message = format!("{:#}", error.expect_err("exit code 3"));
         assert!(message.contains("why") && message.contains('3'), "{message}");
     }
@@ -133,7 +138,8 @@ mod tests {
     #[test]
     fn a_program_that_hangs_is_ended_with_all_that_it_started() {
         let started = Instant::now();
-        let error = output(Command::new("sh").args(["-c", "sleep 60 & sleep 60"]), Duration::from_millis(200));
+        let error =
+            output(Command::new("sh").args(["-c", "sleep 60 & sleep 60"]), Duration::from_millis(200));
         assert!(format!("{:#}", error.expect_err("it hangs")).contains("did not end"));
         assert!(started.elapsed() < Duration::from_secs(10));
     }

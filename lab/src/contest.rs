@@ -13,6 +13,10 @@
 //! memory_bytes = 3_000_000_000
 //! database_connections = 20
 //!
+//! [kill]
+//! rate = 200.0
+//! seconds = 10.0
+//!
 //! [load]
 //! seed = 2023
 //! headers = [["user-agent", "Agente do Caos - 2023"]]
@@ -62,6 +66,9 @@ pub struct Contest {
     pub budget: Budget,
     /// The load at scale 1.
     pub load: Load,
+    /// The load under which everything is killed.
+    #[serde(default)]
+    pub kill: Kill,
 }
 
 /// What all services of a contestant may use together.
@@ -74,6 +81,22 @@ pub struct Budget {
     pub memory_bytes: u64,
     /// Connections to the database at any time, over all processes.
     pub database_connections: u32,
+}
+
+/// The load under which everything is killed: creations alone, of the first scenario that has any.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Kill {
+    /// Creations a second: well within what any contestant takes, so that nothing but the kill is seen.
+    pub rate: f64,
+    /// How long they are sent; the kill falls in the middle.
+    pub seconds: f64,
+}
+
+impl Default for Kill {
+    fn default() -> Self {
+        Self { rate: 200.0, seconds: 10.0 }
+    }
 }
 
 /// The load at scale 1: scenarios that run at the same time.
@@ -176,6 +199,7 @@ impl Contest {
             "budget: cpus and memory_bytes must be above 0"
         );
         ensure!(self.budget.database_connections > 0, "budget.database_connections must be above 0");
+        ensure!(self.kill.rate > 0.0 && self.kill.seconds > 0.0, "kill: rate and seconds must be above 0");
         ensure!(self.url.starts_with("http://"), "url must begin with http://");
         for scenario in &self.load.scenarios {
             let name = &scenario.name;

@@ -36,7 +36,12 @@ pub struct View {
 
 impl Default for View {
     fn default() -> Self {
-        Self { terminal: std::io::stderr().is_terminal(), heading: String::new(), drawn: false, last_plain: None }
+        Self {
+            terminal: std::io::stderr().is_terminal(),
+            heading: String::new(),
+            drawn: false,
+            last_plain: None,
+        }
     }
 }
 
@@ -104,7 +109,13 @@ mod tests {
 
     #[test]
     fn a_line_says_all_that_is_known_and_nothing_else() {
-        let tick = Tick { asked: 600.0, achieved: 598.0, failed: 2, left: Duration::from_secs(65), ..Tick::default() };
+        let tick = Tick {
+            asked: 600.0,
+            achieved: 598.0,
+            failed: 2,
+            left: Duration::from_secs(65),
+            ..Tick::default()
+        };
         assert_eq!(shown(&tick), "asked 600/s, achieved 598/s, failed 2, 1:05 left");
         let tick = Tick { p99_ms: Some(1.25), cpus: Some(0.5), memory_bytes: Some(3 << 20), ..tick };
         assert!(shown(&tick).contains("p99 1.2 ms, failed 2, CPU 0.50, memory 3 MiB"));

@@ -14,13 +14,14 @@ use pouco_lab::view::{Tick, View};
 use super::run::feeds;
 use super::{Places, stop_flag};
 
-pub fn run(places: &Places, options: &Load) -> Result<bool> {
+pub(crate) fn run(places: &Places, options: &Load) -> Result<bool> {
     let mut contest = places.contest(&options.contest)?;
     if let Some(address) = &options.address {
         contest.url = format!("http://{address}");
     }
     let seed = options.seed.unwrap_or(contest.load.seed);
-    let feeds = feeds(places, seed, options.find_limit, options.payloads.as_deref(), options.terms.as_deref())?;
+    let feeds =
+        feeds(places, seed, options.find_limit, options.payloads.as_deref(), options.terms.as_deref())?;
     let job = Job {
         contest: &contest,
         top: &places.top,
@@ -62,7 +63,11 @@ pub fn run(places: &Places, options: &Load) -> Result<bool> {
     Ok(outcome.figures.total.failed == 0 && !stop.load(Ordering::Relaxed))
 }
 
-fn find_limit(mut plan: Plan, first: f64, loaded: &mut dyn FnMut(&Plan) -> Result<load::Outcome>) -> Result<bool> {
+fn find_limit(
+    mut plan: Plan,
+    first: f64,
+    loaded: &mut dyn FnMut(&Plan) -> Result<load::Outcome>,
+) -> Result<bool> {
     let found = load::find_limit(first, &mut |scale| {
         let outcome = loaded(&plan.plateau(scale, STEP_SECONDS, Rule::FIND_LIMIT))?;
         ensure!(outcome.ended != load::Ended::Stopped, "interrupted");
@@ -79,7 +84,9 @@ fn find_limit(mut plan: Plan, first: f64, loaded: &mut dyn FnMut(&Plan) -> Resul
         Ok(step)
     })?;
     match (found.scale, found.requests_per_second) {
-        (Some(scale), Some(rate)) => println!("{scale:.2} times the contest's peak rates, {rate:.0} requests/s"),
+        (Some(scale), Some(rate)) => {
+            println!("{scale:.2} times the contest's peak rates, {rate:.0} requests/s")
+        }
         _ => println!("not even the smallest step passed"),
     }
     for reason in &found.reasons {

@@ -1,7 +1,7 @@
 //! One function for each sub-command. `Ok(false)` is exit code 1: an answer that a script wants to know; an error is 2.
 
-pub mod load;
-pub mod run;
+pub(crate) mod load;
+pub(crate) mod run;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -21,21 +21,22 @@ use signal_hook::iterator::Signals;
 const RESULTS: &str = "lab-results";
 
 /// Where things are.
-pub struct Places {
+pub(crate) struct Places {
     /// The repository.
-    pub top: PathBuf,
+    pub(crate) top: PathBuf,
     contests: PathBuf,
     peers: PathBuf,
 }
 
 impl Places {
     /// The repository is the nearest folder upwards that holds contests, or the one that this program was built in.
-    pub fn find(cli: &Cli) -> Result<Self> {
+    pub(crate) fn find(cli: &Cli) -> Result<Self> {
         let here = std::env::current_dir()?;
         let holds = |folder: &&Path| folder.join("lab/contests").is_dir();
         let built = Path::new(env!("CARGO_MANIFEST_DIR")).parent();
         let top = here.ancestors().find(holds).or_else(|| built.filter(holds));
-        let top = top.ok_or_else(|| anyhow!("no folder lab/contests here or above: run it inside the repository"))?;
+        let top =
+            top.ok_or_else(|| anyhow!("no folder lab/contests here or above: run it inside the repository"))?;
         Ok(Self {
             contests: cli.contests.clone().unwrap_or_else(|| top.join("lab/contests")),
             peers: cli.peers.clone().unwrap_or_else(|| top.join("peers")),
@@ -44,7 +45,7 @@ impl Places {
     }
 
     /// The contest by its name.
-    pub fn contest(&self, name: &str) -> Result<Contest> {
+    pub(crate) fn contest(&self, name: &str) -> Result<Contest> {
         let folder = self.contests.join(name);
         if !folder.join("contest.toml").is_file() {
             bail!("no contest {name}; there are: {}", folders(&self.contests, "contest.toml")?.join(", "));
@@ -53,10 +54,12 @@ impl Places {
     }
 
     /// Everybody who enters `contest`, pouco first, the others by name.
-    pub fn contestants(&self, contest: &str) -> Result<Vec<Contestant>> {
+    pub(crate) fn contestants(&self, contest: &str) -> Result<Vec<Contestant>> {
         let names = folders(&self.peers, "contestant.toml")?;
-        let all: Result<Vec<Contestant>> = names.iter().map(|name| Contestant::read(&self.peers.join(name))).collect();
-        let mut all: Vec<Contestant> = all?.into_iter().filter(|it| it.contests.iter().any(|it| it == contest)).collect();
+        let all: Result<Vec<Contestant>> =
+            names.iter().map(|name| Contestant::read(&self.peers.join(name))).collect();
+        let mut all: Vec<Contestant> =
+            all?.into_iter().filter(|it| it.contests.iter().any(|it| it == contest)).collect();
         all.sort_by_key(|contestant| (contestant.name != "pouco", contestant.name.clone()));
         Ok(all)
     }
@@ -75,27 +78,36 @@ fn folders(folder: &Path, file: &str) -> Result<Vec<String>> {
     Ok(names)
 }
 
-pub fn list(places: &Places) -> Result<bool> {
+pub(crate) fn list(places: &Places) -> Result<bool> {
     for name in folders(&places.contests, "contest.toml")? {
         let contest = places.contest(&name)?;
         println!("{name}: {}", contest.title);
         for contestant in places.contestants(&name)? {
             let modes: Vec<&str> = contestant.modes.keys().map(String::as_str).collect();
-            println!("  {:<10} {} ({}); modes: {}", contestant.name, contestant.title, contestant.language, modes.join(", "));
+            println!(
+                "  {:<10} {} ({}); modes: {}",
+                contestant.name,
+                contestant.title,
+                contestant.language,
+                modes.join(", ")
+            );
         }
     }
     Ok(true)
 }
 
-pub fn report(record: Option<&Path>) -> Result<bool> {
+pub(crate) fn report(record: Option<&Path>) -> Result<bool> {
     let folder = match record {
         Some(path) if path.is_file() => path.parent().unwrap_or(Path::new(".")).to_path_buf(),
         Some(path) => path.to_path_buf(),
         None => newest()?,
     };
     let record = open(&folder)?;
-    let files =
-        [("report.html", reports::html(&record)), ("report.md", reports::markdown(&record)), ("summary.svg", reports::svg_summary(&record))];
+    let files = [
+        ("report.html", reports::html(&record)),
+        ("report.md", reports::markdown(&record)),
+        ("summary.svg", reports::svg_summary(&record)),
+    ];
     for (name, text) in files {
         let file = folder.join(name);
         fs::write(&file, text).with_context(|| file.display().to_string())?;
@@ -104,13 +116,13 @@ pub fn report(record: Option<&Path>) -> Result<bool> {
     Ok(true)
 }
 
-pub fn compare(before: &Path, after: &Path, threshold: f64) -> Result<bool> {
+pub(crate) fn compare(before: &Path, after: &Path, threshold: f64) -> Result<bool> {
     let comparison = comparison::compare(&open(before)?, &open(after)?, threshold)?;
     print!("{comparison}");
     Ok(!comparison.regressed())
 }
 
-pub fn doctor(places: &Places) -> Result<bool> {
+pub(crate) fn doctor(places: &Places) -> Result<bool> {
     let contest = places.contest("people")?;
     let port = contest.address().rsplit(':').next().and_then(|port| port.parse().ok());
     let settings = doctor_checks::Settings {
@@ -131,12 +143,17 @@ fn open(path: &Path) -> Result<Record> {
 fn newest() -> Result<PathBuf> {
     let here = Path::new(RESULTS);
     let mut records = if here.is_dir() { folders(here, "record.json")? } else { Vec::new() };
-    records.sort_by_key(|name| fs::metadata(here.join(name).join("record.json")).and_then(|it| it.modified()).ok());
-    records.pop().map(|name| here.join(name)).ok_or_else(|| anyhow!("no record below {RESULTS}; run a contest first"))
+    records.sort_by_key(|name| {
+        fs::metadata(here.join(name).join("record.json")).and_then(|it| it.modified()).ok()
+    });
+    records
+        .pop()
+        .map(|name| here.join(name))
+        .ok_or_else(|| anyhow!("no record below {RESULTS}; run a contest first"))
 }
 
 /// Set by the first Ctrl-C or SIGTERM: what was started is then taken down. A second one ends the lab at once.
-pub fn stop_flag() -> Result<Arc<AtomicBool>> {
+pub(crate) fn stop_flag() -> Result<Arc<AtomicBool>> {
     let stop = Arc::new(AtomicBool::new(false));
     let flag = Arc::clone(&stop);
     let mut signals = Signals::new([SIGINT, SIGTERM])?;
@@ -145,7 +162,9 @@ pub fn stop_flag() -> Result<Arc<AtomicBool>> {
             if flag.swap(true, Ordering::Relaxed) {
                 std::process::exit(130);
             }
-            eprintln!("\npouco-lab: stopping; what was started is taken down. Once more ends at once and leaves it.");
+            eprintln!(
+                "\npouco-lab: stopping; what was started is taken down. Once more ends at once and leaves it."
+            );
         }
     });
     Ok(stop)

@@ -16,7 +16,7 @@ use pouco_lab::view::View;
 
 use super::{Places, RESULTS, stop_flag};
 
-pub fn run(places: &Places, options: &Run) -> Result<bool> {
+pub(crate) fn run(places: &Places, options: &Run) -> Result<bool> {
     ensure!(options.scale > 0.0 && options.scale.is_finite(), "--scale {}: must be above 0", options.scale);
     let contest = places.contest(&options.contest)?;
     let seed = options.seed.unwrap_or(contest.load.seed);
@@ -30,7 +30,13 @@ pub fn run(places: &Places, options: &Run) -> Result<bool> {
         seconds: options.seconds,
         seed,
         driver: driver(options, &contest)?,
-        feeds: feeds(places, seed, options.find_limit, options.payloads.as_deref(), options.terms.as_deref())?,
+        feeds: feeds(
+            places,
+            seed,
+            options.find_limit,
+            options.payloads.as_deref(),
+            options.terms.as_deref(),
+        )?,
         folder: folder.clone(),
         find_limit: options.find_limit,
         kill: !options.no_kill,
@@ -60,7 +66,8 @@ fn entrants(places: &Places, contest: &Contest, asked: &[String]) -> Result<Vec<
     }
     let mut entrants: Vec<Entrant> = Vec::new();
     for word in asked {
-        let (name, mode) = word.split_once(':').map_or((word.as_str(), None), |(name, mode)| (name, Some(mode)));
+        let (name, mode) =
+            word.split_once(':').map_or((word.as_str(), None), |(name, mode)| (name, Some(mode)));
         let Some(contestant) = all.iter().find(|it| it.name == name).cloned() else {
             let names: Vec<&str> = all.iter().map(|it| it.name.as_str()).collect();
             bail!("no contestant {name} in {}; there are: {}", contest.name, names.join(", "));
@@ -97,7 +104,7 @@ const PAYLOADS: u32 = 100_000;
 const PAYLOADS_OF_A_SEARCH: u32 = 1_500_000;
 
 /// What is sent: the files that were named, or the ones that the stress test makes from the seed.
-pub fn feeds(
+pub(crate) fn feeds(
     places: &Places,
     seed: u64,
     find_limit: bool,

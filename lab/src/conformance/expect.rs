@@ -7,8 +7,8 @@ use regex_lite::Regex;
 use serde_json::Value;
 
 use super::cases::{Expect, Items};
-use crate::http::Answer;
 use super::template::{Unfilled, Values, fill};
+use crate::http::Answer;
 
 /// Of an answer that is quoted in a failure.
 const QUOTED_CHARS: usize = 240;

@@ -35,9 +35,9 @@ use anyhow::Result;
 use regex_lite::Regex;
 
 use self::cases::{Case, Cases, Save};
-use crate::http::{Answer, Connection, Request};
 use self::expect::{State, quoted};
 use self::template::{Unfilled, Values, fill};
+use crate::http::{Answer, Connection, Request};
 use crate::record::{Conformance, Failure};
 
 /// Characters of `{unique}`, so that a file can count on them where a length is the rule.

@@ -20,8 +20,8 @@ use super::figures::{End, Figures};
 use super::request::{Chain, Check, Ready as Request, path_of};
 use super::socket::{self, Poller, Ready};
 use super::{Connections, Ended, Outcome, Plan, Snapshot, check};
-use crate::oracle::{Creation, id_of_location};
 use crate::contest::Scenario;
+use crate::oracle::{Creation, id_of_location};
 use crate::record::Generator;
 
 const SECOND: u64 = 1_000_000_000;

@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, HashMap};
 use anyhow::{Context, Result};
 use hdrhistogram::Histogram;
 
-use super::arrivals::float;
 use super::Rule;
+use super::arrivals::float;
 use crate::oracle::Creation;
 use crate::record::{ErrorCount, LoadFigures, RequestFigures, Second};
 

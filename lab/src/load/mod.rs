@@ -39,9 +39,9 @@ use std::sync::atomic::AtomicBool;
 use anyhow::{Context, Result, bail, ensure};
 
 pub use self::limit::{Found, MAX_STEPS, STEP_SECONDS, find_limit};
+use crate::contest::{Contest, Load, Phase};
 use crate::lines::Lines;
 use crate::oracle::Creation;
-use crate::contest::{Contest, Load, Phase};
 use crate::record::{Generator, LoadFigures, Second, Step};
 
 /// Seconds in which a plateau's rates rise to their height; its figures begin after them.

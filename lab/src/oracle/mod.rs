@@ -73,6 +73,11 @@ impl Excluded {
         self.nicks.extend(bodies.into_iter().filter_map(nick_of));
     }
 
+    /// Also these nicks.
+    pub fn add_nicks(&mut self, nicks: impl IntoIterator<Item = String>) {
+        self.nicks.extend(nicks);
+    }
+
     /// Whether a person of this nick is left out of account.
     #[must_use]
     pub fn contains(&self, nick: &str) -> bool {

@@ -20,7 +20,13 @@ use crate::stack::{self, Stack};
 use crate::view::{Tick, View};
 
 /// Runs it. What goes wrong is in the attempt, with the contestant's logs in the record's folder.
-pub fn run(settings: &Settings, entrant: &Entrant, round: u32, stop: &AtomicBool, view: &mut View) -> Attempt {
+pub fn run(
+    settings: &Settings,
+    entrant: &Entrant,
+    round: u32,
+    stop: &AtomicBool,
+    view: &mut View,
+) -> Attempt {
     let mut attempt = begun(entrant, round);
     let mut stack = match stack::open(&settings.contest, &entrant.contestant, &entrant.mode) {
         Ok(stack) => stack,
@@ -54,7 +60,8 @@ fn steps(
     let contestant = &entrant.contestant;
     start_twice(settings, entrant, stack, stop, view)?;
 
-    let pass = conformance::run(&contest.folder.join(&contest.conformance), contest.address(), settings.seed)?;
+    let pass =
+        conformance::run(&contest.folder.join(&contest.conformance), contest.address(), settings.seed)?;
     view.step(&format!("{} of {} rules kept", pass.conformance.passed, pass.conformance.total));
     let advice = pass.warnings.iter().map(|advice| format!("{}: {}", advice.rule, advice.detail));
     attempt.verdict.warnings.extend(advice);
@@ -65,6 +72,7 @@ fn steps(
     let (outcome, report, settled) = load(settings, entrant, stack, stop, view)?;
     attempt.resources = Some(report.resources);
     attempt.series = series(outcome.series, &report.series);
+    attempt.verdict.warnings.extend(report.notes);
     attempt.verdict.warnings.extend(outcome.generator.bottleneck.iter().cloned());
     attempt.generator = Some(outcome.generator);
     attempt.load = Some(outcome.figures);
@@ -87,10 +95,11 @@ fn steps(
     attempt.stored = Some(stored);
 
     if settings.kill {
-        let used = payloads_used(&outcome.creations);
         // What was stored before is judged by itself: none of it may be gone or altered.
-        excluded.add(after_load.iter().map(|row| row.apelido.clone()));
-        let killed = kill::run(settings, entrant, stack, used, &after_load, &excluded, stop, view)?;
+        excluded.add_nicks(after_load.iter().map(|row| row.apelido.clone()));
+        let former =
+            kill::Former { used: payloads_used(&outcome.creations), rows: &after_load, excluded: &excluded };
+        let killed = kill::run(settings, entrant, stack, &former, stop, view)?;
         view.step(&format!("after SIGKILL: {}", told(&killed.stored)));
         attempt.killed = Some(killed);
     }
@@ -129,6 +138,8 @@ fn load(
     let _ = settle::idle(&meter, stop);
     meter.stop()?;
     let meter = metered(stack, entrant)?;
+    // What a tool writes is read before this folder goes: tens of megabytes a run.
+    let scratch = tempfile::Builder::new().prefix(".raw-").tempdir_in(&settings.folder)?;
     let job = Job {
         contest: &settings.contest,
         top: &settings.top,
@@ -136,7 +147,7 @@ fn load(
         seed: settings.seed,
         payloads: &settings.feeds.payloads_file,
         terms: &settings.feeds.terms_file,
-        folder: &settings.folder,
+        folder: scratch.path(),
         seconds: settings.seconds,
     };
     let whole = settings.seconds.map_or(settings.contest.seconds(), f64::from);

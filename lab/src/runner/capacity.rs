@@ -72,7 +72,8 @@ fn steps(
     capacity.scale = found.scale;
     capacity.requests_per_second = found.requests_per_second;
     capacity.warnings = found.reasons;
-    let scale = found.scale.map_or("none".to_owned(), |scale| format!("{scale:.2} times the contest's rates"));
+    let scale =
+        found.scale.map_or("none".to_owned(), |scale| format!("{scale:.2} times the contest's rates"));
     view.step(&format!("capacity: {scale}, found in {:.0} s", started.elapsed().as_secs_f64()));
 
     proof::after(stack, &mut proved)?;
@@ -113,7 +114,9 @@ impl Search<'_> {
                 failed: snapshot.failed,
                 cpus: latest.as_ref().map(|latest| latest.cpus),
                 memory_bytes: latest.as_ref().map(|latest| latest.memory_bytes),
-                left: std::time::Duration::from_secs_f64((snapshot.seconds - f64::from(snapshot.second)).max(0.0)),
+                left: std::time::Duration::from_secs_f64(
+                    (snapshot.seconds - f64::from(snapshot.second)).max(0.0),
+                ),
             });
         })?;
         let report = meter.stop()?;

@@ -10,7 +10,7 @@ use anyhow::{Result, anyhow};
 
 use super::attempt::{judge, rows};
 use super::{Entrant, Settings, settle};
-use crate::contest::{Contest, Phase};
+use crate::contest::{Contest, Kill, Phase};
 use crate::drivers::Creations;
 use crate::load;
 use crate::oracle::{Excluded, Row};
@@ -18,16 +18,20 @@ use crate::record::Killed;
 use crate::stack::Stack;
 use crate::view::View;
 
-/// Creations a second: well within what any contestant takes, so that nothing but the kill is seen.
-const RATE: f64 = 200.0;
-/// How long creations are sent, and when in that the kill falls.
-const SECONDS: f64 = 10.0;
-const KILL_AFTER: Duration = Duration::from_secs(5);
 /// A creation that waits for a server that is away has failed after this.
 const TIMEOUT_SECONDS: f64 = 10.0;
 
-/// Runs it. `used` lines of the payload file were sent before; `before` are the rows from then, whose nicks are all among
-/// `excluded`.
+/// What the load before the kill has left.
+pub struct Former<'f> {
+    /// Lines of the payload file that were sent.
+    pub used: u64,
+    /// Rows that are stored.
+    pub rows: &'f [Row],
+    /// Their nicks, and those of the pass over the rules.
+    pub excluded: &'f Excluded,
+}
+
+/// Runs it.
 ///
 /// # Errors
 /// The contestant could not be killed, or does not serve again, or its database cannot be asked.
@@ -35,19 +39,19 @@ pub fn run(
     settings: &Settings,
     entrant: &Entrant,
     stack: &mut dyn Stack,
-    used: u64,
-    before: &[Row],
-    excluded: &Excluded,
+    former: &Former<'_>,
     stop: &AtomicBool,
     view: &mut View,
 ) -> Result<Killed> {
-    view.step(&format!("{RATE:.0} creations/s, and SIGKILL to everything in the midst of them"));
+    let kill = settings.contest.kill;
+    view.step(&format!("{:.0} creations/s, and SIGKILL to everything in the midst of them", kill.rate));
     let contest = creations_only(&settings.contest)?;
-    let mut plan = load::Plan::new(&contest, 1.0, settings.feeds.payloads.clone(), settings.feeds.terms.clone())?;
-    plan.payload_offset = usize::try_from(used)?;
+    let mut plan =
+        load::Plan::new(&contest, 1.0, settings.feeds.payloads.clone(), settings.feeds.terms.clone())?;
+    plan.payload_offset = usize::try_from(former.used)?;
     let (outcome, unavailable) = thread::scope(|scope| {
         let generator = scope.spawn(|| load::run(&plan, stop, &mut |_| {}));
-        thread::sleep(KILL_AFTER);
+        thread::sleep(Duration::from_secs_f64(kill.seconds / 2.0));
         stack.kill()?;
         // Beside the restart: an engine that starts containers one after the other returns long after the first answer.
         let watch = scope.spawn(|| settle::first_answer(&contest, stop));
@@ -61,12 +65,14 @@ pub fn run(
     let after = rows(stack, &entrant.contestant.database.rows)?;
 
     let creations = Creations::Each(outcome.creations);
-    let mut stored = judge(settings, &creations, &after, excluded, None)?;
-    let (lost, altered) = changed(before, &after);
+    let mut stored = judge(settings, &creations, &after, former.excluded, None)?;
+    let (lost, altered) = changed(former.rows, &after);
     stored.lost += lost;
     stored.altered += altered;
     if lost + altered > 0 {
-        stored.examples.push(format!("of the rows from before the kill {lost} are gone and {altered} are altered"));
+        stored
+            .examples
+            .push(format!("of the rows from before the kill {lost} are gone and {altered} are altered"));
     }
     Ok(Killed { stored, unavailable_seconds: unavailable.map(|time| time.as_secs_f64()) })
 }
@@ -74,10 +80,16 @@ pub fn run(
 /// The contest's first scenario that creates, at a steady rate, without what follows a creation.
 fn creations_only(contest: &Contest) -> Result<Contest> {
     let creates = |scenario: &&crate::contest::Scenario| scenario.requests[0].body.is_some();
-    let mut scenario =
-        contest.load.scenarios.iter().find(creates).cloned().ok_or_else(|| anyhow!("no scenario of the contest creates"))?;
+    let mut scenario = contest
+        .load
+        .scenarios
+        .iter()
+        .find(creates)
+        .cloned()
+        .ok_or_else(|| anyhow!("no scenario of the contest creates"))?;
     scenario.requests.truncate(1);
-    scenario.phases = vec![Phase { from: RATE, to: RATE, seconds: SECONDS, randomized: false }];
+    let Kill { rate, seconds } = contest.kill;
+    scenario.phases = vec![Phase { from: rate, to: rate, seconds, randomized: false }];
     let mut contest = contest.clone();
     contest.load.scenarios = vec![scenario];
     contest.load.timeout_seconds = TIMEOUT_SECONDS;

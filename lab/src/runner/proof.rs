@@ -19,8 +19,10 @@ const DURABILITY: [&str; 3] = ["fsync", "full_page_writes", "synchronous_commit"
 /// # Errors
 /// The database refuses.
 pub fn limit_connections(stack: &dyn Stack, contestant: &Contestant, budget: &Budget) -> Result<()> {
-    let statement =
-        format!("ALTER DATABASE \"{}\" CONNECTION LIMIT {}", contestant.database.name, budget.database_connections);
+    let statement = format!(
+        "ALTER DATABASE \"{}\" CONNECTION LIMIT {}",
+        contestant.database.name, budget.database_connections
+    );
     stack.sql(&statement).map(drop)
 }
 
@@ -34,7 +36,13 @@ pub fn before(stack: &dyn Stack, contestant: &Contestant) -> Result<Proof> {
     for target in stack.targets()? {
         let set = shares.iter().find(|(name, ..)| *name == target.service).map(|(_, _, limits)| *limits);
         let before = found(&target)?;
-        proof.services.push(ServiceProof { service: target.service, role: target.role, set, before, after: before });
+        proof.services.push(ServiceProof {
+            service: target.service,
+            role: target.role,
+            set,
+            before,
+            after: before,
+        });
     }
     let limit = stack.sql(&format!(
         "SELECT datconnlimit FROM pg_database WHERE datname = '{}'",
@@ -91,13 +99,17 @@ pub fn objections(proof: &Proof, contestant: &Contestant, budget: &Budget) -> Ve
     let cpus: f64 = proof.services.iter().filter_map(|service| service.before.cpus).sum();
     let memory_bytes: u64 = proof.services.iter().filter_map(|service| service.before.memory_bytes).sum();
     if cpus > budget.cpus + 1e-9 || memory_bytes > budget.memory_bytes {
-        objections.push(format!("everything that runs may use {cpus} CPUs and {memory_bytes} bytes together"));
+        objections
+            .push(format!("everything that runs may use {cpus} CPUs and {memory_bytes} bytes together"));
     }
     if proof.database_connections_limit > budget.database_connections {
         objections.push("the database does not bound its connections as it was told".to_owned());
     }
     if let Some(peak) = proof.database_connections_peak.filter(|peak| *peak > budget.database_connections) {
-        objections.push(format!("{peak} connections to the database were seen, of {}", budget.database_connections));
+        objections.push(format!(
+            "{peak} connections to the database were seen, of {}",
+            budget.database_connections
+        ));
     }
     for (name, value) in &proof.durability {
         if value != "on" {

@@ -36,7 +36,12 @@ pub fn ready(contest: &Contest, stop: &AtomicBool) -> Result<Duration> {
     while in_a_row < READY_IN_A_ROW {
         ensure!(!stop.load(Ordering::Relaxed), "interrupted");
         if started.elapsed() > READY_LIMIT {
-            bail!("{}{} is not served within {} s: {last}", contest.url, contest.count_path, READY_LIMIT.as_secs());
+            bail!(
+                "{}{} is not served within {} s: {last}",
+                contest.url,
+                contest.count_path,
+                READY_LIMIT.as_secs()
+            );
         }
         match http::get(contest.address(), &contest.count_path) {
             Ok(answer) if answer.status == 200 => {

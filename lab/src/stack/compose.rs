@@ -55,7 +55,8 @@ impl Compose {
     /// # Errors
     /// No engine is there, or the override file cannot be written.
     pub fn new(contest: &Contest, contestant: &Contestant, mode: &str) -> Result<Self> {
-        let service = contestant.database.service.clone().ok_or_else(|| anyhow!("database.service is missing"))?;
+        let service =
+            contestant.database.service.clone().ok_or_else(|| anyhow!("database.service is missing"))?;
         let folder = tempfile::Builder::new().prefix("pouco-lab-").tempdir()?;
         let limits = folder.path().join("limits.yml");
         std::fs::write(&limits, override_file(contest, contestant, mode))?;
@@ -181,7 +182,10 @@ impl Stack for Compose {
             .ok_or_else(|| anyhow!("{}: no container of the service {}", self.project, self.database))?;
         let mut command = self.engine.command();
         command.args(["exec", "--user", "postgres", &postgres.id, "psql", "-XAtq", "-v", "ON_ERROR_STOP=1"]);
-        command::output(command.args(["-U", "postgres", "-d", &self.database_name, "-c", statement]), SQL_LIMIT)
+        command::output(
+            command.args(["-U", "postgres", "-d", &self.database_name, "-c", statement]),
+            SQL_LIMIT,
+        )
     }
 
     fn database(&self) -> Option<&str> {
@@ -194,7 +198,12 @@ impl Stack for Compose {
             // Engines write a container's error channel to their own.
             let script = format!("{} logs --tail {LOG_LINES} {} 2>&1", self.engine.program, container.id);
             let lines = command::output(Command::new("sh").args(["-c", &script]), ASK_LIMIT);
-            let _ = writeln!(text, "--- {}\n{}", container.service, lines.unwrap_or_else(|error| format!("{error:#}")));
+            let _ = writeln!(
+                text,
+                "--- {}\n{}",
+                container.service,
+                lines.unwrap_or_else(|error| format!("{error:#}"))
+            );
         }
         text
     }
@@ -254,7 +263,8 @@ impl Engine {
     /// `CONTAINER_ENGINE`, or the first that answers.
     fn find() -> Result<Self> {
         let chosen = std::env::var("CONTAINER_ENGINE").ok().filter(|name| !name.is_empty());
-        let candidates = chosen.map_or_else(|| vec!["podman".to_owned(), "docker".to_owned()], |name| vec![name]);
+        let candidates =
+            chosen.map_or_else(|| vec!["podman".to_owned(), "docker".to_owned()], |name| vec![name]);
         for program in candidates {
             if command::succeeds(Command::new(&program).arg("info"), ASK_LIMIT).unwrap_or(false) {
                 return Ok(Self { program });

@@ -88,10 +88,14 @@ pub fn open(contest: &Contest, contestant: &Contestant, mode: &str) -> Result<Bo
 #[must_use]
 pub fn shares(contestant: &Contestant) -> Vec<(String, Role, Limits)> {
     let limits = |cpus, memory_bytes| Limits { cpus: Some(cpus), memory_bytes: Some(memory_bytes) };
-    let services =
-        contestant.services.iter().map(|(name, it)| (name.clone(), it.role, limits(it.cpus, it.memory_bytes)));
-    let processes =
-        contestant.processes.iter().map(|(name, it)| (name.clone(), it.role, limits(it.cpus, it.memory_bytes)));
+    let services = contestant
+        .services
+        .iter()
+        .map(|(name, it)| (name.clone(), it.role, limits(it.cpus, it.memory_bytes)));
+    let processes = contestant
+        .processes
+        .iter()
+        .map(|(name, it)| (name.clone(), it.role, limits(it.cpus, it.memory_bytes)));
     services.chain(processes).collect()
 }
 

@@ -64,7 +64,12 @@ impl Processes {
             let log = File::options().create(true).append(true).open(self.log(name))?;
             let child = Command::new(&program)
                 .args(words)
-                .envs(self.environment.iter().filter(|_| process.role == Role::Api).map(|(key, value)| (key, value)))
+                .envs(
+                    self.environment
+                        .iter()
+                        .filter(|_| process.role == Role::Api)
+                        .map(|(key, value)| (key, value)),
+                )
                 .env("POUCO_LAB_PORT", &self.port)
                 .stdin(Stdio::null())
                 .stdout(log.try_clone()?)
@@ -165,7 +170,8 @@ impl Stack for Processes {
         let mut text = String::new();
         for message in client.simple_query(statement).with_context(|| statement.to_owned())? {
             if let SimpleQueryMessage::Row(row) = message {
-                let columns: Vec<&str> = (0..row.len()).map(|column| row.get(column).unwrap_or_default()).collect();
+                let columns: Vec<&str> =
+                    (0..row.len()).map(|column| row.get(column).unwrap_or_default()).collect();
                 text.push_str(&columns.join("|"));
                 text.push('\n');
             }

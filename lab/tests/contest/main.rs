@@ -59,7 +59,8 @@ fn database() -> (Cluster, TempDir) {
     let folder = tempfile::Builder::new().prefix("pouco-test-").tempdir().unwrap();
     // The database runs as another user where root runs the tests.
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
-    let cluster = Cluster::start(Some(folder.path().join("data")), None).unwrap_or_else(|error| panic!("{error}"));
+    let cluster =
+        Cluster::start(Some(folder.path().join("data")), None).unwrap_or_else(|error| panic!("{error}"));
     cluster.config_of("postgres").connect(NoTls).unwrap().batch_execute("CREATE DATABASE tiny").unwrap();
     (cluster, folder)
 }

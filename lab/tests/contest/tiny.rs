@@ -12,7 +12,8 @@ use postgres::{Client, NoTls};
 use serde_json::{Value, json};
 use socket2::{Domain, Socket, Type};
 
-const SCHEMA: &str = "CREATE TABLE IF NOT EXISTS tiny (id uuid PRIMARY KEY, apelido text UNIQUE NOT NULL, nome text NOT NULL,
+const SCHEMA: &str =
+    "CREATE TABLE IF NOT EXISTS tiny (id uuid PRIMARY KEY, apelido text UNIQUE NOT NULL, nome text NOT NULL,
     nascimento date NOT NULL, stack text[])";
 
 struct Tiny {
@@ -70,7 +71,9 @@ impl Tiny {
                 Err(status) => (status, None, String::new()),
             },
             ("GET", "/pessoas") => (400, None, String::new()),
-            ("GET", "/contagem-pessoas") => (200, None, self.column("SELECT count(*)::text FROM tiny").unwrap_or_default()),
+            ("GET", "/contagem-pessoas") => {
+                (200, None, self.column("SELECT count(*)::text FROM tiny").unwrap_or_default())
+            }
             ("GET", path) => match path.strip_prefix("/pessoas/").and_then(|id| self.person(id)) {
                 Some(person) => (200, None, person),
                 None => (404, None, String::new()),
@@ -95,7 +98,8 @@ impl Tiny {
     }
 
     fn person(&self, id: &str) -> Option<String> {
-        let row = "SELECT json_build_object('id', id, 'apelido', apelido, 'nome', nome, 'nascimento', nascimento,
+        let row =
+            "SELECT json_build_object('id', id, 'apelido', apelido, 'nome', nome, 'nascimento', nascimento,
             'stack', stack)::text FROM tiny WHERE id::text = $1";
         let row = self.database.lock().unwrap().query_opt(row, &[&id]).ok()??;
         row.try_get(0).ok()

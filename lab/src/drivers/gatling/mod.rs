@@ -54,7 +54,8 @@ impl Gatling {
     pub fn find(home: Option<&Path>) -> Result<Self> {
         let places = home.map_or_else(machine::gatling_places, |home| vec![home.to_path_buf()]);
         let is_there = |home: &&PathBuf| home.join("bin/gatling.sh").is_file();
-        let home = places.iter().find(is_there).or(places.last()).context("neither GATLING_HOME nor HOME is set")?;
+        let home =
+            places.iter().find(is_there).or(places.last()).context("neither GATLING_HOME nor HOME is set")?;
         ensure!(
             home.join("bin/gatling.sh").is_file(),
             "no bin/gatling.sh in {}; make it with: stress-test/install-gatling.sh ~/bin/ (or set GATLING_HOME)",
