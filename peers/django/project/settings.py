@@ -37,6 +37,11 @@ DATABASES = {
         # Under ASGI connections cannot persist with a thread; psycopg's pool keeps them instead.
         "CONN_MAX_AGE": 0,
         "OPTIONS": {
+            # Statements are prepared, and people's data stays out of their text and of Postgres's log. But of a search
+            # Postgres should know the term before it plans: the plan for just any term may read the whole table.
+            "server_side_binding": True,
+            "prepare_threshold": 5,
+            "options": "-c plan_cache_mode=force_custom_plan",
             # A request waits for a connection as long as its client does: late rather than refused.
             "pool": {"min_size": 2, "max_size": _connections(), "timeout": 60},
         },
