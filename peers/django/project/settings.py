@@ -19,8 +19,8 @@ SECRET_KEY = os.environ.get("SECRET_KEY") or get_random_secret_key()
 ALLOWED_HOSTS = ["*"]
 
 INSTALLED_APPS = ["django.contrib.postgres", "people"]
-# Each would be work for every request; none of those that Django suggests protects an API without cookies.
-MIDDLEWARE: list[str] = []
+# Each is work for every request; none of those that Django suggests protects an API without cookies.
+MIDDLEWARE = ["project.middleware.content_length"]
 ROOT_URLCONF = "project.urls"
 ASGI_APPLICATION = "project.asgi.application"
 APPEND_SLASH = False
