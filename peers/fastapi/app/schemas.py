@@ -1,7 +1,6 @@
 """The body of a creation, and which status an invalid one gets."""
 
 import re
-from collections.abc import Sequence
 from datetime import date
 from typing import Annotated, Any
 
@@ -47,11 +46,7 @@ _NOT_ACCEPTABLE = {"missing", "string_too_long", "value_error"}
 
 def status_of(error: RequestValidationError) -> int:
     """422 if all that is wrong are values of the body's fields; 400 as soon as a type, or the request itself, is."""
-    return 422 if all(_is_about_a_value(one) for one in _errors(error)) else 400
-
-
-def _errors(error: RequestValidationError) -> Sequence[dict[str, Any]]:
-    return error.errors()
+    return 422 if all(_is_about_a_value(one) for one in error.errors()) else 400
 
 
 def _is_about_a_value(error: dict[str, Any]) -> bool:
