@@ -13,6 +13,9 @@ use uuid::Uuid;
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(5);
 const CONNECTION_TIMEOUT: Duration = Duration::from_secs(1);
 
+/// After 100 and 300 ms a command fails where there is no Redis, and a look-up goes on to Postgres. The next command tries anew.
+const RETRIES: usize = 2;
+
 #[derive(Clone)]
 pub(crate) struct Cache {
     /// One connection that all requests share: what they send at the same moment goes in one write.
@@ -24,7 +27,8 @@ impl Cache {
     pub(crate) fn new(client: &redis::Client) -> Result<Self, String> {
         let config = ConnectionManagerConfig::new()
             .set_response_timeout(Some(RESPONSE_TIMEOUT))
-            .set_connection_timeout(Some(CONNECTION_TIMEOUT));
+            .set_connection_timeout(Some(CONNECTION_TIMEOUT))
+            .set_number_of_retries(RETRIES);
         let connection = ConnectionManager::new_lazy_with_config(client.clone(), config);
         Ok(Self { connection: connection.map_err(|error| format!("REDIS_URL: {error}"))? })
     }
