@@ -12,33 +12,20 @@ type config struct {
 	listen      string // Unix socket of the API
 	database    string // keywords of libpq
 	connections int32  // to Postgres, in all
-	// 201 is answered before the row is in Postgres.
-	beforeCommit bool
-	// Before the commit alone: where this replica answers the other one from its memory, and where it asks the other one.
-	peerListen, peer string
-	// How long a batch waits for company.
+	// How long a batch waits for company, and a client with it.
 	batchInterval time.Duration
 }
 
 func readConfig() (config, error) {
 	c := config{
-		listen:     variable("LISTEN", "/run/pouco/api1.sock"),
-		database:   variable("DATABASE_URL", "host=/run/postgresql user=pouco dbname=pouco"),
-		peerListen: variable("PEER_LISTEN", "/run/pouco/api1-peer.sock"),
-		peer:       variable("PEER", "/run/pouco/api2-peer.sock"),
+		listen:   variable("LISTEN", "/run/pouco/api1.sock"),
+		database: variable("DATABASE_URL", "host=/run/postgresql user=pouco dbname=pouco"),
 	}
 	connections, err := number("DATABASE_CONNECTIONS", 9, 2, 100)
 	if err != nil {
 		return c, err
 	}
 	c.connections = int32(connections)
-	switch mode := variable("ACKNOWLEDGE", "after-commit"); mode {
-	case "after-commit":
-	case "before-commit":
-		c.beforeCommit = true
-	default:
-		return c, fmt.Errorf("ACKNOWLEDGE=%s: after-commit and before-commit are allowed", mode)
-	}
 	interval, err := number("BATCH_INTERVAL_MS", 10, 1, 1000)
 	c.batchInterval = time.Duration(interval) * time.Millisecond
 	return c, err

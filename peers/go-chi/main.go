@@ -57,30 +57,17 @@ func run() error {
 	defer giveUp()
 	go writer.run(writeContext)
 
-	var api *people
-	var servers []*http.Server
-	failed := make(chan error, 2)
-	serve := func(path string, handler http.Handler) error {
-		listener, err := listenUnix(path)
-		if err != nil {
-			return err
-		}
-		server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: idleMost}
-		servers = append(servers, server)
-		go func() { failed <- server.Serve(listener) }()
-		return nil
-	}
-	if config.beforeCommit {
-		api = newPeople(store, writer, newEarly(config.peer))
-		if err := serve(config.peerListen, api.peerRoutes()); err != nil {
-			return err
-		}
-	} else {
-		api = newPeople(store, writer, nil)
-	}
-	if err := serve(config.listen, api.routes()); err != nil {
+	listener, err := listenUnix(config.listen)
+	if err != nil {
 		return err
 	}
+	server := &http.Server{
+		Handler:           newPeople(store, writer).routes(),
+		ReadHeaderTimeout: 10 * time.Second,
+		IdleTimeout:       idleMost,
+	}
+	failed := make(chan error, 1)
+	go func() { failed <- server.Serve(listener) }()
 	log.Printf("listening on %s", config.listen)
 
 	select {
@@ -88,13 +75,11 @@ func run() error {
 		return err
 	case <-stop.Done():
 	}
-	// The API first: it answers what has begun, and nobody enqueues after that. Then what still waits is written.
+	// First what has begun is answered, and nobody commits after that. Then what still waits is written: people whose
+	// clients have gone.
 	ctx, cancel := context.WithTimeout(context.Background(), stopMost)
 	defer cancel()
-	for _, server := range servers {
-		defer server.Close()
-	}
-	if err := servers[len(servers)-1].Shutdown(ctx); err != nil {
+	if err := server.Shutdown(ctx); err != nil {
 		return fmt.Errorf("requests were cut off: %w", err)
 	}
 	return writer.drain(ctx)

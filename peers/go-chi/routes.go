@@ -24,7 +24,7 @@ const (
 	// Below the balancer's 60 s, so that a late answer is ours.
 	requestMost = 50 * time.Second
 	// A person is most likely asked for just after it was made; the rest are in Postgres.
-	cachedPeople = 4 * queueMost
+	cachedPeople = 16_384
 )
 
 // people is what the handlers share.
@@ -33,13 +33,11 @@ type people struct {
 	writer *Writer
 	// Bodies of people made or read here. People never change, so none is ever stale.
 	cache *lru.Cache[uuid.UUID, []byte]
-	// Before the commit alone; nil otherwise.
-	early *early
 }
 
-func newPeople(store Store, writer *Writer, early *early) *people {
+func newPeople(store Store, writer *Writer) *people {
 	cache, _ := lru.New[uuid.UUID, []byte](cachedPeople) // fails for a size below 1 alone
-	return &people{store, writer, cache, early}
+	return &people{store, writer, cache}
 }
 
 func (p *people) routes() http.Handler {
@@ -70,15 +68,11 @@ func (p *people) create(w http.ResponseWriter, r *http.Request) {
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), requestMost)
 	defer cancel()
-	if p.early != nil {
-		err = p.createEarly(ctx, person, answer)
-	} else if err = p.writer.commit(ctx, person); err == nil {
-		p.cache.Add(person.ID, answer)
-	}
-	if err != nil {
+	if err := p.writer.commit(ctx, person); err != nil {
 		fail(w, err)
 		return
 	}
+	p.cache.Add(person.ID, answer)
 	w.Header().Set("Location", "/pessoas/"+person.ID.String())
 	w.WriteHeader(http.StatusCreated)
 }
@@ -91,9 +85,6 @@ func (p *people) byID(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	answer, cached := p.cache.Get(id)
-	if !cached && p.early != nil {
-		answer, cached = p.early.ask(r.Context(), id)
-	}
 	if !cached {
 		ctx, cancel := context.WithTimeout(r.Context(), requestMost)
 		defer cancel()

@@ -48,31 +48,24 @@ type Writer struct {
 	done     chan struct{}
 }
 
-// waiting is a person on the way into Postgres; `report` is called once with nil, errTaken or a failure.
+// waiting is a person on the way into Postgres; outcome gets nil, errTaken or a failure.
 type waiting struct {
-	person *Person
-	report func(error)
+	person  *Person
+	outcome chan<- error
 }
 
 func newWriter(pool *pgxpool.Pool, interval time.Duration) *Writer {
 	return &Writer{pool, interval, make(chan waiting, queueMost), make(chan struct{})}
 }
 
-// enqueue returns as soon as the person is in the queue, or fails with ctx if that stays full.
-func (w *Writer) enqueue(ctx context.Context, person *Person, report func(error)) error {
-	select {
-	case w.queue <- waiting{person, report}:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
 // commit returns when the person is in Postgres. If ctx ends first, the outcome is open.
 func (w *Writer) commit(ctx context.Context, person *Person) error {
+	// Of one place: the writer never waits for a client that has gone.
 	outcome := make(chan error, 1)
-	if err := w.enqueue(ctx, person, func(err error) { outcome <- err }); err != nil {
-		return err
+	select {
+	case w.queue <- waiting{person, outcome}:
+	case <-ctx.Done():
+		return ctx.Err()
 	}
 	select {
 	case err := <-outcome:
@@ -82,7 +75,7 @@ func (w *Writer) commit(ctx context.Context, person *Person) error {
 	}
 }
 
-// drain writes what still waits, at most until ctx ends. Nobody may enqueue any more.
+// drain writes what still waits, at most until ctx ends. Nobody may commit any more.
 func (w *Writer) drain(ctx context.Context) error {
 	close(w.queue)
 	select {
@@ -103,11 +96,11 @@ func (w *Writer) run(ctx context.Context) {
 		for _, each := range batch {
 			switch {
 			case err != nil:
-				each.report(err)
+				each.outcome <- err
 			case stored[each.person.ID]:
-				each.report(nil)
+				each.outcome <- nil
 			default:
-				each.report(errTaken)
+				each.outcome <- errTaken
 			}
 		}
 		clear(batch) // hold no person that has been written
