@@ -79,8 +79,8 @@ fn row(view: &View<'_>, standing: &Standing<'_>, top: f64, cpu: f64, memory: f64
             (bar(COLUMNS[1], top, standing, &Metric::CpuPerThousand, cpu, flawed))
             (bar(COLUMNS[2], top, standing, &Metric::Memory, memory, flawed))
         } @else {
-            text class=(Tone::Muted.class()) x=(COLUMNS[1]) y=(top + 28.0) {
-                (plain(&super::chart::short(&words::reasons(standing), 62)))
+            text class={ "small " (Tone::Muted.class()) } x=(COLUMNS[1]) y=(top + 28.0) {
+                (plain(&super::chart::short(&words::reasons(standing), 54)))
             }
         }
     }

@@ -151,7 +151,7 @@ impl Table {
                 @if column.group.is_empty() {
                     th scope="col" rowspan="2" class=[column.numeric.then_some("number")] { (column.title) }
                 } @else {
-                    th.span scope="colgroup" colspan=(count) { (column.group) }
+                    th.span scope="colgroup" colspan=(count) { span { (column.group) } }
                 }
             }
         }
