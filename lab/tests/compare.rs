@@ -6,6 +6,8 @@ mod sample;
 use pouco_lab::compare::{Comparison, DEFAULT_THRESHOLD, Line, Outcome, compare};
 use pouco_lab::record::{Attempt, Record, Status};
 
+type Change<T> = fn(&mut T);
+
 fn of(before: &Record, after: &Record) -> Comparison {
     compare(before, after, DEFAULT_THRESHOLD).unwrap()
 }
@@ -115,7 +117,7 @@ fn correctness_may_not_become_worse_at_all() {
             }
         })
     };
-    let changes: [(&str, fn(&mut Attempt)); 5] = [
+    let changes: [(&str, Change<Attempt>); 5] = [
         ("rows lost or wrong", |attempt| attempt.stored.as_mut().unwrap().lost = 1),
         ("rows lost after a kill", |attempt| attempt.killed.as_mut().unwrap().stored.lost = 1),
         ("failed requests", |attempt| attempt.load.as_mut().unwrap().total.failed = 1),
@@ -160,7 +162,7 @@ fn a_step_of_a_clock_of_whole_milliseconds_is_no_difference() {
 #[test]
 fn unlike_records_are_refused_in_a_sentence() {
     let before = sample::record();
-    let changes: [(&str, fn(&mut Record)); 6] = [
+    let changes: [(&str, Change<Record>); 6] = [
         ("has the schema pouco-lab/0", |record| record.schema = "pouco-lab/0".to_owned()),
         ("different contests cannot be compared: people and cats", |record| {
             record.contest = "cats".to_owned();

@@ -70,6 +70,15 @@ impl Cell {
         Self { text: text.into(), ..Self::default() }
     }
 
+    /// How wide it wants to be, as a class of `page.css`.
+    fn kind(&self, column: &Column) -> &'static str {
+        match (column.numeric, self.text.chars().count()) {
+            (true, _) => "number",
+            (false, 41..) => "long",
+            (false, _) => "",
+        }
+    }
+
     pub(super) fn tone(self, tone: Tone) -> Self {
         Self { tone, ..self }
     }
@@ -161,7 +170,7 @@ impl Table {
         html! {
             tr {
                 @for (place, (cell, column)) in row.cells.iter().zip(&self.columns).enumerate() {
-                    @let class = format!("{} {}", cell.tone.class(), if column.numeric { "number" } else { "" });
+                    @let class = [cell.tone.class(), cell.kind(column)].join(" ");
                     @let content = html! {
                         span.main { (cell.text) } @if let Some(small) = &cell.small { small { (small) } }
                     };
