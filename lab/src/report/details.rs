@@ -253,7 +253,7 @@ pub(super) fn capacity(view: &View<'_>) -> Table {
                     passed,
                     Cell::new(format::significant(step.requests_per_second)),
                     faults(step.failed),
-                    optional(step.p99_ms.map(format::milliseconds)),
+                    optional(step.p99_ms.map(format::significant)),
                     Cell::new(format::significant(step.cpu_seconds)),
                     Cell::new(format::significant(step.seconds)),
                     generator,

@@ -124,7 +124,8 @@ impl Browser {
         loop {
             let left = self.deadline.saturating_duration_since(Instant::now());
             let message = self.messages.recv_timeout(left);
-            let message = message.expect("the browser answers in time; POUCO_CHROMIUM names another one");
+            let message =
+                message.expect("the browser (POUCO_CHROMIUM, else the first on the PATH) answers in time");
             if wanted(&message) {
                 return message;
             }
