@@ -8,6 +8,10 @@
 //!
 //! What may not enter: records and figures. Numbers come in, numbers go out.
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
 /// Resamples of a bootstrap.
 pub const RESAMPLES: usize = 10_000;
 
@@ -44,11 +48,10 @@ pub struct Change {
 /// The median of `values` with its interval; nothing for no values. Values that are no finite number are left out.
 #[must_use]
 pub fn estimate(values: &[f64]) -> Option<Estimate> {
-    let values = finite(values);
-    let median = median(&mut values.clone())?;
+    let values = sorted(values);
+    let median = middle(&values)?;
     let interval = (values.len() > 1).then(|| {
-        let mut resampler = Resampler::new();
-        interval((0..RESAMPLES).map(|_| resampler.median(&values)).collect())
+        interval(resamples(values.len(), Stream::First).iter().map(|at| at.median(&values)).collect())
     });
     Some(Estimate { median, interval, samples: values.len() })
 }
@@ -56,8 +59,8 @@ pub fn estimate(values: &[f64]) -> Option<Estimate> {
 /// How `second` differs from `first`; nothing where one of them is empty.
 #[must_use]
 pub fn change(first: &[f64], second: &[f64]) -> Option<Change> {
-    let (first, second) = (finite(first), finite(second));
-    let (before, after) = (median(&mut first.clone())?, median(&mut second.clone())?);
+    let (first, second) = (sorted(first), sorted(second));
+    let (before, after) = (middle(&first)?, middle(&second)?);
     let mut change = Change {
         difference: after - before,
         difference_interval: None,
@@ -65,9 +68,10 @@ pub fn change(first: &[f64], second: &[f64]) -> Option<Change> {
         ratio_interval: None,
     };
     if first.len() > 1 && second.len() > 1 {
-        let mut resampler = Resampler::new();
-        let pairs: Vec<_> =
-            (0..RESAMPLES).map(|_| (resampler.median(&first), resampler.median(&second))).collect();
+        let drawn_first = resamples(first.len(), Stream::First);
+        let drawn_second = resamples(second.len(), Stream::Second);
+        let drawn = drawn_first.iter().zip(drawn_second.iter());
+        let pairs: Vec<_> = drawn.map(|(a, b)| (a.median(&first), b.median(&second))).collect();
         change.difference_interval = Some(interval(pairs.iter().map(|(a, b)| b - a).collect()));
         if pairs.iter().all(|(a, _)| *a != 0.0) {
             change.ratio_interval = Some(interval(pairs.iter().map(|(a, b)| b / a).collect()));
@@ -77,43 +81,80 @@ pub fn change(first: &[f64], second: &[f64]) -> Option<Change> {
 }
 
 /// The value in the middle, or half-way between the two in the middle; nothing for no values.
-pub fn median(values: &mut [f64]) -> Option<f64> {
-    values.sort_unstable_by(f64::total_cmp);
-    let middle = values.len() / 2;
-    let upper = *values.get(middle)?;
-    Some(if values.len() % 2 == 1 { upper } else { f64::midpoint(values[middle - 1], upper) })
+#[must_use]
+pub fn median(values: &[f64]) -> Option<f64> {
+    middle(&sorted(values))
 }
 
-fn finite(values: &[f64]) -> Vec<f64> {
-    values.iter().copied().filter(|value| value.is_finite()).collect()
+fn middle(sorted: &[f64]) -> Option<f64> {
+    (!sorted.is_empty()).then(|| Middle::of(sorted.len()).median(sorted))
+}
+
+/// Finite values, the smallest first.
+fn sorted(values: &[f64]) -> Vec<f64> {
+    let mut values: Vec<f64> = values.iter().copied().filter(|value| value.is_finite()).collect();
+    values.sort_unstable_by(f64::total_cmp);
+    values
 }
 
 /// The middle 95 % of `draws`, which are not empty.
 fn interval(mut draws: Vec<f64>) -> Interval {
-    draws.sort_unstable_by(f64::total_cmp);
-    let cut = draws.len() / 40;
-    (draws[cut], draws[draws.len() - 1 - cut])
+    let (cut, last) = (draws.len() / 40, draws.len() - 1);
+    let (_, low, above) = draws.select_nth_unstable_by(cut, f64::total_cmp);
+    let low = *low;
+    // Of what is above the lower end, the same number is cut from the other side.
+    let high = match last - 2 * cut {
+        0 => low,
+        distance => *above.select_nth_unstable_by(distance - 1, f64::total_cmp).1,
+    };
+    (low, high)
 }
 
-/// Draws with replacement, in one buffer for all draws.
-struct Resampler {
-    random: fastrand::Rng,
-    drawn: Vec<f64>,
+/// Two sets must be drawn from independently.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Stream {
+    First = 0,
+    Second = 1,
 }
 
-impl Resampler {
-    fn new() -> Self {
-        Self { random: fastrand::Rng::with_seed(SEED), drawn: Vec::new() }
+/// The places in a sorted set of the one or two values in the middle of a resample.
+#[derive(Clone, Copy)]
+struct Middle(usize, usize);
+
+impl Middle {
+    /// Of a sorted set of `count` itself.
+    fn of(count: usize) -> Self {
+        Self((count - 1) / 2, count / 2)
     }
 
-    /// The median of as many values as there are, each drawn from all of them.
-    fn median(&mut self, values: &[f64]) -> f64 {
-        self.drawn.clear();
-        for _ in values {
-            self.drawn.push(values[self.random.usize(..values.len())]);
-        }
-        median(&mut self.drawn).unwrap_or(f64::NAN)
+    fn median(self, sorted: &[f64]) -> f64 {
+        f64::midpoint(sorted[self.0], sorted[self.1])
     }
+}
+
+type Resamples = Rc<[Middle]>;
+
+thread_local! {
+    /// Which places a resample takes depends on the number of values and not on the values: a report has hundreds of
+    /// intervals of sets of the same few sizes.
+    static DRAWN: RefCell<BTreeMap<(usize, Stream), Resamples>> = const { RefCell::new(BTreeMap::new()) };
+}
+
+/// [`RESAMPLES`] draws of `count` values out of `count`, with replacement.
+fn resamples(count: usize, stream: Stream) -> Resamples {
+    DRAWN.with_borrow_mut(|drawn| drawn.entry((count, stream)).or_insert_with(|| draw(count, stream)).clone())
+}
+
+fn draw(count: usize, stream: Stream) -> Resamples {
+    let mut random = fastrand::Rng::with_seed(SEED + stream as u64);
+    let mut places = vec![0; count];
+    let resample = |_| {
+        places.fill_with(|| random.usize(..count));
+        places.sort_unstable();
+        let Middle(lower, upper) = Middle::of(count);
+        Middle(places[lower], places[upper])
+    };
+    (0..RESAMPLES).map(resample).collect()
 }
 
 #[cfg(test)]
@@ -122,10 +163,10 @@ mod tests {
 
     #[test]
     fn the_median_is_the_value_in_the_middle() {
-        assert_eq!(median(&mut []), None);
-        assert_eq!(median(&mut [3.0]), Some(3.0));
-        assert_eq!(median(&mut [3.0, 1.0]), Some(2.0));
-        assert_eq!(median(&mut [9.0, 1.0, 2.0]), Some(2.0));
+        assert_eq!(median(&[]), None);
+        assert_eq!(median(&[3.0]), Some(3.0));
+        assert_eq!(median(&[3.0, 1.0]), Some(2.0));
+        assert_eq!(median(&[9.0, 1.0, 2.0]), Some(2.0));
     }
 
     #[test]

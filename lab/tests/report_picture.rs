@@ -9,7 +9,6 @@ mod sample;
 use std::path::{Path, PathBuf};
 
 use browser::Browser;
-use pouco_lab::record::Record;
 use pouco_lab::report;
 
 /// Something in the page that is wider than the page, outside of a box that scrolls.
@@ -93,27 +92,25 @@ fn browser() -> Option<Browser> {
     program.map(|program| Browser::start(&program))
 }
 
-/// Shows a record and checks what must be so at any width and in any colours.
-fn look(browser: &mut Browser, name: &str, record: &Record, width: u32, colours: &str) -> Picture {
-    let page = write(&format!("{name}.html"), &report::html(record));
-    browser.show(&page, width, colours);
+/// Shows a page and checks what must be so at any width and in any colours.
+fn look(browser: &mut Browser, page: &Path, width: u32, colours: &str) {
+    let name = format!("{} at {width}", page.display());
+    browser.show(page, width, colours);
     assert_eq!(browser.evaluate("innerWidth"), width, "{name}");
-    assert_eq!(
-        browser.evaluate("document.documentElement.scrollWidth"),
-        width,
-        "{name}: the page scrolls sideways"
-    );
+    let scrolled = browser.evaluate("document.documentElement.scrollWidth");
+    assert_eq!(scrolled, width, "{name}: the page scrolls sideways");
     assert_eq!(browser.evaluate(OVERFLOWING), "", "{name}");
     assert_eq!(browser.evaluate(COLLIDING), "", "{name}");
-    assert_eq!(
-        browser.evaluate("performance.getEntriesByType('resource').length"),
-        0,
-        "{name}: the page loads something"
-    );
+    let loaded = browser.evaluate("performance.getEntriesByType('resource').length");
+    assert_eq!(loaded, 0, "{name}: the page loads something");
+}
+
+/// The picture of what is shown, which has letters and lines but is mostly paper.
+fn photograph(browser: &mut Browser, name: &str, width: usize) -> Picture {
     let bytes = browser.picture();
-    std::fs::write(page.with_extension("png"), &bytes).unwrap();
+    std::fs::write(Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}.png")), &bytes).unwrap();
     let picture = Picture::decode(&bytes);
-    assert_eq!(picture.width, width as usize, "{name}");
+    assert_eq!(picture.width, width, "{name}");
     assert!(picture.height > 900, "{name}: {} high", picture.height);
     assert!((0.005..0.25).contains(&picture.ink()), "{name}: {} of the pixels are inked", picture.ink());
     picture
@@ -122,26 +119,28 @@ fn look(browser: &mut Browser, name: &str, record: &Record, width: u32, colours:
 #[test]
 fn the_page_is_light_or_dark_as_the_reader_prefers_and_fits_a_phone() {
     let Some(mut browser) = browser() else { return };
-    let record = sample::record();
-    let light = look(&mut browser, "desk-light", &record, 1280, "light");
-    assert!(light.paper() > 240.0, "light: {}", light.paper());
-    let dark = look(&mut browser, "desk-dark", &record, 1280, "dark");
-    assert!(dark.paper() < 40.0, "dark: {}", dark.paper());
-    let phone = look(&mut browser, "phone-light", &record, 360, "light");
-    assert!(phone.paper() > 240.0, "phone: {}", phone.paper());
+    let page = write("report.html", &report::html(&sample::record()));
+    for (name, width, colours) in
+        [("desk-light", 1280, "light"), ("desk-dark", 1280, "dark"), ("phone-light", 360, "light")]
+    {
+        look(&mut browser, &page, width, colours);
+        let paper = photograph(&mut browser, name, width as usize).paper();
+        assert!(if colours == "light" { paper > 240.0 } else { paper < 40.0 }, "{name}: {paper}");
+    }
     let letters = browser.evaluate(SMALLEST_LETTERS).as_f64().unwrap();
     assert!(letters >= 9.5, "letters of {letters} px on a phone");
-    look(&mut browser, "phone-dark", &record, 360, "dark");
 }
 
 #[test]
-fn a_record_with_little_in_it_is_a_page_too() {
+fn records_with_little_or_much_in_them_are_pages_too() {
     let Some(mut browser) = browser() else { return };
-    for width in [1280, 360] {
-        look(&mut browser, &format!("partial-{width}"), &sample::partial(), width, "light");
+    let records = [("partial", sample::partial()), ("crowd", sample::crowd())];
+    for (name, record) in records {
+        let page = write(&format!("{name}.html"), &report::html(&record));
+        for width in [1280, 360] {
+            look(&mut browser, &page, width, "light");
+        }
     }
-    look(&mut browser, "crowd-1280", &sample::crowd(), 1280, "light");
-    look(&mut browser, "crowd-360", &sample::crowd(), 360, "light");
 }
 
 #[test]

@@ -151,8 +151,11 @@ impl Comparison {
             self.count(before, after, &metric);
         }
         for metric in [Metric::Failed, Metric::LostKilled] {
-            let none_before = before.worst(&metric) == Some(0.0);
-            if none_before { self.count(before, after, &metric) } else { self.cost(before, after, &metric) }
+            if [before, after].iter().any(|standing| standing.worst(&metric) == Some(0.0)) {
+                self.count(before, after, &metric);
+            } else {
+                self.cost(before, after, &metric);
+            }
         }
         for metric in costs(before) {
             self.cost(before, after, &metric);

@@ -134,7 +134,7 @@ pub fn standings(record: &Record) -> Vec<Standing<'_>> {
     let mut keyed: Vec<_> = entries
         .map(|(index, entry)| Standing::new(record, index, entry))
         .map(|standing| {
-            let middle = |metric| stats::median(&mut standing.values(&metric));
+            let middle = |metric| stats::median(&standing.values(&metric));
             let key = (middle(Metric::CpuPerThousand), middle(Metric::Capacity));
             (standing.correctness, key, standing)
         })

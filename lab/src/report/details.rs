@@ -119,15 +119,18 @@ fn proof<'a>(standing: &Standing<'a>) -> Option<(u32, &'a Proof)> {
     proofs().find(|(_, proof)| !proof.holds).or_else(|| proofs().next())
 }
 
-fn limits(limits: Option<Limits>, wrong: bool) -> [Cell; 2] {
-    let tone = if wrong { Tone::Bad } else { Tone::Plain };
+/// Red is what differs from what was set, if something was.
+fn limits(limits: Option<Limits>, set: Option<Limits>) -> [Cell; 2] {
+    let tone = |same: bool| if same { Tone::Plain } else { Tone::Bad };
     let Some(limits) = limits else {
         return [optional(None), optional(None)];
     };
     let none = || "no limit".to_owned();
     [
-        Cell::new(limits.cpus.map_or_else(none, format::significant)).tone(tone),
-        Cell::new(limits.memory_bytes.map_or_else(none, format::megabytes)).tone(tone),
+        Cell::new(limits.cpus.map_or_else(none, format::significant))
+            .tone(tone(set.is_some_and(|set| set.cpus == limits.cpus))),
+        Cell::new(limits.memory_bytes.map_or_else(none, format::megabytes))
+            .tone(tone(set.is_some_and(|set| set.memory_bytes == limits.memory_bytes))),
     ]
 }
 
@@ -155,9 +158,9 @@ pub(super) fn budget(view: &View<'_>) -> Table {
             };
             let mut cells =
                 vec![Cell::new(&service.service), Cell::new(service.role.map_or("not declared", role_name))];
-            cells.extend(limits(service.set, false));
-            cells.extend(limits(Some(service.before), before));
-            cells.extend(limits(Some(service.after), after));
+            cells.extend(limits(service.set, service.set));
+            cells.extend(limits(Some(service.before), service.set));
+            cells.extend(limits(Some(service.after), service.set));
             cells.push(holds);
             group.rows.push(row(cells));
         }
@@ -250,7 +253,7 @@ pub(super) fn capacity(view: &View<'_>) -> Table {
                     passed,
                     Cell::new(format::significant(step.requests_per_second)),
                     faults(step.failed),
-                    optional(step.p99_ms.map(format::milliseconds)),
+                    optional(step.p99_ms.map(format::significant)),
                     Cell::new(format::significant(step.cpu_seconds)),
                     Cell::new(format::significant(step.seconds)),
                     generator,

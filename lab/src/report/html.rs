@@ -110,7 +110,7 @@ fn ranking_part(view: &View<'_>) -> Markup {
     ];
     markup! {
         (ranking::ranking(view).html("ranking-0"))
-        div.charts {
+        div.charts.four {
             @for (id, title, metric, logarithmic) in &drawn {
                 @let rows: Vec<Row> = view.ranked().filter_map(|standing| bar(view, standing, metric)).collect();
                 @if !rows.is_empty() {

@@ -15,8 +15,11 @@ pub(super) fn estimated(metric: &Metric, estimate: Option<Estimate>) -> Cell {
     let Some(estimate) = estimate else {
         return Cell::new(format::ABSENT).tone(Tone::Muted);
     };
+    // A generator that knows whole milliseconds only shall not look more exact than it is.
+    let (low, high) = estimate.interval.unwrap_or((estimate.median, estimate.median));
+    let whole = [low, estimate.median, high].iter().all(|value| value.fract() == 0.0);
     let write = |value: f64| match metric {
-        Metric::Time(..) => format::milliseconds(value),
+        Metric::Time(..) if whole => format::count(value),
         Metric::Failed => format::count(value),
         _ => format::significant(value),
     };
@@ -37,8 +40,10 @@ pub(super) fn ranking(view: &View<'_>) -> Table {
         Column::of("CPU", "s, whole stack"),
         Column::of("Memory, MB", "working peak"),
         Column::of("Memory, MB", "raw peak"),
+        Column::number("Capacity, × the rates"),
     ];
-    let mut metrics = vec![Metric::CpuPerThousand, Metric::Cpu, Metric::Memory, Metric::MemoryRaw];
+    let mut metrics =
+        vec![Metric::CpuPerThousand, Metric::Cpu, Metric::Memory, Metric::MemoryRaw, Metric::Capacity];
     let mut times = |name: Option<String>| {
         let group = format!("{}, ms", name.as_deref().unwrap_or("all requests"));
         columns.extend(SHOWN.map(|point| Column::of(&group, point.name())));
@@ -48,8 +53,8 @@ pub(super) fn ranking(view: &View<'_>) -> Table {
         times(creation);
     }
     times(None);
-    columns.extend([Column::number("Capacity, × the rates"), Column::number("Failed requests")]);
-    metrics.extend([Metric::Capacity, Metric::Failed]);
+    columns.push(Column::number("Failed requests"));
+    metrics.push(Metric::Failed);
 
     let rounds = match view.rounds() {
         0 => "no rounds".to_owned(),

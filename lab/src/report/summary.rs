@@ -18,17 +18,19 @@ const BAR: f64 = 150.0;
 /// Where the columns begin: rows, CPU, memory.
 const COLUMNS: [f64; 3] = [250.0, 432.0, 660.0];
 
+/// Without variables, which not every reader of SVG knows; those who know no preference get the light colours.
 const STYLE: &str = "
-svg { --paper: #ffffff; --ink: #1c2127; --muted: #5b6570; --rule: #dfe3e8; --bar: #2f6fb0; --good: #19703f; --warn: #8a5300; --bad: #b3261e; }
+text { font: 14px system-ui, -apple-system, 'Segoe UI', sans-serif; fill: #1c2127; }
+.title { font-size: 17px; font-weight: 600; } .name { font-weight: 600; }
+.head, .small { font-size: 12.5px; fill: #5b6570; } .muted { fill: #5b6570; }
+.paper { fill: #ffffff; stroke: #dfe3e8; } .rule { stroke: #dfe3e8; }
+.bar { fill: #2f6fb0; } .flawed { opacity: .45; }
+.good { fill: #19703f; } .warn { fill: #8a5300; font-weight: 600; } .bad { fill: #b3261e; font-weight: 600; }
 @media (prefers-color-scheme: dark) {
-svg { --paper: #14181d; --ink: #e8ebee; --muted: #9aa4af; --rule: #2c333b; --bar: #6aa7e8; --good: #63c48d; --warn: #e0a54a; --bad: #ff8a80; }
+text { fill: #e8ebee; } .head, .small, .muted { fill: #9aa4af; }
+.paper { fill: #14181d; stroke: #2c333b; } .rule { stroke: #2c333b; } .bar { fill: #6aa7e8; }
+.good { fill: #63c48d; } .warn { fill: #e0a54a; } .bad { fill: #ff8a80; }
 }
-.paper { fill: var(--paper); stroke: var(--rule); } .rule { stroke: var(--rule); }
-text { font: 14px system-ui, -apple-system, 'Segoe UI', sans-serif; fill: var(--ink); }
-.title { font-size: 17px; font-weight: 600; } .head, .small { font-size: 12.5px; fill: var(--muted); }
-.name { font-weight: 600; } .bar { fill: var(--bar); } .flawed { opacity: .45; }
-text.good { fill: var(--good); } text.warn { fill: var(--warn); font-weight: 600; } text.bad { fill: var(--bad); font-weight: 600; }
-.muted { fill: var(--muted); }
 ";
 
 /// CPU s per 1,000 requests, memory and lost rows of all contestants of `record`, as one SVG file.
@@ -79,8 +81,8 @@ fn row(view: &View<'_>, standing: &Standing<'_>, top: f64, cpu: f64, memory: f64
             (bar(COLUMNS[1], top, standing, &Metric::CpuPerThousand, cpu, flawed))
             (bar(COLUMNS[2], top, standing, &Metric::Memory, memory, flawed))
         } @else {
-            text class=(Tone::Muted.class()) x=(COLUMNS[1]) y=(top + 28.0) {
-                (plain(&super::chart::short(&words::reasons(standing), 62)))
+            text class={ "small " (Tone::Muted.class()) } x=(COLUMNS[1]) y=(top + 28.0) {
+                (plain(&super::chart::short(&words::reasons(standing), 54)))
             }
         }
     }

@@ -117,9 +117,9 @@ impl Table {
                     caption id=(id) { (self.caption) }
                     thead {
                         @if grouped { tr { (self.group_headings()) } }
-                        tr { @for column in &self.columns {
+                        tr { @for (place, column) in self.columns.iter().enumerate() {
                             @if !grouped || !column.group.is_empty() {
-                                th scope="col" class=[column.numeric.then_some("number")] { (column.title) }
+                                th scope="col" class=(self.kind(place)) { (column.title) }
                             }
                         } }
                     }
@@ -138,20 +138,33 @@ impl Table {
         }
     }
 
+    /// Where a column's text stands, as a class of `page.css`: words right after numbers need a gap.
+    fn kind(&self, place: usize) -> &'static str {
+        let numeric = |place: usize| self.columns.get(place).is_some_and(|column| column.numeric);
+        match (numeric(place), place.checked_sub(1).is_some_and(numeric)) {
+            (true, _) => "number",
+            (false, true) => "after",
+            (false, false) => "words",
+        }
+    }
+
     fn group_headings(&self) -> Markup {
-        let mut spans: Vec<(&Column, usize)> = Vec::new();
-        for column in &self.columns {
+        // Place and width of each heading.
+        let mut spans: Vec<(&Column, usize, usize)> = Vec::new();
+        for (place, column) in self.columns.iter().enumerate() {
             match spans.last_mut() {
-                Some((last, count)) if !column.group.is_empty() && last.group == column.group => *count += 1,
-                _ => spans.push((column, 1)),
+                Some((last, _, count)) if !column.group.is_empty() && last.group == column.group => {
+                    *count += 1;
+                }
+                _ => spans.push((column, place, 1)),
             }
         }
         html! {
-            @for (column, count) in spans {
+            @for (column, place, count) in spans {
                 @if column.group.is_empty() {
-                    th scope="col" rowspan="2" class=[column.numeric.then_some("number")] { (column.title) }
+                    th scope="col" rowspan="2" class=(self.kind(place)) { (column.title) }
                 } @else {
-                    th.span scope="colgroup" colspan=(count) { (column.group) }
+                    th.span scope="colgroup" colspan=(count) { span { (column.group) } }
                 }
             }
         }
@@ -161,7 +174,8 @@ impl Table {
         html! {
             tr {
                 @for (place, (cell, column)) in row.cells.iter().zip(&self.columns).enumerate() {
-                    @let class = format!("{} {}", cell.tone.class(), if column.numeric { "number" } else { "" });
+                    @let wide = if !column.numeric && cell.text.chars().count() > 40 { "long" } else { "" };
+                    @let class = [cell.tone.class(), self.kind(place), wide].join(" ");
                     @let content = html! {
                         span.main { (cell.text) } @if let Some(small) = &cell.small { small { (small) } }
                     };

@@ -151,7 +151,14 @@ fn lead(view: &View<'_>, field: &[&Standing<'_>], won: &[(&'static str, &Standin
         _ => "with a rank, all of which lost rows",
     };
     if let [_] = field {
-        return format!("{name} is the only contestant {field_words}: there is nothing to rank it against.");
+        let others = view.record.contestants.len() - 1;
+        return match others {
+            0 => format!("{name} ran alone: there is nothing to rank it against."),
+            _ => {
+                format!("{name} is the only one of {} contestants {field_words}.", others + 1)
+                    + &unlike(view, field)
+            }
+        };
     }
     let wins = |who: &Standing<'_>| -> Vec<String> {
         let mine = won.iter().filter(|(_, winner)| winner.index == who.index);
@@ -173,7 +180,33 @@ fn lead(view: &View<'_>, field: &[&Standing<'_>], won: &[(&'static str, &Standin
             sentences.push(format!("{} {}.", view.label(other), format::list(&theirs)));
         }
     }
-    sentences.join(" ")
+    sentences.join(" ") + &unlike(view, field)
+}
+
+/// What became of those that are not in `field`: one is told of in full, several by their names.
+fn unlike(view: &View<'_>, field: &[&Standing<'_>]) -> String {
+    let others: Vec<_> = view.standings.iter().filter(|standing| !is_in(field, standing)).collect();
+    let groups = [
+        ("loses rows", "lose rows", &[Correctness::LostWhenKilled, Correctness::Wrong][..]),
+        ("is disqualified", "are disqualified", &[Correctness::Disqualified]),
+        ("did not finish", "did not finish", &[Correctness::Failed]),
+    ];
+    let mut text = String::new();
+    for (one, many, members) in groups {
+        let of_group: Vec<_> = others.iter().filter(|s| members.contains(&s.correctness)).collect();
+        let names: Vec<String> = of_group.iter().map(|standing| view.label(standing)).collect();
+        match of_group.as_slice() {
+            [] => {}
+            [single] if single.ranked() => text.push_str(&format!(" {} {}.", names[0], fault(single))),
+            [_] => text.push_str(&format!(" {} {one}.", names[0])),
+            _ => text.push_str(&format!(" {} {many}.", format::list(&names))),
+        }
+    }
+    text
+}
+
+fn is_in(field: &[&Standing<'_>], standing: &Standing<'_>) -> bool {
+    field.iter().any(|one| one.index == standing.index)
 }
 
 /// Who answers `question` best among `field`, whether that is clear, and a sentence.
@@ -207,13 +240,15 @@ fn answer<'v, 'a>(
         }
     }
     text.push('.');
-    for other in view.ranked().filter(|other| !field.iter().any(|one| one.index == other.index)) {
-        if let Some(value) = other.estimate(metric).map(|estimate| estimate.median)
-            && better(value, best)
-        {
-            let (name, value) = (view.label(other), format::significant(value));
-            text.push_str(&format!(" {name} has {value}, but it {}.", fault(other)));
-        }
+    let ahead: Vec<String> = view
+        .ranked()
+        .filter(|other| !is_in(field, other))
+        .filter_map(|other| Some((other, other.estimate(metric)?.median)))
+        .filter(|(_, value)| better(*value, best))
+        .map(|(other, value)| format!("{} ({})", view.label(other), format::significant(value)))
+        .collect();
+    if !ahead.is_empty() {
+        text.push_str(&format!(" Ahead of it, but losing rows: {}.", format::list(&ahead)));
     }
     Some((winner, clear, text))
 }

@@ -10,10 +10,10 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 /// For the whole life of a browser: a slow machine needs some seconds, a broken one shall not hold up the tests.
-const PATIENCE: Duration = Duration::from_secs(90);
+const PATIENCE: Duration = Duration::from_secs(180);
 
 /// The program to use: what `POUCO_CHROMIUM` names, or one of the usual names on the `PATH`.
-pub fn find() -> Option<PathBuf> {
+pub(crate) fn find() -> Option<PathBuf> {
     if let Some(named) = std::env::var_os("POUCO_CHROMIUM") {
         return Some(PathBuf::from(named));
     }
@@ -23,7 +23,7 @@ pub fn find() -> Option<PathBuf> {
 }
 
 /// A browser with one page.
-pub struct Browser {
+pub(crate) struct Browser {
     child: Child,
     input: ChildStdin,
     messages: Receiver<Value>,
@@ -35,7 +35,7 @@ pub struct Browser {
 }
 
 impl Browser {
-    pub fn start(program: &Path) -> Self {
+    pub(crate) fn start(program: &Path) -> Self {
         let profile = tempfile::tempdir().unwrap();
         // The protocol is spoken on descriptors 3 and 4, which only a shell can give without unsafe code.
         let mut child = Command::new("sh")
@@ -71,41 +71,41 @@ impl Browser {
         let deadline = Instant::now() + PATIENCE;
         let mut browser =
             Self { child, input, messages, _profile: profile, deadline, last_id: 0, session: String::new() };
-        let target = browser.call("Target.createTarget", json!({ "url": "about:blank" }));
-        let attached =
-            browser.call("Target.attachToTarget", json!({ "targetId": target["targetId"], "flatten": true }));
+        let target = browser.call("Target.createTarget", &json!({ "url": "about:blank" }));
+        let attached = browser
+            .call("Target.attachToTarget", &json!({ "targetId": target["targetId"], "flatten": true }));
         browser.session = attached["sessionId"].as_str().unwrap().to_owned();
-        browser.call("Page.enable", json!({}));
+        browser.call("Page.enable", &json!({}));
         browser
     }
 
     /// Shows `file` to a reader with a window of this width who prefers these colours.
-    pub fn show(&mut self, file: &Path, width: u32, colours: &str) {
+    pub(crate) fn show(&mut self, file: &Path, width: u32, colours: &str) {
         let features = json!([{ "name": "prefers-color-scheme", "value": colours }]);
-        self.call("Emulation.setEmulatedMedia", json!({ "features": features }));
+        self.call("Emulation.setEmulatedMedia", &json!({ "features": features }));
         let size = json!({ "width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 600 });
-        self.call("Emulation.setDeviceMetricsOverride", size);
-        let shown = self.call("Page.navigate", json!({ "url": format!("file://{}", file.display()) }));
+        self.call("Emulation.setDeviceMetricsOverride", &size);
+        let shown = self.call("Page.navigate", &json!({ "url": format!("file://{}", file.display()) }));
         assert!(shown.get("errorText").is_none(), "{shown}");
         self.wait_for(|message| message["method"] == "Page.loadEventFired");
     }
 
     /// The value of an expression in the page.
-    pub fn evaluate(&mut self, expression: &str) -> Value {
+    pub(crate) fn evaluate(&mut self, expression: &str) -> Value {
         let answer =
-            self.call("Runtime.evaluate", json!({ "expression": expression, "returnByValue": true }));
+            self.call("Runtime.evaluate", &json!({ "expression": expression, "returnByValue": true }));
         assert!(answer.get("exceptionDetails").is_none(), "{expression}: {answer}");
         answer["result"]["value"].clone()
     }
 
     /// The whole page as PNG, from its top to its bottom.
-    pub fn picture(&mut self) -> Vec<u8> {
+    pub(crate) fn picture(&mut self) -> Vec<u8> {
         let arguments = json!({ "format": "png", "captureBeyondViewport": true });
-        let answer = self.call("Page.captureScreenshot", arguments);
+        let answer = self.call("Page.captureScreenshot", &arguments);
         decode_base64(answer["data"].as_str().unwrap())
     }
 
-    fn call(&mut self, method: &str, params: Value) -> Value {
+    fn call(&mut self, method: &str, params: &Value) -> Value {
         self.last_id += 1;
         let id = self.last_id;
         let mut message = json!({ "id": id, "method": method, "params": params });
@@ -124,7 +124,8 @@ impl Browser {
         loop {
             let left = self.deadline.saturating_duration_since(Instant::now());
             let message = self.messages.recv_timeout(left);
-            let message = message.expect("the browser answers in time; POUCO_CHROMIUM names another one");
+            let message =
+                message.expect("the browser (POUCO_CHROMIUM, else the first on the PATH) answers in time");
             if wanted(&message) {
                 return message;
             }

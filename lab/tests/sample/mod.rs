@@ -77,7 +77,7 @@ const LIAR: Kind = Kind {
 };
 
 /// The whole record: three contestants, three rounds, capacity.
-pub fn record() -> Record {
+pub(crate) fn record() -> Record {
     let kinds = [GOOD, FAST_BUT_LOSES, LIAR];
     let mut attempts = Vec::new();
     for round in 1..=3 {
@@ -111,7 +111,7 @@ pub fn record() -> Record {
 }
 
 /// The same with one round, and without a kill test, series, capacity, and figures of the generator.
-pub fn partial() -> Record {
+pub(crate) fn partial() -> Record {
     let mut record = record();
     record.ended_at = None;
     record.capacities.clear();
@@ -126,7 +126,7 @@ pub fn partial() -> Record {
 }
 
 /// An attempt of which nothing but the reason is known.
-pub fn failed_attempt(contestant: &str, round: u32) -> Attempt {
+pub(crate) fn failed_attempt(contestant: &str, round: u32) -> Attempt {
     Attempt {
         contestant: contestant.to_owned(),
         round,
@@ -382,7 +382,7 @@ fn capacity(kind: &Kind) -> Capacity {
 }
 
 /// Nine contestants in two modes, with long names.
-pub fn crowd() -> Record {
+pub(crate) fn crowd() -> Record {
     let mut record = record();
     let (entries, attempts, capacities) =
         (record.contestants.clone(), record.attempts.clone(), record.capacities.clone());

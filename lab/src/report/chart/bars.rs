@@ -63,8 +63,12 @@ impl Bars<'_> {
         let from = place(scale, 0.0);
         let median = place(scale, row.estimate.median);
         let name = match &row.fault {
-            None => short(&row.name, 32),
-            Some(fault) => format!("{} · {fault}", short(&row.name, 18)),
+            None => short(&row.name, 30),
+            // Together as many letters as a name without a fault.
+            Some(fault) => {
+                let room = 31_usize.saturating_sub(fault.chars().count()).max(8);
+                format!("{} · {fault}", short(&row.name, room))
+            }
         };
         html! {
             g class={ "mark " (row.tone.class()) } {

@@ -73,7 +73,7 @@ impl Scale {
     fn ticks(self) -> Vec<(f64, String)> {
         match self {
             Self::Linear { max } => {
-                let step = nice_step(max, 4.0);
+                let step = nice_step(max, 5.0);
                 let decimals = if step >= 1.0 {
                     0
                 } else if step >= 0.1 {
@@ -84,7 +84,7 @@ impl Scale {
                 let mut ticks = Vec::new();
                 let mut value = 0.0;
                 while value <= max * 1.000_1 && ticks.len() < 12 {
-                    let label = if decimals == 0 {
+                    let label = if decimals == 0 || value == 0.0 {
                         super::format::count(value)
                     } else {
                         format!("{value:.decimals$}")
@@ -97,6 +97,11 @@ impl Scale {
             Self::Logarithmic { min, max } => {
                 let mut ticks = Vec::new();
                 let mut value = min;
+                if max / min <= 10.5 {
+                    // A single power of ten has no line within.
+                    ticks.extend([1.0, 2.0, 5.0, 10.0].map(|factor| (min * factor, power(min * factor))));
+                    return ticks;
+                }
                 while value <= max * 1.000_1 && ticks.len() < 12 {
                     ticks.push((value, power(value)));
                     value *= 10.0;
@@ -136,7 +141,7 @@ fn round_up(max: f64) -> f64 {
     if max.is_nan() || max <= 0.0 {
         return 1.0;
     }
-    let step = nice_step(max, 4.0);
+    let step = nice_step(max, 5.0);
     (max / step).ceil() * step
 }
 

@@ -1,0 +1,205 @@
+//! Two records of the sample, changed as a change of a program would change them.
+#![allow(clippy::unwrap_used)]
+
+mod sample;
+
+use pouco_lab::compare::{Comparison, DEFAULT_THRESHOLD, Line, Outcome, compare};
+use pouco_lab::record::{Attempt, Record, Status};
+
+type Change<T> = fn(&mut T);
+
+fn of(before: &Record, after: &Record) -> Comparison {
+    compare(before, after, DEFAULT_THRESHOLD).unwrap()
+}
+
+/// The sample, with a change in every attempt of pouco.
+fn changed(change: impl Fn(&mut Attempt)) -> Record {
+    let mut record = sample::record();
+    record.attempts.iter_mut().filter(|attempt| attempt.contestant == "pouco").for_each(change);
+    record
+}
+
+fn line<'c>(comparison: &'c Comparison, figure: &str) -> &'c Line {
+    let of_pouco = |line: &&Line| line.contestant == "pouco" && line.figure == figure;
+    comparison.lines.iter().find(of_pouco).unwrap_or_else(|| panic!("no {figure} in\n{comparison}"))
+}
+
+fn scale_cpu(factor: f64) -> impl Fn(&mut Attempt) {
+    move |attempt| attempt.resources.as_mut().unwrap().total.cpu_seconds *= factor
+}
+
+#[test]
+fn a_record_does_not_differ_from_itself() {
+    let record = sample::record();
+    let comparison = of(&record, &record);
+    assert!(!comparison.regressed(), "{comparison}");
+    assert!(comparison.lines.iter().all(|line| line.outcome == Outcome::NoDifference), "{comparison}");
+    for figure in [
+        "CPU per 1,000 requests",
+        "CPU of the stack",
+        "memory",
+        "p50 of all",
+        "p99 of creation",
+        "p99 of invalid search",
+        "capacity",
+        "rows lost or wrong",
+        "rows lost after a kill",
+        "failed requests",
+    ] {
+        line(&comparison, figure);
+    }
+}
+
+#[test]
+fn a_cost_is_judged_by_its_interval_and_the_threshold() {
+    let before = sample::record();
+    let cases = [
+        // Rounds of the sample differ by up to 3.5 %, so 2 % are within the interval.
+        (1.02, Outcome::NoDifference, false),
+        // Beyond the interval, within the threshold.
+        (1.04, Outcome::Worse, false),
+        (1.10, Outcome::Worse, true),
+        (0.50, Outcome::Better, false),
+    ];
+    for (factor, outcome, regression) in cases {
+        let comparison = of(&before, &changed(scale_cpu(factor)));
+        let line = line(&comparison, "CPU of the stack");
+        assert_eq!((line.outcome, line.regression), (outcome, regression), "{factor}\n{comparison}");
+        assert_eq!(comparison.regressed(), regression, "{factor}");
+        let change = line.change.unwrap();
+        assert!((change.ratio.unwrap() - factor).abs() < 1e-9, "{change:?}");
+        let (low, high) = change.ratio_interval.unwrap();
+        assert!(low < factor && factor < high, "{change:?}");
+    }
+}
+
+#[test]
+fn less_capacity_is_worse() {
+    let before = sample::record();
+    let mut after = before.clone();
+    after.capacities[0].scale = Some(4.0);
+    let comparison = of(&before, &after);
+    assert_eq!(line(&comparison, "capacity").outcome, Outcome::Worse);
+    // One search each has no interval, and what has no interval is no proof of a regression.
+    assert!(!comparison.regressed());
+    let mut twice = before.clone();
+    twice.capacities.extend(before.capacities.clone());
+    let mut after_twice = after.clone();
+    after_twice.capacities.extend(after.capacities.clone());
+    assert!(of(&twice, &after_twice).regressed());
+    after.capacities[0].scale = None;
+    assert_eq!(line(&of(&before, &after), "capacity").outcome, Outcome::Worse, "nothing passed");
+}
+
+#[test]
+fn one_run_each_is_judged_by_the_threshold_and_is_no_regression() {
+    let single = |factor| {
+        let mut record = changed(scale_cpu(factor));
+        record.attempts.retain(|attempt| attempt.round == 1);
+        record
+    };
+    for (factor, outcome) in [(1.04, Outcome::NoDifference), (1.10, Outcome::Worse), (0.90, Outcome::Better)]
+    {
+        let comparison = of(&single(1.0), &single(factor));
+        let line = line(&comparison, "CPU of the stack");
+        assert_eq!((line.outcome, line.regression), (outcome, false), "{factor}");
+        assert_eq!(line.change.unwrap().ratio_interval, None);
+    }
+}
+
+#[test]
+fn correctness_may_not_become_worse_at_all() {
+    let before = sample::record();
+    let only_round_two = |change: fn(&mut Attempt)| {
+        changed(move |attempt| {
+            if attempt.round == 2 {
+                change(attempt);
+            }
+        })
+    };
+    let changes: [(&str, Change<Attempt>); 5] = [
+        ("rows lost or wrong", |attempt| attempt.stored.as_mut().unwrap().lost = 1),
+        ("rows lost after a kill", |attempt| attempt.killed.as_mut().unwrap().stored.lost = 1),
+        ("failed requests", |attempt| attempt.load.as_mut().unwrap().total.failed = 1),
+        ("rules not kept", |attempt| {
+            let failure = pouco_lab::record::Failure { rule: "a".to_owned(), detail: "b".to_owned() };
+            attempt.conformance.as_mut().unwrap().failures.push(failure);
+        }),
+        ("rounds that do not count", |attempt| attempt.verdict.status = Status::Disqualified),
+    ];
+    for (figure, change) in changes {
+        let after = only_round_two(change);
+        let comparison = of(&before, &after);
+        let found = line(&comparison, figure);
+        assert_eq!((found.outcome, found.regression), (Outcome::Worse, true), "{figure}\n{comparison}");
+        assert!(comparison.regressed());
+        let back = of(&after, &before);
+        assert_eq!(line(&back, figure).outcome, Outcome::Better, "{figure}\n{back}");
+        assert!(!back.regressed(), "{back}");
+    }
+}
+
+#[test]
+fn chance_decides_how_many_rows_a_kill_takes_from_one_that_loses_some() {
+    let lose = |lost: [u64; 3]| {
+        changed(move |attempt| {
+            attempt.killed.as_mut().unwrap().stored.lost = lost[attempt.round as usize - 1];
+        })
+    };
+    assert!(!of(&lose([600, 700, 650]), &lose([640, 720, 610])).regressed());
+    assert!(of(&lose([600, 700, 650]), &lose([1_200, 1_400, 1_300])).regressed());
+}
+
+#[test]
+fn a_step_of_a_clock_of_whole_milliseconds_is_no_difference() {
+    let p50 = |ms: f64| changed(move |attempt| attempt.load.as_mut().unwrap().total.p50_ms = Some(ms));
+    let outcome = |before: f64, after: f64| line(&of(&p50(before), &p50(after)), "p50 of all").outcome;
+    assert_eq!(outcome(1.0, 2.0), Outcome::NoDifference);
+    assert_eq!(outcome(1.0, 3.0), Outcome::Worse);
+    assert_eq!(outcome(1.25, 2.0), Outcome::Worse);
+}
+
+#[test]
+fn unlike_records_are_refused_in_a_sentence() {
+    let before = sample::record();
+    let changes: [(&str, Change<Record>); 6] = [
+        ("has the schema pouco-lab/0", |record| record.schema = "pouco-lab/0".to_owned()),
+        ("different contests cannot be compared: people and cats", |record| {
+            record.contest = "cats".to_owned();
+        }),
+        ("different tools cannot be compared: native and gatling", |record| {
+            record.tool = "gatling".to_owned();
+        }),
+        ("different scales cannot be compared: 1 and 2", |record| record.scale = 2.0),
+        ("different budgets", |record| record.budget.cpus = 2.0),
+        ("no contestant in common", |record| record.contestants.iter_mut().for_each(|c| c.id.push('2'))),
+    ];
+    for (sentence, change) in changes {
+        let mut after = before.clone();
+        change(&mut after);
+        let error = compare(&before, &after, DEFAULT_THRESHOLD).unwrap_err().to_string();
+        assert!(error.contains(sentence), "{error}");
+    }
+    for threshold in [-0.1, 1.0, f64::NAN] {
+        assert!(compare(&before, &before, threshold).is_err(), "{threshold}");
+    }
+}
+
+#[test]
+fn what_is_missing_on_a_side_is_named() {
+    let comparison = of(&sample::record(), &sample::partial());
+    let text = comparison.to_string();
+    assert!(text.contains("pouco: rows lost after a kill is not in the second record"), "{text}");
+    assert!(text.contains("pouco: capacity is not in the second record"), "{text}");
+    assert!(text.contains("hasty:before-commit, round 1: failed. api1 ended with status 1"), "{text}");
+    assert!(comparison.regressed(), "hasty no longer comes to an end");
+}
+
+#[test]
+fn the_table_says_what_regressed_and_by_how_much() {
+    let text = of(&sample::record(), &changed(scale_cpu(1.10))).to_string();
+    let row = text.lines().find(|line| line.contains("CPU of the stack, s")).unwrap();
+    let words: Vec<&str> = row.split_whitespace().collect();
+    assert_eq!(words, ["REGRESSION", "CPU", "of", "the", "stack,", "s", "15.7", "17.3", "1.10", "1.06–1.14"]);
+    assert!(text.ends_with("2 regressions (threshold 5.00 %).\n"), "{text}");
+}
