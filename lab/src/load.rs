@@ -1,1 +1,0 @@
-//! The native generator: open model, intended start times, every answer checked.

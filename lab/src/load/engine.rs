@@ -1,0 +1,625 @@
+//! The event loop: starts what is due, sends, reads, judges.
+//!
+//! Times are nanoseconds since the loop began. Users and connections have places of their own: a user in a pause may have no
+//! connection, a kept connection may have no user. Memory is bounded by what is asked: a request lives for the timeout at
+//! most, so there are never more users than come in that time.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, VecDeque};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use anyhow::{Context, Result, ensure};
+use slab::Slab;
+
+use super::answer::Whole;
+use super::arrivals::{Arrivals, asked, nanos, seconds};
+use super::bottleneck::{Watch, peak_memory_bytes};
+use super::connections::Pool;
+use super::figures::{End, Figures};
+use super::request::{Chain, Check, Ready as Request, path_of};
+use super::socket::{self, Poller, Ready};
+use super::{Connections, Creation, Ended, Outcome, Plan, Snapshot, check};
+use crate::contest::Scenario;
+use crate::record::Generator;
+
+const SECOND: u64 = 1_000_000_000;
+/// How long the stop flag may go unseen.
+const LOOK_AROUND: u64 = SECOND / 10;
+/// Requests that are started before answers are looked for again.
+const STARTS_A_TURN: usize = 32;
+/// What one read takes.
+const INPUT_BYTES: usize = 64 << 10;
+
+struct User {
+    scenario: usize,
+    step: usize,
+    /// In the order of arrival, over all scenarios.
+    number: u64,
+    /// It was meant to start after the warm-up.
+    measured: bool,
+    /// Of the request under way; 0 in a pause.
+    request: u64,
+    intended: u64,
+    connection: Option<usize>,
+    /// The line that its last creation sent.
+    payload: Option<usize>,
+    /// The request under way is that creation, and at least its beginning was sent.
+    creating: bool,
+    location: Option<Box<str>>,
+}
+
+/// What became of an answer.
+struct Verdict {
+    status: u16,
+    /// As it stands in the answer.
+    location: Option<Box<str>>,
+    close: bool,
+    failure: Option<String>,
+}
+
+struct Engine<'a> {
+    plan: &'a Plan,
+    chains: Vec<Chain>,
+    /// The place of a scenario's first request among all of them.
+    first_kind: Vec<usize>,
+    arrivals: Vec<Arrivals<'a>>,
+    clock: Instant,
+    poller: Poller,
+    pool: Pool,
+    kept: bool,
+    users: Slab<User>,
+    in_flight: usize,
+    /// Users for whom there was no connection, with the request that waits.
+    waiting: VecDeque<(usize, u64)>,
+    /// Ends of pauses.
+    pauses: BinaryHeap<Reverse<(u64, usize)>>,
+    /// When requests fail, in the order of their starts. Those that have ended are passed over.
+    deadlines: VecDeque<(u64, usize, u64)>,
+    timeout: u64,
+    warm_up: u64,
+    requests: u64,
+    arrived: u64,
+    payloads_used: usize,
+    terms_used: usize,
+    figures: Figures,
+    watch: Watch,
+    first_start: Option<u64>,
+    last_end: u64,
+    input: Vec<u8>,
+    output: Vec<u8>,
+}
+
+/// Runs the plan.
+pub(super) fn run(plan: &Plan, stop: &AtomicBool, progress: &mut dyn FnMut(&Snapshot)) -> Result<Outcome> {
+    let mut engine = Engine::new(plan)?;
+    let ended = engine.turn_until_the_end(stop, progress)?;
+    engine.outcome(ended)
+}
+
+impl<'a> Engine<'a> {
+    fn new(plan: &'a Plan) -> Result<Self> {
+        let scenarios = &plan.load.scenarios;
+        let chains =
+            scenarios.iter().map(|scenario| Chain::new(scenario, plan)).collect::<Result<Vec<_>>>()?;
+        check_lines(plan, &chains)?;
+        let mut first_kind = Vec::new();
+        let mut names = Vec::new();
+        for chain in &chains {
+            first_kind.push(names.len());
+            names.extend(chain.requests.iter().map(|request| request.name.clone()));
+        }
+        let most = socket::most_connections()?;
+        let (kept, most) = match plan.connections {
+            Connections::PerUser => (false, most),
+            Connections::KeptAlive { connections } => {
+                ensure!(connections <= most, "connections: at most {most} (ulimit -Hn), not {connections}");
+                (true, connections)
+            }
+        };
+        let arrivals = |(index, scenario): (u64, &'a Scenario)| {
+            Arrivals::new(&scenario.phases, plan.scale, plan.seed.wrapping_add(index))
+        };
+        Ok(Self {
+            plan,
+            chains,
+            first_kind,
+            arrivals: (0..).zip(scenarios).map(arrivals).collect(),
+            clock: Instant::now(),
+            poller: Poller::new()?,
+            pool: Pool::new(most),
+            kept,
+            users: Slab::new(),
+            in_flight: 0,
+            waiting: VecDeque::new(),
+            pauses: BinaryHeap::new(),
+            deadlines: VecDeque::new(),
+            timeout: nanos(plan.load.timeout_seconds),
+            warm_up: u64::from(plan.warm_up_seconds) * SECOND,
+            requests: 0,
+            arrived: 0,
+            payloads_used: 0,
+            terms_used: 0,
+            figures: Figures::new(names.into_iter(), plan.rule)?,
+            watch: Watch::new()?,
+            first_start: None,
+            last_end: 0,
+            input: vec![0; INPUT_BYTES],
+            output: Vec::with_capacity(4096),
+        })
+    }
+
+    fn turn_until_the_end(
+        &mut self,
+        stop: &AtomicBool,
+        progress: &mut dyn FnMut(&Snapshot),
+    ) -> Result<Ended> {
+        let most_requests = self.most_requests();
+        let mut ready = Vec::new();
+        let mut second = 0;
+        self.clock = Instant::now();
+        loop {
+            while self.now() >= u64::from(second + 1) * SECOND {
+                self.second_has_passed(second, SECOND, progress);
+                second += 1;
+            }
+            let full = self.start_what_is_due();
+            let ended = if stop.load(Ordering::Relaxed) {
+                Some(Ended::Stopped)
+            } else if self.figures.rule_broken(most_requests) {
+                Some(Ended::RuleBroken)
+            } else {
+                (self.users.is_empty() && self.next_arrival().is_none()).then_some(Ended::Whole)
+            };
+            if let Some(ended) = ended {
+                let rest = self.now().saturating_sub(u64::from(second) * SECOND);
+                self.second_has_passed(second, rest, progress);
+                return Ok(ended);
+            }
+            let now = self.now();
+            let due = if full { now } else { self.next_due(now, u64::from(second + 1) * SECOND) };
+            self.poller.wait(now, due, &mut ready)?;
+            for event in ready.drain(..) {
+                self.serve(event);
+            }
+        }
+    }
+
+    fn now(&self) -> u64 {
+        u64::try_from(self.clock.elapsed().as_nanos()).unwrap_or(u64::MAX)
+    }
+
+    /// So many requests are in the figures at most.
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // a count, and the cast saturates
+    fn most_requests(&self) -> u64 {
+        let (from, to) = (f64::from(self.plan.warm_up_seconds), self.plan.seconds());
+        let mut most = 0.0;
+        for (scenario, chain) in self.plan.load.scenarios.iter().zip(&self.chains) {
+            most += asked(&scenario.phases, self.plan.scale, from, to) * chain.requests.len() as f64;
+        }
+        most as u64
+    }
+
+    fn second_has_passed(&mut self, second: u32, length: u64, progress: &mut dyn FnMut(&Snapshot)) {
+        let (from, to) = (f64::from(second), f64::from(second) + seconds(length));
+        let rate = |scenario: &Scenario| asked(&scenario.phases, self.plan.scale, from, to);
+        let asked = self.plan.load.scenarios.iter().map(rate).sum();
+        let cpus = self.watch.second(seconds(length.max(LOOK_AROUND)));
+        let warm_up = self.plan.warm_up_seconds;
+        let figures = self.figures.roll(second.saturating_sub(warm_up), asked);
+        progress(&Snapshot {
+            second,
+            seconds: self.plan.seconds(),
+            asked,
+            started: figures.started,
+            answers: figures.answers,
+            p99_ms: figures.p99_ms,
+            failed: self.figures.failed_in_all,
+            in_flight: self.in_flight,
+            cpus,
+        });
+        if second >= warm_up {
+            self.figures.series.push(figures);
+        }
+    }
+
+    /// The scenario whose user should come next, and when.
+    fn next_arrival(&self) -> Option<(u64, usize)> {
+        let next = |(index, arrivals): (usize, &Arrivals<'_>)| Some((arrivals.next()?, index));
+        self.arrivals.iter().enumerate().filter_map(next).min()
+    }
+
+    fn next_due(&self, now: u64, second: u64) -> u64 {
+        let look_around = (now / LOOK_AROUND + 1) * LOOK_AROUND;
+        let arrival = self.next_arrival().map_or(u64::MAX, |(at, _)| at);
+        let pause = self.pauses.peek().map_or(u64::MAX, |Reverse((at, _))| *at);
+        let deadline = self.deadlines.front().map_or(u64::MAX, |&(at, ..)| at);
+        look_around.min(second).min(arrival).min(pause).min(deadline)
+    }
+
+    /// Fails what has taken too long, and starts what is due. True if there is more of it than one turn may start.
+    fn start_what_is_due(&mut self) -> bool {
+        self.fail_what_is_late();
+        self.serve_those_who_wait();
+        for _ in 0..STARTS_A_TURN {
+            let now = self.now();
+            let arrival = self.next_arrival().filter(|&(at, _)| at <= now);
+            let pause = self.pauses.peek().map(|&Reverse(pause)| pause).filter(|&(at, _)| at <= now);
+            match (arrival, pause) {
+                (None, None) => return false,
+                (Some((at, _)), Some((end, user))) if end < at => self.end_pause(user, end, now),
+                (None, Some((end, user))) => self.end_pause(user, end, now),
+                (Some((at, scenario)), _) => self.arrive(scenario, at, now),
+            }
+        }
+        true
+    }
+
+    fn end_pause(&mut self, user: usize, end: u64, now: u64) {
+        self.pauses.pop();
+        self.begin(user, end, now);
+    }
+
+    fn arrive(&mut self, scenario: usize, at: u64, now: u64) {
+        self.arrivals[scenario].advance();
+        let measured = at >= self.warm_up;
+        if measured {
+            self.figures.start();
+            self.first_start.get_or_insert(at);
+        }
+        let user = self.users.insert(User {
+            scenario,
+            step: 0,
+            number: self.arrived,
+            measured,
+            request: 0,
+            intended: at,
+            connection: None,
+            payload: None,
+            creating: false,
+            location: None,
+        });
+        self.arrived += 1;
+        match self.chains[scenario].requests[0].pause {
+            None => self.begin(user, at, now),
+            Some(bounds) => self.pause(user, at, bounds),
+        }
+    }
+
+    fn pause(&mut self, user: usize, from: u64, (low, high): (u64, u64)) {
+        let step = self.users[user].step as u64;
+        // A pause is the same whenever the answer came, so each has a generator of its own.
+        let seed = self.plan.seed ^ (self.users[user].number * 31 + step).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let length = fastrand::Rng::with_seed(seed).u64(low..=high);
+        self.pauses.push(Reverse((from.saturating_add(length), user)));
+    }
+
+    /// A user's next request, meant for `intended`.
+    fn begin(&mut self, key: usize, intended: u64, now: u64) {
+        self.requests += 1;
+        self.in_flight += 1;
+        let user = &mut self.users[key];
+        user.request = self.requests;
+        user.intended = intended;
+        if user.measured {
+            self.watch.begin(intended, now);
+        }
+        self.deadlines.push_back((intended.saturating_add(self.timeout), key, self.requests));
+        if user.connection.is_some() || self.waiting.is_empty() {
+            self.connect(key);
+        } else {
+            self.wait(key);
+        }
+    }
+
+    fn connect(&mut self, key: usize) {
+        let connection = match self.users[key].connection {
+            Some(connection) => Ok(Some(connection)),
+            None => self.pool.take(key, &self.plan.target, self.plan.ending),
+        };
+        match connection {
+            Ok(Some(connection)) => {
+                self.users[key].connection = Some(connection);
+                self.send(key, connection);
+            }
+            Ok(None) => self.wait(key),
+            Err(error) => self.fail(key, &socket::words(error)),
+        }
+    }
+
+    fn wait(&mut self, key: usize) {
+        self.waiting.push_back((key, self.users[key].request));
+        if !self.kept {
+            self.watch.waited_for_descriptor += 1;
+        }
+    }
+
+    fn serve_those_who_wait(&mut self) {
+        while let Some(&(key, request)) = self.waiting.front() {
+            let given_up = self.users.get(key).is_none_or(|user| user.request != request);
+            if !given_up && !self.pool.has_room() {
+                return;
+            }
+            self.waiting.pop_front();
+            if !given_up {
+                self.connect(key);
+            }
+        }
+    }
+
+    fn send(&mut self, key: usize, connection: usize) {
+        self.render(key);
+        let place = self.pool.get(connection);
+        let sent = match socket::send(&place.socket, &self.output) {
+            Ok(sent) => sent,
+            Err(error) => return self.fail(key, &socket::words(error)),
+        };
+        place.unsent.extend_from_slice(&self.output[sent..]);
+        let rest = !place.unsent.is_empty();
+        let watch = match (place.watched, rest) {
+            (false, _) => self.poller.add(&place.socket, place.mark, rest),
+            (true, true) => self.poller.add_output(&place.socket, place.mark),
+            (true, false) => Ok(()),
+        };
+        place.watched = true;
+        if let Err(error) = watch {
+            self.fail(key, &socket::words(error));
+        }
+    }
+
+    /// Writes the user's next request to the output buffer.
+    fn render(&mut self, key: usize) {
+        let plan = self.plan;
+        let user = &mut self.users[key];
+        let request = &self.chains[user.scenario].requests[user.step];
+        let (mut payload, mut term) = ("", "");
+        if request.body {
+            let line = (plan.payload_offset + self.payloads_used) % plan.payloads.len();
+            self.payloads_used += 1;
+            user.payload = Some(line);
+            user.creating = true;
+            payload = plan.payloads.get(line);
+        }
+        if request.needs_term {
+            term = plan.terms.get((plan.term_offset + self.terms_used) % plan.terms.len());
+            self.terms_used += 1;
+        }
+        self.output.clear();
+        request.render(&mut self.output, payload, term, user.location.as_deref().unwrap_or_default());
+    }
+
+    /// An event of a connection.
+    fn serve(&mut self, event: Ready) {
+        let Some(connection) = self.pool.find(event.mark) else { return };
+        let place = self.pool.get(connection);
+        if event.output && !place.unsent.is_empty() {
+            match socket::send(&place.socket, &place.unsent) {
+                Ok(sent) => drop(place.unsent.drain(..sent)),
+                Err(error) => return self.broken(connection, &socket::words(error)),
+            }
+        }
+        if event.input {
+            self.read(connection);
+        }
+    }
+
+    /// Reads until the answer is whole or nothing is left.
+    fn read(&mut self, connection: usize) {
+        loop {
+            let place = self.pool.get(connection);
+            let length = match socket::receive(&place.socket, &mut self.input) {
+                Ok(Some(length)) => length,
+                Ok(None) => return,
+                Err(error) => return self.broken(connection, &socket::words(error)),
+            };
+            let under_way = place.user.filter(|&key| self.users[key].request != 0);
+            let Some(key) = under_way else {
+                return self.broken(connection, "");
+            };
+            let user = &self.users[key];
+            let request = &self.chains[user.scenario].requests[user.step];
+            match place.answer.feed(&self.input[..length], length == 0, request.head) {
+                Ok(Some(whole)) => {
+                    let verdict = judge(self.plan, request, user, &whole);
+                    place.answer.reset();
+                    return self.answered(key, connection, verdict);
+                }
+                Ok(None) => {}
+                Err(malformed) => return self.fail(key, malformed),
+            }
+        }
+    }
+
+    /// A connection is of no further use; whoever waits for its answer has failed.
+    fn broken(&mut self, connection: usize, message: &str) {
+        match self.pool.get(connection).user {
+            Some(key) if self.users[key].request != 0 => self.fail(key, message),
+            Some(key) => {
+                self.users[key].connection = None;
+                self.pool.close(connection);
+            }
+            None => self.pool.close(connection),
+        }
+    }
+
+    fn answered(&mut self, key: usize, connection: usize, verdict: Verdict) {
+        self.ended(key, verdict.status, verdict.failure.as_deref());
+        let user = &mut self.users[key];
+        if self.kept || verdict.close {
+            user.connection = None;
+        }
+        let path = verdict.location.as_deref().filter(|_| verdict.status == 201).and_then(path_of);
+        if let Some(path) = path {
+            user.location = Some(path.into());
+        }
+        if user.creating {
+            user.creating = false;
+            self.figures.creations.push(creation(user.payload, verdict.status, verdict.location));
+        }
+        if verdict.close {
+            self.pool.close(connection);
+        } else if self.kept {
+            self.pool.give_back(connection);
+        }
+        if verdict.failure.is_some() {
+            self.leave(key);
+        } else {
+            self.go_on(key);
+        }
+    }
+
+    /// The user's next request, or its end.
+    fn go_on(&mut self, key: usize) {
+        let user = &mut self.users[key];
+        user.step += 1;
+        let located = user.location.is_some();
+        match self.chains[user.scenario].requests.get(user.step) {
+            Some(next) if located || !next.needs_location => {
+                let now = self.last_end;
+                match next.pause {
+                    Some(bounds) => self.pause(key, now, bounds),
+                    None => self.begin(key, now, now),
+                }
+            }
+            _ => self.leave(key),
+        }
+    }
+
+    /// The user goes, and its connection with it.
+    fn leave(&mut self, key: usize) {
+        let user = self.users.remove(key);
+        if let Some(connection) = user.connection {
+            self.pool.close(connection);
+        }
+    }
+
+    /// A request without a whole answer.
+    fn fail(&mut self, key: usize, message: &str) {
+        self.ended(key, 0, Some(message));
+        let user = &self.users[key];
+        if user.creating {
+            self.figures.creations.push(creation(user.payload, 0, None));
+        }
+        self.leave(key);
+    }
+
+    /// A request has ended, in one way or the other.
+    fn ended(&mut self, key: usize, status: u16, failure: Option<&str>) {
+        let now = self.now();
+        self.in_flight -= 1;
+        self.last_end = now;
+        let user = &mut self.users[key];
+        user.request = 0;
+        if user.measured {
+            self.watch.end(now);
+            let kind = self.first_kind[user.scenario] + user.step;
+            self.figures.end(&End { kind, status, nanos: now.saturating_sub(user.intended), failure });
+        }
+    }
+
+    fn fail_what_is_late(&mut self) {
+        while let Some(&(deadline, key, request)) = self.deadlines.front() {
+            let under_way = self.users.get(key).is_some_and(|user| user.request == request);
+            if under_way && deadline > self.now() {
+                return;
+            }
+            self.deadlines.pop_front();
+            if under_way {
+                self.fail(key, &format!("timed out after {} s", self.plan.load.timeout_seconds));
+            }
+        }
+    }
+
+    fn outcome(mut self, ended: Ended) -> Result<Outcome> {
+        let now = self.now();
+        let mut given_up = 0;
+        for (_, user) in self.users.iter().filter(|(_, user)| user.request != 0) {
+            given_up += 1;
+            if user.creating {
+                self.figures.creations.push(creation(user.payload, 0, None));
+            }
+            if user.measured {
+                self.watch.give_up(user.intended, now);
+            }
+        }
+        let users_asked = self.figures.users_started + self.overdue(now);
+        let length = seconds(self.last_end.saturating_sub(self.first_start.unwrap_or(self.last_end)));
+        let bottleneck = self.watch.reasons(&self.figures, users_asked, length);
+        let cpu_seconds = self.watch.cpu_seconds();
+        let figures = self.figures.summary(length, users_asked)?;
+        let answers = super::arrivals::float(self.figures.answered());
+        Ok(Outcome {
+            ended,
+            figures,
+            series: self.figures.series,
+            generator: Generator { cpu_seconds, memory_bytes: peak_memory_bytes(), bottleneck },
+            creations: self.figures.creations,
+            payloads_used: self.payloads_used,
+            terms_used: self.terms_used,
+            given_up,
+            warnings: warnings(self.plan, self.payloads_used),
+            answers_per_second: if length > 0.0 { answers / length } else { 0.0 },
+        })
+    }
+
+    /// Users who should have come and did not.
+    fn overdue(&mut self, now: u64) -> u64 {
+        let mut users = 0;
+        while let Some((at, scenario)) = self.next_arrival().filter(|&(at, _)| at <= now) {
+            self.arrivals[scenario].advance();
+            users += u64::from(at >= self.warm_up);
+        }
+        users
+    }
+}
+
+fn check_lines(plan: &Plan, chains: &[Chain]) -> Result<()> {
+    let mut requests = chains.iter().flat_map(|chain| &chain.requests);
+    let lacks = |needed: bool, empty: bool| needed && empty;
+    requests
+        .all(|request| {
+            !lacks(request.body, plan.payloads.is_empty())
+                && !lacks(request.needs_term, plan.terms.is_empty())
+        })
+        .then_some(())
+        .context("requests need payloads or terms, and there are none")
+}
+
+fn warnings(plan: &Plan, used: usize) -> Vec<String> {
+    let lines = plan.payloads.len();
+    let beyond = (plan.payload_offset + used).saturating_sub(lines);
+    if beyond == 0 || used == 0 {
+        return Vec::new();
+    }
+    vec![format!("{} of {used} payloads were sent before: the file has {lines} lines", beyond.min(used))]
+}
+
+fn creation(payload: Option<usize>, status: u16, location: Option<Box<str>>) -> Creation {
+    // `Plan::check` has seen that there are not more lines than this holds.
+    let payload = payload.and_then(|line| u32::try_from(line).ok()).unwrap_or_default();
+    Creation { payload, status, location }
+}
+
+/// Whether the answer is what it must be.
+fn judge(plan: &Plan, request: &Request, user: &User, whole: &Whole<'_>) -> Verdict {
+    let status = whole.status;
+    let location = whole.location.map(|bytes| String::from_utf8_lossy(bytes).into_owned().into_boxed_str());
+    let failure = if !request.accept.contains(&status) {
+        Some(format!("status {status}, allowed are {:?}", request.accept))
+    } else if request.must_locate && status == 201 && location.as_deref().and_then(path_of).is_none() {
+        Some("201 without a Location that is a path".into())
+    } else if status == 200 {
+        let checked = match request.check {
+            Check::Nothing => Ok(()),
+            Check::People => check::people(whole.body),
+            Check::Person => {
+                let payload = plan.payloads.get(user.payload.unwrap_or(usize::MAX));
+                check::person(whole.body, payload, user.location.as_deref().unwrap_or_default())
+            }
+        };
+        checked.err().map(str::to_owned)
+    } else {
+        None
+    };
+    Verdict { status, location, close: whole.close, failure }
+}

@@ -1,0 +1,302 @@
+//! The native generator: open model, intended start times, every answer checked.
+//!
+//! **Users** of each scenario arrive as its phases say, times a scale, at moments that depend on the seed alone and never on the
+//! server. A request's time counts from the moment at which it was meant to start: the user's arrival, or the end of its pause.
+//! Connecting is in it, and so is waiting for a kept connection, and so is the generator being late: a server that stalls
+//! cannot hide the requests that it kept from being sent (coordinated omission).
+//!
+//! **A connection** is the user's own, as in Gatling: opened with its first request, kept through its pauses, closed after its
+//! last answer. Or there are so many kept ones ([`Connections::KeptAlive`]): a request takes one and gives it back with the
+//! answer, so none is held through a pause; where all are taken it waits its turn.
+//!
+//! **The end of a connection.** Whoever closes first keeps the port for a minute in TIME_WAIT, and a published port's entry in
+//! the connection table of the host for two. At 10,000 users a second the 28,000 source ports would last three seconds. So
+//! the default is to end a connection, after the whole answer, by a reset ([`Ending::Reset`]): nothing is kept, on either
+//! side. Further source addresses (127.0.0.2, …) would not do: published ports translate 127.0.0.1 only. [`Ending::Finish`]
+//! closes as Gatling does, and costs the server's kernel what Gatling costs it; Linux then gives ports of the loopback
+//! interface out again after one second, which carries a few thousand users a second.
+//!
+//! **Every answer is checked**: whole and well-formed, its status among those the contest accepts, a 201 with a `Location` where a
+//! later request needs one, and its body as [`check`] says. Nothing is sampled.
+//!
+//! One thread, one event loop. What may not enter: what becomes of the figures, and anything of one contestant.
+
+mod answer;
+mod arrivals;
+mod bottleneck;
+mod check;
+mod connections;
+mod engine;
+mod figures;
+mod limit;
+mod lines;
+mod request;
+mod socket;
+
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use anyhow::{Context, Result, bail, ensure};
+
+pub use self::limit::{Found, MAX_STEPS, STEP_SECONDS, find_limit};
+pub use self::lines::Lines;
+use crate::contest::{Contest, Load, Phase};
+use crate::record::{Generator, LoadFigures, Second, Step};
+
+/// Seconds in which a plateau's rates rise to their height; its figures begin after them.
+pub const PLATEAU_RAMP_SECONDS: u32 = 4;
+
+/// On a plateau an answer that takes longer has failed, so that a step ends in its time; it would be 50 times the p99 allowed.
+pub const PLATEAU_TIMEOUT_SECONDS: f64 = 5.0;
+
+/// A load that can be run.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// Scenarios, headers and timeout, as the contest has them.
+    pub load: Load,
+    /// `Host` of each request.
+    pub host: String,
+    /// Where the connections go.
+    pub target: SocketAddr,
+    /// The rates are multiplied by it; durations stay.
+    pub scale: f64,
+    /// Of randomized arrivals and of pauses.
+    pub seed: u64,
+    /// Bodies, one a creation, in order.
+    pub payloads: Arc<Lines>,
+    /// The line to begin with: after an earlier load, its `payload_offset` and its [`Outcome::payloads_used`].
+    pub payload_offset: usize,
+    /// Search terms, one a search, in order; again from the first after the last.
+    pub terms: Arc<Lines>,
+    /// The term to begin with.
+    pub term_offset: usize,
+    /// Whose the connections are.
+    pub connections: Connections,
+    /// How a user's own connection ends.
+    pub ending: Ending,
+    /// What bodies are checked for.
+    pub checks: Checks,
+    /// Users who are meant to start before this second are in no figure; their creations are in the list.
+    pub warm_up_seconds: u32,
+    /// Ends the load as soon as it cannot be kept any more.
+    pub rule: Option<Rule>,
+}
+
+/// Whose the connections are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Connections {
+    /// One a user, which ends with it.
+    PerUser,
+    /// So many for all, opened as they are needed and kept.
+    KeptAlive {
+        /// At most.
+        connections: usize,
+    },
+}
+
+/// How a user's own connection ends, after its last answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// By a reset, which leaves nothing behind.
+    Reset,
+    /// In order, which leaves a source port in TIME_WAIT.
+    Finish,
+}
+
+/// What bodies are checked for, beside everything that holds for any contest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Checks {
+    /// Nothing.
+    None,
+    /// People: what is looked up is what was sent, and a search answers an array of at most 50.
+    People,
+}
+
+/// What a step of a capacity search must keep.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Rule {
+    /// Requests that may fail.
+    pub failed: u64,
+    /// The 99th percentile of all times.
+    pub p99_ms: f64,
+}
+
+impl Rule {
+    /// Of `--find-limit`: no failure, and a p99 of at most 100 ms.
+    pub const FIND_LIMIT: Self = Self { failed: 0, p99_ms: 100.0 };
+
+    /// In words, for [`crate::record::Capacity::rule`].
+    #[must_use]
+    pub fn words(&self) -> String {
+        format!("at most {} failed requests and p99 at most {} ms", self.failed, self.p99_ms)
+    }
+}
+
+impl Plan {
+    /// The contest's load at `scale`, one connection a user, every check.
+    ///
+    /// # Errors
+    /// The contest's address leads nowhere, or its oracle has no checks.
+    pub fn new(contest: &Contest, scale: f64, payloads: Arc<Lines>, terms: Arc<Lines>) -> Result<Self> {
+        let address = contest.address();
+        let target = address.to_socket_addrs().with_context(|| format!("url: {address}"))?.next();
+        let checks = match contest.oracle.as_str() {
+            "people" => Checks::People,
+            other => bail!("oracle: 'people' is known, '{other}' is not"),
+        };
+        Ok(Self {
+            load: contest.load.clone(),
+            host: address.to_owned(),
+            target: target.with_context(|| format!("url: {address} has no address"))?,
+            scale,
+            seed: contest.load.seed,
+            payloads,
+            payload_offset: 0,
+            terms,
+            term_offset: 0,
+            connections: Connections::PerUser,
+            ending: Ending::Reset,
+            checks,
+            warm_up_seconds: 0,
+            rule: None,
+        })
+    }
+
+    /// All scenarios at their peak (the end of their last phase) times `scale` for `seconds`, after a rise of
+    /// [`PLATEAU_RAMP_SECONDS`] whose figures are left out. It ends early when `rule` cannot be kept any more.
+    #[must_use]
+    pub fn plateau(&self, scale: f64, seconds: u32, rule: Rule) -> Self {
+        let mut plan = self.clone();
+        for scenario in &mut plan.load.scenarios {
+            let peak = scenario.phases.last().map_or(0.0, |phase| phase.to);
+            scenario.phases = vec![
+                Phase { from: 0.0, to: peak, seconds: f64::from(PLATEAU_RAMP_SECONDS), randomized: false },
+                Phase { from: peak, to: peak, seconds: f64::from(seconds), randomized: false },
+            ];
+        }
+        plan.load.timeout_seconds = plan.load.timeout_seconds.min(PLATEAU_TIMEOUT_SECONDS);
+        plan.scale = scale;
+        plan.warm_up_seconds = PLATEAU_RAMP_SECONDS;
+        plan.rule = Some(rule);
+        plan
+    }
+
+    /// How long users arrive, in seconds.
+    #[must_use]
+    pub fn seconds(&self) -> f64 {
+        let length = |phases: &[Phase]| phases.iter().map(|phase| phase.seconds).sum::<f64>();
+        self.load.scenarios.iter().map(|scenario| length(&scenario.phases)).fold(0.0, f64::max)
+    }
+
+    fn check(&self) -> Result<()> {
+        ensure!(self.scale > 0.0 && self.scale.is_finite(), "scale: above 0, not {}", self.scale);
+        let timeout = self.load.timeout_seconds;
+        ensure!(timeout > 0.0 && timeout <= 120.0, "timeout_seconds: above 0, at most 120, not {timeout}");
+        if let Connections::KeptAlive { connections } = self.connections {
+            ensure!(connections > 0, "connections: at least 1");
+        }
+        ensure!(u32::try_from(self.payloads.len()).is_ok(), "more payload lines than 2^32");
+        Ok(())
+    }
+}
+
+/// How a load goes, once a second.
+#[derive(Clone, Debug, Default)]
+pub struct Snapshot {
+    /// From the load's beginning, the warm-up included.
+    pub second: u32,
+    /// How long users arrive in all, in seconds.
+    pub seconds: f64,
+    /// Users that should have started in this second.
+    pub asked: f64,
+    /// Users that did.
+    pub started: u64,
+    /// Answers in this second.
+    pub answers: u64,
+    /// Of this second.
+    pub p99_ms: Option<f64>,
+    /// Since the beginning.
+    pub failed: u64,
+    /// Requests without their answer.
+    pub in_flight: usize,
+    /// Cores the generator used in this second.
+    pub cpus: f64,
+}
+
+/// How a load ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// All users came and went.
+    Whole,
+    /// The caller stopped it: users of the rest never came, requests under way were given up, neither counted as failed.
+    Stopped,
+    /// The rule could not be kept any more; else as if stopped.
+    RuleBroken,
+}
+
+/// A creation that was sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Creation {
+    /// Index of its line in the payload file, from 0.
+    pub payload: u32,
+    /// Of the answer; 0: none came, it may be stored or not.
+    pub status: u16,
+    /// As the answer has it.
+    pub location: Option<Box<str>>,
+}
+
+/// All that a load leaves.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// How it ended.
+    pub ended: Ended,
+    /// For [`crate::record::Attempt::load`].
+    pub figures: LoadFigures,
+    /// For [`crate::record::Attempt::series`], without the warm-up.
+    pub series: Vec<Second>,
+    /// For [`crate::record::Attempt::generator`]; CPU of the generator's thread, warm-up included.
+    pub generator: Generator,
+    /// Every creation that was sent, in the order in which they ended.
+    pub creations: Vec<Creation>,
+    /// Lines of the payload file that were used.
+    pub payloads_used: usize,
+    /// Search terms that were used.
+    pub terms_used: usize,
+    /// Requests that were given up because the load ended early.
+    pub given_up: u64,
+    /// What a reader should know: payloads were used twice.
+    pub warnings: Vec<String>,
+    /// Requests with an answer a second, over the time that is in the figures.
+    pub answers_per_second: f64,
+}
+
+impl Outcome {
+    /// The step of a capacity search that this load was, at `scale` and for `seconds`, in which the contestant used
+    /// `cpu_seconds`.
+    #[must_use]
+    pub fn step(&self, scale: f64, rule: Rule, cpu_seconds: f64) -> Step {
+        let total = &self.figures.total;
+        let quick = total.p99_ms.is_some_and(|p99| p99 <= rule.p99_ms);
+        Step {
+            scale,
+            seconds: self.figures.seconds,
+            requests_per_second: self.answers_per_second,
+            failed: total.failed,
+            p99_ms: total.p99_ms,
+            cpu_seconds,
+            passed: self.ended == Ended::Whole && total.failed <= rule.failed && quick,
+            bottleneck: self.generator.bottleneck.clone(),
+        }
+    }
+}
+
+/// Runs a load to its end, or until `stop` is set. `progress` is called once a second, from within the loop: it must be quick.
+///
+/// # Errors
+/// The plan is no load that can be run, or the kernel refuses what the event loop is made of. What the server does is never
+/// an error, but a figure.
+pub fn run(plan: &Plan, stop: &AtomicBool, progress: &mut dyn FnMut(&Snapshot)) -> Result<Outcome> {
+    plan.check()?;
+    engine::run(plan, stop, progress)
+}

@@ -1,0 +1,226 @@
+//! The requests of a contest, made ready: what is the same each time stands there, what differs is put in.
+
+use anyhow::{Context, Result, bail, ensure};
+
+use super::{Checks, Plan};
+use crate::contest::{Request, Scenario};
+
+/// What a `Location` may be at most; longer ones end the chain.
+pub(super) const MAX_LOCATION_BYTES: usize = 2048;
+
+/// A scenario, ready to be sent.
+pub(super) struct Chain {
+    pub(super) requests: Vec<Ready>,
+}
+
+/// A request, ready to be sent.
+pub(super) struct Ready {
+    pub(super) name: String,
+    /// Statuses that are no failure.
+    pub(super) accept: Vec<u16>,
+    /// Bounds of the pause before it, in nanoseconds.
+    pub(super) pause: Option<(u64, u64)>,
+    /// It takes the next line of the payload file: a creation.
+    pub(super) body: bool,
+    /// A later request of the chain goes where this one's `Location` says.
+    pub(super) must_locate: bool,
+    pub(super) needs_location: bool,
+    pub(super) needs_term: bool,
+    pub(super) check: Check,
+    /// An answer to `HEAD` has no body.
+    pub(super) head: bool,
+    path: Vec<Part>,
+    /// Method and blank.
+    before: Vec<u8>,
+    /// The rest of the head; with a body, up to its length.
+    after: Vec<u8>,
+}
+
+/// What an allowed answer's body must be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Check {
+    Nothing,
+    /// The person that was sent.
+    Person,
+    /// An array of people.
+    People,
+}
+
+enum Part {
+    Text(String),
+    Term,
+    Location,
+}
+
+impl Chain {
+    pub(super) fn new(scenario: &Scenario, plan: &Plan) -> Result<Self> {
+        let mut requests = Vec::with_capacity(scenario.requests.len());
+        for (index, request) in scenario.requests.iter().enumerate() {
+            let later = &scenario.requests[index + 1..];
+            let mut ready = Ready::new(request, plan).with_context(|| format!("request {}", request.name))?;
+            ready.must_locate = ready.body && later.iter().any(|request| request.path.contains("{location}"));
+            requests.push(ready);
+        }
+        ensure!(!requests.is_empty(), "scenario {}: no request", scenario.name);
+        Ok(Self { requests })
+    }
+}
+
+impl Ready {
+    fn new(request: &Request, plan: &Plan) -> Result<Self> {
+        let token = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic());
+        ensure!(token(&request.method), "method: visible ASCII letters, not '{}'", request.method);
+        let body = match request.body.as_deref() {
+            None => false,
+            Some("payload") => true,
+            Some(other) => bail!("body: 'payload' or absent, not '{other}'"),
+        };
+        let path = parts(&request.path)?;
+        let needs_location = path.iter().any(|part| matches!(part, Part::Location));
+        let needs_term = path.iter().any(|part| matches!(part, Part::Term));
+        let pause = match request.pause_ms {
+            None => None,
+            Some((low, high)) => {
+                ensure!(
+                    low >= 0.0 && high >= low,
+                    "pause_ms: two numbers from 0 on, the second not below the first"
+                );
+                Some((super::arrivals::nanos(low / 1e3), super::arrivals::nanos(high / 1e3)))
+            }
+        };
+        let check = match (plan.checks, needs_location, needs_term) {
+            (Checks::People, true, _) => Check::Person,
+            (Checks::People, _, true) => Check::People,
+            _ => Check::Nothing,
+        };
+        Ok(Self {
+            name: request.name.clone(),
+            accept: request.accept.clone(),
+            pause,
+            body,
+            must_locate: false,
+            needs_location,
+            needs_term,
+            check,
+            head: request.method == "HEAD",
+            path,
+            before: format!("{} ", request.method).into_bytes(),
+            after: rest_of_head(plan, body)?,
+        })
+    }
+
+    /// Writes the request to `output`.
+    pub(super) fn render(&self, output: &mut Vec<u8>, payload: &str, term: &str, location: &str) {
+        output.extend_from_slice(&self.before);
+        for part in &self.path {
+            match part {
+                Part::Text(text) => output.extend_from_slice(text.as_bytes()),
+                Part::Term => percent_encode(output, term),
+                Part::Location => output.extend_from_slice(location.as_bytes()),
+            }
+        }
+        output.extend_from_slice(&self.after);
+        if self.body {
+            output.extend_from_slice(payload.len().to_string().as_bytes());
+            output.extend_from_slice(b"\r\n\r\n");
+            output.extend_from_slice(payload.as_bytes());
+        }
+    }
+}
+
+fn rest_of_head(plan: &Plan, body: bool) -> Result<Vec<u8>> {
+    let mut rest = format!(" HTTP/1.1\r\nhost: {}\r\n", plan.host);
+    for (name, value) in &plan.load.headers {
+        let plain = |text: &str| text.bytes().all(|byte| (b' '..0x7f).contains(&byte));
+        ensure!(
+            plain(name) && !name.contains([':', ' ']) && !name.is_empty() && plain(value),
+            "header '{name}': visible ASCII letters and blanks are allowed"
+        );
+        rest.push_str(&format!("{name}: {value}\r\n"));
+    }
+    rest.push_str(if body { "content-type: application/json\r\ncontent-length: " } else { "\r\n" });
+    Ok(rest.into_bytes())
+}
+
+fn parts(path: &str) -> Result<Vec<Part>> {
+    let mut parts = Vec::new();
+    let mut rest = path;
+    while let Some(open) = rest.find('{') {
+        if open > 0 {
+            parts.push(Part::Text(rest[..open].to_owned()));
+        }
+        let close = rest[open..].find('}').context("path: '{' without '}'")? + open;
+        parts.push(match &rest[open..=close] {
+            "{term}" => Part::Term,
+            "{location}" => Part::Location,
+            other => bail!("path: {{term}} and {{location}} are placeholders, '{other}' is none"),
+        });
+        rest = &rest[close + 1..];
+    }
+    if !rest.is_empty() {
+        parts.push(Part::Text(rest.to_owned()));
+    }
+    let text = |part: &Part| match part {
+        Part::Text(text) => text.bytes().all(|byte| byte.is_ascii_graphic()),
+        _ => true,
+    };
+    ensure!(!parts.is_empty() && parts.iter().all(text), "path: visible ASCII letters, not '{path}'");
+    Ok(parts)
+}
+
+/// Everything but letters, digits and `-._~` as `%XX`, byte by byte.
+fn percent_encode(output: &mut Vec<u8>, text: &str) {
+    const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            output.push(byte);
+        } else {
+            output.extend([b'%', DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]);
+        }
+    }
+}
+
+/// The path that a `Location` names: itself, or what follows scheme and address. `None` if it is neither, too long, or
+/// holds what a request line may not.
+pub(super) fn path_of(location: &str) -> Option<&str> {
+    let path = if location.starts_with('/') {
+        location
+    } else {
+        let (_, rest) = location.split_once("://")?;
+        &rest[rest.find('/')?..]
+    };
+    (path.len() <= MAX_LOCATION_BYTES && path.bytes().all(|byte| byte.is_ascii_graphic())).then_some(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn terms_are_encoded_byte_by_byte() {
+        let mut output = Vec::new();
+        percent_encode(&mut output, "a-Z.0_~ &=+%/çã😀\"");
+        assert_eq!(
+            String::from_utf8(output).unwrap(),
+            "a-Z.0_~%20%26%3D%2B%25%2F%C3%A7%C3%A3%F0%9F%98%80%22"
+        );
+    }
+
+    #[test]
+    fn locations_are_paths_or_whole_addresses() {
+        assert_eq!(path_of("/pessoas/1"), Some("/pessoas/1"));
+        assert_eq!(path_of("http://localhost:9999/pessoas/1"), Some("/pessoas/1"));
+        assert_eq!(path_of("pessoas/1"), None);
+        assert_eq!(path_of("http://localhost"), None);
+        assert_eq!(path_of("/a b"), None);
+        assert_eq!(path_of(&format!("/{}", "a".repeat(MAX_LOCATION_BYTES))), None);
+    }
+
+    #[test]
+    fn unknown_placeholders_are_refused() {
+        assert!(parts("/pessoas/{id}").is_err());
+        assert!(parts("/pessoas/{term").is_err());
+        assert!(parts("/a b").is_err());
+        assert_eq!(parts("/pessoas?t={term}&x=1").unwrap().len(), 3);
+    }
+}
