@@ -9,17 +9,17 @@ use std::collections::{BinaryHeap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use slab::Slab;
 
-use super::answer::Whole;
 use super::arrivals::{Arrivals, asked, nanos, seconds};
 use super::bottleneck::{Watch, peak_memory_bytes};
 use super::connections::Pool;
 use super::figures::{End, Figures};
-use super::request::{Chain, Check, Ready as Request, path_of};
+use super::request::{Chain, path_of};
 use super::socket::{self, Poller, Ready};
-use super::{Connections, Creation, Ended, Outcome, Plan, Snapshot, check};
+use super::user::{User, Verdict};
+use super::{Connections, Ended, Outcome, Plan, Snapshot};
 use crate::contest::Scenario;
 use crate::record::Generator;
 
@@ -30,33 +30,6 @@ const LOOK_AROUND: u64 = SECOND / 10;
 const STARTS_A_TURN: usize = 32;
 /// What one read takes.
 const INPUT_BYTES: usize = 64 << 10;
-
-struct User {
-    scenario: usize,
-    step: usize,
-    /// In the order of arrival, over all scenarios.
-    number: u64,
-    /// It was meant to start after the warm-up.
-    measured: bool,
-    /// Of the request under way; 0 in a pause.
-    request: u64,
-    intended: u64,
-    connection: Option<usize>,
-    /// The line that its last creation sent.
-    payload: Option<usize>,
-    /// The request under way is that creation, and at least its beginning was sent.
-    creating: bool,
-    location: Option<Box<str>>,
-}
-
-/// What became of an answer.
-struct Verdict {
-    status: u16,
-    /// As it stands in the answer.
-    location: Option<Box<str>>,
-    close: bool,
-    failure: Option<String>,
-}
 
 struct Engine<'a> {
     plan: &'a Plan,
@@ -267,18 +240,7 @@ impl<'a> Engine<'a> {
             self.figures.start();
             self.first_start.get_or_insert(at);
         }
-        let user = self.users.insert(User {
-            scenario,
-            step: 0,
-            number: self.arrived,
-            measured,
-            request: 0,
-            intended: at,
-            connection: None,
-            payload: None,
-            creating: false,
-            location: None,
-        });
+        let user = self.users.insert(User::new(scenario, self.arrived, at, measured));
         self.arrived += 1;
         match self.chains[scenario].requests[0].pause {
             None => self.begin(user, at, now),
@@ -287,10 +249,7 @@ impl<'a> Engine<'a> {
     }
 
     fn pause(&mut self, user: usize, from: u64, (low, high): (u64, u64)) {
-        let step = self.users[user].step as u64;
-        // A pause is the same whenever the answer came, so each has a generator of its own.
-        let seed = self.plan.seed ^ (self.users[user].number * 31 + step).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        let length = fastrand::Rng::with_seed(seed).u64(low..=high);
+        let length = self.users[user].pause(self.plan.seed, low, high);
         self.pauses.push(Reverse((from.saturating_add(length), user)));
     }
 
@@ -420,7 +379,7 @@ impl<'a> Engine<'a> {
             let request = &self.chains[user.scenario].requests[user.step];
             match place.answer.feed(&self.input[..length], length == 0, request.head) {
                 Ok(Some(whole)) => {
-                    let verdict = judge(self.plan, request, user, &whole);
+                    let verdict = Verdict::of(&whole, request, user, &self.plan.payloads);
                     place.answer.reset();
                     return self.answered(key, connection, verdict);
                 }
@@ -454,7 +413,7 @@ impl<'a> Engine<'a> {
         }
         if user.creating {
             user.creating = false;
-            self.figures.creations.push(creation(user.payload, verdict.status, verdict.location));
+            self.figures.creations.push(user.creation(verdict.status, verdict.location));
         }
         if verdict.close {
             self.pool.close(connection);
@@ -498,7 +457,7 @@ impl<'a> Engine<'a> {
         self.ended(key, 0, Some(message));
         let user = &self.users[key];
         if user.creating {
-            self.figures.creations.push(creation(user.payload, 0, None));
+            self.figures.creations.push(user.creation(0, None));
         }
         self.leave(key);
     }
@@ -536,7 +495,7 @@ impl<'a> Engine<'a> {
         for (_, user) in self.users.iter().filter(|(_, user)| user.request != 0) {
             given_up += 1;
             if user.creating {
-                self.figures.creations.push(creation(user.payload, 0, None));
+                self.figures.creations.push(user.creation(0, None));
             }
             if user.measured {
                 self.watch.give_up(user.intended, now);
@@ -574,15 +533,12 @@ impl<'a> Engine<'a> {
 }
 
 fn check_lines(plan: &Plan, chains: &[Chain]) -> Result<()> {
-    let mut requests = chains.iter().flat_map(|chain| &chain.requests);
-    let lacks = |needed: bool, empty: bool| needed && empty;
-    requests
-        .all(|request| {
-            !lacks(request.body, plan.payloads.is_empty())
-                && !lacks(request.needs_term, plan.terms.is_empty())
-        })
-        .then_some(())
-        .context("requests need payloads or terms, and there are none")
+    for request in chains.iter().flat_map(|chain| &chain.requests) {
+        let name = &request.name;
+        ensure!(!request.body || !plan.payloads.is_empty(), "request {name}: there are no payloads");
+        ensure!(!request.needs_term || !plan.terms.is_empty(), "request {name}: there are no terms");
+    }
+    Ok(())
 }
 
 fn warnings(plan: &Plan, used: usize) -> Vec<String> {
@@ -592,34 +548,4 @@ fn warnings(plan: &Plan, used: usize) -> Vec<String> {
         return Vec::new();
     }
     vec![format!("{} of {used} payloads were sent before: the file has {lines} lines", beyond.min(used))]
-}
-
-fn creation(payload: Option<usize>, status: u16, location: Option<Box<str>>) -> Creation {
-    // `Plan::check` has seen that there are not more lines than this holds.
-    let payload = payload.and_then(|line| u32::try_from(line).ok()).unwrap_or_default();
-    Creation { payload, status, location }
-}
-
-/// Whether the answer is what it must be.
-fn judge(plan: &Plan, request: &Request, user: &User, whole: &Whole<'_>) -> Verdict {
-    let status = whole.status;
-    let location = whole.location.map(|bytes| String::from_utf8_lossy(bytes).into_owned().into_boxed_str());
-    let failure = if !request.accept.contains(&status) {
-        Some(format!("status {status}, allowed are {:?}", request.accept))
-    } else if request.must_locate && status == 201 && location.as_deref().and_then(path_of).is_none() {
-        Some("201 without a Location that is a path".into())
-    } else if status == 200 {
-        let checked = match request.check {
-            Check::Nothing => Ok(()),
-            Check::People => check::people(whole.body),
-            Check::Person => {
-                let payload = plan.payloads.get(user.payload.unwrap_or(usize::MAX));
-                check::person(whole.body, payload, user.location.as_deref().unwrap_or_default())
-            }
-        };
-        checked.err().map(str::to_owned)
-    } else {
-        None
-    };
-    Verdict { status, location, close: whole.close, failure }
 }

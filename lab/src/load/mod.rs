@@ -32,6 +32,7 @@ mod limit;
 mod lines;
 mod request;
 mod socket;
+mod user;
 
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
