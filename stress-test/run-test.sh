@@ -21,7 +21,7 @@ usage: run-test.sh GATLING_HOME [--seed N] [--seconds S] [--no-monitor]
   --no-monitor   do not sample the containers
 
 Starts no server. The exit code is Gatling's: 0 if every request got an allowed answer.
-Environment: POUCO_BASE_URL, DATABASE_URL, CONTAINER_ENGINE (see README.md), JAVA_OPTS.
+Environment: POUCO_BASE_URL, POUCO_TEST_SCALE, DATABASE_URL, CONTAINER_ENGINE (see README.md), JAVA_OPTS.
 EOF
 }
 

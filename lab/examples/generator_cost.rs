@@ -16,7 +16,8 @@ use std::sync::atomic::AtomicBool;
 
 use anyhow::{Context, Result};
 use pouco_lab::contest::Contest;
-use pouco_lab::load::{Connections, Ending, Lines, PLATEAU_RAMP_SECONDS, Plan, Rule, run};
+use pouco_lab::lines::Lines;
+use pouco_lab::load::{Connections, Ending, PLATEAU_RAMP_SECONDS, Plan, Rule, run};
 
 /// The person of `generator_cost.conf`, of the contest's mean size.
 const PERSON: &str = concat!(
@@ -31,12 +32,13 @@ fn main() -> Result<()> {
     let address = arguments.first().context("the address of a server: ADDRESS:PORT")?;
     let rate: f64 = argument(1, "10000").parse().context("requests a second: a number")?;
     let seconds: u32 = argument(2, "15").parse().context("seconds: a whole number")?;
-    let terms: String = (0..10_000).map(|index| format!("term number {index}\n")).collect();
-    let payloads = Arc::new(Lines::new(format!("{PERSON}\n")));
+    let terms: Vec<String> = (0..10_000).map(|index| format!("term number {index}")).collect();
+    let payloads = Arc::new(Lines::from_iter([PERSON.as_bytes()]));
 
     let top = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("the repository")?;
     let contest = Contest::load(top, "people")?;
-    let mut plan = Plan::new(&contest, 1.0, payloads, Arc::new(Lines::new(terms)))?;
+    let mut plan =
+        Plan::new(&contest, 1.0, payloads, Arc::new(terms.iter().map(String::as_bytes).collect()))?;
     plan.target = address.to_socket_addrs()?.next().context("an address")?;
     match argument(3, "reset").as_str() {
         "reset" => plan.ending = Ending::Reset,

@@ -6,6 +6,7 @@
 //! oracle = "people"
 //! count_path = "/contagem-pessoas"
 //! conformance = "conformance.toml"
+//! gatling = "RinhaBackendSimulation"
 //!
 //! [budget]
 //! cpus = 1.5
@@ -53,6 +54,9 @@ pub struct Contest {
     pub count_path: String,
     /// File of the conformance pass, in the folder.
     pub conformance: PathBuf,
+    /// The class below `stress-test/user-files/simulations` that sends this load with Gatling, where there is one.
+    #[serde(default)]
+    pub gatling: Option<String>,
     /// What all services of a contestant may use together.
     pub budget: Budget,
     /// The load at scale 1.
@@ -199,5 +203,15 @@ impl Contest {
     pub fn seconds(&self) -> f64 {
         let length = |scenario: &Scenario| scenario.phases.iter().map(|phase| phase.seconds).sum::<f64>();
         self.load.scenarios.iter().map(length).fold(0.0, f64::max)
+    }
+
+    /// How long a user may take at most: each request until its time-out, and the pauses.
+    #[must_use]
+    pub fn longest_chain_seconds(&self) -> f64 {
+        let pause = |request: &Request| request.pause_ms.map_or(0.0, |(_, most)| most / 1_000.0);
+        let chain = |scenario: &Scenario| {
+            scenario.requests.iter().map(|request| self.load.timeout_seconds + pause(request)).sum::<f64>()
+        };
+        self.load.scenarios.iter().map(chain).fold(0.0, f64::max)
     }
 }

@@ -192,7 +192,7 @@ impl Contestant {
         );
         let by_compose = !self.compose.is_empty() && !self.services.is_empty();
         ensure!(
-            by_compose != !self.processes.is_empty(),
+            by_compose == self.processes.is_empty(),
             "either compose and [services.…], or [processes.…], and not both"
         );
         if let Some(service) = &self.database.service {

@@ -10,11 +10,11 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use load_support::{
-    Reply, Server, constant, create_then_look_up, errors, payloads, people, plan, request, run, search,
-    stored,
+    Reply, Server, constant, create_then_look_up, errors, id, line_of, lines, payloads, people, plan,
+    request, run, search, stored,
 };
 use pouco_lab::contest::Phase;
-use pouco_lab::load::{Connections, Ended, Ending, Lines, PLATEAU_RAMP_SECONDS, Rule};
+use pouco_lab::load::{Connections, Ended, Ending, PLATEAU_RAMP_SECONDS, Rule};
 
 #[test]
 fn every_user_of_the_phases_comes_and_every_answer_is_counted() {
@@ -42,12 +42,12 @@ fn every_user_of_the_phases_comes_and_every_answer_is_counted() {
     assert!((asked - 410.0).abs() < 0.01, "{asked}");
     assert!((1.9..3.5).contains(&figures.seconds), "{}", figures.seconds);
     assert!(figures.total.p50_ms.unwrap() <= figures.total.p99_ms.unwrap());
-    let mut lines: Vec<u32> = outcome.creations.iter().map(|creation| creation.payload).collect();
-    lines.sort_unstable();
-    assert_eq!(lines, (0..290).collect::<Vec<_>>());
+    let mut numbers: Vec<u64> = outcome.creations.iter().map(|creation| creation.payload).collect();
+    numbers.sort_unstable();
+    assert_eq!(numbers, (0..290).collect::<Vec<_>>());
     for creation in &outcome.creations {
-        let location = format!("/pessoas/{}", creation.payload);
-        assert_eq!((creation.status, creation.location.as_deref()), (201, Some(location.as_str())));
+        let id = (0x4000_8000_u128 << 48) + u128::from(creation.payload);
+        assert_eq!((creation.status, creation.id), (201, Some(id)));
     }
     assert_eq!((outcome.payloads_used, outcome.terms_used, outcome.given_up), (290, 120, 0));
     assert!(outcome.generator.cpu_seconds > 0.0);
@@ -68,7 +68,7 @@ fn requests_are_what_the_contest_says() {
     });
     let mut plan =
         plan(server.address, vec![create_then_look_up(constant(10.0, 0.1)), search(constant(40.0, 0.1))]);
-    plan.terms = Arc::new(Lines::new("São Paulo & %\n😀+/\nplain\n".into()));
+    plan.terms = lines(&["São Paulo & %", "😀+/", "plain"]);
     plan.term_offset = 1;
     assert_eq!(run(&plan).figures.total.failed, 0);
     let seen = seen.lock().unwrap();
@@ -93,7 +93,9 @@ fn requests_are_what_the_contest_says() {
             "host: {host}\r\nuser-agent: a test\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n"
         )
     );
-    assert!(seen.iter().any(|(method, target, ..)| method == "GET" && target == "/pessoas/0"));
+    assert!(
+        seen.iter().any(|(method, target, ..)| method == "GET" && target == &format!("/pessoas/{}", id(0)))
+    );
 }
 
 #[test]
@@ -106,7 +108,7 @@ fn answers_in_chunks_and_up_to_the_connections_end_are_read() {
             return Reply::raw(&format!("{head}created"), true);
         }
         let id = asked.target.rsplit('/').next().unwrap();
-        let body = stored(id, id.parse().unwrap());
+        let body = stored(id, line_of(id));
         let (one, two) = body.split_at(20);
         let length = two.len();
         let head = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n";
@@ -134,22 +136,26 @@ fn large_answers_come_in_many_pieces() {
 
 #[test]
 fn wrong_answers_are_failures_with_their_reason() {
-    let server = Server::start(|asked| match asked.target.as_str() {
-        "/pessoas/0" => Reply::new("200 OK", "", &stored("0", 1)),
-        "/pessoas/1" => Reply::new("200 OK", "", &stored("2", 1)),
-        "/pessoas/2" => Reply::new("404 Not Found", "", ""),
-        "/pessoas/3" => Reply::new("200 OK", "", "oops"),
-        "/pessoas/4" => Reply::raw("HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\n{}", true),
+    let wrong = |line: usize| match line {
+        0 => Reply::new("200 OK", "", &stored(&id(0), 1)),
+        1 => Reply::new("200 OK", "", &stored(&id(2), 1)),
+        2 => Reply::new("404 Not Found", "", ""),
+        3 => Reply::new("200 OK", "", "oops"),
+        4 => Reply::raw("HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\n{}", true),
+        line => Reply::new("200 OK", "", &stored(&id(line), line)),
+    };
+    let server = Server::start(move |asked| match asked.target.as_str() {
         "/pessoas?t=51" => {
             let people = vec!["{}"; 51].join(",");
             Reply::new("200 OK", "", &format!("[{people}]"))
         }
         "/pessoas?t=no" => Reply::new("200 OK", "", "{}"),
+        target if target.starts_with("/pessoas/") => wrong(line_of(&target["/pessoas/".len()..])),
         _ => people(asked),
     });
     let mut plan =
         plan(server.address, vec![create_then_look_up(constant(60.0, 0.1)), search(constant(30.0, 0.1))]);
-    plan.terms = Arc::new(Lines::new("51\nno\nyes\n".into()));
+    plan.terms = lines(&["51", "no", "yes"]);
     let outcome = run(&plan);
     for message in [
         "lookup: the body's apelido is not what was sent",
@@ -184,7 +190,7 @@ fn a_chain_ends_where_there_is_no_location() {
     assert_eq!(outcome.figures.requests["creation"].failed, 2);
     assert_eq!(errors(&outcome, "creation: 201 without a Location that is a path"), 1);
     assert_eq!(errors(&outcome, "creation: status 500, allowed are [201, 400, 422]"), 1);
-    let statuses: HashSet<(u32, u16)> =
+    let statuses: HashSet<(u64, u16)> =
         outcome.creations.iter().map(|creation| (creation.payload, creation.status)).collect();
     assert_eq!(statuses, HashSet::from([(0, 201), (1, 422), (2, 500), (3, 201)]));
 }
@@ -209,7 +215,7 @@ fn an_answer_that_does_not_come_in_time_is_a_failure() {
     assert_eq!(outcome.figures.requests["creation"].statuses, BTreeMap::from([(0, 1), (201, 2)]));
     assert!(outcome.figures.total.max_ms.unwrap() >= 1990.0);
     let late = outcome.creations.iter().find(|creation| creation.payload == 1).unwrap();
-    assert_eq!((late.status, late.location.as_deref()), (0, None));
+    assert_eq!((late.status, late.id), (0, None));
 }
 
 #[test]
@@ -331,7 +337,7 @@ fn a_load_can_be_stopped() {
     let started = outcome.figures.users_started;
     assert!((45..1000).contains(&started), "{started}");
     assert_eq!(outcome.figures.total.failed, 0);
-    assert_eq!(outcome.creations.len(), outcome.payloads_used);
+    assert_eq!(outcome.creations.len() as u64, outcome.payloads_used);
 }
 
 #[test]

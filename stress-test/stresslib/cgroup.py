@@ -3,6 +3,9 @@
 The engine's own `stats` command is not used: it costs a process a second, hides throttling, and
 each engine subtracts something else from the memory. What is configured is not believed either:
 limits can show in `inspect` and not hold, so they are read from where the kernel enforces them.
+
+lab/src/meters/cgroup.rs is the same in Rust, for the lab; here it is for those who run the stress test
+and have no Rust. Both are tested by the recorded trees in tests/trees/.
 """
 
 import os

@@ -76,6 +76,17 @@ class Rules(unittest.TestCase):
         self.assertIsNone(oracle.stored_apelido(body + b', "x": Infinity}'))
 
 
+    def test_hard_payloads(self):
+        """The lab's oracle, in Rust, is held against the same list."""
+        path = os.path.join(os.path.dirname(__file__), "payloads.jsonl")
+        with open(path, encoding="utf-8") as file:
+            cases = [json.loads(line) for line in file]
+        for case in cases:
+            payload = bytes.fromhex(case["payload_hex"]) if "payload_hex" in case else case["payload"].encode()
+            self.assertEqual(oracle.stored_apelido(payload), case["stores"], payload[:200])
+        self.assertGreater(len(cases), 100)
+
+
 class Judgement(unittest.TestCase):
     def judge(self, outcomes, payloads, **options):
         with tempfile.TemporaryDirectory() as directory:

@@ -53,8 +53,8 @@ struct Engine<'a> {
     warm_up: u64,
     requests: u64,
     arrived: u64,
-    payloads_used: usize,
-    terms_used: usize,
+    payloads_used: u64,
+    terms_used: u64,
     figures: Figures,
     watch: Watch,
     first_start: Option<u64>,
@@ -331,16 +331,16 @@ impl<'a> Engine<'a> {
         let plan = self.plan;
         let user = &mut self.users[key];
         let request = &self.chains[user.scenario].requests[user.step];
-        let (mut payload, mut term) = ("", "");
+        let (mut payload, mut term): (&[u8], &[u8]) = (b"", b"");
         if request.body {
-            let line = (plan.payload_offset + self.payloads_used) % plan.payloads.len();
+            let line = plan.payload_offset + self.payloads_used;
             self.payloads_used += 1;
             user.payload = Some(line);
             user.creating = true;
             payload = plan.payloads.get(line);
         }
         if request.needs_term {
-            term = plan.terms.get((plan.term_offset + self.terms_used) % plan.terms.len());
+            term = plan.terms.get(plan.term_offset + self.terms_used);
             self.terms_used += 1;
         }
         self.output.clear();
@@ -381,7 +381,7 @@ impl<'a> Engine<'a> {
                 Ok(Some(whole)) => {
                     let verdict = Verdict::of(&whole, request, user, &self.plan.payloads);
                     place.answer.reset();
-                    return self.answered(key, connection, verdict);
+                    return self.answered(key, connection, &verdict);
                 }
                 Ok(None) => {}
                 Err(malformed) => return self.fail(key, malformed),
@@ -401,7 +401,7 @@ impl<'a> Engine<'a> {
         }
     }
 
-    fn answered(&mut self, key: usize, connection: usize, verdict: Verdict) {
+    fn answered(&mut self, key: usize, connection: usize, verdict: &Verdict) {
         self.ended(key, verdict.status, verdict.failure.as_deref());
         let user = &mut self.users[key];
         if self.kept || verdict.close {
@@ -413,7 +413,7 @@ impl<'a> Engine<'a> {
         }
         if user.creating {
             user.creating = false;
-            self.figures.creations.push(user.creation(verdict.status, verdict.location));
+            self.figures.creations.push(user.creation(verdict.status, verdict.location.as_deref()));
         }
         if verdict.close {
             self.pool.close(connection);
@@ -535,14 +535,14 @@ impl<'a> Engine<'a> {
 fn check_lines(plan: &Plan, chains: &[Chain]) -> Result<()> {
     for request in chains.iter().flat_map(|chain| &chain.requests) {
         let name = &request.name;
-        ensure!(!request.body || !plan.payloads.is_empty(), "request {name}: there are no payloads");
-        ensure!(!request.needs_term || !plan.terms.is_empty(), "request {name}: there are no terms");
+        ensure!(!request.body || plan.payloads.count() > 0, "request {name}: there are no payloads");
+        ensure!(!request.needs_term || plan.terms.count() > 0, "request {name}: there are no terms");
     }
     Ok(())
 }
 
-fn warnings(plan: &Plan, used: usize) -> Vec<String> {
-    let lines = plan.payloads.len();
+fn warnings(plan: &Plan, used: u64) -> Vec<String> {
+    let lines = plan.payloads.count() as u64;
     let beyond = (plan.payload_offset + used).saturating_sub(lines);
     if beyond == 0 || used == 0 {
         return Vec::new();

@@ -1,8 +1,10 @@
 //! A user on its way through its chain, and what an answer means to it.
 
 use super::answer::Whole;
+use super::check;
 use super::request::{Check, Ready, path_of};
-use super::{Creation, Lines, check};
+use crate::lines::Lines;
+use crate::oracle::{Creation, id_of_location};
 
 /// A user on its way.
 pub(super) struct User {
@@ -18,8 +20,8 @@ pub(super) struct User {
     /// When the request under way was meant to start.
     pub(super) intended: u64,
     pub(super) connection: Option<usize>,
-    /// The line that its last creation sent.
-    pub(super) payload: Option<usize>,
+    /// The number of the payload that its last creation sent.
+    pub(super) payload: Option<u64>,
     /// The request under way is that creation, and may have reached the server.
     pub(super) creating: bool,
     /// The path that the last 201 named.
@@ -51,10 +53,8 @@ impl User {
     }
 
     /// What became of its creation.
-    pub(super) fn creation(&self, status: u16, location: Option<Box<str>>) -> Creation {
-        // `Plan::check` has seen that there are not more lines than this holds.
-        let payload = self.payload.and_then(|line| u32::try_from(line).ok()).unwrap_or_default();
-        Creation { payload, status, location }
+    pub(super) fn creation(&self, status: u16, location: Option<&str>) -> Creation {
+        Creation { payload: self.payload.unwrap_or_default(), status, id: location.and_then(id_of_location) }
     }
 }
 
@@ -92,7 +92,7 @@ fn check_body(body: &[u8], check: Check, user: &User, payloads: &Lines) -> Resul
         Check::Nothing => Ok(()),
         Check::People => check::people(body),
         Check::Person => {
-            let payload = payloads.get(user.payload.unwrap_or(usize::MAX));
+            let payload = user.payload.map_or(&b""[..], |number| payloads.get(number));
             check::person(body, payload, user.location.as_deref().unwrap_or_default())
         }
     }

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use pouco_lab::contest::{Load, Phase, Request, Scenario};
-use pouco_lab::load::{Checks, Connections, Ending, Lines, Outcome, Plan, Snapshot};
+use pouco_lab::lines::Lines;
+use pouco_lab::load::{Checks, Connections, Ending, Outcome, Plan, Snapshot};
 
 /// What came.
 pub(crate) struct Asked {
@@ -148,19 +149,34 @@ pub(crate) fn stored(id: &str, line: usize) -> String {
     format!(r#"{{"id":"{id}",{}"#, &person(line)[1..])
 }
 
-/// `count` people.
-pub(crate) fn payloads(count: usize) -> Arc<Lines> {
-    Arc::new(Lines::new((0..count).map(|line| person(line) + "\n").collect()))
+/// These lines.
+pub(crate) fn lines<L: AsRef<str>>(all: &[L]) -> Arc<Lines> {
+    Arc::new(all.iter().map(|line| line.as_ref().as_bytes()).collect())
 }
 
-/// A people contest's answer: the id is the number of the nick.
+/// The id under which the server of these tests knows the person of a line.
+pub(crate) fn id(line: usize) -> String {
+    format!("00000000-0000-4000-8000-{line:012x}")
+}
+
+/// The line of an id.
+pub(crate) fn line_of(id: &str) -> usize {
+    usize::from_str_radix(&id[24..], 16).unwrap()
+}
+
+/// `count` people.
+pub(crate) fn payloads(count: usize) -> Arc<Lines> {
+    lines(&(0..count).map(person).collect::<Vec<_>>())
+}
+
+/// A people contest's answer.
 pub(crate) fn people(asked: &Asked) -> Reply {
     if asked.method == "POST" {
         let nick = asked.body.split('"').nth(3).unwrap();
-        return Reply::created(nick.trim_start_matches("nick"));
+        return Reply::created(&id(nick[4..].parse().unwrap()));
     }
     match asked.target.strip_prefix("/pessoas/") {
-        Some(id) => Reply::new("200 OK", "", &stored(id, id.parse().unwrap())),
+        Some(id) => Reply::new("200 OK", "", &stored(id, line_of(id))),
         None => Reply::new("200 OK", "", "[]"),
     }
 }
@@ -179,7 +195,7 @@ pub(crate) fn plan(target: SocketAddr, scenarios: Vec<Scenario>) -> Plan {
         seed: 1,
         payloads: payloads(1000),
         payload_offset: 0,
-        terms: Arc::new(Lines::new("ana\nb c\n".into())),
+        terms: lines(&["ana", "b c"]),
         term_offset: 0,
         connections: Connections::PerUser,
         ending: Ending::Reset,

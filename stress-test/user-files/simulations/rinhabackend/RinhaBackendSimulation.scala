@@ -17,6 +17,7 @@ import io.gatling.http.Predef._
   *   POUCO_BASE_URL      where the API answers; http://localhost:9999 by default
   *   POUCO_TEST_SECONDS  length of the injection, 205 by default (the contest's own). Another
   *                       length keeps the phases and their rates and stretches their duration.
+  *   POUCO_TEST_SCALE    multiplies all rates; 1 by default, 0.01 to 100
   */
 class RinhaBackendSimulation extends Simulation {
 
@@ -29,6 +30,13 @@ class RinhaBackendSimulation extends Simulation {
     Try(text.toInt).toOption
       .filter(n => n >= 5 && n <= 3600)
       .getOrElse(sys.error(s"POUCO_TEST_SECONDS=$text: a whole number from 5 to 3600 is allowed"))
+  }
+
+  private val scale = {
+    val text = setting("POUCO_TEST_SCALE", "1")
+    Try(text.toDouble).toOption
+      .filter(n => n >= 0.01 && n <= 100)
+      .getOrElse(sys.error(s"POUCO_TEST_SCALE=$text: a number from 0.01 to 100 is allowed"))
   }
 
   // Whole seconds, because Gatling drops fractions of one: 10, 15 and 180 of them in the contest.
@@ -75,17 +83,17 @@ class RinhaBackendSimulation extends Simulation {
 
   setUp(
     createThenLookUp.inject(
-      constantUsersPerSec(2).during(first),
-      constantUsersPerSec(5).during(second).randomized,
-      rampUsersPerSec(6).to(600).during(ramp)
+      constantUsersPerSec(2 * scale).during(first),
+      constantUsersPerSec(5 * scale).during(second).randomized,
+      rampUsersPerSec(6 * scale).to(600 * scale).during(ramp)
     ),
     search.inject(
-      constantUsersPerSec(2).during(first + second),
-      rampUsersPerSec(6).to(100).during(ramp)
+      constantUsersPerSec(2 * scale).during(first + second),
+      rampUsersPerSec(6 * scale).to(100 * scale).during(ramp)
     ),
     searchWithoutTerm.inject(
-      constantUsersPerSec(2).during(first + second),
-      rampUsersPerSec(6).to(40).during(ramp)
+      constantUsersPerSec(2 * scale).during(first + second),
+      rampUsersPerSec(6 * scale).to(40 * scale).during(ramp)
     )
   ).protocols(protocol)
     // Makes Gatling exit non-zero when a request got another answer than the contest allows.

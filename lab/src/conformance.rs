@@ -1,1 +1,0 @@
-//! The pass over a contest's rules before the load: requests and expected answers from a file.

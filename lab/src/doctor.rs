@@ -1,1 +1,0 @@
-//! What is missing on this machine, and how to get it.

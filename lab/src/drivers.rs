@@ -1,1 +1,0 @@
-//! Load generators: Gatling, k6 and the native one behind one interface.

@@ -1,0 +1,218 @@
+//! k6, with the script `k6.js` in the contest's folder: for those who know k6's figures better than Gatling's.
+//!
+//! It takes about three times Gatling's CPU, drops users for whom it has no virtual user free, and does not keep one connection
+//! for a user's chain. Seconds have no percentiles: they come from k6's REST interface, asked once a second, because its logs of
+//! single requests cost more than the load itself.
+
+mod plan;
+mod summary;
+#[cfg(test)]
+mod tests;
+
+use std::ffi::OsString;
+use std::fs;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+
+use crate::record::{Generator, Second};
+
+use super::figures::{arrival_bottlenecks, trim};
+use super::process::{Attended, attend, cores, last_output, now};
+use super::{Arrivals, Driver, Job, Outcome, Snapshot, raise_open_files};
+use plan::Plan;
+use summary::{Summary, Sums};
+
+/// Where `go install` puts it, below the home folder.
+const USUAL_PLACE: &str = "go/bin/k6";
+
+/// To read the payloads, to make virtual users, and to write the summary: beside the load's length and the last users' chains.
+const SPARE: Duration = Duration::from_secs(120);
+
+/// k6's exit code after a signal, when it has written its summary.
+const INTERRUPTED: i32 = 105;
+
+/// A program k6.
+#[derive(Clone, Debug)]
+pub struct K6 {
+    program: PathBuf,
+}
+
+impl K6 {
+    /// `program` if given, else what `K6` says, else `k6` in a folder of `PATH`, else `~/go/bin/k6`.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn find(program: Option<&Path>) -> Result<Self> {
+        let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty());
+        let named = program.map(Path::to_path_buf).or_else(|| variable("K6").map(PathBuf::from));
+        let in_path = || {
+            let path = variable("PATH")?;
+            std::env::split_paths(&path).map(|folder| folder.join("k6")).find(|file| file.is_file())
+        };
+        let installed = || variable("HOME").map(|home| PathBuf::from(home).join(USUAL_PLACE));
+        let program = named.or_else(in_path).or_else(installed).unwrap_or_default();
+        ensure!(
+            program.is_file(),
+            "no k6: {} is no file; install it with: GOBIN=~/go/bin go install go.k6.io/k6@v1.3.0 (or set K6 to its path)",
+            program.display()
+        );
+        Ok(Self { program })
+    }
+
+    fn command(&self, script: &Path, plan: &str, rest: SocketAddr) -> Command {
+        let mut command = Command::new(&self.program);
+        command.args(["run", "--quiet", "--no-color", "--no-usage-report", "--address", &rest.to_string()]);
+        command.arg(script).env("POUCO_PLAN", plan);
+        for name in settings_of_k6(std::env::vars_os().map(|(name, _)| name)) {
+            command.env_remove(name);
+        }
+        command
+    }
+}
+
+impl Driver for K6 {
+    fn name(&self) -> &'static str {
+        "k6"
+    }
+
+    fn version(&self) -> Result<String> {
+        let output = Command::new(&self.program)
+            .arg("version")
+            .output()
+            .with_context(|| self.program.display().to_string())?;
+        let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+        let version = printed.split_ascii_whitespace().nth(1).filter(|_| output.status.success());
+        let version = version.with_context(|| format!("{} version: {printed:?}", self.program.display()))?;
+        Ok(version.trim_start_matches('v').to_owned())
+    }
+
+    fn run(&self, job: &Job<'_>, stop: &AtomicBool, progress: &mut dyn FnMut(&Snapshot)) -> Result<Outcome> {
+        let script = job.contest.folder.join("k6.js");
+        ensure!(script.is_file(), "contest {} has no script for k6: {}", job.contest.name, script.display());
+        let arrivals = Arrivals::new(job.contest, job.scale, job.seconds)?;
+        let summary = job.folder.join("k6-summary.json");
+        ensure!(!summary.exists(), "{} is there already: of an earlier load", summary.display());
+        let plan = Plan::new(job, &arrivals, &summary)?;
+        let output = job.folder.join("k6.out");
+        let warning = raise_open_files();
+
+        let rest = free_address()?;
+        let mut live = Live::default();
+        let mut tick = || {
+            if let Some(snapshot) = live.ask(rest, &arrivals) {
+                progress(&snapshot);
+            }
+            Ok(())
+        };
+        let mut command = self.command(&script, &serde_json::to_string(&plan)?, rest);
+        let at_most =
+            Duration::from_secs_f64(arrivals.seconds() + job.contest.longest_chain_seconds()) + SPARE;
+        let attended = attend(&mut command, &output, at_most, stop, &mut tick)
+            .with_context(|| format!("k6 (its output is in {})", output.display()))?;
+        check_end(&attended, &summary, &output)?;
+        let text = fs::read_to_string(&summary).with_context(|| summary.display().to_string())?;
+        let summary = Summary::parse(&text).with_context(|| summary.display().to_string())?;
+        outcome(job, &summary, &plan, &arrivals, &live, &attended, warning)
+    }
+}
+
+/// Those of the environment's variables that would change the load.
+fn settings_of_k6(names: impl Iterator<Item = OsString>) -> impl Iterator<Item = OsString> {
+    names.filter(|name| name.to_str().is_some_and(|name| name.starts_with("K6_")))
+}
+
+/// Race window: between this and k6's own bind another process may take the port. k6 then runs without its REST interface, or
+/// another answers there; both show as a load without progress and without seconds, and change no figure.
+fn free_address() -> Result<SocketAddr> {
+    let listener =
+        TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("a free port for k6's REST interface")?;
+    listener.local_addr().context("a free port for k6's REST interface")
+}
+
+/// What k6 told while it ran.
+#[derive(Debug, Default)]
+struct Live {
+    begun: Option<f64>,
+    sums: Vec<Sums>,
+}
+
+impl Live {
+    fn ask(&mut self, rest: SocketAddr, arrivals: &Arrivals) -> Option<Snapshot> {
+        let (begun, sums) = Sums::ask(rest, now())?;
+        self.begun = Some(self.begun.map_or(begun, |earlier| earlier.min(begun)));
+        self.sums.push(sums);
+        let since = sums.at - begun;
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+        let second = since as u32; // saturates
+        Some(Snapshot {
+            second,
+            asked: arrivals.users_until(since),
+            started: sums.started,
+            answers: sums.answers,
+            failed: sums.failed,
+            p99_ms: None,
+        })
+    }
+
+    fn series(&self, end: &Summary, arrivals: &Arrivals) -> Vec<Second> {
+        let Some(begun) = self.begun else { return Vec::new() };
+        let mut sums = self.sums.clone();
+        let last = sums.last().map_or(begun, |sums| sums.at);
+        sums.extend(end.sums().filter(|sums| sums.at > last));
+        summary::series(begun, &sums, arrivals)
+    }
+}
+
+fn check_end(attended: &Attended, summary: &Path, output: &Path) -> Result<()> {
+    let ran = match attended.status.code() {
+        Some(0) => true,
+        Some(INTERRUPTED) => attended.interrupted,
+        _ => false,
+    };
+    if !ran || !summary.is_file() {
+        bail!("k6: {}; it ended with: {}", attended.status, last_output(output));
+    }
+    Ok(())
+}
+
+fn outcome(
+    job: &Job<'_>,
+    summary: &Summary,
+    plan: &Plan,
+    arrivals: &Arrivals,
+    live: &Live,
+    attended: &Attended,
+    warning: Option<String>,
+) -> Result<Outcome> {
+    let requests = || job.contest.load.scenarios.iter().flat_map(|scenario| &scenario.requests);
+    let names: Vec<(&str, &[u16])> =
+        requests().map(|request| (request.name.as_str(), request.accept.as_slice())).collect();
+    let figures = summary.figures(&names, &plan.statuses, arrivals)?;
+    let creation = requests().find(|request| request.body.is_some());
+    let creations = summary.creations(
+        creation.map(|request| request.name.as_str()),
+        creation.map_or(&[], |request| &request.accept),
+    );
+    let mut series = live.series(summary, arrivals);
+    trim(&mut series, attended.interrupted);
+    let (from, to) = summary.span().unwrap_or_default();
+    let mut bottleneck: Vec<String> = warning.into_iter().collect();
+    if summary.dropped() > 0 {
+        bottleneck.push(format!("k6 dropped {} users: no virtual user was free for them", summary.dropped()));
+    }
+    if !attended.interrupted {
+        bottleneck.extend(arrival_bottlenecks(&figures, &series, arrivals));
+    }
+    bottleneck.extend(attended.usage.bottleneck(cores(), from, to));
+    let generator = Generator {
+        cpu_seconds: attended.usage.cpu_seconds(from, to),
+        memory_bytes: attended.usage.memory_bytes(),
+        bottleneck,
+    };
+    Ok(Outcome { figures, series, creations, generator, interrupted: attended.interrupted })
+}

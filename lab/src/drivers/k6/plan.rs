@@ -1,0 +1,259 @@
+//! A contest's load as the script `k6.js` wants it.
+//!
+//! k6 has whole rates only, so they are rates a thousand seconds; a jump from one phase's rate to the next one's is a stage of
+//! no length; and it has no arrivals at random moments, so `randomized` phases are even here.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use anyhow::{Result, ensure};
+use serde::Serialize;
+
+use crate::contest::{Request, Scenario};
+use crate::drivers::arrivals::{ScenarioArrivals, whole};
+use crate::drivers::{Arrivals, Job};
+
+/// Rates are whole numbers a so long time: 0.001 users a second are the finest step.
+const RATE_UNIT_SECONDS: f64 = 1_000.0;
+
+/// Virtual users made before the load, in seconds of the highest rate. More are made while it runs, and users are dropped until
+/// they are there.
+const READY_SECONDS: f64 = 2.0;
+
+/// Virtual users at most, in seconds of the highest rate: k6 drops users where the server takes longer.
+const MOST_SECONDS: f64 = 10.0;
+
+/// And never more than that, since each takes some megabytes.
+const MAX_VIRTUAL_USERS: u64 = 4_000;
+
+/// Statuses that are counted each by itself, beside those that are allowed; 0 stands for no answer.
+const COMMON_STATUSES: [u16; 14] = [0, 200, 201, 400, 404, 405, 408, 413, 422, 429, 500, 502, 503, 504];
+
+/// What `k6.js` finds in `POUCO_PLAN`.
+#[derive(Debug, Serialize)]
+pub(super) struct Plan {
+    url: String,
+    headers: BTreeMap<String, String>,
+    timeout: String,
+    graceful_stop: String,
+    payloads: String,
+    terms: String,
+    summary: String,
+    pub(super) statuses: BTreeSet<u16>,
+    scenarios: Vec<PlannedScenario>,
+}
+
+#[derive(Debug, Serialize)]
+struct PlannedScenario {
+    id: String,
+    start_rate: u64,
+    time_unit: String,
+    stages: Vec<Stage>,
+    pre_allocated: u64,
+    max_vus: u64,
+    requests: Vec<PlannedRequest>,
+}
+
+#[derive(Debug, PartialEq, Serialize)]
+struct Stage {
+    duration: String,
+    target: u64,
+}
+
+#[derive(Debug, Serialize)]
+struct PlannedRequest {
+    name: String,
+    method: String,
+    path: String,
+    sends_payload: bool,
+    accept: Vec<u16>,
+    pause_ms: Option<(f64, f64)>,
+}
+
+impl Plan {
+    /// # Errors
+    /// The contest has something that the script cannot send.
+    pub(super) fn new(job: &Job<'_>, arrivals: &Arrivals, summary: &Path) -> Result<Self> {
+        let load = &job.contest.load;
+        let requests = || load.scenarios.iter().flat_map(|scenario| &scenario.requests);
+        for request in requests() {
+            check_request(request)?;
+        }
+        let creating = requests().filter(|request| sends_payload(request)).count();
+        ensure!(
+            creating <= 1,
+            "k6: payloads are numbered by users, so only one request of a contest may send them"
+        );
+        let accepted = requests().flat_map(|request| &request.accept);
+        Ok(Self {
+            url: job.contest.url.trim_end_matches('/').to_owned(),
+            headers: load.headers.iter().cloned().collect(),
+            graceful_stop: milliseconds(job.contest.longest_chain_seconds() + 1.0),
+            timeout: milliseconds(load.timeout_seconds),
+            payloads: text(job.payloads)?,
+            terms: text(job.terms)?,
+            summary: text(summary)?,
+            statuses: accepted.copied().chain(COMMON_STATUSES).collect(),
+            scenarios: (0..)
+                .zip(&load.scenarios)
+                .zip(&arrivals.scenarios)
+                .map(|((number, scenario), arrivals)| planned(number, scenario, arrivals))
+                .collect(),
+        })
+    }
+}
+
+fn check_request(request: &Request) -> Result<()> {
+    let name = &request.name;
+    ensure!(
+        request.body.is_none() || sends_payload(request),
+        "k6: request {name}: body = {:?}: only \"payload\" is known",
+        request.body
+    );
+    // A name is a tag's value in the name of a metric of k6's.
+    let plain = |c: char| c.is_ascii_alphanumeric() || " _-".contains(c);
+    ensure!(
+        !name.is_empty() && name.chars().all(plain),
+        "k6: request {name:?}: only letters, digits, blanks, _ and - may be in its name"
+    );
+    Ok(())
+}
+
+fn sends_payload(request: &Request) -> bool {
+    request.body.as_deref() == Some("payload")
+}
+
+fn planned(number: u32, scenario: &Scenario, arrivals: &ScenarioArrivals) -> PlannedScenario {
+    let users = |seconds: f64| whole((arrivals.peak() * seconds).ceil()).clamp(1, MAX_VIRTUAL_USERS);
+    PlannedScenario {
+        id: format!("scenario_{number}"),
+        start_rate: arrivals.phases.first().map_or(0, |phase| rate(phase.from)),
+        time_unit: format!("{RATE_UNIT_SECONDS}s"),
+        stages: stages(arrivals),
+        pre_allocated: users(READY_SECONDS),
+        max_vus: users(MOST_SECONDS),
+        requests: scenario
+            .requests
+            .iter()
+            .map(|request| PlannedRequest {
+                name: request.name.clone(),
+                method: request.method.clone(),
+                path: request.path.clone(),
+                sends_payload: sends_payload(request),
+                accept: request.accept.clone(),
+                pause_ms: request.pause_ms,
+            })
+            .collect(),
+    }
+}
+
+fn stages(arrivals: &ScenarioArrivals) -> Vec<Stage> {
+    let mut stages = Vec::new();
+    let mut now = arrivals.phases.first().map_or(0, |phase| rate(phase.from));
+    for phase in &arrivals.phases {
+        if rate(phase.from) != now {
+            stages.push(Stage { duration: "0s".into(), target: rate(phase.from) });
+        }
+        now = rate(phase.to);
+        stages.push(Stage { duration: milliseconds(phase.seconds), target: now });
+    }
+    stages
+}
+
+fn rate(users_per_second: f64) -> u64 {
+    whole(users_per_second * RATE_UNIT_SECONDS)
+}
+
+fn milliseconds(seconds: f64) -> String {
+    format!("{}ms", whole(seconds * 1_000.0))
+}
+
+fn text(path: &Path) -> Result<String> {
+    let path = std::path::absolute(path)?;
+    let text = path.to_str();
+    ensure!(text.is_some(), "{}: k6 takes UTF-8 paths only", path.display());
+    Ok(text.unwrap_or_default().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::contest::Contest;
+
+    fn people() -> Contest {
+        Contest::load(&Path::new(env!("CARGO_MANIFEST_DIR")).join(".."), "people").unwrap()
+    }
+
+    fn plan(contest: &Contest, scale: f64, seconds: Option<u32>) -> Result<serde_json::Value> {
+        let here = Path::new("/tmp");
+        let (payloads, terms) = (here.join("payloads.tsv"), here.join("terms.tsv"));
+        let job = Job {
+            contest,
+            top: here,
+            scale,
+            seed: 1,
+            payloads: &payloads,
+            terms: &terms,
+            folder: here,
+            seconds,
+        };
+        let arrivals = Arrivals::new(contest, scale, seconds)?;
+        Ok(serde_json::to_value(Plan::new(&job, &arrivals, &here.join("summary.json"))?)?)
+    }
+
+    #[test]
+    fn phases_become_stages() {
+        let plan = plan(&people(), 1.5, Some(30)).unwrap();
+        let scenario = &plan["scenarios"][0];
+        assert_eq!(scenario["time_unit"], "1000s");
+        assert_eq!(scenario["start_rate"], 3_000);
+        assert_eq!(
+            scenario["stages"],
+            serde_json::json!([
+                { "duration": "1000ms", "target": 3_000 },
+                { "duration": "0s", "target": 7_500 },
+                { "duration": "2000ms", "target": 7_500 },
+                { "duration": "0s", "target": 9_000 },
+                { "duration": "27000ms", "target": 900_000 },
+            ])
+        );
+        assert_eq!(scenario["pre_allocated"], 1_800);
+        assert_eq!(scenario["max_vus"], 4_000, "9,000 is past the bound");
+        assert_eq!(plan["scenarios"][2]["max_vus"], 600);
+    }
+
+    #[test]
+    fn names_statuses_and_addresses_are_the_contests() {
+        let plan = plan(&people(), 1.0, None).unwrap();
+        assert_eq!(plan["url"], "http://127.0.0.1:9999");
+        assert_eq!(plan["headers"]["user-agent"], "Agente do Caos - 2023");
+        assert_eq!(plan["timeout"], "60000ms");
+        assert_eq!(
+            plan["graceful_stop"], "121030ms",
+            "two requests that time out, and the pause between them"
+        );
+        assert_eq!(plan["summary"], "/tmp/summary.json");
+        let creation = &plan["scenarios"][0]["requests"][0];
+        assert_eq!(creation["name"], "creation");
+        assert_eq!(creation["sends_payload"], true);
+        assert_eq!(creation["accept"], serde_json::json!([201, 400, 422]));
+        let lookup = &plan["scenarios"][0]["requests"][1];
+        assert_eq!(
+            (&lookup["path"], &lookup["pause_ms"]),
+            (&"{location}".into(), &serde_json::json!([1.0, 30.0]))
+        );
+        assert!(plan["statuses"].as_array().unwrap().contains(&422.into()));
+    }
+
+    #[test]
+    fn what_the_script_cannot_send_is_refused() {
+        let mut contest = people();
+        contest.load.scenarios[1].requests[0].body = Some("payload".into());
+        assert!(plan(&contest, 1.0, None).unwrap_err().to_string().contains("only one request"));
+        contest.load.scenarios[1].requests[0].body = Some("form".into());
+        assert!(plan(&contest, 1.0, None).unwrap_err().to_string().contains("\"payload\""));
+        let mut contest = people();
+        contest.load.scenarios[1].requests[0].name = "a{b".into();
+        assert!(plan(&contest, 1.0, None).unwrap_err().to_string().contains("letters, digits"));
+    }
+}

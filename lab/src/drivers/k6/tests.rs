@@ -1,0 +1,230 @@
+//! The recorded summary is of a real run of k6 1.3.0: 5 s at scale 0.5, in which first the replicas and then nginx were killed.
+//!
+//! Where a run is tested, a shell script takes k6's place: that tests how a tool is started and ended, and no more.
+
+use std::ffi::OsString;
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use super::*;
+use crate::contest::Contest;
+use crate::drivers::Creations;
+
+const SUMMARY: &str = include_str!("../../../tests/recorded/k6/summary.json");
+
+fn people() -> Contest {
+    Contest::load(&Path::new(env!("CARGO_MANIFEST_DIR")).join(".."), "people").unwrap()
+}
+
+fn recorded_arrivals() -> Arrivals {
+    Arrivals::new(&people(), 0.5, Some(5)).unwrap()
+}
+
+/// A k6 that is `script`; it finds what it needs of its plan in `$summary` and `$address`.
+fn stand_in(folder: &Path, script: &str) -> K6 {
+    let path = folder.join("k6");
+    fs::write(folder.join("recorded"), SUMMARY).unwrap();
+    let finding = r#"#!/bin/sh
+set -eu
+home=$(dirname "$0")
+summary=$(printf %s "$POUCO_PLAN" | sed 's/.*"summary":"\([^"]*\)".*/\1/')
+"#;
+    fs::write(&path, format!("{finding}{script}")).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    K6::find(Some(&path)).unwrap()
+}
+
+fn drive(driver: &K6, folder: &Path, stop: &AtomicBool) -> Result<Outcome> {
+    let contest = people();
+    let job = Job {
+        contest: &contest,
+        top: folder,
+        scale: 0.5,
+        seed: 7,
+        payloads: &folder.join("payloads.tsv"),
+        terms: &folder.join("terms.tsv"),
+        folder,
+        seconds: Some(5),
+    };
+    driver.run(&job, stop, &mut |_| {})
+}
+
+#[test]
+fn a_summary_becomes_figures() {
+    let folder = tempfile::tempdir().unwrap();
+    let driver = stand_in(folder.path(), "cp \"$home/recorded\" \"$summary\"");
+    let outcome = drive(&driver, folder.path(), &AtomicBool::new(false)).unwrap();
+    assert!(!outcome.interrupted);
+    let figures = &outcome.figures;
+    assert_eq!((figures.users_asked, figures.users_started), (577, 574));
+    assert_eq!((figures.total.count, figures.total.failed), (711, 378));
+    let creation = &figures.requests["creation"];
+    assert_eq!(creation.count, 457);
+    assert_eq!(creation.statuses.values().sum::<u64>(), creation.count);
+    assert_eq!(creation.statuses[&201], 137);
+    assert_eq!(outcome.creations, Creations::Counted { sent: 457, acknowledged: 137, failed: 303 });
+    assert_eq!((figures.errors[0].message.as_str(), figures.errors[0].count), ("creation: no answer", 249));
+    let lookup = &figures.requests["lookup"];
+    assert!((lookup.p50_ms.unwrap() - 0.420_259).abs() < 1e-6 && lookup.p50_ms < lookup.max_ms);
+    assert_eq!(outcome.generator.bottleneck, [""; 0]);
+    assert!(outcome.series.is_empty(), "nobody answered at the REST interface");
+    let again = drive(&driver, folder.path(), &AtomicBool::new(false)).unwrap_err();
+    assert!(again.to_string().contains("is there already"), "{again}");
+}
+
+#[test]
+fn dropped_users_and_unknown_statuses_are_told() {
+    let mut recorded: serde_json::Value = serde_json::from_str(SUMMARY).unwrap();
+    let metrics = recorded["metrics"].as_object_mut().unwrap();
+    metrics
+        .insert("dropped_iterations".into(), serde_json::json!({ "values": { "count": 9.0, "rate": 1.0 } }));
+    metrics["pouco_statuses{request:search,status:other}"]["values"]["count"] = 5.into();
+    let summary = Summary::parse(&recorded.to_string()).unwrap();
+    assert_eq!(summary.dropped(), 9);
+    let names: [(&str, &[u16]); 1] = [("search", &[200])];
+    let statuses = [0, 200, 503].into();
+    let figures = summary.figures(&names, &statuses, &recorded_arrivals()).unwrap();
+    assert!(figures.errors.iter().any(|error| error.message == "search: another status" && error.count == 5));
+    let unknown: [(&str, &[u16]); 1] = [("nothing", &[200])];
+    let error = summary.figures(&unknown, &statuses, &recorded_arrivals()).unwrap_err().to_string();
+    assert!(error.contains("pouco_duration{request:nothing}"), "{error}");
+    assert!(Summary::parse("{}").is_err());
+}
+
+#[test]
+fn an_interrupted_k6_still_says_what_it_did() {
+    let folder = tempfile::tempdir().unwrap();
+    let script =
+        "trap 'cp \"$home/recorded\" \"$summary\"; exit 105' TERM\n: >\"$home/ready\"\nsleep 600 & wait";
+    let driver = stand_in(folder.path(), script);
+    let ready = folder.path().join("ready");
+    let stop = AtomicBool::new(false);
+    let outcome = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            // A signal that came before the trap would end the shell.
+            let deadline = Instant::now() + Duration::from_secs(60);
+            while !ready.exists() && Instant::now() < deadline {
+                std::thread::yield_now();
+            }
+            stop.store(true, Ordering::Relaxed);
+        });
+        drive(&driver, folder.path(), &stop)
+    });
+    let outcome = outcome.unwrap();
+    assert!(outcome.interrupted);
+    assert_eq!(outcome.figures.users_started, 574);
+}
+
+#[test]
+fn a_k6_that_fails_is_no_outcome() {
+    let error = |script: &str| {
+        let folder = tempfile::tempdir().unwrap();
+        let driver = stand_in(folder.path(), script);
+        format!("{:#}", drive(&driver, folder.path(), &AtomicBool::new(false)).unwrap_err())
+    };
+    assert!(error("echo no such option; exit 255").contains("no such option"));
+    assert!(error("exit 0").contains("exit status: 0"), "and no summary");
+    assert!(error("cp \"$home/recorded\" \"$summary\"; exit 105").contains("105"), "nobody asked for that");
+    assert!(error("echo '{}' >\"$summary\"").contains("not a summary of k6's"));
+    let nobody = K6::find(Some(Path::new("/nonexistent/k6"))).unwrap_err().to_string();
+    assert!(nobody.contains("go install go.k6.io/k6@v1.3.0"), "{nobody}");
+}
+
+#[test]
+fn the_version_is_the_second_word() {
+    let folder = tempfile::tempdir().unwrap();
+    let printed = "case $1 in version) echo 'k6 v1.3.0 (go1.24.6, linux/amd64)' ;; esac";
+    let path = folder.path().join("k6");
+    fs::write(&path, format!("#!/bin/sh\n{printed}\n")).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    assert_eq!(K6::find(Some(&path)).unwrap().version().unwrap(), "1.3.0");
+}
+
+/// Answers as k6 1.3.0 did, in its own words, until it is asked for a metric that is no longer in `samples`.
+fn rest_interface(samples: &'static [(&'static str, &'static str)]) -> SocketAddr {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let stream = stream.unwrap();
+            let mut request = String::new();
+            let mut lines = BufReader::new(&stream);
+            lines.read_line(&mut request).unwrap();
+            // All of it: a close with unread bytes would be a reset.
+            let mut rest = String::new();
+            while lines.read_line(&mut rest).unwrap() > 2 {
+                rest.clear();
+            }
+            let sample = samples.iter().find(|(name, _)| request.contains(&format!("/{name} ")));
+            let (status, body) = match sample {
+                Some((name, sample)) => (
+                    "200 OK",
+                    format!(
+                        r#"{{"data":{{"type":"metrics","id":"{name}","attributes":{{"type":"counter","contains":"default","tainted":null,"sample":{sample}}}}}}}"#
+                    ),
+                ),
+                None => (
+                    "404 Not Found",
+                    r#"{"errors":[{"status":"404","title":"Not Found","detail":"No metric with that ID was found"}]}"#
+                        .to_owned(),
+                ),
+            };
+            let length = body.len();
+            write!(&stream, "HTTP/1.0 {status}\r\nContent-Length: {length}\r\n\r\n{body}").unwrap();
+        }
+    });
+    address
+}
+
+#[test]
+fn sums_come_from_the_rest_interface() {
+    let silent = rest_interface(&[("pouco_users", r#"{"count":33,"rate":10.2}"#)]);
+    let mut live = Live::default();
+    assert_eq!(live.ask(silent, &recorded_arrivals()), None, "the load has not begun");
+    let told = rest_interface(&[
+        ("pouco_begun_at_ms", r#"{"value":1795253811086}"#),
+        ("pouco_users", r#"{"count":33,"rate":10.2}"#),
+        ("pouco_answers", r#"{"count":40,"rate":12.1}"#),
+    ]);
+    let snapshot = live.ask(told, &recorded_arrivals()).unwrap();
+    assert_eq!(
+        (snapshot.started, snapshot.answers, snapshot.failed),
+        (33, 40, 0),
+        "no failure has no sample"
+    );
+    assert_eq!(live.begun, Some(1_795_253_811.086));
+    let closed = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap();
+    assert_eq!(live.ask(closed, &recorded_arrivals()), None);
+}
+
+#[test]
+fn seconds_lie_between_two_sums() {
+    let sums = |at, started, failed| Sums { at, started, answers: 2 * started, failed };
+    let asked = [sums(100.4, 4, 0), sums(101.4, 14, 0), sums(102.4, 24, 10)];
+    let series = summary::series(100.0, &asked, &recorded_arrivals());
+    let started: Vec<u64> = series.iter().map(|second| second.started).collect();
+    assert_eq!(started, [10, 10, 4]);
+    let whole = |of: fn(&Second) -> u64| series.iter().map(of).sum::<u64>();
+    assert_eq!((whole(|second| second.answers), whole(|second| second.failed)), (48, 10));
+    assert!((series[0].asked - 3.0).abs() < 1e-9);
+    assert!(summary::series(100.0, &[], &recorded_arrivals()).is_empty());
+}
+
+#[test]
+fn settings_of_the_users_own_do_not_reach_it() {
+    let driver = K6 { program: PathBuf::from("/k6") };
+    let command = driver.command(Path::new("/s.js"), "{}", SocketAddr::from((Ipv4Addr::LOCALHOST, 5)));
+    let arguments: Vec<&str> = command.get_args().map(|argument| argument.to_str().unwrap()).collect();
+    let expected = "run --quiet --no-color --no-usage-report --address 127.0.0.1:5 /s.js";
+    assert_eq!(arguments.join(" "), expected);
+    assert!(
+        command
+            .get_envs()
+            .any(|(name, value)| name == "POUCO_PLAN" && value.is_some_and(|plan| plan == "{}"))
+    );
+}

@@ -1,0 +1,115 @@
+//! A file with a header and one value a line: payloads and search terms. All of it is in memory, at about 200 bytes a payload.
+
+use std::path::Path;
+
+use anyhow::{Context, Result, ensure};
+
+/// The lines below the header. Past the last one they begin again, as a generator takes them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Lines {
+    bytes: Vec<u8>,
+    /// Where each line ends in `bytes`; it begins where the one before ends.
+    ends: Vec<usize>,
+}
+
+impl Lines {
+    /// Reads the file at `path`, whose first line must be `header`.
+    ///
+    /// # Errors
+    /// The file cannot be read, has another header, or no line below it.
+    pub fn read(path: &Path, header: &str) -> Result<Self> {
+        let text = std::fs::read(path).with_context(|| format!("{}", path.display()))?;
+        let mut lines = text.split(|byte| *byte == b'\n').map(without_return);
+        let first = lines.next().unwrap_or_default();
+        ensure!(
+            first == header.as_bytes(),
+            "{}: the first line must be the header `{header}`, and it is `{}`",
+            path.display(),
+            first[..first.len().min(80)].escape_ascii()
+        );
+        // The end of the last line begins no further one.
+        let body = text.strip_suffix(b"\n").unwrap_or(&text);
+        let lines: Self = body.split(|byte| *byte == b'\n').skip(1).map(without_return).collect();
+        ensure!(lines.count() > 0, "{}: no line below the header", path.display());
+        Ok(lines)
+    }
+
+    /// How many there are before they begin again.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// Where the line of this number (from 0) is among the [`Lines::count`].
+    ///
+    /// # Panics
+    /// There are no lines.
+    #[must_use]
+    pub fn place(&self, number: u64) -> usize {
+        assert!(!self.ends.is_empty(), "no lines to take from");
+        // Below the count, which is a usize.
+        usize::try_from(number % self.ends.len() as u64).unwrap_or_default()
+    }
+
+    /// The line of this number, from 0.
+    ///
+    /// # Panics
+    /// There are no lines.
+    #[must_use]
+    pub fn get(&self, number: u64) -> &[u8] {
+        let place = self.place(number);
+        let start = place.checked_sub(1).map_or(0, |before| self.ends[before]);
+        &self.bytes[start..self.ends[place]]
+    }
+}
+
+impl<'l> FromIterator<&'l [u8]> for Lines {
+    fn from_iter<I: IntoIterator<Item = &'l [u8]>>(lines: I) -> Self {
+        let mut all = Self::default();
+        for line in lines {
+            all.bytes.extend_from_slice(line);
+            all.ends.push(all.bytes.len());
+        }
+        all
+    }
+}
+
+fn without_return(line: &[u8]) -> &[u8] {
+    line.strip_suffix(b"\r").unwrap_or(line)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<Lines> {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), text).unwrap();
+        Lines::read(file.path(), "payload")
+    }
+
+    #[test]
+    fn lines_are_those_below_the_header_and_begin_again() {
+        for text in ["payload\none\n\nthree\n", "payload\r\none\r\n\r\nthree\r\n", "payload\none\n\nthree"] {
+            let lines = read(text).unwrap();
+            assert_eq!(lines.count(), 3, "{text:?}");
+            let taken: Vec<&[u8]> = (0..5).map(|number| lines.get(number)).collect();
+            assert_eq!(taken, [&b"one"[..], b"", b"three", b"one", b""], "{text:?}");
+            assert_eq!(lines.get(3_000_000_000_001), b"", "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_file_without_the_header_or_without_lines_is_refused() {
+        for (text, said) in [
+            ("", "header `payload`"),
+            ("term\none\n", "it is `term`"),
+            ("payload\n", "no line"),
+            ("payload", "no line"),
+        ] {
+            let error = format!("{:#}", read(text).unwrap_err());
+            assert!(error.contains(said), "{text:?}: {error}");
+        }
+        assert!(Lines::read(Path::new("/nowhere/at/all"), "payload").is_err());
+    }
+}

@@ -1,0 +1,143 @@
+//! Which folders of the cgroup file systems belong to a process: the container's own, and all whose limits apply to it.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail, ensure};
+
+use super::read_text;
+
+/// Of the interface, not of the kernel: a hybrid system has both, and each controller is in one of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Version {
+    V1,
+    V2,
+}
+
+/// One controller's folders of a container or process.
+#[derive(Clone, Debug)]
+pub(super) struct Group {
+    pub(super) version: Version,
+    /// The folder that counts for the whole container.
+    pub(super) own: PathBuf,
+    /// The folders whose limits apply, from the process up to the mount point.
+    pub(super) chain: Vec<PathBuf>,
+}
+
+/// The three controllers that are read.
+#[derive(Clone, Debug)]
+pub(super) struct Groups {
+    pub(super) cpu: Group,
+    /// One mount with `cpu` on most systems of version 1, but it need not be.
+    pub(super) cpuacct: Group,
+    pub(super) memory: Group,
+}
+
+/// The folder in which a mount point shows the hierarchy, and what part of the hierarchy it shows.
+struct Mount {
+    point: PathBuf,
+    top: String,
+}
+
+impl Groups {
+    /// Of `pid` as it is numbered below `root`.
+    ///
+    /// # Errors
+    /// The process is gone, or the container with the id `container` has no cgroup of its own.
+    pub(super) fn find(root: &Path, pid: i32, container: Option<&str>) -> Result<Self> {
+        let mounts = mounts(root)?;
+        let paths = paths(root, pid)?;
+        let group = |controller| group(&mounts, &paths, controller, container);
+        Ok(Self { cpu: group("cpu")?, cpuacct: group("cpuacct")?, memory: group("memory")? })
+    }
+}
+
+/// `v1` (the hybrid layout too, whose controllers are on version 1) or `v2`.
+///
+/// # Errors
+/// `proc/self/mountinfo` below `root` cannot be read, or names no cgroup mount.
+pub fn layout(root: &Path) -> Result<&'static str> {
+    let mounts = mounts(root)?;
+    // On a hybrid system version 2 is mounted too, without controllers.
+    if mounts.contains_key("memory") {
+        Ok("v1")
+    } else {
+        ensure!(mounts.contains_key(""), "no cgroup file system is mounted");
+        Ok("v2")
+    }
+}
+
+/// Each controller of version 1, and "" for version 2.
+fn mounts(root: &Path) -> Result<HashMap<String, Mount>> {
+    let mut mounts = HashMap::new();
+    for line in read_text(&root.join("proc/self/mountinfo"))?.lines() {
+        let Some((before, after)) = line.split_once(" - ") else { continue };
+        let mut fields = before.split_whitespace().skip(3);
+        let (Some(top), Some(point)) = (fields.next(), fields.next()) else { continue };
+        let mut kind = after.split_whitespace();
+        let (file_system, options) = (kind.next(), kind.nth(1).unwrap_or_default());
+        let names: Vec<&str> = match file_system {
+            Some("cgroup2") => vec![""],
+            Some("cgroup") => options.split(',').collect(),
+            _ => continue,
+        };
+        for name in names {
+            // Where something is mounted twice, the first is the system's own.
+            mounts.entry(name.to_owned()).or_insert_with(|| Mount {
+                point: root.join(point.trim_start_matches('/')),
+                top: top.to_owned(),
+            });
+        }
+    }
+    Ok(mounts)
+}
+
+/// The path of the process in each hierarchy, by controller; "" for version 2.
+fn paths(root: &Path, pid: i32) -> Result<HashMap<String, String>> {
+    let text = read_text(&root.join(format!("proc/{pid}/cgroup")))
+        .with_context(|| format!("process {pid} is not visible from here"))?;
+    let mut paths = HashMap::new();
+    for line in text.lines() {
+        let mut fields = line.splitn(3, ':').skip(1);
+        let (Some(controllers), Some(path)) = (fields.next(), fields.next()) else { continue };
+        for controller in controllers.split(',') {
+            paths.insert(controller.to_owned(), path.to_owned());
+        }
+    }
+    Ok(paths)
+}
+
+fn group(
+    mounts: &HashMap<String, Mount>,
+    paths: &HashMap<String, String>,
+    controller: &str,
+    container: Option<&str>,
+) -> Result<Group> {
+    // On a hybrid system a process has a path of version 2 too: the line of version 1 wins.
+    let key = if paths.contains_key(controller) { controller } else { "" };
+    let (Some(path), Some(mount)) = (paths.get(key), mounts.get(key)) else {
+        bail!("no cgroup mount with the controller {controller}");
+    };
+    let shown = Path::new(path).strip_prefix(&mount.top).unwrap_or(Path::new(path));
+    let parts: Vec<&str> =
+        shown.iter().filter_map(|part| part.to_str()).filter(|part| *part != "/").collect();
+    let folder = |depth: usize| mount.point.join(parts[..depth].iter().collect::<PathBuf>());
+    let own = match container {
+        None => parts.len(),
+        // Engines nest differently (a scope, a folder, a `container` below the scope), but all of them put the id into the
+        // name of the folder that stands for the container.
+        Some(id) => match parts.iter().position(|part| part.contains(id)) {
+            Some(index) => index + 1,
+            None => {
+                bail!(
+                    "the container runs in {path}, which is not its own: it is neither limited nor measurable"
+                )
+            }
+        },
+    };
+    Ok(Group {
+        version: if key.is_empty() { Version::V2 } else { Version::V1 },
+        own: folder(own),
+        chain: (0..=parts.len()).rev().map(folder).collect(),
+    })
+}

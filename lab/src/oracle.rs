@@ -1,1 +1,0 @@
-//! What must be stored after a run, compared with what is.

@@ -1,0 +1,136 @@
+//! What must be stored after a run, compared with what is.
+//!
+//! The rules of a contest are written down here a second time, independent of every contestant: a payload is valid or not, and
+//! of the valid ones each nick is stored once. What a generator knows decides how much can be said: one that remembers each
+//! answer ([`Creations::Each`]) gives exact figures; one that only counts them ([`Creations::Counted`]) gives the least number
+//! that explains the counts.
+//!
+//! What may not enter: how rows are fetched. They come as [`Row`]s; see [`rows_from_json_lines`].
+
+mod counted;
+mod each;
+mod findings;
+mod people;
+mod rows;
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashSet;
+
+use anyhow::{Result, bail};
+
+pub use self::people::{Person, nick_of, valid_person};
+pub use self::rows::{Row, rows_from_json_lines};
+use crate::lines::Lines;
+use crate::record::Stored;
+
+/// What a generator knows of the creations that it sent.
+#[derive(Clone, Copy, Debug)]
+pub enum Creations<'c> {
+    /// Every creation with its answer, in any order.
+    Each(&'c [Creation]),
+    /// The first `sent` lines were sent, each once and in their order, past the end from the beginning again.
+    Counted {
+        /// Creations that were sent.
+        sent: u64,
+        /// Answered with 201.
+        acknowledged: u64,
+        /// Without an answer, or with one that is neither 201 nor 4xx: stored or not, nobody knows.
+        failed: u64,
+    },
+}
+
+/// One creation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Creation {
+    /// Number of the payload, from 0; it may lie past the end of the file.
+    pub payload: u64,
+    /// 0: no answer.
+    pub status: u16,
+    /// Of the person, as the `Location` says; absent where there is none, or it is no UUID.
+    pub id: Option<u128>,
+}
+
+/// Nicks that are not of the load: whatever the conformance pass has left behind.
+#[derive(Clone, Debug, Default)]
+pub struct Excluded {
+    prefix: Option<String>,
+    nicks: HashSet<String>,
+}
+
+impl Excluded {
+    /// Nicks that begin with `prefix` (unless it is empty), and those in `bodies` of creations, valid or not: a contestant may
+    /// have stored what it should have refused.
+    pub fn new<'b>(prefix: &str, bodies: impl IntoIterator<Item = &'b [u8]>) -> Self {
+        Self {
+            prefix: (!prefix.is_empty()).then(|| prefix.to_owned()),
+            nicks: bodies.into_iter().filter_map(nick_of).collect(),
+        }
+    }
+
+    /// Also these.
+    pub fn add(&mut self, nicks: impl IntoIterator<Item = String>) {
+        self.nicks.extend(nicks);
+    }
+
+    /// Whether a person of this nick is left out of account.
+    #[must_use]
+    pub fn contains(&self, nick: &str) -> bool {
+        self.nicks.contains(nick) || self.prefix.as_ref().is_some_and(|prefix| nick.starts_with(prefix))
+    }
+}
+
+/// The id in a `Location`: its last segment, a UUID.
+#[must_use]
+pub fn id_of_location(location: &str) -> Option<u128> {
+    id_of(location.rsplit('/').next().unwrap_or_default())
+}
+
+/// A UUID with or without hyphens as a number.
+#[must_use]
+pub fn id_of(text: &str) -> Option<u128> {
+    let mut digits = 0;
+    let mut id = 0_u128;
+    for (at, byte) in text.bytes().enumerate() {
+        match char::from(byte).to_digit(16) {
+            Some(_) if digits == 32 => return None,
+            Some(digit) => {
+                id = id << 4 | u128::from(digit);
+                digits += 1;
+            }
+            None if byte == b'-' && matches!(at, 8 | 13 | 18 | 23) => {}
+            None => return None,
+        }
+    }
+    (digits == 32).then_some(id)
+}
+
+/// Compares rows with creations by the rules of the oracle of this name ([`crate::contest::Contest::oracle`]). `payloads` is the
+/// file that the creations were taken from, `counted` what the API's own count says.
+///
+/// # Errors
+/// There is no such oracle, or a row cannot be read.
+pub fn judge(
+    oracle: &str,
+    creations: &Creations<'_>,
+    payloads: &Lines,
+    rows: impl Iterator<Item = Result<Row>>,
+    excluded: &Excluded,
+    counted: Option<u64>,
+) -> Result<Stored> {
+    if oracle != "people" {
+        bail!("oracle = `{oracle}` is not known: `people` is allowed");
+    }
+    let all = rows.collect::<Result<Vec<_>>>()?;
+    let before = all.len();
+    let rows: Vec<Row> = all.into_iter().filter(|row| !excluded.contains(&row.apelido)).collect();
+    let left_out = (before - rows.len()) as u64;
+    let mut stored = match creations {
+        Creations::Each(creations) => each::judge(creations, payloads, &rows, excluded),
+        Creations::Counted { sent, acknowledged, failed } => {
+            counted::judge(*sent, *acknowledged, *failed, payloads, &rows, excluded)
+        }
+    };
+    stored.counted = counted.map(|count| count.saturating_sub(left_out));
+    Ok(stored)
+}
