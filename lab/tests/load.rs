@@ -369,6 +369,9 @@ fn a_plateau_leaves_its_rise_out_and_is_a_step() {
     let outcome = run(&plan.plateau(2.0, 1, rule));
     // The mean rate of the rise is half of 20 a second.
     assert_eq!(outcome.creations.len(), 10 * PLATEAU_RAMP_SECONDS as usize + 20);
+    let mut numbers: Vec<u64> = outcome.creations.iter().map(|creation| creation.payload).collect();
+    numbers.sort_unstable();
+    assert_eq!(numbers, (990..990 + numbers.len() as u64).collect::<Vec<_>>());
     assert_eq!(outcome.figures.requests["creation"].count, 20);
     assert_eq!(outcome.figures.users_asked, 20);
     assert_eq!(outcome.series[0].second, 0);
