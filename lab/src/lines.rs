@@ -7,8 +7,8 @@ use anyhow::{Context, Result, ensure};
 /// The lines below the header. Past the last one they begin again, as a generator takes them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Lines {
-    text: String,
-    /// Where each line ends in `text`; it begins where the one before ends.
+    bytes: Vec<u8>,
+    /// Where each line ends in `bytes`; it begins where the one before ends.
     ends: Vec<usize>,
 }
 
@@ -16,17 +16,20 @@ impl Lines {
     /// Reads the file at `path`, whose first line must be `header`.
     ///
     /// # Errors
-    /// The file cannot be read, is no UTF-8, has another header, or no line below it.
+    /// The file cannot be read, has another header, or no line below it.
     pub fn read(path: &Path, header: &str) -> Result<Self> {
-        let text = std::fs::read_to_string(path).with_context(|| format!("{}", path.display()))?;
-        let first = text.lines().next().unwrap_or_default();
+        let text = std::fs::read(path).with_context(|| format!("{}", path.display()))?;
+        let mut lines = text.split(|byte| *byte == b'\n').map(without_return);
+        let first = lines.next().unwrap_or_default();
         ensure!(
-            first == header,
+            first == header.as_bytes(),
             "{}: the first line must be the header `{header}`, and it is `{}`",
             path.display(),
-            first.chars().take(80).collect::<String>().escape_debug()
+            first[..first.len().min(80)].escape_ascii()
         );
-        let lines: Self = text.lines().skip(1).collect();
+        // The end of the last line begins no further one.
+        let body = text.strip_suffix(b"\n").unwrap_or(&text);
+        let lines: Self = body.split(|byte| *byte == b'\n').skip(1).map(without_return).collect();
         ensure!(lines.count() > 0, "{}: no line below the header", path.display());
         Ok(lines)
     }
@@ -53,31 +56,26 @@ impl Lines {
     /// # Panics
     /// There are no lines.
     #[must_use]
-    pub fn text(&self, number: u64) -> &str {
+    pub fn get(&self, number: u64) -> &[u8] {
         let place = self.place(number);
         let start = place.checked_sub(1).map_or(0, |before| self.ends[before]);
-        &self.text[start..self.ends[place]]
-    }
-
-    /// Its bytes.
-    ///
-    /// # Panics
-    /// There are no lines.
-    #[must_use]
-    pub fn get(&self, number: u64) -> &[u8] {
-        self.text(number).as_bytes()
+        &self.bytes[start..self.ends[place]]
     }
 }
 
-impl<'l> FromIterator<&'l str> for Lines {
-    fn from_iter<I: IntoIterator<Item = &'l str>>(lines: I) -> Self {
+impl<'l> FromIterator<&'l [u8]> for Lines {
+    fn from_iter<I: IntoIterator<Item = &'l [u8]>>(lines: I) -> Self {
         let mut all = Self::default();
         for line in lines {
-            all.text.push_str(line);
-            all.ends.push(all.text.len());
+            all.bytes.extend_from_slice(line);
+            all.ends.push(all.bytes.len());
         }
         all
     }
+}
+
+fn without_return(line: &[u8]) -> &[u8] {
+    line.strip_suffix(b"\r").unwrap_or(line)
 }
 
 #[cfg(test)]

@@ -9,19 +9,18 @@ use std::collections::{BinaryHeap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use slab::Slab;
 
-use super::answer::Whole;
 use super::arrivals::{Arrivals, asked, nanos, seconds};
 use super::bottleneck::{Watch, peak_memory_bytes};
 use super::connections::Pool;
 use super::figures::{End, Figures};
-use super::request::{Chain, Check, Ready as Request, path_of};
+use super::request::{Chain, path_of};
 use super::socket::{self, Poller, Ready};
-use super::{Connections, Ended, Outcome, Plan, Snapshot, check};
+use super::user::{User, Verdict};
+use super::{Connections, Ended, Outcome, Plan, Snapshot};
 use crate::contest::Scenario;
-use crate::oracle::{Creation, id_of_location};
 use crate::record::Generator;
 
 const SECOND: u64 = 1_000_000_000;
@@ -31,33 +30,6 @@ const LOOK_AROUND: u64 = SECOND / 10;
 const STARTS_A_TURN: usize = 32;
 /// What one read takes.
 const INPUT_BYTES: usize = 64 << 10;
-
-struct User {
-    scenario: usize,
-    step: usize,
-    /// In the order of arrival, over all scenarios.
-    number: u64,
-    /// It was meant to start after the warm-up.
-    measured: bool,
-    /// Of the request under way; 0 in a pause.
-    request: u64,
-    intended: u64,
-    connection: Option<usize>,
-    /// The line that its last creation sent.
-    payload: Option<usize>,
-    /// The request under way is that creation, and at least its beginning was sent.
-    creating: bool,
-    location: Option<Box<str>>,
-}
-
-/// What became of an answer.
-struct Verdict {
-    status: u16,
-    /// As it stands in the answer.
-    location: Option<Box<str>>,
-    close: bool,
-    failure: Option<String>,
-}
 
 struct Engine<'a> {
     plan: &'a Plan,
@@ -81,8 +53,8 @@ struct Engine<'a> {
     warm_up: u64,
     requests: u64,
     arrived: u64,
-    payloads_used: usize,
-    terms_used: usize,
+    payloads_used: u64,
+    terms_used: u64,
     figures: Figures,
     watch: Watch,
     first_start: Option<u64>,
@@ -268,18 +240,7 @@ impl<'a> Engine<'a> {
             self.figures.start();
             self.first_start.get_or_insert(at);
         }
-        let user = self.users.insert(User {
-            scenario,
-            step: 0,
-            number: self.arrived,
-            measured,
-            request: 0,
-            intended: at,
-            connection: None,
-            payload: None,
-            creating: false,
-            location: None,
-        });
+        let user = self.users.insert(User::new(scenario, self.arrived, at, measured));
         self.arrived += 1;
         match self.chains[scenario].requests[0].pause {
             None => self.begin(user, at, now),
@@ -288,10 +249,7 @@ impl<'a> Engine<'a> {
     }
 
     fn pause(&mut self, user: usize, from: u64, (low, high): (u64, u64)) {
-        let step = self.users[user].step as u64;
-        // A pause is the same whenever the answer came, so each has a generator of its own.
-        let seed = self.plan.seed ^ (self.users[user].number * 31 + step).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        let length = fastrand::Rng::with_seed(seed).u64(low..=high);
+        let length = self.users[user].pause(self.plan.seed, low, high);
         self.pauses.push(Reverse((from.saturating_add(length), user)));
     }
 
@@ -373,16 +331,16 @@ impl<'a> Engine<'a> {
         let plan = self.plan;
         let user = &mut self.users[key];
         let request = &self.chains[user.scenario].requests[user.step];
-        let (mut payload, mut term) = ("", "");
+        let (mut payload, mut term): (&[u8], &[u8]) = (b"", b"");
         if request.body {
-            let line = (plan.payload_offset + self.payloads_used) % plan.payloads.count();
+            let line = plan.payload_offset + self.payloads_used;
             self.payloads_used += 1;
             user.payload = Some(line);
             user.creating = true;
-            payload = plan.payloads.text(line as u64);
+            payload = plan.payloads.get(line);
         }
         if request.needs_term {
-            term = plan.terms.text((plan.term_offset + self.terms_used) as u64);
+            term = plan.terms.get(plan.term_offset + self.terms_used);
             self.terms_used += 1;
         }
         self.output.clear();
@@ -421,9 +379,9 @@ impl<'a> Engine<'a> {
             let request = &self.chains[user.scenario].requests[user.step];
             match place.answer.feed(&self.input[..length], length == 0, request.head) {
                 Ok(Some(whole)) => {
-                    let verdict = judge(self.plan, request, user, &whole);
+                    let verdict = Verdict::of(&whole, request, user, &self.plan.payloads);
                     place.answer.reset();
-                    return self.answered(key, connection, verdict);
+                    return self.answered(key, connection, &verdict);
                 }
                 Ok(None) => {}
                 Err(malformed) => return self.fail(key, malformed),
@@ -443,7 +401,7 @@ impl<'a> Engine<'a> {
         }
     }
 
-    fn answered(&mut self, key: usize, connection: usize, verdict: Verdict) {
+    fn answered(&mut self, key: usize, connection: usize, verdict: &Verdict) {
         self.ended(key, verdict.status, verdict.failure.as_deref());
         let user = &mut self.users[key];
         if self.kept || verdict.close {
@@ -455,7 +413,7 @@ impl<'a> Engine<'a> {
         }
         if user.creating {
             user.creating = false;
-            self.figures.creations.push(creation(user.payload, verdict.status, verdict.location.as_deref()));
+            self.figures.creations.push(user.creation(verdict.status, verdict.location.as_deref()));
         }
         if verdict.close {
             self.pool.close(connection);
@@ -499,7 +457,7 @@ impl<'a> Engine<'a> {
         self.ended(key, 0, Some(message));
         let user = &self.users[key];
         if user.creating {
-            self.figures.creations.push(creation(user.payload, 0, None));
+            self.figures.creations.push(user.creation(0, None));
         }
         self.leave(key);
     }
@@ -537,7 +495,7 @@ impl<'a> Engine<'a> {
         for (_, user) in self.users.iter().filter(|(_, user)| user.request != 0) {
             given_up += 1;
             if user.creating {
-                self.figures.creations.push(creation(user.payload, 0, None));
+                self.figures.creations.push(user.creation(0, None));
             }
             if user.measured {
                 self.watch.give_up(user.intended, now);
@@ -575,51 +533,19 @@ impl<'a> Engine<'a> {
 }
 
 fn check_lines(plan: &Plan, chains: &[Chain]) -> Result<()> {
-    let mut requests = chains.iter().flat_map(|chain| &chain.requests);
-    let lacks = |needed: bool, empty: bool| needed && empty;
-    requests
-        .all(|request| {
-            !lacks(request.body, plan.payloads.count() == 0)
-                && !lacks(request.needs_term, plan.terms.count() == 0)
-        })
-        .then_some(())
-        .context("requests need payloads or terms, and there are none")
+    for request in chains.iter().flat_map(|chain| &chain.requests) {
+        let name = &request.name;
+        ensure!(!request.body || plan.payloads.count() > 0, "request {name}: there are no payloads");
+        ensure!(!request.needs_term || plan.terms.count() > 0, "request {name}: there are no terms");
+    }
+    Ok(())
 }
 
-fn warnings(plan: &Plan, used: usize) -> Vec<String> {
-    let lines = plan.payloads.count();
+fn warnings(plan: &Plan, used: u64) -> Vec<String> {
+    let lines = plan.payloads.count() as u64;
     let beyond = (plan.payload_offset + used).saturating_sub(lines);
     if beyond == 0 || used == 0 {
         return Vec::new();
     }
     vec![format!("{} of {used} payloads were sent before: the file has {lines} lines", beyond.min(used))]
-}
-
-fn creation(payload: Option<usize>, status: u16, location: Option<&str>) -> Creation {
-    let payload = payload.unwrap_or_default() as u64;
-    Creation { payload, status, id: location.and_then(id_of_location) }
-}
-
-/// Whether the answer is what it must be.
-fn judge(plan: &Plan, request: &Request, user: &User, whole: &Whole<'_>) -> Verdict {
-    let status = whole.status;
-    let location = whole.location.map(|bytes| String::from_utf8_lossy(bytes).into_owned().into_boxed_str());
-    let failure = if !request.accept.contains(&status) {
-        Some(format!("status {status}, allowed are {:?}", request.accept))
-    } else if request.must_locate && status == 201 && location.as_deref().and_then(path_of).is_none() {
-        Some("201 without a Location that is a path".into())
-    } else if status == 200 {
-        let checked = match request.check {
-            Check::Nothing => Ok(()),
-            Check::People => check::people(whole.body),
-            Check::Person => {
-                let payload = plan.payloads.text(user.payload.unwrap_or_default() as u64);
-                check::person(whole.body, payload, user.location.as_deref().unwrap_or_default())
-            }
-        };
-        checked.err().map(str::to_owned)
-    } else {
-        None
-    };
-    Verdict { status, location, close: whole.close, failure }
 }

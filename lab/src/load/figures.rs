@@ -8,9 +8,8 @@ use std::collections::{BTreeMap, HashMap};
 use anyhow::{Context, Result};
 use hdrhistogram::Histogram;
 
-use super::Rule;
 use super::arrivals::float;
-use crate::oracle::Creation;
+use super::{Creation, Rule};
 use crate::record::{ErrorCount, LoadFigures, RequestFigures, Second};
 
 /// The longest time that is told apart: twice the longest timeout of a contest.

@@ -16,6 +16,10 @@
 //! closes as Gatling does, and costs the server's kernel what Gatling costs it; Linux then gives ports of the loopback
 //! interface out again after one second, which carries a few thousand users a second.
 //!
+//! **Cost.** `examples/generator_cost.rs` measures it against an nginx that answers constants: at 10,000 requests a second 17 to 22 µs
+//! of CPU a request with the kernel's part (the contest's mix, a connection a user, ended by a reset), 21 ended in order, 12
+//! over 64 kept connections; at 1,340 a second 31, as fewer requests share a wake-up.
+//!
 //! **Every answer is checked**: whole and well-formed, its status among those the contest accepts, a 201 with a `Location` where a
 //! later request needs one, and its body as [`check`] says. Nothing is sampled.
 //!
@@ -31,6 +35,7 @@ mod figures;
 mod limit;
 mod request;
 mod socket;
+mod user;
 
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
@@ -66,11 +71,11 @@ pub struct Plan {
     /// Bodies, one a creation, in order.
     pub payloads: Arc<Lines>,
     /// The line to begin with: after an earlier load, its `payload_offset` and its [`Outcome::payloads_used`].
-    pub payload_offset: usize,
+    pub payload_offset: u64,
     /// Search terms, one a search, in order; again from the first after the last.
     pub terms: Arc<Lines>,
     /// The term to begin with.
-    pub term_offset: usize,
+    pub term_offset: u64,
     /// Whose the connections are.
     pub connections: Connections,
     /// How a user's own connection ends.
@@ -196,7 +201,6 @@ impl Plan {
         if let Connections::KeptAlive { connections } = self.connections {
             ensure!(connections > 0, "connections: at least 1");
         }
-        ensure!(u32::try_from(self.payloads.count()).is_ok(), "more payload lines than 2^32");
         Ok(())
     }
 }
@@ -246,12 +250,12 @@ pub struct Outcome {
     pub series: Vec<Second>,
     /// For [`crate::record::Attempt::generator`]; CPU of the generator's thread, warm-up included.
     pub generator: Generator,
-    /// Every creation that was sent, in the order in which they ended.
+    /// For [`crate::oracle::Creations::Each`]: every creation that was sent, in the order in which they ended.
     pub creations: Vec<Creation>,
     /// Lines of the payload file that were used.
-    pub payloads_used: usize,
+    pub payloads_used: u64,
     /// Search terms that were used.
-    pub terms_used: usize,
+    pub terms_used: u64,
     /// Requests that were given up because the load ended early.
     pub given_up: u64,
     /// What a reader should know: payloads were used twice.

@@ -110,7 +110,7 @@ impl Ready {
     }
 
     /// Writes the request to `output`.
-    pub(super) fn render(&self, output: &mut Vec<u8>, payload: &str, term: &str, location: &str) {
+    pub(super) fn render(&self, output: &mut Vec<u8>, payload: &[u8], term: &[u8], location: &str) {
         output.extend_from_slice(&self.before);
         for part in &self.path {
             match part {
@@ -123,7 +123,7 @@ impl Ready {
         if self.body {
             output.extend_from_slice(payload.len().to_string().as_bytes());
             output.extend_from_slice(b"\r\n\r\n");
-            output.extend_from_slice(payload.as_bytes());
+            output.extend_from_slice(payload);
         }
     }
 }
@@ -169,9 +169,9 @@ fn parts(path: &str) -> Result<Vec<Part>> {
 }
 
 /// Everything but letters, digits and `-._~` as `%XX`, byte by byte.
-fn percent_encode(output: &mut Vec<u8>, text: &str) {
+fn percent_encode(output: &mut Vec<u8>, text: &[u8]) {
     const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
-    for byte in text.bytes() {
+    for &byte in text {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
             output.push(byte);
         } else {
@@ -199,7 +199,7 @@ mod tests {
     #[test]
     fn terms_are_encoded_byte_by_byte() {
         let mut output = Vec::new();
-        percent_encode(&mut output, "a-Z.0_~ &=+%/çã😀\"");
+        percent_encode(&mut output, "a-Z.0_~ &=+%/çã😀\"".as_bytes());
         assert_eq!(
             String::from_utf8(output).unwrap(),
             "a-Z.0_~%20%26%3D%2B%25%2F%C3%A7%C3%A3%F0%9F%98%80%22"

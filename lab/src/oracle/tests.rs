@@ -52,7 +52,7 @@ fn honest(seed: u64, lines: u32, sent: u64) -> Outcome {
     let mut random = fastrand::Rng::with_seed(seed);
     let texts: Vec<String> =
         (0..lines).map(|_| payload(&format!("n{}", random.u32(..lines)), &mut random)).collect();
-    let payloads: Lines = texts.iter().map(String::as_str).collect();
+    let payloads: Lines = texts.iter().map(String::as_bytes).collect();
     let (mut creations, mut rows, mut nicks) = (Vec::new(), Vec::<Row>::new(), HashSet::new());
     for number in 0..sent {
         let person = valid_person(payloads.get(number));
@@ -211,8 +211,8 @@ fn a_row_that_nobody_sent_is_foreign() {
 #[test]
 fn a_row_of_a_payload_that_breaks_a_rule_is_foreign_though_it_was_acknowledged() {
     let mut outcome = honest(1, 50, 40);
-    let text = r#"{"apelido":"long","nome":"a","nascimento":"2000-02-30"}"#;
-    let lines: Vec<&str> = (0..40).map(|number| outcome.payloads.text(number)).chain([text]).collect();
+    let text = br#"{"apelido":"long","nome":"a","nascimento":"2000-02-30"}"#;
+    let lines: Vec<&[u8]> = (0..40).map(|number| outcome.payloads.get(number)).chain([&text[..]]).collect();
     outcome.payloads = lines.into_iter().collect();
     outcome.creations.push(Creation { payload: 40, status: 201, id: Some(7) });
     assert_eq!(outcome.figures(false), one(|figures| figures.lost = 1));

@@ -1,0 +1,119 @@
+//! A user on its way through its chain, and what an answer means to it.
+
+use super::answer::Whole;
+use super::check;
+use super::request::{Check, Ready, path_of};
+use crate::lines::Lines;
+use crate::oracle::{Creation, id_of_location};
+
+/// A user on its way.
+pub(super) struct User {
+    pub(super) scenario: usize,
+    /// Of the request under way, or the one after the pause.
+    pub(super) step: usize,
+    /// In the order of arrival, over all scenarios.
+    number: u64,
+    /// It was meant to start after the warm-up.
+    pub(super) measured: bool,
+    /// Of the request under way; 0 in a pause.
+    pub(super) request: u64,
+    /// When the request under way was meant to start.
+    pub(super) intended: u64,
+    pub(super) connection: Option<usize>,
+    /// The number of the payload that its last creation sent.
+    pub(super) payload: Option<u64>,
+    /// The request under way is that creation, and may have reached the server.
+    pub(super) creating: bool,
+    /// The path that the last 201 named.
+    pub(super) location: Option<Box<str>>,
+}
+
+impl User {
+    /// One who comes now, before its first request.
+    pub(super) fn new(scenario: usize, number: u64, intended: u64, measured: bool) -> Self {
+        Self {
+            scenario,
+            step: 0,
+            number,
+            measured,
+            request: 0,
+            intended,
+            connection: None,
+            payload: None,
+            creating: false,
+            location: None,
+        }
+    }
+
+    /// How long the pause before its next request is. It depends on the seed and on the user, not on when answers come, so
+    /// each has a source of its own.
+    pub(super) fn pause(&self, seed: u64, low: u64, high: u64) -> u64 {
+        let own = (self.number * 31 + self.step as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        fastrand::Rng::with_seed(seed ^ own).u64(low..=high)
+    }
+
+    /// What became of its creation.
+    pub(super) fn creation(&self, status: u16, location: Option<&str>) -> Creation {
+        Creation { payload: self.payload.unwrap_or_default(), status, id: location.and_then(id_of_location) }
+    }
+}
+
+/// What an answer means.
+pub(super) struct Verdict {
+    pub(super) status: u16,
+    /// As it stands in the answer.
+    pub(super) location: Option<Box<str>>,
+    /// The connection takes no further request.
+    pub(super) close: bool,
+    pub(super) failure: Option<String>,
+}
+
+impl Verdict {
+    /// Judges a whole answer to `request` of `user`.
+    pub(super) fn of(whole: &Whole<'_>, request: &Ready, user: &User, payloads: &Lines) -> Self {
+        let status = whole.status;
+        let location =
+            whole.location.map(|bytes| String::from_utf8_lossy(bytes).into_owned().into_boxed_str());
+        let failure = if !request.accept.contains(&status) {
+            Some(format!("status {status}, allowed are {:?}", request.accept))
+        } else if request.must_locate && status == 201 && location.as_deref().and_then(path_of).is_none() {
+            Some("201 without a Location that is a path".into())
+        } else if status == 200 {
+            check_body(whole.body, request.check, user, payloads).err().map(str::to_owned)
+        } else {
+            None
+        };
+        Self { status, location, close: whole.close, failure }
+    }
+}
+
+fn check_body(body: &[u8], check: Check, user: &User, payloads: &Lines) -> Result<(), &'static str> {
+    match check {
+        Check::Nothing => Ok(()),
+        Check::People => check::people(body),
+        Check::Person => {
+            let payload = user.payload.map_or(&b""[..], |number| payloads.get(number));
+            check::person(body, payload, user.location.as_deref().unwrap_or_default())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_depend_on_seed_and_user_alone_and_fill_their_bounds() {
+        let all = |seed| -> Vec<u64> {
+            (0..1000).map(|number| User::new(0, number, number * 7, true).pause(seed, 1000, 30_000)).collect()
+        };
+        assert_eq!(all(1), all(1));
+        assert_ne!(all(1), all(2));
+        let pauses = all(1);
+        assert!(pauses.iter().all(|pause| (1000..=30_000).contains(pause)));
+        let mean = pauses.iter().sum::<u64>() / 1000;
+        assert!((14_500..16_500).contains(&mean), "{mean}");
+        let low = pauses.iter().filter(|&&pause| pause < 4000).count();
+        assert!((60..150).contains(&low), "{low}");
+    }
+}
