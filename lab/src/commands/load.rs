@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use pouco_lab::cli::Load;
 use pouco_lab::drivers::{self, Job};
-use pouco_lab::load::{self, Connections, Plan, Rule, STEP_SECONDS};
+use pouco_lab::load::{self, Connections, PLATEAU_RAMP_SECONDS, Plan, Rule, STEP_SECONDS};
 use pouco_lab::record::{LoadFigures, RequestFigures};
 use pouco_lab::view::{Tick, View};
 
@@ -69,7 +69,7 @@ fn find_limit(
     loaded: &mut dyn FnMut(&Plan) -> Result<load::Outcome>,
 ) -> Result<bool> {
     let found = load::find_limit(first, &mut |scale| {
-        let outcome = loaded(&plan.plateau(scale, STEP_SECONDS, Rule::FIND_LIMIT))?;
+        let outcome = loaded(&plan.plateau(scale, STEP_SECONDS - PLATEAU_RAMP_SECONDS, Rule::FIND_LIMIT))?;
         ensure!(outcome.ended != load::Ended::Stopped, "interrupted");
         plan.payload_offset += outcome.payloads_used;
         plan.term_offset += outcome.terms_used;

@@ -9,13 +9,15 @@ use anyhow::{Result, ensure};
 use super::attempt::{judge, metered, rows, start_twice};
 use super::{Entrant, Settings, now, proof, settle};
 use crate::drivers::Creations;
-use crate::load::{self, Plan, Rule, STEP_SECONDS};
+use crate::load::{self, PLATEAU_RAMP_SECONDS, Plan, Rule, STEP_SECONDS};
 use crate::oracle::{Creation, Excluded};
 use crate::record::{Capacity, Step};
 use crate::stack::{self, Stack};
 use crate::view::{Tick, View};
 
 const RULE: Rule = Rule::FIND_LIMIT;
+/// Of a step of [`STEP_SECONDS`], what is left after its rise and after the wait for the contestant to come to rest.
+const PLATEAU_SECONDS: u32 = STEP_SECONDS - PLATEAU_RAMP_SECONDS - 4;
 
 /// Runs the search. What goes wrong is among the reasons.
 pub fn search(settings: &Settings, entrant: &Entrant, stop: &AtomicBool, view: &mut View) -> Capacity {
@@ -46,6 +48,8 @@ pub fn search(settings: &Settings, entrant: &Entrant, stop: &AtomicBool, view: &
 struct Search<'s> {
     plan: Plan,
     creations: Vec<Creation>,
+    /// That the payload file was too short, and the like.
+    warnings: Vec<String>,
     stop: &'s AtomicBool,
 }
 
@@ -61,7 +65,7 @@ fn steps(
     start_twice(settings, entrant, stack, stop, view)?;
     let mut proved = proof::before(stack, &entrant.contestant)?;
     let plan = Plan::new(contest, 1.0, settings.feeds.payloads.clone(), settings.feeds.terms.clone())?;
-    let mut search = Search { plan, creations: Vec::new(), stop };
+    let mut search = Search { plan, creations: Vec::new(), warnings: Vec::new(), stop };
 
     let started = Instant::now();
     let found = load::find_limit(settings.scale, &mut |scale| {
@@ -72,6 +76,7 @@ fn steps(
     capacity.scale = found.scale;
     capacity.requests_per_second = found.requests_per_second;
     capacity.warnings = found.reasons;
+    capacity.warnings.append(&mut search.warnings);
     let scale =
         found.scale.map_or("none".to_owned(), |scale| format!("{scale:.2} times the contest's rates"));
     view.step(&format!("capacity: {scale}, found in {:.0} s", started.elapsed().as_secs_f64()));
@@ -104,7 +109,7 @@ impl Search<'_> {
         settle::ready(&settings.contest, self.stop)?;
 
         let meter = metered(stack, entrant)?;
-        let plan = self.plan.plateau(scale, STEP_SECONDS, RULE);
+        let plan = self.plan.plateau(scale, PLATEAU_SECONDS, RULE);
         let outcome = load::run(&plan, self.stop, &mut |snapshot| {
             let latest = meter.latest();
             view.tick(&Tick {
@@ -122,6 +127,11 @@ impl Search<'_> {
         let report = meter.stop()?;
         self.plan.payload_offset += outcome.payloads_used;
         self.plan.term_offset += outcome.terms_used;
+        for warning in &outcome.warnings {
+            if !self.warnings.contains(warning) {
+                self.warnings.push(warning.clone());
+            }
+        }
         let step = outcome.step(scale, RULE, report.resources.total.cpu_seconds);
         self.creations.extend(outcome.creations);
         let verdict = if step.passed { "passed" } else { "not passed" };

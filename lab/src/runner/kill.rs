@@ -48,7 +48,7 @@ pub fn run(
     let contest = creations_only(&settings.contest)?;
     let mut plan =
         load::Plan::new(&contest, 1.0, settings.feeds.payloads.clone(), settings.feeds.terms.clone())?;
-    plan.payload_offset = usize::try_from(former.used)?;
+    plan.payload_offset = former.used;
     let (outcome, unavailable) = thread::scope(|scope| {
         let generator = scope.spawn(|| load::run(&plan, stop, &mut |_| {}));
         thread::sleep(Duration::from_secs_f64(kill.seconds / 2.0));

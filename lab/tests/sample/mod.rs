@@ -377,6 +377,8 @@ fn capacity(kind: &Kind) -> Capacity {
         requests_per_second: Some(1_340.0 * kind.capacity),
         rule: "no failed request and p99 ≤ 100 ms for 30 s".to_owned(),
         steps: vec![step(kind.capacity / 2.0), step(kind.capacity * 1.2), step(kind.capacity)],
+        lost: None,
+        warnings: Vec::new(),
         reasons: if kind.holds { Vec::new() } else { vec!["The memory limit did not hold.".to_owned()] },
     }
 }
