@@ -2,7 +2,7 @@
 # Makes the skeleton of a cargo workspace for a cached layer of dependencies: every manifest and the lock file as they
 # are, and in place of each file that cargo takes for a target's root one empty program. An image that copies the
 # skeleton builds all dependencies, and keeps them until a manifest changes, whatever happens to the sources.
-# New members of the workspace are found by themselves.
+# New members of the workspace are found by themselves. What is below peers/ are workspaces of their own.
 #
 #   stub-workspace.sh SOURCES SKELETON
 set -eu
@@ -10,7 +10,7 @@ sources=$1
 skeleton=$2
 
 cd "$sources"
-find . -name target -prune -o -type f \( \
+find . \( -name target -o -path ./peers \) -prune -o -type f \( \
     -name Cargo.toml -o -name Cargo.lock \
     -o -path '*/src/main.rs' -o -path '*/src/lib.rs' -o -path '*/src/bin/*.rs' \
     -o -path '*/benches/*.rs' -o -path '*/tests/*.rs' -o -path '*/examples/*.rs' -o -path '*/fuzz_targets/*.rs' \

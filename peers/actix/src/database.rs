@@ -53,7 +53,7 @@ impl Database {
     /// Makes what is missing, as soon as Postgres is there.
     pub(crate) async fn prepare(&self) {
         while let Err(error) = self.make_schema().await {
-            eprintln!("the schema waits for Postgres: {error}");
+            eprintln!("the schema waits for Postgres: {error:?}");
             tokio::time::sleep(RETRY_PAUSE).await;
         }
     }
@@ -76,7 +76,7 @@ impl Database {
         loop {
             match self.insert(people).await {
                 Ok(ids) => return ids,
-                Err(error) => eprintln!("a batch waits for Postgres: {error}"),
+                Err(error) => eprintln!("a batch waits for Postgres: {error:?}"),
             }
             tokio::time::sleep(RETRY_PAUSE).await;
         }

@@ -86,7 +86,7 @@ impl Writer {
     async fn write_and_acknowledge(&self, batch: &mut [Entry]) {
         let stored = self.database.insert(&json_array(batch)).await;
         if let Err(error) = &stored {
-            eprintln!("a batch failed: {error}");
+            eprintln!("a batch failed: {error:?}");
         }
         let stored: Result<HashSet<Uuid>, _> =
             stored.map(|ids| ids.into_iter().collect()).map_err(|_| Rejection::Unavailable);

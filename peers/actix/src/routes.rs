@@ -77,7 +77,7 @@ async fn fetch(app: Data<App>, id: Path<Uuid>) -> Result<HttpResponse, Rejection
     match app.cache.fetch(*id).await {
         Ok(Some(json)) => return Ok(json_response(json)),
         Ok(None) => {}
-        Err(error) => eprintln!("Redis was asked for a person: {error}"),
+        Err(error) => eprintln!("Redis was asked for a person: {error:?}"),
     }
     let person = app.database.fetch(*id).await.map_err(unavailable)?.ok_or(Rejection::Unknown)?;
     Ok(json_response(json(&person)?))
@@ -111,7 +111,7 @@ fn json_response(json: String) -> HttpResponse {
 }
 
 /// Says in the log what the client is not told.
-fn unavailable(error: impl std::fmt::Display) -> Rejection {
-    eprintln!("{error}");
+fn unavailable(error: impl std::fmt::Debug) -> Rejection {
+    eprintln!("a request failed: {error:?}");
     Rejection::Unavailable
 }

@@ -92,7 +92,7 @@ impl Database {
         self.work.send(work).map_err(|_| Unavailable)?;
         let outcome = outcome.recv().map_err(|_| Unavailable)?;
         outcome.map_err(|error| {
-            eprintln!("a statement failed: {error}");
+            eprintln!("a statement failed: {error:?}");
             Unavailable
         })
     }
@@ -115,7 +115,7 @@ fn retry<T>(what: &str, attempt: impl Fn() -> Result<T, Failure>) -> T {
     loop {
         match attempt() {
             Ok(value) => return value,
-            Err(error) => eprintln!("{what} waits for Postgres: {error}"),
+            Err(error) => eprintln!("{what} waits for Postgres: {error:?}"),
         }
         thread::sleep(RETRY_PAUSE);
     }
