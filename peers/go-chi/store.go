@@ -73,7 +73,8 @@ func openPool(ctx context.Context, database string, connections int32, onConnect
 	return pgxpool.NewWithConfig(ctx, config)
 }
 
-// migrate waits for Postgres and makes the schema; of two replicas that start at once one waits for the other.
+// migrate waits for Postgres and makes the schema; of two replicas that start at once one waits for the other. It fails
+// only if ctx ends.
 func (s Store) migrate(ctx context.Context) error {
 	for {
 		err := pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
