@@ -85,7 +85,7 @@ fn find_limit(
     })?;
     match (found.scale, found.requests_per_second) {
         (Some(scale), Some(rate)) => {
-            println!("{scale:.2} times the contest's peak rates, {rate:.0} requests/s")
+            println!("{scale:.2} times the contest's peak rates, {rate:.0} requests/s");
         }
         _ => println!("not even the smallest step passed"),
     }
