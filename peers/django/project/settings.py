@@ -12,6 +12,10 @@ def _connections() -> int:
     return int(text)
 
 
+DATABASE_CONNECTIONS = _connections()
+# Nearly every request needs a connection, and none needs more than one.
+REQUESTS_AT_ONCE = DATABASE_CONNECTIONS
+
 DEBUG = False
 # Nothing is signed, so no replica needs to read what the other has signed.
 SECRET_KEY = os.environ.get("SECRET_KEY") or get_random_secret_key()
@@ -42,8 +46,7 @@ DATABASES = {
             "server_side_binding": True,
             "prepare_threshold": 5,
             "options": "-c plan_cache_mode=force_custom_plan",
-            # A request waits for a connection as long as its client does: late rather than refused.
-            "pool": {"min_size": 2, "max_size": _connections(), "timeout": 60},
+            "pool": {"min_size": 2, "max_size": DATABASE_CONNECTIONS, "timeout": 60},
         },
     }
 }
