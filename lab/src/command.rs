@@ -22,12 +22,20 @@ const ERROR_BYTES: usize = 600;
 /// It cannot be started, takes longer than `limit` (its group is then killed), or ends with another code than 0; the error
 /// names the command and quotes the end of its error channel.
 pub fn output(command: &mut Command, limit: Duration) -> Result<String> {
+    both(command, limit).map(|(out, _)| out)
+}
+
+/// Like [`output`], with what it wrote to its error channel beside it.
+///
+/// # Errors
+/// As for [`output`].
+pub fn both(command: &mut Command, limit: Duration) -> Result<(String, String)> {
     let name = shown(command);
     let (status, out, error) = collect(command, limit).with_context(|| name.clone())?;
     if !status.success() {
         bail!("{name}: {status}: {}", tail(&error));
     }
-    Ok(out)
+    Ok((out, error))
 }
 
 /// Like [`output`], for a program whose failure is an answer.

@@ -25,11 +25,11 @@ const IDLE_SECONDS: u32 = 2;
 const STABLE: Duration = Duration::from_secs(2);
 const STABLE_LIMIT: Duration = Duration::from_secs(60);
 
-/// Waits until the contestant answers 200, and returns how long that took.
+/// Waits until the contestant answers 200.
 ///
 /// # Errors
 /// It does not within two minutes; or `stop` was set.
-pub fn ready(contest: &Contest, stop: &AtomicBool) -> Result<Duration> {
+pub fn ready(contest: &Contest, stop: &AtomicBool) -> Result<()> {
     let started = Instant::now();
     let mut in_a_row = 0;
     let mut last = String::from("nothing was asked yet");
@@ -54,7 +54,7 @@ pub fn ready(contest: &Contest, stop: &AtomicBool) -> Result<Duration> {
         in_a_row = 0;
         std::thread::sleep(POLL);
     }
-    Ok(started.elapsed())
+    Ok(())
 }
 
 /// Waits for the first answer 200 after a kill, and returns how long that took, or nothing where none came.
