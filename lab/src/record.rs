@@ -474,6 +474,9 @@ pub struct Step {
     pub cpu_seconds: f64,
     /// Kept the rule.
     pub passed: bool,
+    /// The most frequent failures.
+    #[serde(default)]
+    pub errors: Vec<ErrorCount>,
     /// The generator was the bottleneck, with the reason.
     #[serde(default)]
     pub bottleneck: Vec<String>,

@@ -49,7 +49,8 @@ pub(crate) fn run(places: &Places, options: &Run) -> Result<bool> {
     super::report(Some(&folder))?;
     let report = pouco_lab::report::markdown(&record);
     // Who won what, and the ranking; the rest is for files.
-    println!("{}", report.split("\n## Answer times").next().unwrap_or_default());
+    let end = ["\n## Answer times", "\n## Rows"].iter().filter_map(|heading| report.find(heading)).min();
+    println!("{}", &report[..end.unwrap_or(report.len())]);
     Ok(good(&record) && !stop.load(Ordering::Relaxed))
 }
 

@@ -99,6 +99,7 @@ mod tests {
             p99_ms: None,
             cpu_seconds: 0.0,
             passed,
+            errors: Vec::new(),
             bottleneck: Vec::new(),
         }
     }

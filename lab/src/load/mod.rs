@@ -279,6 +279,7 @@ impl Outcome {
             p99_ms: total.p99_ms,
             cpu_seconds,
             passed: self.ended == Ended::Whole && total.failed <= rule.failed && quick,
+            errors: self.figures.errors.clone(),
             bottleneck: self.generator.bottleneck.clone(),
         }
     }

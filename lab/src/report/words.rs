@@ -109,7 +109,7 @@ pub(super) fn reasons(standing: &Standing<'_>) -> String {
             all.push(reason);
         }
     }
-    if all.is_empty() { "No attempt is in the record.".to_owned() } else { all.join(" ") }
+    if all.is_empty() { "No attempt is in the record.".to_owned() } else { all.join("; ") }
 }
 
 /// The head of the report.

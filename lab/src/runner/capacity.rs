@@ -140,6 +140,9 @@ impl Search<'_> {
             "× {scale:.2}: {:.0} requests/s, p99 {p99} ms, {} failed: {verdict}",
             step.requests_per_second, step.failed
         ));
+        for error in &step.errors {
+            view.step(&format!("failed {} times: {}", error.count, error.message));
+        }
         Ok(step)
     }
 }

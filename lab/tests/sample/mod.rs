@@ -368,6 +368,7 @@ fn capacity(kind: &Kind) -> Capacity {
         p99_ms: Some(if scale > kind.capacity { 2_400.0 } else { 20.0 + 5.0 * scale }),
         cpu_seconds: 20.0 + scale,
         passed: scale <= kind.capacity,
+        errors: Vec::new(),
         bottleneck: Vec::new(),
     };
     Capacity {
