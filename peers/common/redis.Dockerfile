@@ -1,4 +1,5 @@
-# Redis from Debian's packages, for the peers that use one: on a Unix socket, without persistence (a cache).
+# Redis from Debian's packages, for the peers that use one: on a Unix socket, without persistence (a cache), and bounded: what has
+# not been asked for the longest makes room.
 FROM docker.io/library/debian:trixie-slim
 # The same number and folder as in the images of all APIs: a new volume takes owner and mode from whichever comes first.
 RUN groupadd --gid 10001 pouco && \
@@ -9,4 +10,5 @@ RUN groupadd --gid 10001 pouco && \
     rm -rf /var/lib/apt/lists/*
 USER 10001:10001
 CMD ["redis-server", "--port", "0", "--unixsocket", "/run/redis-socket/redis.sock", "--unixsocketperm", "770", \
-     "--save", "", "--appendonly", "no", "--daemonize", "no", "--dir", "/tmp"]
+     "--save", "", "--appendonly", "no", "--daemonize", "no", "--dir", "/tmp", \
+     "--maxmemory", "192mb", "--maxmemory-policy", "allkeys-lru"]

@@ -7,7 +7,7 @@
 set -uo pipefail
 
 # The number of tests below. A test that did not run for whatever reason is a failure.
-readonly planned=74
+readonly planned=76
 readonly engine=${ENGINE:-podman}
 readonly containers=(pouco-postgres pouco-api1 pouco-api2 pouco-nginx)
 readonly replicas=(pouco-api1 pouco-api2)
@@ -30,7 +30,7 @@ verdict() {
 }
 trap verdict EXIT
 
-for tool in "$engine" curl awk; do
+for tool in "$engine" curl awk python3; do
   command -v "$tool" >/dev/null || { echo "FAIL  $tool is missing"; exit 1; }
 done
 for container in "${containers[@]}"; do
@@ -189,6 +189,12 @@ check "replica 2 stopped by kill: service goes on" equal "$(post "$(person "$(ni
 check "replica 2 serves again on the same socket" wait_for 15 replica_serving api2
 check "and has what was stored while it was away" contains \
   "$(by_socket api2.sock "/pessoas?t=$(nick d)")" "$(nick d)"
+
+# --- More requests at once than the balancer takes -------------------------------------------------------------------
+
+crowd=$("$(dirname "${BASH_SOURCE[0]}")/crowd.py" 9999 5050)
+check "beyond 5,000 requests under way the next gets a 503 with Retry-After" equal "$(head -n 1 <<<"$crowd")" "503 1"
+check "and when they are gone it is served" equal "$(tail -n 1 <<<"$crowd")" 200
 
 # --- A crash of Postgres --------------------------------------------------------------------------------------------
 

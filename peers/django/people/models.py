@@ -45,7 +45,7 @@ class Person(models.Model):
             # Of the trigram indexes the one that costs least here, writing and searching together: GIN searches a little
             # faster and is much dearer to fill. Longer signatures than the default 12 bytes: with hundreds of trigrams a
             # row, short ones have nearly all bits set and exclude nothing.
-            GistIndex(fields=["busca"], opclasses=["gist_trgm_ops(siglen=64)"], name="people_busca"),
+            GistIndex(fields=["busca"], opclasses=["gist_trgm_ops(siglen=256)"], name="people_busca"),
         ]
 
     def save(self, *args, **kwargs):

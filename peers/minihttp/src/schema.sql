@@ -24,5 +24,5 @@ CREATE TABLE IF NOT EXISTS people (
     search     text NOT NULL GENERATED ALWAYS AS (people_search(apelido, nome, stack)) STORED
 );
 
-CREATE INDEX IF NOT EXISTS people_search ON people USING gist (search gist_trgm_ops (siglen = 64));
+CREATE INDEX IF NOT EXISTS people_search ON people USING gist (search gist_trgm_ops (siglen = 256));
 COMMIT;

@@ -27,7 +27,7 @@ class Migration(migrations.Migration):
                 "db_table": "people",
                 "constraints": [models.UniqueConstraint(fields=["apelido"], name="people_apelido_key")],
                 "indexes": [
-                    GistIndex(fields=["busca"], name="people_busca", opclasses=["gist_trgm_ops(siglen=64)"])
+                    GistIndex(fields=["busca"], name="people_busca", opclasses=["gist_trgm_ops(siglen=256)"])
                 ],
             },
         ),
