@@ -31,7 +31,8 @@ pub(crate) fn run(places: &Places, options: &Load) -> Result<bool> {
     view.heading(&contest.name);
     let mut loaded = |plan: &Plan| load::run(plan, &stop, &mut |now| view.tick(&tick(now)));
     if options.find_limit {
-        return find_limit(plan, options.scale, &mut loaded);
+        let seconds = options.seconds.unwrap_or(PLATEAU_SECONDS);
+        return find_limit(plan, options.scale, seconds, &mut loaded);
     }
     let outcome = loaded(&plan)?;
     drop(view);
@@ -76,12 +77,13 @@ fn planned(top: &Path, contest: &Contest, feeds: &Feeds, seed: u64, options: &Lo
 fn find_limit(
     mut plan: Plan,
     first: f64,
+    seconds: u32,
     loaded: &mut dyn FnMut(&Plan) -> Result<load::Outcome>,
 ) -> Result<bool> {
     let started = Instant::now();
     let elapsed = || started.elapsed().as_secs_f64();
     let found = load::find_limit(first, &elapsed, &mut |scale| {
-        let outcome = loaded(&plan.plateau(scale, PLATEAU_SECONDS, Rule::FIND_LIMIT))?;
+        let outcome = loaded(&plan.plateau(scale, seconds, Rule::FIND_LIMIT))?;
         ensure!(outcome.ended != load::Ended::Stopped, "interrupted");
         plan.payload_offset += outcome.payloads_used;
         plan.term_offset += outcome.terms_used;
