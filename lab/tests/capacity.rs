@@ -6,7 +6,7 @@ mod load_support;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 use load_support::{Asked, Reply, Server, people};
@@ -49,6 +49,10 @@ impl Contested {
 /// Measured and limited as the recorded tree says, which is always at rest. It has no rows.
 struct Frail {
     contested: Arc<Contested>,
+    /// The recorded tree.
+    root: PathBuf,
+    /// Set by the first start after a step that failed.
+    stop: Option<Arc<AtomicBool>>,
     starts: Vec<&'static str>,
 }
 
@@ -65,7 +69,9 @@ impl Stack for Frail {
     /// The first one is the second start; the next, after an overload, fails.
     fn restart(&mut self) -> Result<()> {
         self.starts.push("restart");
-        if self.starts.len() == 3 {
+        if let Some(stop) = self.stop.as_ref().filter(|_| self.starts.len() == 3) {
+            stop.store(true, Ordering::SeqCst);
+        } else if self.starts.len() == 3 {
             bail!("the engine refused");
         }
         *self.contested.window.lock().unwrap() = None;
@@ -89,7 +95,7 @@ impl Stack for Frail {
                 role: Some(Role::Api),
                 pid,
                 container_id: None,
-                root: top().join("tests/contest/cgroups/bounded"),
+                root: self.root.clone(),
             })
             .into_iter()
             .collect())
@@ -115,6 +121,20 @@ impl Stack for Frail {
 
     fn down(&mut self) -> Result<()> {
         bail!("a volume is left")
+    }
+}
+
+/// The recorded tree of a process that does nothing, whose limits are those of the contestant.
+fn bounded() -> PathBuf {
+    top().join("tests/contest/cgroups/bounded")
+}
+
+/// Copies a folder with all that is in it.
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap().map(Result::unwrap) {
+        let (from, to) = (entry.path(), to.join(entry.file_name()));
+        if from.is_dir() { copy(&from, &to) } else { assert!(std::fs::copy(&from, &to).is_ok()) }
     }
 }
 
@@ -170,7 +190,7 @@ fn who_dies_at_a_step_has_failed_it_and_keeps_what_it_passed() {
     let server = Server::start(move |asked| shared.answer(asked, 120));
     let folder = tempfile::tempdir().unwrap();
     let settings = settings(&server, &folder, 2.0);
-    let mut stack = Frail { contested, starts: Vec::new() };
+    let mut stack = Frail { contested, root: bounded(), stop: None, starts: Vec::new() };
     let stop = AtomicBool::new(false);
     let found = capacity::search_on(&mut stack, &settings, &entrant(), &stop, &mut View::default());
 
@@ -218,8 +238,50 @@ fn a_step_that_was_stopped_is_none() {
     });
     let folder = tempfile::tempdir().unwrap();
     let settings = settings(&server, &folder, 1.0);
-    let mut stack = Frail { contested: Arc::default(), starts: Vec::new() };
+    let mut stack = Frail { contested: Arc::default(), root: bounded(), stop: None, starts: Vec::new() };
     let found = capacity::search_on(&mut stack, &settings, &entrant(), &stop, &mut View::default());
     assert!(found.steps.is_empty() && found.scale.is_none(), "{found:?}");
     assert_eq!(found.reasons, ["interrupted"]);
+}
+
+#[test]
+fn who_puts_its_work_off_pays_for_it_and_does_not_pass() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("tree");
+    copy(&bounded(), &root);
+    let usage = root.join("sys/fs/cgroup/cpu,cpuacct/lab/tiny/cpuacct.usage");
+    // From the first creation on it is at work on a core without an end.
+    let begun = Arc::new(Mutex::new(None));
+    let (shared, over) = (Arc::clone(&begun), Arc::new(AtomicBool::new(false)));
+    let server = Server::start(move |asked| {
+        if asked.method == "POST" {
+            shared.lock().unwrap().get_or_insert_with(Instant::now);
+        }
+        people(asked)
+    });
+    let ended = Arc::clone(&over);
+    let kernel = std::thread::spawn(move || {
+        let unfinished = usage.with_extension("new");
+        while !ended.load(Ordering::SeqCst) {
+            let worked = begun.lock().unwrap().map_or(0, |begun: Instant| begun.elapsed().as_nanos());
+            std::fs::write(&unfinished, worked.to_string()).unwrap();
+            std::fs::rename(&unfinished, &usage).unwrap();
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    });
+    let settings = settings(&server, &folder, 1.0);
+    let stop = Arc::new(AtomicBool::new(false));
+    let mut stack =
+        Frail { contested: Arc::default(), root, stop: Some(Arc::clone(&stop)), starts: Vec::new() };
+    let found = capacity::search_on(&mut stack, &settings, &entrant(), &stop, &mut View::default());
+    over.store(true, Ordering::SeqCst);
+    kernel.join().unwrap();
+
+    let step = &found.steps[0];
+    assert!(!step.passed && step.settled_seconds.is_none(), "{step:?}");
+    let last = &step.errors.last().unwrap().message;
+    assert_eq!(last, "still at work 10 s after the last answer");
+    // The load takes five seconds and the wait ten.
+    assert!(step.cpu_seconds > 13.0, "{step:?}");
+    assert_eq!(found.steps.len(), 1);
 }
