@@ -67,7 +67,7 @@ pub struct Run {
     /// Search the largest scale that each contestant takes, instead of the contest
     #[arg(long)]
     pub find_limit: bool,
-    /// A shorter or longer form with the same phases and rates
+    /// A shorter or longer form with the same phases and rates; of a search, the time at each scale
     #[arg(long, value_name = "S", value_parser = clap::value_parser!(u32).range(2..=3600))]
     pub seconds: Option<u32>,
     /// Which payloads; the contest's own seed by default
@@ -101,7 +101,7 @@ pub struct Load {
     /// Multiple of the contest's rates
     #[arg(long, default_value_t = 1.0)]
     pub scale: f64,
-    /// A shorter or longer form with the same phases and rates
+    /// A shorter or longer form with the same phases and rates; of a search, the time at each scale
     #[arg(long, value_name = "S", value_parser = clap::value_parser!(u32).range(2..=3600))]
     pub seconds: Option<u32>,
     /// Share this many kept connections instead of one connection a user

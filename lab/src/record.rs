@@ -438,6 +438,9 @@ pub struct Capacity {
     /// The largest scale that was passed; absent if none was.
     #[serde(default)]
     pub scale: Option<f64>,
+    /// The limit may be above `scale`: no step failed, or the generator was a bottleneck in the one that decided.
+    #[serde(default)]
+    pub at_least: bool,
     /// Requests a second at that scale.
     #[serde(default)]
     pub requests_per_second: Option<f64>,
@@ -448,7 +451,7 @@ pub struct Capacity {
     /// Acknowledged in any of the steps, and not stored at the end.
     #[serde(default)]
     pub lost: Option<u64>,
-    /// What a reader should know: the generator set the limit, the steps ran out.
+    /// What a reader should know: the generator set the limit, the steps or the time ran out.
     #[serde(default)]
     pub warnings: Vec<String>,
     /// Why it cannot be compared, if it cannot.
@@ -470,8 +473,14 @@ pub struct Step {
     /// Of all requests.
     #[serde(default)]
     pub p99_ms: Option<f64>,
-    /// Of all services.
+    /// Of all services, until they came to rest.
     pub cpu_seconds: f64,
+    /// From the last answer until all services were seen at rest; absent if they were not within the rule's time.
+    #[serde(default)]
+    pub settled_seconds: Option<f64>,
+    /// Creations that were acknowledged in the search before this step: about as many rows were in the table.
+    #[serde(default)]
+    pub acknowledged_before: u64,
     /// Kept the rule.
     pub passed: bool,
     /// The most frequent failures.

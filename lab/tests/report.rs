@@ -5,7 +5,7 @@ mod sample;
 
 use pouco_lab::contestant::Acknowledges;
 use pouco_lab::figures::{Correctness, standings};
-use pouco_lab::record::{Record, SCHEMA, Status};
+use pouco_lab::record::{ErrorCount, Record, SCHEMA, Status};
 use pouco_lab::report::{html, markdown, svg_summary};
 
 fn all(record: &Record) -> [(&'static str, String); 3] {
@@ -216,6 +216,29 @@ fn nothing_from_a_record_is_read_as_marks() {
     let code = marked.split("````").nth(1).unwrap();
     assert!(!marked.replace(code, "").lines().any(|line| line.starts_with("# [")), "a new heading");
     assert!(!svg_summary(&record).contains('\u{1}'), "no XML with control characters");
+}
+
+#[test]
+fn a_search_says_what_was_lost_what_was_stored_before_and_who_set_the_limit() {
+    let mut record = sample::record();
+    for search in &mut record.capacities {
+        search.reasons.clear();
+    }
+    record.capacities[0].lost = Some(0);
+    record.capacities[0].steps[1].errors = vec![ErrorCount { message: "api has ended".to_owned(), count: 1 }];
+    record.capacities[1].at_least = true;
+    record.capacities[1].warnings = vec!["the generator set the limit".to_owned()];
+    record.capacities[2].lost = Some(17);
+    record.capacities[2].reasons = vec!["17 of 99 acknowledged rows are lost".to_owned()];
+    for (kind, written) in [("html", html(&record)), ("markdown", markdown(&record))] {
+        for said in
+            ["no row lost", "17 rows lost", "≥ × ", "12,345", "api has ended", "set the limit", "2.50"]
+        {
+            assert!(written.contains(said), "{kind}: {said}");
+        }
+        let ranked = written.matches("≥ 9.10").count();
+        assert_eq!(ranked, 1, "{kind}: the ranking shows the lower bound");
+    }
 }
 
 #[test]

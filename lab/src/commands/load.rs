@@ -1,14 +1,17 @@
 //! `pouco-lab load`: the native generator alone, against whatever listens.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use pouco_lab::cli::Load;
+use pouco_lab::contest::Contest;
 use pouco_lab::drivers::{self, Job};
-use pouco_lab::load::{self, Connections, PLATEAU_RAMP_SECONDS, Plan, Rule, STEP_SECONDS};
+use pouco_lab::load::{self, Connections, PLATEAU_SECONDS, Plan, Rule};
 use pouco_lab::record::{LoadFigures, RequestFigures};
+use pouco_lab::runner::Feeds;
 use pouco_lab::view::{Tick, View};
 
 use super::run::feeds;
@@ -22,26 +25,14 @@ pub(crate) fn run(places: &Places, options: &Load) -> Result<bool> {
     let seed = options.seed.unwrap_or(contest.load.seed);
     let feeds =
         feeds(places, seed, options.find_limit, options.payloads.as_deref(), options.terms.as_deref())?;
-    let job = Job {
-        contest: &contest,
-        top: &places.top,
-        scale: options.scale,
-        seed,
-        payloads: &feeds.payloads_file,
-        terms: &feeds.terms_file,
-        folder: &places.top,
-        seconds: options.seconds,
-    };
-    let mut plan = drivers::native_plan(&job, Arc::clone(&feeds.payloads), Arc::clone(&feeds.terms))?;
-    if let Some(connections) = options.connections {
-        plan.connections = Connections::KeptAlive { connections };
-    }
+    let plan = planned(&places.top, &contest, &feeds, seed, options)?;
     let stop = stop_flag()?;
     let mut view = View::default();
     view.heading(&contest.name);
     let mut loaded = |plan: &Plan| load::run(plan, &stop, &mut |now| view.tick(&tick(now)));
     if options.find_limit {
-        return find_limit(plan, options.scale, &mut loaded);
+        let seconds = options.seconds.unwrap_or(PLATEAU_SECONDS);
+        return find_limit(plan, options.scale, seconds, &mut loaded);
     }
     let outcome = loaded(&plan)?;
     drop(view);
@@ -63,13 +54,36 @@ pub(crate) fn run(places: &Places, options: &Load) -> Result<bool> {
     Ok(outcome.figures.total.failed == 0 && !stop.load(Ordering::Relaxed))
 }
 
+/// What is sent. A search multiplies the contest's own peaks by each of its scales, so they are not multiplied here.
+fn planned(top: &Path, contest: &Contest, feeds: &Feeds, seed: u64, options: &Load) -> Result<Plan> {
+    let job = Job {
+        contest,
+        top,
+        scale: if options.find_limit { 1.0 } else { options.scale },
+        seed,
+        payloads: &feeds.payloads_file,
+        terms: &feeds.terms_file,
+        folder: top,
+        seconds: options.seconds.filter(|_| !options.find_limit),
+    };
+    let mut plan = drivers::native_plan(&job, Arc::clone(&feeds.payloads), Arc::clone(&feeds.terms))?;
+    if let Some(connections) = options.connections {
+        plan.connections = Connections::KeptAlive { connections };
+    }
+    Ok(plan)
+}
+
+/// The search against what runs already, which nobody starts again after a step that failed, and nobody meters.
 fn find_limit(
     mut plan: Plan,
     first: f64,
+    seconds: u32,
     loaded: &mut dyn FnMut(&Plan) -> Result<load::Outcome>,
 ) -> Result<bool> {
-    let found = load::find_limit(first, &mut |scale| {
-        let outcome = loaded(&plan.plateau(scale, STEP_SECONDS - PLATEAU_RAMP_SECONDS, Rule::FIND_LIMIT))?;
+    let started = Instant::now();
+    let elapsed = || started.elapsed().as_secs_f64();
+    let found = load::find_limit(first, &elapsed, &mut |scale| {
+        let outcome = loaded(&plan.plateau(scale, seconds, Rule::FIND_LIMIT))?;
         ensure!(outcome.ended != load::Ended::Stopped, "interrupted");
         plan.payload_offset += outcome.payloads_used;
         plan.term_offset += outcome.terms_used;
@@ -85,7 +99,8 @@ fn find_limit(
     })?;
     match (found.scale, found.requests_per_second) {
         (Some(scale), Some(rate)) => {
-            println!("{scale:.2} times the contest's peak rates, {rate:.0} requests/s");
+            let least = if found.at_least { "at least " } else { "" };
+            println!("{least}{scale:.2} times the contest's peak rates, {rate:.0} requests/s");
         }
         _ => println!("not even the smallest step passed"),
     }
@@ -126,4 +141,42 @@ fn row(name: &str, of: &RequestFigures) -> String {
     let cell = |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.2}"));
     let (p50, p95, p99, max) = (cell(of.p50_ms), cell(of.p95_ms), cell(of.p99_ms), cell(of.max_ms));
     format!("{name:<16}{:>9}{:>8}{p50:>9}{p95:>9}{p99:>9}{max:>9}\n", of.count, of.failed)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use clap::Parser;
+    use pouco_lab::lines::Lines;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        load: Load,
+    }
+
+    /// Users of the highest second, with these options.
+    fn peak(options: &[&str], scale_of_a_step: Option<f64>) -> f64 {
+        let top = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let contest = Contest::read(&top.join("contests/people")).unwrap();
+        let options = Line::parse_from([&["load", "people"], options].concat()).load;
+        let lines: Arc<Lines> = Arc::new(Lines::default());
+        let (payloads_file, terms_file) = (top.join("payloads"), top.join("terms"));
+        let feeds = Feeds { payloads_file, payloads: Arc::clone(&lines), terms_file, terms: lines };
+        let mut plan = planned(top, &contest, &feeds, 1, &options).unwrap();
+        if let Some(scale) = scale_of_a_step {
+            plan = plan.plateau(scale, PLATEAU_SECONDS, Rule::FIND_LIMIT);
+        }
+        let last = plan.load.scenarios.iter().filter_map(|scenario| scenario.phases.last());
+        last.map(|phase| phase.to).sum::<f64>() * plan.scale
+    }
+
+    #[test]
+    fn a_search_multiplies_by_its_scale_once() {
+        assert!((peak(&["--scale", "4"], None) - 4.0 * 740.0).abs() < 1e-6);
+        assert!((peak(&["--scale", "4", "--find-limit"], Some(4.0)) - 4.0 * 740.0).abs() < 1e-6);
+    }
 }

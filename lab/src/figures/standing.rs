@@ -95,6 +95,12 @@ impl<'a> Standing<'a> {
         self.valid().filter_map(|attempt| metric.of(attempt)).collect()
     }
 
+    /// In one of the searches whose scale counts, the limit may be higher: the generator set it, or nothing failed.
+    #[must_use]
+    pub fn capacity_is_at_least(&self) -> bool {
+        self.capacities.iter().any(|search| search.reasons.is_empty() && search.at_least)
+    }
+
     /// The median of [`Standing::values`].
     #[must_use]
     pub fn estimate(&self, metric: &Metric) -> Option<Estimate> {

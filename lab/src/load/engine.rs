@@ -26,6 +26,8 @@ use crate::record::Generator;
 const SECOND: u64 = 1_000_000_000;
 /// How long the stop flag may go unseen.
 const LOOK_AROUND: u64 = SECOND / 10;
+/// At an early end a user counts as one who did not come only if late by more than this: fewer are one turn's worth.
+const OVERDUE: u64 = SECOND / 10;
 /// Requests that are started before answers are looked for again.
 const STARTS_A_TURN: usize = 32;
 /// What one read takes.
@@ -501,7 +503,7 @@ impl<'a> Engine<'a> {
                 self.watch.give_up(user.intended, now);
             }
         }
-        let users_asked = self.figures.users_started + self.overdue(now);
+        let users_asked = self.users_asked(now);
         let length = seconds(self.last_end.saturating_sub(self.first_start.unwrap_or(self.last_end)));
         let bottleneck = self.watch.reasons(&self.figures, users_asked, length);
         let cpu_seconds = self.watch.cpu_seconds();
@@ -521,10 +523,10 @@ impl<'a> Engine<'a> {
         })
     }
 
-    /// Users who should have come and did not.
-    fn overdue(&mut self, now: u64) -> u64 {
-        let mut users = 0;
-        while let Some((at, scenario)) = self.next_arrival().filter(|&(at, _)| at <= now) {
+    /// Users who came, and those who should have come before the last turn and did not.
+    fn users_asked(&mut self, now: u64) -> u64 {
+        let (mut users, until) = (self.figures.users_started, now.saturating_sub(OVERDUE));
+        while let Some((at, scenario)) = self.next_arrival().filter(|&(at, _)| at < until) {
             self.arrivals[scenario].advance();
             users += u64::from(at >= self.warm_up);
         }
@@ -548,4 +550,50 @@ fn warnings(plan: &Plan, used: u64) -> Vec<String> {
         return Vec::new();
     }
     vec![format!("{} of {used} payloads were sent before: the file has {lines} lines", beyond.min(used))]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Checks, Ending};
+    use super::*;
+    use crate::contest::{Load, Phase, Request};
+    use crate::lines::Lines;
+
+    /// A search for a thousand users in one second.
+    fn plan() -> Plan {
+        let request = Request {
+            name: "search".into(),
+            method: "GET".into(),
+            path: "/".into(),
+            body: None,
+            accept: vec![200],
+            pause_ms: None,
+        };
+        let phases = vec![Phase { from: 1000.0, to: 1000.0, seconds: 1.0, randomized: false }];
+        let scenarios = vec![Scenario { name: "search".into(), phases, requests: vec![request] }];
+        Plan {
+            load: Load { seed: 1, headers: Vec::new(), timeout_seconds: 1.0, scenarios },
+            host: "a".into(),
+            target: ([127, 0, 0, 1], 1).into(),
+            scale: 1.0,
+            seed: 1,
+            payloads: Lines::default().into(),
+            payload_offset: 0,
+            terms: Lines::default().into(),
+            term_offset: 0,
+            connections: Connections::PerUser,
+            ending: Ending::Reset,
+            checks: Checks::None,
+            warm_up_seconds: 0,
+            rule: None,
+        }
+    }
+
+    #[test]
+    fn users_of_the_turn_that_was_cut_short_are_not_missing() {
+        let plan = plan();
+        let mut engine = Engine::new(&plan).unwrap();
+        assert_eq!(engine.users_asked(SECOND / 20), 0);
+        assert_eq!(engine.users_asked(6 * SECOND / 10), 500);
+    }
 }

@@ -43,7 +43,7 @@ use std::sync::atomic::AtomicBool;
 
 use anyhow::{Context, Result, bail, ensure};
 
-pub use self::limit::{Found, MAX_STEPS, STEP_SECONDS, find_limit};
+pub use self::limit::{Found, MAX_STEPS, PLATEAU_SECONDS, SEARCH_SECONDS, STEP_SECONDS, find_limit};
 use crate::contest::{Contest, Load, Phase};
 use crate::lines::Lines;
 use crate::oracle::Creation;
@@ -265,8 +265,8 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    /// The step of a capacity search that this load was, at `scale` and for `seconds`, in which the contestant used
-    /// `cpu_seconds`.
+    /// The step of a capacity search that this load was, at `scale`, in which the contestant used `cpu_seconds`. What became
+    /// of the contestant after its last answer, and what was stored before, the caller adds.
     #[must_use]
     pub fn step(&self, scale: f64, rule: Rule, cpu_seconds: f64) -> Step {
         let total = &self.figures.total;
@@ -278,6 +278,8 @@ impl Outcome {
             failed: total.failed,
             p99_ms: total.p99_ms,
             cpu_seconds,
+            settled_seconds: None,
+            acknowledged_before: 0,
             passed: self.ended == Ended::Whole && total.failed <= rule.failed && quick,
             errors: self.figures.errors.clone(),
             bottleneck: self.generator.bottleneck.clone(),

@@ -3,7 +3,7 @@
 use super::table::{Cell, Column, Group, Row, Table, Tone};
 use super::{View, format};
 use crate::figures::{Standing, role_name, status_name};
-use crate::record::{Attempt, Limits, Proof, Status, Stored};
+use crate::record::{Attempt, Capacity, Limits, Proof, Status, Stored};
 
 fn number(value: u64) -> Cell {
     Cell::new(format::count(value as f64))
@@ -231,6 +231,8 @@ pub(super) fn capacity(view: &View<'_>) -> Table {
         Column::number("p99, ms"),
         Column::number("CPU, s"),
         Column::number("Lasted, s"),
+        Column::number("At rest after, s"),
+        Column::number("Acknowledged before"),
         Column::text("Generator"),
     ];
     let mut table =
@@ -241,7 +243,9 @@ pub(super) fn capacity(view: &View<'_>) -> Table {
                 let passed = if step.passed {
                     Cell::new("✓ yes").tone(Tone::Good)
                 } else {
-                    Cell::new("✗ no").tone(Tone::Bad)
+                    let why = step.errors.iter().map(|error| error.message.as_str()).collect::<Vec<_>>();
+                    let cell = Cell::new("✗ no").tone(Tone::Bad);
+                    if why.is_empty() { cell } else { cell.small(why.join("; ")) }
                 };
                 let generator = if step.bottleneck.is_empty() {
                     Cell::new("kept up")
@@ -256,24 +260,39 @@ pub(super) fn capacity(view: &View<'_>) -> Table {
                     optional(step.p99_ms.map(format::significant)),
                     Cell::new(format::significant(step.cpu_seconds)),
                     Cell::new(format::significant(step.seconds)),
+                    optional(step.settled_seconds.map(format::significant)),
+                    number(step.acknowledged_before),
                     generator,
                 ])
             });
-            let found = match (search.scale, search.requests_per_second) {
-                (Some(scale), Some(rate)) => {
-                    format!("× {}, {} requests/s", format::significant(scale), format::significant(rate))
-                }
-                (Some(scale), None) => format!("× {}", format::significant(scale)),
-                (None, _) => "no scale was passed".to_owned(),
-            };
-            let mut title = format!("{}: {found}; rule: {}", view.label(standing), search.rule);
+            let mut title = format!("{}: {}; rule: {}", view.label(standing), found(search), search.rule);
             if !search.reasons.is_empty() {
                 title.push_str(&format!(". Does not count: {}", search.reasons.join(" ")));
+            }
+            if !search.warnings.is_empty() {
+                title.push_str(&format!(". To know: {}", search.warnings.join("; ")));
             }
             table.groups.push(Group { title: Some(title), rows: steps.collect() });
         }
     }
     table
+}
+
+/// The result of a search, with what became of its rows.
+fn found(search: &Capacity) -> String {
+    let least = if search.at_least { "≥ " } else { "" };
+    let scale = match (search.scale, search.requests_per_second) {
+        (Some(scale), Some(rate)) => {
+            format!("{least}× {}, {} requests/s", format::significant(scale), format::significant(rate))
+        }
+        (Some(scale), None) => format!("{least}× {}", format::significant(scale)),
+        (None, _) => "no scale was passed".to_owned(),
+    };
+    let lost = search.lost.map(|lost| match lost {
+        0 => "; no row lost".to_owned(),
+        lost => format!("; {} lost", format::plural(lost as f64, "row", "rows")),
+    });
+    scale + &lost.unwrap_or_default()
 }
 
 /// What the generator itself used, and whether it was the bottleneck.
@@ -418,7 +437,7 @@ pub(super) const FOOTNOTES: [(&str, &str); 13] = [
     ),
     (
         "Capacity",
-        "the largest multiple of the contest's peak rates at which the rule of the search was kept.",
+        "the largest multiple of the contest's peak rates at which the rule of the search was kept; ≥ where the generator, and not the contestant, set the limit.",
     ),
     ("Failed", "requests without an allowed answer in time."),
     (

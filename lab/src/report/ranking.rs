@@ -105,7 +105,10 @@ fn ranking_row(view: &View<'_>, standing: &Standing<'_>, metrics: &[Metric]) -> 
         return Row { cells, rest: Some(words::reasons(standing)) };
     }
     for metric in metrics {
-        let cell = estimated(metric, standing.estimate(metric));
+        let mut cell = estimated(metric, standing.estimate(metric));
+        if *metric == Metric::Capacity && standing.capacity_is_at_least() {
+            cell.text.insert_str(0, "≥ ");
+        }
         let failed = *metric == Metric::Failed && standing.worst(metric).is_some_and(|worst| worst > 0.0);
         cells.push(if failed { cell.tone(Tone::Bad) } else { cell });
     }

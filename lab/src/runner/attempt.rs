@@ -40,7 +40,7 @@ pub fn run(
         view.step(&format!("failed: {error:#}"));
         attempt.verdict.reasons.push(format!("{error:#}"));
         attempt.verdict.status = Status::Failed;
-        keep_logs(settings, &attempt, stack.as_ref());
+        keep_logs(settings, &format!("{}-{round}", attempt.contestant), stack.as_ref());
     }
     if let Err(error) = stack.down() {
         attempt.verdict.warnings.push(format!("taking it down: {error:#}"));
@@ -248,10 +248,9 @@ fn told(stored: &Stored) -> String {
     )
 }
 
-/// Where they can be read after everything is gone.
-fn keep_logs(settings: &Settings, attempt: &Attempt, stack: &dyn Stack) {
-    let name = format!("{}-{}.log", attempt.contestant.replace(':', "-"), attempt.round);
-    let file = settings.folder.join(name);
+/// Where they can be read after everything is gone: `NAME.log` in the record's folder.
+pub(super) fn keep_logs(settings: &Settings, name: &str, stack: &dyn Stack) {
+    let file = settings.folder.join(format!("{}.log", name.replace(':', "-")));
     if let Err(error) = std::fs::write(&file, stack.logs()) {
         eprintln!("pouco-lab: {}: {error}", file.display());
     }

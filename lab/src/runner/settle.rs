@@ -74,15 +74,23 @@ pub fn first_answer(contest: &Contest, stop: &AtomicBool) -> Option<Duration> {
 #[must_use]
 pub fn idle(meter: &Meter, stop: &AtomicBool) -> Duration {
     let started = Instant::now();
+    let _ = idle_within(meter, IDLE_LIMIT, stop);
+    started.elapsed()
+}
+
+/// As [`idle`], for at most `limit`; nothing if it is at work even then.
+#[must_use]
+pub fn idle_within(meter: &Meter, limit: Duration, stop: &AtomicBool) -> Option<Duration> {
+    let started = Instant::now();
     let (mut quiet, mut seen) = (0, None);
-    while started.elapsed() < IDLE_LIMIT && quiet < IDLE_SECONDS && !stop.load(Ordering::Relaxed) {
+    while started.elapsed() < limit && quiet < IDLE_SECONDS && !stop.load(Ordering::Relaxed) {
         std::thread::sleep(POLL);
         let Some(latest) = meter.latest().filter(|latest| Some(latest.second) != seen) else { continue };
         // The first one is of a second that was partly the load's.
         quiet = if seen.is_some() && latest.cpus < IDLE_CPUS { quiet + 1 } else { 0 };
         seen = Some(latest.second);
     }
-    started.elapsed()
+    (quiet == IDLE_SECONDS).then(|| started.elapsed())
 }
 
 /// Waits until `SELECT count(*)` over the rows stays the same.
