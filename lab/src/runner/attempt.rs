@@ -65,7 +65,7 @@ fn steps(
     view.step(&format!("{} of {} rules kept", pass.conformance.passed, pass.conformance.total));
     let advice = pass.warnings.iter().map(|advice| format!("{}: {}", advice.rule, advice.detail));
     attempt.verdict.warnings.extend(advice);
-    let mut excluded = Excluded::new(&pass.unique, pass.sent.iter().map(Vec::as_slice));
+    let excluded = Excluded::new(&pass.unique, pass.sent.iter().map(Vec::as_slice));
     attempt.conformance = Some(pass.conformance);
     let mut proved = proof::before(stack, contestant)?;
 
@@ -95,8 +95,6 @@ fn steps(
     attempt.stored = Some(stored);
 
     if settings.kill {
-        // What was stored before is judged by itself: none of it may be gone or altered.
-        excluded.add_nicks(after_load.iter().map(|row| row.apelido.clone()));
         let former =
             kill::Former { used: payloads_used(&outcome.creations), rows: &after_load, excluded: &excluded };
         let killed = kill::run(settings, entrant, stack, &former, stop, view)?;
@@ -214,7 +212,7 @@ pub(super) fn judge(
     counted: Option<u64>,
 ) -> Result<Stored> {
     let rows = rows.iter().cloned().map(Ok);
-    oracle::judge(&settings.contest.oracle, creations, &settings.feeds.payloads, rows, excluded, counted)
+    oracle::judge(&settings.contest.oracle, creations, &settings.feeds.payloads, rows, excluded, &[], counted)
 }
 
 fn counted(settings: &Settings) -> Option<u64> {

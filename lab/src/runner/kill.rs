@@ -8,12 +8,12 @@ use std::time::Duration;
 
 use anyhow::{Result, anyhow};
 
-use super::attempt::{judge, rows};
+use super::attempt::rows;
 use super::{Entrant, Settings, settle};
 use crate::contest::{Contest, Kill, Phase};
 use crate::drivers::Creations;
 use crate::load;
-use crate::oracle::{Excluded, Row};
+use crate::oracle::{self, Excluded, Row};
 use crate::record::Killed;
 use crate::stack::Stack;
 use crate::view::View;
@@ -25,9 +25,9 @@ const TIMEOUT_SECONDS: f64 = 10.0;
 pub struct Former<'f> {
     /// Lines of the payload file that were sent.
     pub used: u64,
-    /// Rows that are stored.
+    /// Rows that are stored: their nicks are taken, and none of them may be gone or altered after.
     pub rows: &'f [Row],
-    /// Their nicks, and those of the pass over the rules.
+    /// Nicks of the pass over the rules.
     pub excluded: &'f Excluded,
 }
 
@@ -65,7 +65,15 @@ pub fn run(
     let after = rows(stack, &entrant.contestant.database.rows)?;
 
     let creations = Creations::Each(outcome.creations);
-    let mut stored = judge(settings, &creations, &after, former.excluded, None)?;
+    let mut stored = oracle::judge(
+        &settings.contest.oracle,
+        &creations,
+        &settings.feeds.payloads,
+        after.iter().cloned().map(Ok),
+        former.excluded,
+        former.rows,
+        None,
+    )?;
     let (lost, altered) = changed(former.rows, &after);
     stored.lost += lost;
     stored.altered += altered;
