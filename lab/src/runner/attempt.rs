@@ -70,8 +70,8 @@ fn steps(
     let mut proved = proof::before(stack, contestant)?;
 
     let (outcome, report, settled) = load(settings, entrant, stack, stop, view)?;
+    attempt.series = series(outcome.series, outcome.begun_at, &report);
     attempt.resources = Some(report.resources);
-    attempt.series = series(outcome.series, &report.series);
     attempt.verdict.warnings.extend(report.notes);
     attempt.verdict.warnings.extend(outcome.generator.bottleneck.iter().cloned());
     attempt.generator = Some(outcome.generator);
@@ -183,12 +183,14 @@ fn tick(snapshot: &Snapshot, former: &Snapshot, meter: &Meter, whole: f64) -> Ti
     }
 }
 
-/// The generator's seconds, with what the meter saw nearest to the end of each.
-fn series(mut seconds: Vec<Second>, metered: &[SeriesPoint]) -> Vec<Second> {
+/// The generator's seconds, with what the meter saw nearest to the end of each. The meter starts before the generator does, which
+/// may take long to send its first user: a JVM's start, seconds.
+fn series(mut seconds: Vec<Second>, begun_at: Option<f64>, report: &MeterReport) -> Vec<Second> {
+    let Some(begun_at) = begun_at else { return seconds };
     for second in &mut seconds {
-        let end = f64::from(second.second) + 1.0;
+        let end = begun_at - report.started_at + f64::from(second.second) + 1.0;
         let distance = |point: &SeriesPoint| (point.second - end).abs();
-        let nearest = metered.iter().min_by(|a, b| distance(a).total_cmp(&distance(b)));
+        let nearest = report.series.iter().min_by(|a, b| distance(a).total_cmp(&distance(b)));
         if let Some(point) = nearest.filter(|point| distance(point) < 1.0) {
             second.cpus = Some(point.cpus);
             second.memory_bytes = Some(point.memory_bytes);
@@ -252,5 +254,32 @@ fn keep_logs(settings: &Settings, attempt: &Attempt, stack: &dyn Stack) {
     let file = settings.folder.join(name);
     if let Err(error) = std::fs::write(&file, stack.logs()) {
         eprintln!("pouco-lab: {}: {error}", file.display());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_meter_saw_goes_to_the_second_in_which_it_was() {
+        let point = |second: u32| SeriesPoint {
+            second: f64::from(second),
+            cpus: f64::from(second),
+            memory_bytes: u64::from(second),
+        };
+        let report = MeterReport {
+            started_at: 1_000.0,
+            series: (1..=9).map(point).collect(),
+            ..MeterReport::default()
+        };
+        let seconds = || (0..4).map(|second| Second { second, ..Second::default() }).collect::<Vec<_>>();
+        let cpus = |begun_at| -> Vec<Option<f64>> {
+            series(seconds(), begun_at, &report).iter().map(|second| second.cpus).collect()
+        };
+        assert_eq!(cpus(Some(1_000.1)), [1.0, 2.0, 3.0, 4.0].map(Some));
+        // Six seconds until the first user: the end of second 0 is the meter's seventh, and it had ended before the last.
+        assert_eq!(cpus(Some(1_006.2)), [Some(7.0), Some(8.0), Some(9.0), None]);
+        assert_eq!(cpus(None), [None; 4]);
     }
 }

@@ -195,7 +195,8 @@ fn outcome(
     warning: Option<String>,
     results: &Path,
 ) -> Result<Outcome> {
-    let (from, to) = log.span().unwrap_or_default();
+    let span = log.span();
+    let (from, to) = span.unwrap_or_default();
     let creations = log.creations();
     let (figures, mut series) =
         log.figures(arrivals).with_context(|| format!("{}: simulation.log", results.display()))?;
@@ -211,5 +212,6 @@ fn outcome(
         memory_bytes: attended.usage.memory_bytes(),
         bottleneck,
     };
-    Ok(Outcome { figures, series, creations, generator, interrupted: attended.interrupted })
+    let begun_at = span.map(|(from, _)| from);
+    Ok(Outcome { figures, series, begun_at, creations, generator, interrupted: attended.interrupted })
 }

@@ -202,7 +202,8 @@ fn outcome(
     );
     let mut series = live.series(summary, arrivals);
     trim(&mut series, attended.interrupted);
-    let (from, to) = summary.span().unwrap_or_default();
+    let span = summary.span();
+    let (from, to) = span.unwrap_or_default();
     let mut bottleneck: Vec<String> = warning.into_iter().collect();
     if summary.dropped() > 0 {
         bottleneck.push(format!("k6 dropped {} users: no virtual user was free for them", summary.dropped()));
@@ -216,5 +217,6 @@ fn outcome(
         memory_bytes: attended.usage.memory_bytes(),
         bottleneck,
     };
-    Ok(Outcome { figures, series, creations, generator, interrupted: attended.interrupted })
+    let begun_at = live.begun.or(span.map(|(from, _)| from));
+    Ok(Outcome { figures, series, begun_at, creations, generator, interrupted: attended.interrupted })
 }
