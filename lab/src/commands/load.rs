@@ -11,7 +11,7 @@ use pouco_lab::load::{self, Connections, PLATEAU_RAMP_SECONDS, Plan, Rule, STEP_
 use pouco_lab::record::{LoadFigures, RequestFigures};
 use pouco_lab::view::{Tick, View};
 
-use super::run::feeds;
+use super::run::{feeds, payload_rows};
 use super::{Places, stop_flag};
 
 pub(crate) fn run(places: &Places, options: &Load) -> Result<bool> {
@@ -20,8 +20,8 @@ pub(crate) fn run(places: &Places, options: &Load) -> Result<bool> {
         contest.url = format!("http://{address}");
     }
     let seed = options.seed.unwrap_or(contest.load.seed);
-    let feeds =
-        feeds(places, seed, options.find_limit, options.payloads.as_deref(), options.terms.as_deref())?;
+    let rows = payload_rows(&contest, options.scale, options.seconds, options.find_limit)?;
+    let feeds = feeds(places, seed, rows, options.payloads.as_deref(), options.terms.as_deref())?;
     let job = Job {
         contest: &contest,
         top: &places.top,

@@ -26,7 +26,7 @@ pub use arrivals::Arrivals;
 pub use gatling::Gatling;
 pub use k6::K6;
 pub use native::{Native, plan as native_plan};
-pub use payloads::payloads;
+pub use payloads::{payload_rows, payloads};
 pub use process::{now, raise_open_files};
 
 /// A load that somebody wants.
