@@ -365,7 +365,7 @@ pub struct Stored {
     /// Valid, sent, refused with 4xx though the nick was free.
     #[serde(default)]
     pub wrongly_refused: u64,
-    /// How long it took after the load until the rows no longer changed.
+    /// How long after the load the contestant was still at work, by its CPU; the two seconds in which its rest is seen are not in it.
     #[serde(default)]
     pub settled_seconds: Option<f64>,
     /// A few of what is wrong, in words.

@@ -69,10 +69,13 @@ fn steps(
     attempt.conformance = Some(pass.conformance);
     let mut proved = proof::before(stack, contestant)?;
 
-    let (outcome, report, settled) = load(settings, entrant, stack, stop, view)?;
+    let (outcome, report, rest) = load(settings, entrant, stack, stop, view)?;
     attempt.series = series(outcome.series, outcome.begun_at, &report);
     attempt.resources = Some(report.resources);
     attempt.verdict.warnings.extend(report.notes);
+    attempt.verdict.warnings.extend(rest.warning.map(str::to_owned));
+    let used = payloads_used(&outcome.creations);
+    attempt.verdict.warnings.extend(repeated(used, settings.feeds.payloads.count() as u64));
     attempt.verdict.warnings.extend(outcome.generator.bottleneck.iter().cloned());
     attempt.generator = Some(outcome.generator);
     attempt.load = Some(outcome.figures);
@@ -86,18 +89,19 @@ fn steps(
     attempt.verdict.reasons.extend(objections);
     anyhow::ensure!(!outcome.interrupted, "interrupted");
 
-    settle::rows_stay(stack, &contestant.database.rows, stop)?;
+    let warning = settle::rows_stay(stack, &contestant.database.rows, stop)?;
+    attempt.verdict.warnings.extend(warning.map(str::to_owned));
     let after_load = rows(stack, &contestant.database.rows)?;
     let count = counted(settings);
     let mut stored = judge(settings, &outcome.creations, &after_load, &excluded, count)?;
-    stored.settled_seconds = Some(settled.as_secs_f64());
+    stored.settled_seconds = Some(rest.after.as_secs_f64());
     view.step(&told(&stored));
     attempt.stored = Some(stored);
 
     if settings.kill {
-        let former =
-            kill::Former { used: payloads_used(&outcome.creations), rows: &after_load, excluded: &excluded };
-        let killed = kill::run(settings, entrant, stack, &former, stop, view)?;
+        let former = kill::Former { used, rows: &after_load, excluded: &excluded };
+        let (killed, warnings) = kill::run(settings, entrant, stack, &former, stop, view)?;
+        attempt.verdict.warnings.extend(warnings);
         view.step(&format!("after SIGKILL: {}", told(&killed.stored)));
         attempt.killed = Some(killed);
     }
@@ -134,10 +138,10 @@ fn load(
     stack: &mut dyn Stack,
     stop: &AtomicBool,
     view: &mut View,
-) -> Result<(Outcome, MeterReport, Duration)> {
+) -> Result<(Outcome, MeterReport, settle::Rest)> {
     // Whatever the start and the pass over the rules have left to do is not the load's.
     let meter = metered(stack, entrant)?;
-    let _ = settle::idle(&meter, stop);
+    let _ = settle::idle(&meter, stop)?;
     meter.stop()?;
     let meter = metered(stack, entrant)?;
     // What a tool writes is read before this folder goes: tens of megabytes a run.
@@ -159,8 +163,8 @@ fn load(
         former = *snapshot;
     };
     let outcome = settings.driver.run(&job, stop, &mut show)?;
-    let settled = settle::idle(&meter, stop);
-    Ok((outcome, meter.stop()?, settled))
+    let rest = settle::idle(&meter, stop)?;
+    Ok((outcome, meter.stop()?, rest))
 }
 
 /// A meter on everything that runs, and on the sessions of the contestant's role.
@@ -230,6 +234,12 @@ fn payloads_used(creations: &Creations) -> u64 {
     }
 }
 
+/// What a reader should know where a load sent lines of a file of `lines` again, whose nicks were taken then.
+fn repeated(used: u64, lines: u64) -> Option<String> {
+    let beyond = used.saturating_sub(lines);
+    (beyond > 0).then(|| format!("{beyond} of {used} payloads were sent before: the file has {lines} lines"))
+}
+
 /// The verdict on rows, in a sentence.
 fn told(stored: &Stored) -> String {
     if stored.exact() {
@@ -260,6 +270,16 @@ fn keep_logs(settings: &Settings, attempt: &Attempt, stack: &dyn Stack) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn payloads_that_were_sent_twice_are_told_whatever_the_tool() {
+        let counted = |sent| Creations::Counted { sent, acknowledged: 0, failed: 0 };
+        assert_eq!(repeated(payloads_used(&counted(100)), 100), None);
+        assert!(repeated(payloads_used(&counted(103)), 100).unwrap().starts_with("3 of 103 payloads"));
+        let creation = |payload| crate::oracle::Creation { payload, status: 0, id: None };
+        let each = Creations::Each(vec![creation(100), creation(7)]);
+        assert!(repeated(payloads_used(&each), 100).unwrap().starts_with("1 of 101 payloads"));
+    }
 
     #[test]
     fn what_the_meter_saw_goes_to_the_second_in_which_it_was() {

@@ -25,7 +25,7 @@ use crate::contestant::Contestant;
 use crate::drivers::Driver;
 use crate::lines::Lines;
 use crate::machine;
-use crate::record::{Attempt, Entry, Record, SCHEMA, Status};
+use crate::record::{Attempt, Entry, Record, SCHEMA};
 use crate::stack;
 use crate::view::View;
 
@@ -135,13 +135,17 @@ pub fn run(settings: &Settings, stop: &AtomicBool, view: &mut View) -> Result<Re
             }
             if settings.find_limit {
                 view.heading(&entrant.id());
-                record.capacities.push(capacity::search(settings, entrant, stop, view));
+                let capacity = capacity::search(settings, entrant, stop, view);
+                if stop.load(Ordering::Relaxed) {
+                    return finish(settings, record);
+                }
+                record.capacities.push(capacity);
             } else {
                 let round = before + round;
                 view.heading(&format!("{} {round}", entrant.id()));
                 let attempt = attempt::run(settings, entrant, round, stop, view);
                 // What was cut short says nothing about the contestant.
-                if stop.load(Ordering::Relaxed) && attempt.verdict.status == Status::Failed {
+                if stop.load(Ordering::Relaxed) {
                     return finish(settings, record);
                 }
                 record.attempts.push(attempt);
