@@ -175,9 +175,14 @@ pub struct Proof {
     /// The most that were seen at any time.
     #[serde(default)]
     pub database_connections_peak: Option<u32>,
-    /// `fsync`, `full_page_writes`, `synchronous_commit` as Postgres has them.
+    /// `fsync`, `full_page_writes`, `synchronous_commit` as Postgres has them before the load; what was found otherwise after it is
+    /// there a second time.
     #[serde(default)]
     pub durability: BTreeMap<String, String>,
+    /// The API's role in Postgres is a superuser, before the load or after it: no limit of connections holds for it. Absent where
+    /// there is no such role.
+    #[serde(default)]
+    pub superuser: Option<bool>,
     /// All limits were found as set, before and after the load.
     pub holds: bool,
 }
@@ -195,8 +200,9 @@ pub struct ServiceProof {
     pub set: Option<Limits>,
     /// What the kernel enforces when the load begins.
     pub before: Limits,
-    /// What the kernel enforces when it has ended.
-    pub after: Limits,
+    /// What the kernel enforces when it has ended; absent for what no longer runs then.
+    #[serde(default)]
+    pub after: Option<Limits>,
 }
 
 /// Absent: no limit.

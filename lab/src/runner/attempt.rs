@@ -80,7 +80,7 @@ fn steps(
     attempt.generator = Some(outcome.generator);
     attempt.load = Some(outcome.figures);
 
-    proof::after(stack, &mut proved)?;
+    proof::after(stack, contestant, &mut proved)?;
     proved.database_connections_peak = report.database_connections_peak;
     let objections = proof::objections(&proved, contestant, &contest.budget);
     proved.holds = objections.is_empty();

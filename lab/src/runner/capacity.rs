@@ -81,7 +81,7 @@ fn steps(
         found.scale.map_or("none".to_owned(), |scale| format!("{scale:.2} times the contest's rates"));
     view.step(&format!("capacity: {scale}, found in {:.0} s", started.elapsed().as_secs_f64()));
 
-    proof::after(stack, &mut proved)?;
+    proof::after(stack, &entrant.contestant, &mut proved)?;
     capacity.reasons.extend(proof::objections(&proved, &entrant.contestant, &contest.budget));
     // A capacity that is bought with lost rows is none.
     settle::rows_stay(stack, &entrant.contestant.database.rows, stop)?;

@@ -234,7 +234,7 @@ fn proof(kind: &Kind) -> Proof {
             role: Some(role),
             set: Some(set),
             before: found,
-            after: found,
+            after: Some(found),
         }
     };
     Proof {
@@ -247,6 +247,7 @@ fn proof(kind: &Kind) -> Proof {
         database_connections_limit: 20,
         database_connections_peak: Some(8),
         durability: text_map(&[("fsync", "on"), ("full_page_writes", "on"), ("synchronous_commit", "on")]),
+        superuser: Some(false),
         holds: kind.holds,
     }
 }
