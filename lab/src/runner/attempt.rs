@@ -4,10 +4,11 @@
 //! limits read; loaded, and left alone until it has nothing more to do; its rows compared with what was acknowledged, its
 //! limits read again; and at last killed under load.
 
-use std::sync::atomic::AtomicBool;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Error, Result};
 
 use super::{Entrant, Settings, begun, kill, proof, settle};
 use crate::conformance;
@@ -18,6 +19,9 @@ use crate::oracle::{self, Excluded, Row};
 use crate::record::{Attempt, Second, Status, Stored};
 use crate::stack::{self, Stack};
 use crate::view::{Tick, View};
+
+/// Of the files into which drivers put what their tools print.
+const OUTPUT_ENDING: &str = "out";
 
 /// Runs it. What goes wrong is in the attempt, with the contestant's logs in the record's folder.
 pub fn run(
@@ -69,7 +73,7 @@ fn steps(
     attempt.conformance = Some(pass.conformance);
     let mut proved = proof::before(stack, contestant)?;
 
-    let (outcome, report, rest) = load(settings, entrant, stack, stop, view)?;
+    let (outcome, report, rest) = load(settings, entrant, stack, stop, &file_name(attempt), view)?;
     attempt.series = series(outcome.series, outcome.begun_at, &report);
     attempt.resources = Some(report.resources);
     attempt.verdict.warnings.extend(report.notes);
@@ -137,6 +141,7 @@ fn load(
     entrant: &Entrant,
     stack: &mut dyn Stack,
     stop: &AtomicBool,
+    name: &str,
     view: &mut View,
 ) -> Result<(Outcome, MeterReport, settle::Rest)> {
     // Whatever the start and the pass over the rules have left to do is not the load's.
@@ -162,7 +167,14 @@ fn load(
         view.tick(&tick(snapshot, &former, &meter, whole));
         former = *snapshot;
     };
-    let outcome = settings.driver.run(&job, stop, &mut show)?;
+    let outcome = settings.driver.run(&job, stop, &mut show).map_err(|error| {
+        // The folder goes with what the tool has written, and that may be all that tells what was wrong with it.
+        if stop.load(Ordering::Relaxed) {
+            error
+        } else {
+            with_output(error, scratch.path(), &settings.folder, name)
+        }
+    })?;
     let rest = settle::idle(&meter, stop)?;
     Ok((outcome, meter.stop()?, rest))
 }
@@ -258,10 +270,30 @@ fn told(stored: &Stored) -> String {
     )
 }
 
+/// Of files that tell what went wrong, without the ending.
+fn file_name(attempt: &Attempt) -> String {
+    format!("{}-{}", attempt.contestant.replace(':', "-"), attempt.round)
+}
+
+/// Keeps what a tool has printed (`TOOL.out` in `scratch`) in `folder`, and says so.
+fn with_output(error: Error, scratch: &Path, folder: &Path, name: &str) -> Error {
+    let mut kept = Vec::new();
+    for entry in std::fs::read_dir(scratch).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if path.extension().is_some_and(|ending| ending == OUTPUT_ENDING) {
+            let file = folder.join(format!("{name}-{}", entry.file_name().to_string_lossy()));
+            match std::fs::copy(&path, &file) {
+                Ok(_) => kept.push(format!("all that it printed is in {}", file.display())),
+                Err(problem) => kept.push(format!("{} cannot be kept: {problem}", file.display())),
+            }
+        }
+    }
+    if kept.is_empty() { error } else { error.context(kept.join("; ")) }
+}
+
 /// Where they can be read after everything is gone.
 fn keep_logs(settings: &Settings, attempt: &Attempt, stack: &dyn Stack) {
-    let name = format!("{}-{}.log", attempt.contestant.replace(':', "-"), attempt.round);
-    let file = settings.folder.join(name);
+    let file = settings.folder.join(file_name(attempt) + ".log");
     if let Err(error) = std::fs::write(&file, stack.logs()) {
         eprintln!("pouco-lab: {}: {error}", file.display());
     }
@@ -270,6 +302,22 @@ fn keep_logs(settings: &Settings, attempt: &Attempt, stack: &dyn Stack) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_tool_printed_outlives_its_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let scratch = tempfile::tempdir_in(folder.path()).unwrap();
+        let error = || anyhow::anyhow!("exit status: 3");
+        let without = with_output(error(), scratch.path(), folder.path(), "fast-1");
+        assert_eq!(format!("{without:#}"), "exit status: 3");
+        std::fs::write(scratch.path().join("gatling.out"), "java is missing").unwrap();
+        std::fs::create_dir(scratch.path().join("gatling")).unwrap();
+        let with = format!("{:#}", with_output(error(), scratch.path(), folder.path(), "fast-1"));
+        drop(scratch);
+        let kept = folder.path().join("fast-1-gatling.out");
+        assert!(with.contains(&kept.display().to_string()) && with.ends_with("exit status: 3"), "{with}");
+        assert_eq!(std::fs::read_to_string(kept).unwrap(), "java is missing");
+    }
 
     #[test]
     fn payloads_that_were_sent_twice_are_told_whatever_the_tool() {

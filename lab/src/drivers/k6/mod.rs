@@ -113,8 +113,7 @@ impl Driver for K6 {
         let mut command = self.command(&script, &serde_json::to_string(&plan)?, rest);
         let at_most =
             Duration::from_secs_f64(arrivals.seconds() + job.contest.longest_chain_seconds()) + SPARE;
-        let attended = attend(&mut command, &output, at_most, stop, &mut tick)
-            .with_context(|| format!("k6 (its output is in {})", output.display()))?;
+        let attended = attend(&mut command, &output, at_most, stop, &mut tick).context("k6")?;
         check_end(&attended, &summary, &output)?;
         let text = fs::read_to_string(&summary).with_context(|| summary.display().to_string())?;
         let summary = Summary::parse(&text).with_context(|| summary.display().to_string())?;
