@@ -41,6 +41,15 @@ pub struct Record {
     pub scale: f64,
     /// Of payloads, terms and pauses.
     pub seed: u64,
+    /// A form of another length with the same rates; absent for the contest's own.
+    #[serde(default)]
+    pub seconds: Option<u32>,
+    /// Tells files of payloads and terms apart: a hash of both; absent in a record of an earlier version.
+    #[serde(default)]
+    pub feeds: Option<String>,
+    /// Each attempt ends with a kill; absent in a record of an earlier version.
+    #[serde(default)]
+    pub kill: Option<bool>,
     /// What each contestant had.
     pub budget: Budget,
     /// Where it ran.
