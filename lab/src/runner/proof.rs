@@ -222,14 +222,15 @@ mod tests {
 
     #[test]
     fn what_is_no_more_or_has_changed_after_the_load_is_an_objection() {
+        type Change = fn(&mut Proof);
         let (contestant, contest) = pouco();
-        let objections = |change: fn(&mut Proof)| {
+        let objections = |change: Change| {
             let mut proof = good(&contestant, &contest.budget);
             change(&mut proof);
             super::objections(&proof, &contestant, &contest.budget)
         };
         assert_eq!(objections(|_| {}), [""; 0]);
-        let cases: [(fn(&mut Proof), &str); 4] = [
+        let cases: [(Change, &str); 4] = [
             (|proof| proof.services[0].after = None, "does not run any more after the load"),
             (|proof| proof.services[0].after = Some(Limits::default()), "after the load: CPU"),
             (|proof| proof.superuser = Some(true), "is a superuser"),
