@@ -1,8 +1,7 @@
 //! A record that a run goes on with: only one of the same kind, because the figures of its attempts are put together.
 
-use std::fmt::Debug;
-
 use anyhow::{Result, ensure};
+use serde_json::{Value, json};
 
 use super::{Settings, commit};
 use crate::machine;
@@ -58,26 +57,25 @@ fn unlike(
     wanted: &Load,
 ) -> Vec<String> {
     let mut reasons = Vec::new();
-    let mut same = |what: &str, there: &dyn Debug, now: &dyn Debug| {
-        let (there, now) = (format!("{there:?}"), format!("{now:?}"));
+    let mut same = |what: &str, there: Value, now: Value| {
         if there != now {
             reasons.push(format!("its {what} is {there}, and this one's {now}"));
         }
     };
-    same("schema", &record.schema, &SCHEMA);
-    same("contest", &record.contest, &settings.contest.name);
-    same("seed", &record.seed, &settings.seed);
-    same("budget", &record.budget, &settings.contest.budget);
-    same("commit", &record.commit, &commit);
-    same("CPU", &record.machine.cpu_model, &machine.cpu_model);
-    same("number of cores", &record.machine.cores, &machine.cores);
+    same("schema", json!(record.schema), json!(SCHEMA));
+    same("contest", json!(record.contest), json!(settings.contest.name));
+    same("seed", json!(record.seed), json!(settings.seed));
+    same("budget", json!(record.budget), json!(settings.contest.budget));
+    same("commit", json!(record.commit), json!(commit));
+    same("CPU", json!(record.machine.cpu_model), json!(machine.cpu_model));
+    same("number of cores", json!(record.machine.cores), json!(machine.cores));
     // A search has its own scales and its own generator, and goes beside the contest's attempts.
     if !settings.find_limit && !record.attempts.is_empty() {
-        same("tool", &record.tool, &wanted.tool);
-        same("scale", &record.scale, &wanted.scale);
-        same("length in seconds", &record.seconds, &wanted.seconds);
-        same("payloads or terms", &record.feeds, &wanted.feeds);
-        same("kill at the end of an attempt", &record.kill, &wanted.kill);
+        same("tool", json!(record.tool), json!(wanted.tool));
+        same("scale", json!(record.scale), json!(wanted.scale));
+        same("length in seconds", json!(record.seconds), json!(wanted.seconds));
+        same("payloads or terms", json!(record.feeds), json!(wanted.feeds));
+        same("kill at the end of an attempt", json!(record.kill), json!(wanted.kill));
     }
     // Two trees with changes on the same commit need not have the same changes.
     if commit.ends_with(DIRTY) {
@@ -196,6 +194,8 @@ mod tests {
         for other in &loads {
             assert_eq!(reasons(&settings, &machine, "abc", other).len(), 1);
         }
+        let said = reasons(&settings, &machine, "abc", &loads[2]);
+        assert_eq!(said, ["its length in seconds is null, and this one's 30"]);
         let others = [
             Machine { cpu_model: "another".to_owned(), ..machine.clone() },
             Machine { cores: 4, ..machine.clone() },
