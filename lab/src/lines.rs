@@ -4,6 +4,9 @@ use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 
+const FNV_OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
+const FNV_PRIME: u64 = 0x0000_0100_0000_01b3;
+
 /// The lines below the header. Past the last one they begin again, as a generator takes them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Lines {
@@ -38,6 +41,20 @@ impl Lines {
     #[must_use]
     pub fn count(&self) -> usize {
         self.ends.len()
+    }
+
+    /// Tells files apart: FNV-1a of 64 bits over the lines and their ends.
+    #[must_use]
+    pub fn fingerprint(&self) -> u64 {
+        let mut hash = FNV_OFFSET;
+        let mut add = |byte: u8| hash = (hash ^ u64::from(byte)).wrapping_mul(FNV_PRIME);
+        let mut start = 0;
+        for end in &self.ends {
+            self.bytes[start..*end].iter().copied().for_each(&mut add);
+            add(b'\n');
+            start = *end;
+        }
+        hash
     }
 
     /// Where the line of this number (from 0) is among the [`Lines::count`].
@@ -96,6 +113,19 @@ mod tests {
             let taken: Vec<&[u8]> = (0..5).map(|number| lines.get(number)).collect();
             assert_eq!(taken, [&b"one"[..], b"", b"three", b"one", b""], "{text:?}");
             assert_eq!(lines.get(3_000_000_000_001), b"", "{text:?}");
+        }
+    }
+
+    #[test]
+    fn other_lines_have_another_fingerprint() {
+        let fingerprint = |text: &str| read(text).unwrap().fingerprint();
+        assert_eq!(fingerprint("payload\na\n"), fingerprint("payload\r\na\r\n"));
+        // FNV-1a of "a\n".
+        assert_eq!(fingerprint("payload\na"), 0x089b_dc07_b544_e7b2);
+        let all =
+            ["a\nb", "b\na", "ab", "a\n\nb", "a"].map(|text| fingerprint(&format!("payload\n{text}\n")));
+        for (at, one) in all.iter().enumerate() {
+            assert!(!all[..at].contains(one), "{at}");
         }
     }
 

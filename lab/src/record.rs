@@ -41,6 +41,15 @@ pub struct Record {
     pub scale: f64,
     /// Of payloads, terms and pauses.
     pub seed: u64,
+    /// A form of another length with the same rates; absent for the contest's own.
+    #[serde(default)]
+    pub seconds: Option<u32>,
+    /// Tells files of payloads and terms apart: a hash of both; absent in a record of an earlier version.
+    #[serde(default)]
+    pub feeds: Option<String>,
+    /// Each attempt ends with a kill; absent in a record of an earlier version.
+    #[serde(default)]
+    pub kill: Option<bool>,
     /// What each contestant had.
     pub budget: Budget,
     /// Where it ran.
@@ -175,9 +184,14 @@ pub struct Proof {
     /// The most that were seen at any time.
     #[serde(default)]
     pub database_connections_peak: Option<u32>,
-    /// `fsync`, `full_page_writes`, `synchronous_commit` as Postgres has them.
+    /// `fsync`, `full_page_writes`, `synchronous_commit` as Postgres has them before the load; what was found otherwise after it is
+    /// there a second time.
     #[serde(default)]
     pub durability: BTreeMap<String, String>,
+    /// The API's role in Postgres is a superuser, before the load or after it: no limit of connections holds for it. Absent where
+    /// there is no such role.
+    #[serde(default)]
+    pub superuser: Option<bool>,
     /// All limits were found as set, before and after the load.
     pub holds: bool,
 }
@@ -195,8 +209,9 @@ pub struct ServiceProof {
     pub set: Option<Limits>,
     /// What the kernel enforces when the load begins.
     pub before: Limits,
-    /// What the kernel enforces when it has ended.
-    pub after: Limits,
+    /// What the kernel enforces when it has ended; absent for what no longer runs then.
+    #[serde(default)]
+    pub after: Option<Limits>,
 }
 
 /// Absent: no limit.
@@ -365,7 +380,7 @@ pub struct Stored {
     /// Valid, sent, refused with 4xx though the nick was free.
     #[serde(default)]
     pub wrongly_refused: u64,
-    /// How long it took after the load until the rows no longer changed.
+    /// How long after the load the contestant was still at work, by its CPU; the two seconds in which its rest is seen are not in it.
     #[serde(default)]
     pub settled_seconds: Option<f64>,
     /// A few of what is wrong, in words.

@@ -162,7 +162,7 @@ fn a_step_of_a_clock_of_whole_milliseconds_is_no_difference() {
 #[test]
 fn unlike_records_are_refused_in_a_sentence() {
     let before = sample::record();
-    let changes: [(&str, Change<Record>); 6] = [
+    let changes: [(&str, Change<Record>); 9] = [
         ("has the schema pouco-lab/0", |record| record.schema = "pouco-lab/0".to_owned()),
         ("different contests cannot be compared: people and cats", |record| {
             record.contest = "cats".to_owned();
@@ -171,6 +171,9 @@ fn unlike_records_are_refused_in_a_sentence() {
             record.tool = "gatling".to_owned();
         }),
         ("different scales cannot be compared: 1 and 2", |record| record.scale = 2.0),
+        ("different lengths cannot be compared: the contest's and 30 s", |record| record.seconds = Some(30)),
+        ("different payloads or terms", |record| record.feeds = Some("other".to_owned())),
+        ("different ends (with a kill or without)", |record| record.kill = Some(false)),
         ("different budgets", |record| record.budget.cpus = 2.0),
         ("no contestant in common", |record| record.contestants.iter_mut().for_each(|c| c.id.push('2'))),
     ];
@@ -180,6 +183,10 @@ fn unlike_records_are_refused_in_a_sentence() {
         let error = compare(&before, &after, DEFAULT_THRESHOLD).unwrap_err().to_string();
         assert!(error.contains(sentence), "{error}");
     }
+    // An earlier version of the lab did not say.
+    let mut after = before.clone();
+    (after.feeds, after.kill) = (None, None);
+    assert!(compare(&before, &after, DEFAULT_THRESHOLD).is_ok());
     for threshold in [-0.1, 1.0, f64::NAN] {
         assert!(compare(&before, &before, threshold).is_err(), "{threshold}");
     }

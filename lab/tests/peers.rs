@@ -18,7 +18,10 @@ fn folders(folder: &Path, file: &str) -> Vec<PathBuf> {
 }
 
 fn contestants() -> Vec<Contestant> {
-    folders(&top().join("peers"), "contestant.toml").iter().map(|path| Contestant::read(path).unwrap()).collect()
+    folders(&top().join("peers"), "contestant.toml")
+        .iter()
+        .map(|path| Contestant::read(path).unwrap())
+        .collect()
 }
 
 #[test]
@@ -56,7 +59,12 @@ fn the_limits_in_compose_files_are_those_of_the_contestant() {
             let memory = format!("memory: {}M ", service.memory_bytes >> 20);
             let cpus = format!("cpus: \"{:.2}\"", service.cpus);
             let limits = format!("{{ {cpus}, {memory}}}");
-            assert!(text.contains(&limits), "{}: {name}: no `{limits}` in {}", contestant.name, file.display());
+            assert!(
+                text.contains(&limits),
+                "{}: {name}: no `{limits}` in {}",
+                contestant.name,
+                file.display()
+            );
         }
     }
 }

@@ -14,7 +14,7 @@ use pouco_lab::record::{LoadFigures, RequestFigures};
 use pouco_lab::runner::Feeds;
 use pouco_lab::view::{Tick, View};
 
-use super::run::feeds;
+use super::run::{feeds, payload_rows};
 use super::{Places, stop_flag};
 
 pub(crate) fn run(places: &Places, options: &Load) -> Result<bool> {
@@ -23,8 +23,8 @@ pub(crate) fn run(places: &Places, options: &Load) -> Result<bool> {
         contest.url = format!("http://{address}");
     }
     let seed = options.seed.unwrap_or(contest.load.seed);
-    let feeds =
-        feeds(places, seed, options.find_limit, options.payloads.as_deref(), options.terms.as_deref())?;
+    let rows = payload_rows(&contest, options.scale, options.seconds, options.find_limit)?;
+    let feeds = feeds(places, seed, rows, options.payloads.as_deref(), options.terms.as_deref())?;
     let plan = planned(&places.top, &contest, &feeds, seed, options)?;
     let stop = stop_flag()?;
     let mut view = View::default();

@@ -33,7 +33,7 @@ pub(crate) fn run(places: &Places, options: &Run) -> Result<bool> {
         feeds: feeds(
             places,
             seed,
-            options.find_limit,
+            payload_rows(&contest, options.scale, options.seconds, options.find_limit)?,
             options.payloads.as_deref(),
             options.terms.as_deref(),
         )?,
@@ -99,23 +99,30 @@ fn driver(options: &Run, _contest: &Contest) -> Result<Box<dyn Driver>> {
     })
 }
 
-/// Enough for the contest at scale 1, with the lines that its kill needs.
-const PAYLOADS: u32 = 100_000;
 /// A search for the largest scale sends this many before the lines begin again, and their nicks are taken.
 const PAYLOADS_OF_A_SEARCH: u32 = 1_500_000;
 
-/// What is sent: the files that were named, or the ones that the stress test makes from the seed.
+/// How many payloads are needed, so that no nick is sent twice but where the payloads themselves mean it.
+pub(crate) fn payload_rows(
+    contest: &Contest,
+    scale: f64,
+    seconds: Option<u32>,
+    find_limit: bool,
+) -> Result<u32> {
+    if find_limit { Ok(PAYLOADS_OF_A_SEARCH) } else { drivers::payload_rows(contest, scale, seconds) }
+}
+
+/// What is sent: the files that were named, or the ones of so many `rows` that the stress test makes from the seed.
 pub(crate) fn feeds(
     places: &Places,
     seed: u64,
-    find_limit: bool,
+    rows: u32,
     payloads: Option<&Path>,
     terms: Option<&Path>,
 ) -> Result<Feeds> {
     let (payloads_file, terms_file) = match (payloads, terms) {
         (Some(payloads), Some(terms)) => (payloads.canonicalize()?, terms.canonicalize()?),
         _ => {
-            let rows = if find_limit { PAYLOADS_OF_A_SEARCH } else { PAYLOADS };
             drivers::payloads(&places.top, seed, rows, &places.top.join("stress-test/user-files/resources"))?
         }
     };

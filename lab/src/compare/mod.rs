@@ -74,7 +74,7 @@ impl Comparison {
 /// What changed from `a` to `b`, contestant by contestant.
 ///
 /// # Errors
-/// They cannot be compared: other schema, contest, tool, scale or budget, no contestant in common, or a threshold that is none.
+/// They cannot be compared: other schema, contest, tool, scale, length, payloads, kill or budget, no contestant in common, or a threshold that is none.
 pub fn compare(a: &Record, b: &Record, threshold: f64) -> Result<Comparison> {
     ensure!((0.0..1.0).contains(&threshold), "the threshold is {threshold}; allowed is 0 (included) to 1");
     refuse_unlike(a, b)?;
@@ -114,14 +114,32 @@ fn refuse_unlike(a: &Record, b: &Record) -> Result<()> {
             budget.cpus, budget.memory_bytes, budget.database_connections
         )
     };
+    let length = |record: &Record| match record.seconds {
+        Some(seconds) => format!("{seconds} s"),
+        None => "the contest's".to_owned(),
+    };
+    let kill = |kill: bool| if kill { "kill" } else { "no kill" }.to_owned();
     let pairs = [
         ("contests", a.contest.clone(), b.contest.clone()),
         ("tools", a.tool.clone(), b.tool.clone()),
         ("scales", a.scale.to_string(), b.scale.to_string()),
+        ("lengths", length(a), length(b)),
         ("budgets", budget(&a.budget), budget(&b.budget)),
     ];
     for (what, first, second) in pairs {
         if first != second {
+            bail!("records of different {what} cannot be compared: {first} and {second}");
+        }
+    }
+    // A record of an earlier version does not say.
+    let known = [
+        ("payloads or terms", a.feeds.clone(), b.feeds.clone()),
+        ("ends (with a kill or without)", a.kill.map(kill), b.kill.map(kill)),
+    ];
+    for (what, first, second) in known {
+        if let (Some(first), Some(second)) = (first, second)
+            && first != second
+        {
             bail!("records of different {what} cannot be compared: {first} and {second}");
         }
     }

@@ -26,8 +26,8 @@ pub use arrivals::Arrivals;
 pub use gatling::Gatling;
 pub use k6::K6;
 pub use native::{Native, plan as native_plan};
-pub use payloads::payloads;
-pub use process::raise_open_files;
+pub use payloads::{payload_rows, payloads};
+pub use process::{now, raise_open_files};
 
 /// A load that somebody wants.
 #[derive(Clone, Copy, Debug)]
@@ -57,6 +57,8 @@ pub struct Outcome {
     pub figures: LoadFigures,
     /// One entry a second, from the first user on.
     pub series: Vec<Second>,
+    /// When second 0 of the series began, in seconds since 1970; absent where no user came.
+    pub begun_at: Option<f64>,
     /// What the oracle needs.
     pub creations: Creations,
     /// What the tool used between the first user and the last answer, and whether it was the bottleneck.

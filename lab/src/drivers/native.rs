@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicBool;
 
 use anyhow::Result;
 
-use super::{Arrivals, Creations, Driver, Job, Outcome, Snapshot};
+use super::{Arrivals, Creations, Driver, Job, Outcome, Snapshot, now};
 use crate::lines::Lines;
 use crate::load::{self, Ended, Plan};
 
@@ -28,24 +28,25 @@ impl Driver for Native {
         let plan = plan(job, payloads, terms)?;
         let arrivals = Arrivals::new(job.contest, job.scale, job.seconds)?;
         let mut so_far = Snapshot::default();
-        let outcome = load::run(&plan, stop, &mut |now: &load::Snapshot| {
+        // The generator makes its tables and then begins: milliseconds.
+        let begun_at = Some(now());
+        let outcome = load::run(&plan, stop, &mut |latest: &load::Snapshot| {
             so_far = Snapshot {
-                second: now.second,
-                asked: arrivals.users_until(f64::from(now.second)),
-                started: so_far.started + now.started,
-                answers: so_far.answers + now.answers,
-                failed: now.failed,
-                p99_ms: now.p99_ms,
+                second: latest.second,
+                asked: arrivals.users_until(f64::from(latest.second)),
+                started: so_far.started + latest.started,
+                answers: so_far.answers + latest.answers,
+                failed: latest.failed,
+                p99_ms: latest.p99_ms,
             };
             progress(&so_far);
         })?;
-        let mut generator = outcome.generator;
-        generator.bottleneck.extend(outcome.warnings);
         Ok(Outcome {
             figures: outcome.figures,
             series: outcome.series,
+            begun_at,
             creations: Creations::Each(outcome.creations),
-            generator,
+            generator: outcome.generator,
             interrupted: outcome.ended != Ended::Whole,
         })
     }

@@ -5,6 +5,37 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
 
+use super::arrivals::{Arrivals, whole};
+use crate::contest::Contest;
+
+/// Files are made in whole multiples of this many lines: of the contest itself at scale 1, and so of most runs, one is enough.
+const ROWS_STEP: u64 = 100_000;
+/// As many as `stress-test/generate.py` makes. Beyond it they are sent again, and whoever sends them warns.
+const MOST_ROWS: u64 = 10_000_000;
+/// Random arrivals may be some more than their expected number.
+const ROWS_MARGIN: f64 = 1.05;
+
+/// How many payloads a run needs, its kill included, so that none is sent twice.
+///
+/// # Errors
+/// The scale or the length is not allowed.
+pub fn payload_rows(contest: &Contest, scale: f64, seconds: Option<u32>) -> Result<u32> {
+    let arrivals = Arrivals::new(contest, scale, seconds)?;
+    let creations: u64 = contest
+        .load
+        .scenarios
+        .iter()
+        .zip(&arrivals.scenarios)
+        .map(|(scenario, arrivals)| {
+            let creating = scenario.requests.iter().filter(|request| request.body.is_some()).count();
+            arrivals.users() * creating as u64
+        })
+        .sum();
+    let wanted = whole((creations as f64 + contest.kill.rate * contest.kill.seconds) * ROWS_MARGIN);
+    let rows = wanted.div_ceil(ROWS_STEP).max(1) * ROWS_STEP;
+    u32::try_from(rows.min(MOST_ROWS)).context("the number of payloads")
+}
+
 /// Makes what is missing of the payload file, of so many `rows`, and of the terms file for `seed` in `folder`, and says where
 /// they are.
 ///
@@ -55,6 +86,17 @@ fn two_paths(printed: &str) -> Result<(PathBuf, PathBuf)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_run_has_payloads_for_its_load_and_its_kill() {
+        let contest = Contest::load(&Path::new(env!("CARGO_MANIFEST_DIR")).join(".."), "people").unwrap();
+        let rows = |scale, seconds| payload_rows(&contest, scale, seconds).unwrap();
+        assert_eq!([rows(1.0, None), rows(0.1, Some(10)), rows(1.7, None)], [100_000; 3]);
+        // 98,343 creations and the 2,000 of the kill.
+        assert_eq!([rows(1.8, None), rows(2.0, None), rows(8.0, Some(30))], [200_000, 200_000, 100_000]);
+        assert_eq!(rows(1_000.0, None), 10_000_000);
+        assert!(payload_rows(&contest, 0.0, None).is_err());
+    }
 
     #[test]
     fn both_paths_must_be_printed_and_be_there() {

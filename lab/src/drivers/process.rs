@@ -232,7 +232,8 @@ impl Usage {
 }
 
 /// Seconds since 1970.
-pub(super) fn now() -> f64 {
+#[must_use]
+pub fn now() -> f64 {
     SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs_f64()
 }
 

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context, Result, anyhow};
 
@@ -39,6 +39,8 @@ pub struct MeterReport {
     pub resources: Resources,
     /// One a second.
     pub series: Vec<SeriesPoint>,
+    /// When the meter started, in seconds since 1970.
+    pub started_at: f64,
     /// The most seen in one sample; absent if no database was named, or none of its processes could be read.
     pub database_connections_peak: Option<u32>,
     /// What a reader should know: a raw peak that counts from before the start, a service that ended.
@@ -110,6 +112,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// All targets and what was seen of them.
 struct Watch {
     started: Instant,
+    started_at: SystemTime,
     services: Vec<Watched>,
     database: Option<Database>,
     series: Vec<SeriesPoint>,
@@ -164,6 +167,7 @@ impl Watch {
         let now = Instant::now();
         let mut watch = Self {
             started: now,
+            started_at: SystemTime::now(),
             services,
             database,
             series: Vec::new(),
@@ -218,6 +222,11 @@ impl Watch {
         MeterReport {
             resources: Resources { services, total },
             series: self.series,
+            started_at: self
+                .started_at
+                .duration_since(SystemTime::UNIX_EPOCH)
+                .unwrap_or_default()
+                .as_secs_f64(),
             database_connections_peak: self.connections_peak,
             notes: self.notes,
             own_cpu_seconds: own_cpu_seconds(),

@@ -4,7 +4,7 @@
 //! stored, the two cancel: that can only be seen with [`super::Creations::Each`].
 
 use super::findings::{Findings, Sent, quoted, rows_by_nick};
-use super::{Excluded, Row};
+use super::{Excluded, Row, Taken};
 use crate::lines::Lines;
 use crate::record::Stored;
 
@@ -15,9 +15,10 @@ pub(super) fn judge(
     payloads: &Lines,
     rows: &[Row],
     excluded: &Excluded,
+    taken: &Taken<'_>,
 ) -> Stored {
     // Past the end the file begins again, and what comes then is known already.
-    let lines = Sent::new(0..sent.min(payloads.count() as u64), payloads, excluded);
+    let lines = Sent::new(0..sent.min(payloads.count() as u64), payloads, excluded, taken);
     let rows_by_nick = rows_by_nick(rows);
     let mut findings = Findings::new(sent, rows);
     let mut absent: Vec<&str> = lines.all_nicks().filter(|nick| !rows_by_nick.contains_key(nick)).collect();
@@ -44,9 +45,9 @@ pub(super) fn judge(
             findings.say("lost", || format!("{} was sent, is valid and is not stored", quoted(nick)));
         }
     }
-    for row in rows {
+    for row in rows.iter().filter(|row| !taken.contains(&row.apelido)) {
         findings.check_row(row, &lines, payloads);
     }
-    findings.count_duplicates(&rows_by_nick);
+    findings.count_duplicates(&rows_by_nick, taken);
     findings.stored
 }

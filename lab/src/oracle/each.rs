@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::findings::{Findings, Sent, quoted, rows_by_nick};
-use super::{Creation, Excluded, Person, Row, id_of};
+use super::{Creation, Excluded, Person, Row, Taken, id_of};
 use crate::lines::Lines;
 use crate::record::Stored;
 
@@ -20,6 +20,7 @@ struct Uses {
 
 struct Judge<'j> {
     sent: &'j Sent,
+    taken: &'j Taken<'j>,
     payloads: &'j Lines,
     rows: &'j [Row],
     row_by_id: HashMap<u128, usize>,
@@ -29,12 +30,19 @@ struct Judge<'j> {
     findings: Findings,
 }
 
-pub(super) fn judge(creations: &[Creation], payloads: &Lines, rows: &[Row], excluded: &Excluded) -> Stored {
-    let sent = Sent::new(creations.iter().map(|creation| creation.payload), payloads, excluded);
+pub(super) fn judge(
+    creations: &[Creation],
+    payloads: &Lines,
+    rows: &[Row],
+    excluded: &Excluded,
+    taken: &Taken<'_>,
+) -> Stored {
+    let sent = Sent::new(creations.iter().map(|creation| creation.payload), payloads, excluded, taken);
     let row_by_id =
         rows.iter().enumerate().filter_map(|(index, row)| Some((id_of(&row.id)?, index))).collect();
     let mut judge = Judge {
         sent: &sent,
+        taken,
         payloads,
         rows,
         row_by_id,
@@ -51,14 +59,23 @@ pub(super) fn judge(creations: &[Creation], payloads: &Lines, rows: &[Row], excl
 }
 
 impl Judge<'_> {
-    /// A 201 for what breaks a rule is a promise too.
+    /// A 201 for what breaks a rule is a promise too, and so is one for a nick that an earlier load has taken.
     fn check_invalid(&mut self, creations: &[Creation], excluded: &Excluded) {
         for creation in creations.iter().filter(|creation| creation.status == 201) {
             if self.sent.person_at(self.payloads.place(creation.payload)).is_some() {
                 continue;
             }
             let nick = super::nick_of(self.payloads.get(creation.payload)).unwrap_or_default();
-            if !excluded.contains(&nick) && !self.claim(creation.id) && self.claim_of_nick(&nick, 1) == 0 {
+            if excluded.contains(&nick) || self.claim(creation.id) || self.claim_of_nick(&nick, 1) > 0 {
+                continue;
+            }
+            if self.taken.contains(&nick) {
+                self.findings.stored.lost += 1;
+                self.findings.stored.acknowledged_twice += 1;
+                self.findings.say("twice", || {
+                    format!("{} was stored by an earlier load, and was acknowledged again", quoted(&nick))
+                });
+            } else {
                 self.findings.stored.lost += 1;
                 self.findings.say("lost", || {
                     format!("{} breaks a rule, was acknowledged and is not stored", quoted(&nick))
@@ -135,7 +152,7 @@ impl Judge<'_> {
             .filter_map(|creation| Some((creation.id?, self.payloads.place(creation.payload))))
             .collect();
         places.sort_unstable();
-        for row in self.rows {
+        for row in self.rows.iter().filter(|row| !self.taken.contains(&row.apelido)) {
             let id = id_of(&row.id);
             let first = id.map_or(places.len(), |id| places.partition_point(|(known, _)| *known < id));
             let of_row = places[first..].iter().take_while(|(known, _)| Some(*known) == id);
@@ -147,7 +164,7 @@ impl Judge<'_> {
                 (_, people) => self.findings.check_known_row(row, people),
             }
         }
-        self.findings.count_duplicates(&self.rows_by_nick);
+        self.findings.count_duplicates(&self.rows_by_nick, self.taken);
     }
 
     /// Whether there is a row of this id that no other 201 was given for.

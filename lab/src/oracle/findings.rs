@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::{Excluded, Person, Row, nick_of, valid_person};
+use super::{Excluded, Person, Row, Taken, nick_of, valid_person};
 use crate::lines::Lines;
 use crate::record::Stored;
 
@@ -15,7 +15,7 @@ const QUOTED_CHARS: usize = 60;
 /// A line of the payload file.
 enum Line {
     NotSent,
-    /// Breaks a rule, or its nick is left out of account.
+    /// Breaks a rule, or its nick is left out of account, or taken since an earlier load.
     Invalid,
     Valid(Person),
 }
@@ -27,7 +27,14 @@ pub(super) struct Sent {
 }
 
 impl Sent {
-    pub(super) fn new(numbers: impl Iterator<Item = u64>, payloads: &Lines, excluded: &Excluded) -> Self {
+    pub(super) fn new(
+        numbers: impl Iterator<Item = u64>,
+        payloads: &Lines,
+        excluded: &Excluded,
+        taken: &Taken<'_>,
+    ) -> Self {
+        let is_free =
+            |person: &Person| !excluded.contains(&person.apelido) && !taken.contains(&person.apelido);
         let mut sent = Self { lines: Vec::new(), by_nick: HashMap::new() };
         sent.lines.resize_with(payloads.count(), || Line::NotSent);
         for number in numbers {
@@ -36,7 +43,7 @@ impl Sent {
                 continue;
             }
             let person = valid_person(payloads.get(number));
-            sent.lines[place] = match person.filter(|person| !excluded.contains(&person.apelido)) {
+            sent.lines[place] = match person.filter(is_free) {
                 None => Line::Invalid,
                 Some(person) => {
                     sent.by_nick.entry(person.apelido.clone()).or_default().push(place);
@@ -97,13 +104,15 @@ impl Findings {
         }
     }
 
-    /// More than one row of a nick.
-    pub(super) fn count_duplicates(&mut self, rows_by_nick: &HashMap<&str, Vec<usize>>) {
-        let mut nicks: Vec<_> = rows_by_nick.iter().filter(|(_, rows)| rows.len() > 1).collect();
+    /// More than one row of a nick; that of an earlier load counts as one.
+    pub(super) fn count_duplicates(&mut self, rows_by_nick: &HashMap<&str, Vec<usize>>, taken: &Taken<'_>) {
+        let times = |nick: &str, rows: &[usize]| rows.len() + usize::from(taken.is_held(nick));
+        let mut nicks: Vec<_> = rows_by_nick.iter().filter(|(nick, rows)| times(nick, rows) > 1).collect();
         nicks.sort_unstable();
         for (nick, rows) in nicks {
-            self.stored.duplicated += rows.len() as u64 - 1;
-            self.say("duplicated", || format!("{} is stored {} times", quoted(nick), rows.len()));
+            let times = times(nick, rows);
+            self.stored.duplicated += times as u64 - 1;
+            self.say("duplicated", || format!("{} is stored {times} times", quoted(nick)));
         }
     }
 

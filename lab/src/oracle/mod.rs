@@ -15,7 +15,7 @@ mod rows;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use anyhow::{Result, bail};
 
@@ -73,15 +73,36 @@ impl Excluded {
         self.nicks.extend(bodies.into_iter().filter_map(nick_of));
     }
 
-    /// Also these nicks.
-    pub fn add_nicks(&mut self, nicks: impl IntoIterator<Item = String>) {
-        self.nicks.extend(nicks);
-    }
-
     /// Whether a person of this nick is left out of account.
     #[must_use]
     pub fn contains(&self, nick: &str) -> bool {
         self.nicks.contains(nick) || self.prefixes.iter().any(|prefix| nick.starts_with(prefix))
+    }
+}
+
+/// Nicks of the rows that an earlier load has left, and whether a row of that load still holds them. No creation of this load may
+/// have them: a 201 is a promise that is not kept, and a further row is one too many.
+#[derive(Debug, Default)]
+struct Taken<'f>(HashMap<&'f str, bool>);
+
+impl<'f> Taken<'f> {
+    fn new(former: &'f [Row], rows: &[Row]) -> Self {
+        let held: HashSet<(&str, &str)> =
+            rows.iter().map(|row| (row.id.as_str(), row.apelido.as_str())).collect();
+        let mut taken = HashMap::with_capacity(former.len());
+        for row in former {
+            *taken.entry(row.apelido.as_str()).or_default() |=
+                held.contains(&(row.id.as_str(), row.apelido.as_str()));
+        }
+        Self(taken)
+    }
+
+    fn contains(&self, nick: &str) -> bool {
+        self.0.contains_key(nick)
+    }
+
+    fn is_held(&self, nick: &str) -> bool {
+        self.0.get(nick).copied().unwrap_or(false)
     }
 }
 
@@ -111,7 +132,8 @@ pub fn id_of(text: &str) -> Option<u128> {
 }
 
 /// Compares rows with creations by the rules of the oracle of this name ([`crate::contest::Contest::oracle`]). `payloads` is the
-/// file that the creations were taken from, `counted` what the API's own count says.
+/// file that the creations were taken from, `counted` what the API's own count says. `former` are the rows that were there before
+/// the load: they are left out, whatever became of them, and their nicks are taken.
 ///
 /// # Errors
 /// There is no such oracle, or a row cannot be read.
@@ -121,6 +143,7 @@ pub fn judge(
     payloads: &Lines,
     rows: impl Iterator<Item = Result<Row>>,
     excluded: &Excluded,
+    former: &[Row],
     counted: Option<u64>,
 ) -> Result<Stored> {
     if oracle != "people" {
@@ -128,12 +151,15 @@ pub fn judge(
     }
     let all = rows.collect::<Result<Vec<_>>>()?;
     let before = all.len();
-    let rows: Vec<Row> = all.into_iter().filter(|row| !excluded.contains(&row.apelido)).collect();
+    let taken = Taken::new(former, &all);
+    let former: HashSet<&str> = former.iter().map(|row| row.id.as_str()).collect();
+    let is_of_the_load = |row: &Row| !excluded.contains(&row.apelido) && !former.contains(row.id.as_str());
+    let rows: Vec<Row> = all.into_iter().filter(is_of_the_load).collect();
     let left_out = (before - rows.len()) as u64;
     let mut stored = match creations {
-        Creations::Each(creations) => each::judge(creations, payloads, &rows, excluded),
+        Creations::Each(creations) => each::judge(creations, payloads, &rows, excluded, &taken),
         Creations::Counted { sent, acknowledged, failed } => {
-            counted::judge(*sent, *acknowledged, *failed, payloads, &rows, excluded)
+            counted::judge(*sent, *acknowledged, *failed, payloads, &rows, excluded, &taken)
         }
     };
     stored.counted = counted.map(|count| count.saturating_sub(left_out));

@@ -83,7 +83,7 @@ impl Outcome {
         };
         let creations = if counted { numbers } else { Creations::Each(self.creations.clone()) };
         let rows = self.rows.iter().cloned().map(Ok);
-        judge("people", &creations, &self.payloads, rows, excluded, None).unwrap()
+        judge("people", &creations, &self.payloads, rows, excluded, &[], None).unwrap()
     }
 
     fn figures(&self, counted: bool) -> Figures {
@@ -315,8 +315,91 @@ fn what_the_conformance_pass_left_is_left_out() {
     let rows = outcome.rows.iter().cloned().map(Ok);
     let all = outcome.rows.len() as u64;
     let creations = Creations::Each(outcome.creations.clone());
-    let stored = judge("people", &creations, &outcome.payloads, rows, &excluded, Some(all)).unwrap();
+    let stored = judge("people", &creations, &outcome.payloads, rows, &excluded, &[], Some(all)).unwrap();
     assert_eq!((stored.counted, stored.rows), (Some(all - 3), all - 3));
+}
+
+/// A second load, all of whose nicks an earlier one has stored, and the rows of both.
+fn again(outcome: &Outcome, rows: &[Row]) -> Stored {
+    let rows = rows.iter().cloned().map(Ok);
+    let creations = Creations::Each(outcome.creations.clone());
+    let none = Excluded::default();
+    judge("people", &creations, &outcome.payloads, rows, &none, &outcome.rows, None).unwrap()
+}
+
+#[test]
+fn a_201_for_a_nick_of_an_earlier_load_is_lost_and_acknowledged_twice() {
+    for_each_outcome(|outcome| {
+        let mut second = outcome.clone();
+        for creation in &mut second.creations {
+            (creation.status, creation.id) = (422, None);
+        }
+        let stored = again(&second, &outcome.rows);
+        assert!(stored.exact(), "{stored:?}");
+        assert_eq!((stored.rows, stored.expected_low, stored.expected_high), (0, 0, 0));
+        // With an id that is stored nowhere, with that of the earlier row, and with none.
+        for id in [Some(7), id_of(&outcome.rows[0].id), None] {
+            let mut liar = second.clone();
+            let is_first = |one: &&mut Creation| {
+                valid_person(outcome.payloads.get(one.payload))
+                    .is_some_and(|person| person.apelido == outcome.rows[0].apelido)
+            };
+            let creation = liar.creations.iter_mut().find(is_first).unwrap();
+            (creation.status, creation.id) = (201, id);
+            let stored = again(&liar, &outcome.rows);
+            assert_eq!((stored.acknowledged, stored.lost, stored.acknowledged_twice), (1, 1, 1), "{id:?}");
+            assert_eq!(
+                (stored.foreign, stored.altered, stored.duplicated, stored.expected_high),
+                (0, 0, 0, 0)
+            );
+            assert!(stored.examples[0].contains("acknowledged again"), "{:?}", stored.examples);
+        }
+        // Stored a second time beside the earlier row; and in its place, after the kill has lost that one.
+        let mut kept = second.clone();
+        let creation = kept.creations.iter_mut().find(|one| {
+            valid_person(outcome.payloads.get(one.payload))
+                .is_some_and(|person| person.apelido == outcome.rows[0].apelido)
+        });
+        let creation = creation.unwrap();
+        (creation.status, creation.id) = (201, Some(7));
+        let mut rows = outcome.rows.clone();
+        rows.push(Row { id: format!("{:032x}", 7), ..rows[0].clone() });
+        let stored = again(&kept, &rows);
+        assert_eq!((stored.lost, stored.duplicated, stored.foreign, stored.altered), (0, 1, 0, 0));
+        let stored = again(&kept, &rows[1..]);
+        assert_eq!((stored.lost, stored.duplicated, stored.foreign, stored.altered), (0, 0, 0, 0));
+    });
+}
+
+#[test]
+fn rows_of_an_earlier_load_are_neither_foreign_nor_expected() {
+    for_each_outcome(|outcome| {
+        let earlier: Vec<Row> = (0..9_u128)
+            .map(|number| Row {
+                id: format!("{number:032x}"),
+                apelido: format!("earlier{number}"),
+                ..outcome.rows[0].clone()
+            })
+            .collect();
+        let mut rows = outcome.rows.clone();
+        rows.extend(earlier.iter().skip(1).cloned());
+        // Altered, its nick too: not this load's doing.
+        rows.last_mut().unwrap().apelido.push('x');
+        for creations in [
+            Creations::Each(outcome.creations.clone()),
+            Creations::Counted {
+                sent: outcome.creations.len() as u64,
+                acknowledged: outcome.rows.len() as u64,
+                failed: 0,
+            },
+        ] {
+            let none = Excluded::default();
+            let rows = rows.iter().cloned().map(Ok);
+            let stored = judge("people", &creations, &outcome.payloads, rows, &none, &earlier, None).unwrap();
+            assert!(stored.exact(), "{stored:?}");
+            assert_eq!(stored.expected_high, outcome.rows.len() as u64);
+        }
+    });
 }
 
 #[test]
@@ -324,7 +407,7 @@ fn a_row_that_cannot_be_read_and_an_unknown_oracle_are_errors() {
     let outcome = honest(4, 10, 10);
     let creations = Creations::Each(outcome.creations.clone());
     let ask = |oracle, rows: Vec<Result<Row>>| {
-        judge(oracle, &creations, &outcome.payloads, rows.into_iter(), &Excluded::default(), None)
+        judge(oracle, &creations, &outcome.payloads, rows.into_iter(), &Excluded::default(), &[], None)
     };
     assert!(ask("people", vec![Err(anyhow::anyhow!("gone"))]).is_err());
     assert!(ask("persons", vec![]).unwrap_err().to_string().contains("`people` is allowed"));

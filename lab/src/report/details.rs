@@ -150,7 +150,7 @@ pub(super) fn budget(view: &View<'_>) -> Table {
             Group { title: Some(format!("{}, round {round}", view.label(standing))), rows: Vec::new() };
         for service in &proof.services {
             let differs = |found: Limits| service.set.is_none_or(|set| set != found);
-            let (before, after) = (differs(service.before), differs(service.after));
+            let (before, after) = (differs(service.before), service.after.is_none_or(differs));
             let holds = if before || after {
                 Cell::new("✗ no").tone(Tone::Bad)
             } else {
@@ -160,7 +160,7 @@ pub(super) fn budget(view: &View<'_>) -> Table {
                 vec![Cell::new(&service.service), Cell::new(service.role.map_or("not declared", role_name))];
             cells.extend(limits(service.set, service.set));
             cells.extend(limits(Some(service.before), service.set));
-            cells.extend(limits(Some(service.after), service.set));
+            cells.extend(limits(service.after, service.set));
             cells.push(holds);
             group.rows.push(row(cells));
         }

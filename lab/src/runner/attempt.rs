@@ -4,10 +4,11 @@
 //! limits read; loaded, and left alone until it has nothing more to do; its rows compared with what was acknowledged, its
 //! limits read again; and at last killed under load.
 
-use std::sync::atomic::AtomicBool;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Error, Result};
 
 use super::{Entrant, Settings, begun, kill, proof, settle};
 use crate::conformance;
@@ -18,6 +19,9 @@ use crate::oracle::{self, Excluded, Row};
 use crate::record::{Attempt, Second, Status, Stored};
 use crate::stack::{self, Stack};
 use crate::view::{Tick, View};
+
+/// Of the files into which drivers put what their tools print.
+const OUTPUT_ENDING: &str = "out";
 
 /// Runs it. What goes wrong is in the attempt, with the contestant's logs in the record's folder.
 pub fn run(
@@ -65,19 +69,22 @@ fn steps(
     view.step(&format!("{} of {} rules kept", pass.conformance.passed, pass.conformance.total));
     let advice = pass.warnings.iter().map(|advice| format!("{}: {}", advice.rule, advice.detail));
     attempt.verdict.warnings.extend(advice);
-    let mut excluded = Excluded::new(&pass.unique, pass.sent.iter().map(Vec::as_slice));
+    let excluded = Excluded::new(&pass.unique, pass.sent.iter().map(Vec::as_slice));
     attempt.conformance = Some(pass.conformance);
     let mut proved = proof::before(stack, contestant)?;
 
-    let (outcome, report, settled) = load(settings, entrant, stack, stop, view)?;
+    let (outcome, report, rest) = load(settings, entrant, stack, stop, &file_name(attempt), view)?;
+    attempt.series = series(outcome.series, outcome.begun_at, &report);
     attempt.resources = Some(report.resources);
-    attempt.series = series(outcome.series, &report.series);
     attempt.verdict.warnings.extend(report.notes);
+    attempt.verdict.warnings.extend(rest.warning.map(str::to_owned));
+    let used = payloads_used(&outcome.creations);
+    attempt.verdict.warnings.extend(repeated(used, settings.feeds.payloads.count() as u64));
     attempt.verdict.warnings.extend(outcome.generator.bottleneck.iter().cloned());
     attempt.generator = Some(outcome.generator);
     attempt.load = Some(outcome.figures);
 
-    proof::after(stack, &mut proved)?;
+    proof::after(stack, contestant, &mut proved)?;
     proved.database_connections_peak = report.database_connections_peak;
     let objections = proof::objections(&proved, contestant, &contest.budget);
     proved.holds = objections.is_empty();
@@ -86,20 +93,19 @@ fn steps(
     attempt.verdict.reasons.extend(objections);
     anyhow::ensure!(!outcome.interrupted, "interrupted");
 
-    settle::rows_stay(stack, &contestant.database.rows, stop)?;
+    let warning = settle::rows_stay(stack, &contestant.database.rows, stop)?;
+    attempt.verdict.warnings.extend(warning.map(str::to_owned));
     let after_load = rows(stack, &contestant.database.rows)?;
     let count = counted(settings);
     let mut stored = judge(settings, &outcome.creations, &after_load, &excluded, count)?;
-    stored.settled_seconds = Some(settled.as_secs_f64());
+    stored.settled_seconds = Some(rest.after.as_secs_f64());
     view.step(&told(&stored));
     attempt.stored = Some(stored);
 
     if settings.kill {
-        // What was stored before is judged by itself: none of it may be gone or altered.
-        excluded.add_nicks(after_load.iter().map(|row| row.apelido.clone()));
-        let former =
-            kill::Former { used: payloads_used(&outcome.creations), rows: &after_load, excluded: &excluded };
-        let killed = kill::run(settings, entrant, stack, &former, stop, view)?;
+        let former = kill::Former { used, rows: &after_load, excluded: &excluded };
+        let (killed, warnings) = kill::run(settings, entrant, stack, &former, stop, view)?;
+        attempt.verdict.warnings.extend(warnings);
         view.step(&format!("after SIGKILL: {}", told(&killed.stored)));
         attempt.killed = Some(killed);
     }
@@ -135,11 +141,12 @@ fn load(
     entrant: &Entrant,
     stack: &mut dyn Stack,
     stop: &AtomicBool,
+    name: &str,
     view: &mut View,
-) -> Result<(Outcome, MeterReport, Duration)> {
+) -> Result<(Outcome, MeterReport, settle::Rest)> {
     // Whatever the start and the pass over the rules have left to do is not the load's.
     let meter = metered(stack, entrant)?;
-    let _ = settle::idle(&meter, stop);
+    let _ = settle::idle(&meter, stop)?;
     meter.stop()?;
     let meter = metered(stack, entrant)?;
     // What a tool writes is read before this folder goes: tens of megabytes a run.
@@ -160,9 +167,16 @@ fn load(
         view.tick(&tick(snapshot, &former, &meter, whole));
         former = *snapshot;
     };
-    let outcome = settings.driver.run(&job, stop, &mut show)?;
-    let settled = settle::idle(&meter, stop);
-    Ok((outcome, meter.stop()?, settled))
+    let outcome = settings.driver.run(&job, stop, &mut show).map_err(|error| {
+        // The folder goes with what the tool has written, and that may be all that tells what was wrong with it.
+        if stop.load(Ordering::Relaxed) {
+            error
+        } else {
+            with_output(error, scratch.path(), &settings.folder, name)
+        }
+    })?;
+    let rest = settle::idle(&meter, stop)?;
+    Ok((outcome, meter.stop()?, rest))
 }
 
 /// A meter on everything that runs, and on the sessions of the contestant's role.
@@ -185,12 +199,14 @@ fn tick(snapshot: &Snapshot, former: &Snapshot, meter: &Meter, whole: f64) -> Ti
     }
 }
 
-/// The generator's seconds, with what the meter saw nearest to the end of each.
-fn series(mut seconds: Vec<Second>, metered: &[SeriesPoint]) -> Vec<Second> {
+/// The generator's seconds, with what the meter saw nearest to the end of each. The meter starts before the generator does, which
+/// may take long to send its first user: a JVM's start, seconds.
+fn series(mut seconds: Vec<Second>, begun_at: Option<f64>, report: &MeterReport) -> Vec<Second> {
+    let Some(begun_at) = begun_at else { return seconds };
     for second in &mut seconds {
-        let end = f64::from(second.second) + 1.0;
+        let end = begun_at - report.started_at + f64::from(second.second) + 1.0;
         let distance = |point: &SeriesPoint| (point.second - end).abs();
-        let nearest = metered.iter().min_by(|a, b| distance(a).total_cmp(&distance(b)));
+        let nearest = report.series.iter().min_by(|a, b| distance(a).total_cmp(&distance(b)));
         if let Some(point) = nearest.filter(|point| distance(point) < 1.0) {
             second.cpus = Some(point.cpus);
             second.memory_bytes = Some(point.memory_bytes);
@@ -214,7 +230,7 @@ pub(super) fn judge(
     counted: Option<u64>,
 ) -> Result<Stored> {
     let rows = rows.iter().cloned().map(Ok);
-    oracle::judge(&settings.contest.oracle, creations, &settings.feeds.payloads, rows, excluded, counted)
+    oracle::judge(&settings.contest.oracle, creations, &settings.feeds.payloads, rows, excluded, &[], counted)
 }
 
 fn counted(settings: &Settings) -> Option<u64> {
@@ -228,6 +244,12 @@ fn payloads_used(creations: &Creations) -> u64 {
         Creations::Each(each) => each.iter().map(|creation| creation.payload + 1).max().unwrap_or(0),
         Creations::Counted { sent, .. } => *sent,
     }
+}
+
+/// What a reader should know where a load sent lines of a file of `lines` again, whose nicks were taken then.
+fn repeated(used: u64, lines: u64) -> Option<String> {
+    let beyond = used.saturating_sub(lines);
+    (beyond > 0).then(|| format!("{beyond} of {used} payloads were sent before: the file has {lines} lines"))
 }
 
 /// The verdict on rows, in a sentence.
@@ -248,10 +270,84 @@ fn told(stored: &Stored) -> String {
     )
 }
 
+/// Of files that tell what went wrong, without the ending.
+fn file_name(attempt: &Attempt) -> String {
+    format!("{}-{}", attempt.contestant.replace(':', "-"), attempt.round)
+}
+
+/// Keeps what a tool has printed (`TOOL.out` in `scratch`) in `folder`, and says so.
+fn with_output(error: Error, scratch: &Path, folder: &Path, name: &str) -> Error {
+    let mut kept = Vec::new();
+    for entry in std::fs::read_dir(scratch).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if path.extension().is_some_and(|ending| ending == OUTPUT_ENDING) {
+            let file = folder.join(format!("{name}-{}", entry.file_name().to_string_lossy()));
+            match std::fs::copy(&path, &file) {
+                Ok(_) => kept.push(format!("all that it printed is in {}", file.display())),
+                Err(problem) => kept.push(format!("{} cannot be kept: {problem}", file.display())),
+            }
+        }
+    }
+    if kept.is_empty() { error } else { error.context(kept.join("; ")) }
+}
+
 /// Where they can be read after everything is gone: `NAME.log` in the record's folder.
 pub(super) fn keep_logs(settings: &Settings, name: &str, stack: &dyn Stack) {
     let file = settings.folder.join(format!("{}.log", name.replace(':', "-")));
     if let Err(error) = std::fs::write(&file, stack.logs()) {
         eprintln!("pouco-lab: {}: {error}", file.display());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_tool_printed_outlives_its_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let scratch = tempfile::tempdir_in(folder.path()).unwrap();
+        let error = || anyhow::anyhow!("exit status: 3");
+        let without = with_output(error(), scratch.path(), folder.path(), "fast-1");
+        assert_eq!(format!("{without:#}"), "exit status: 3");
+        std::fs::write(scratch.path().join("gatling.out"), "java is missing").unwrap();
+        std::fs::create_dir(scratch.path().join("gatling")).unwrap();
+        let with = format!("{:#}", with_output(error(), scratch.path(), folder.path(), "fast-1"));
+        drop(scratch);
+        let kept = folder.path().join("fast-1-gatling.out");
+        assert!(with.contains(&kept.display().to_string()) && with.ends_with("exit status: 3"), "{with}");
+        assert_eq!(std::fs::read_to_string(kept).unwrap(), "java is missing");
+    }
+
+    #[test]
+    fn payloads_that_were_sent_twice_are_told_whatever_the_tool() {
+        let counted = |sent| Creations::Counted { sent, acknowledged: 0, failed: 0 };
+        assert_eq!(repeated(payloads_used(&counted(100)), 100), None);
+        assert!(repeated(payloads_used(&counted(103)), 100).unwrap().starts_with("3 of 103 payloads"));
+        let creation = |payload| crate::oracle::Creation { payload, status: 0, id: None };
+        let each = Creations::Each(vec![creation(100), creation(7)]);
+        assert!(repeated(payloads_used(&each), 100).unwrap().starts_with("1 of 101 payloads"));
+    }
+
+    #[test]
+    fn what_the_meter_saw_goes_to_the_second_in_which_it_was() {
+        let point = |second: u32| SeriesPoint {
+            second: f64::from(second),
+            cpus: f64::from(second),
+            memory_bytes: u64::from(second),
+        };
+        let report = MeterReport {
+            started_at: 1_000.0,
+            series: (1..=9).map(point).collect(),
+            ..MeterReport::default()
+        };
+        let seconds = || (0..4).map(|second| Second { second, ..Second::default() }).collect::<Vec<_>>();
+        let cpus = |begun_at| -> Vec<Option<f64>> {
+            series(seconds(), begun_at, &report).iter().map(|second| second.cpus).collect()
+        };
+        assert_eq!(cpus(Some(1_000.1)), [1.0, 2.0, 3.0, 4.0].map(Some));
+        // Six seconds until the first user: the end of second 0 is the meter's seventh, and it had ended before the last.
+        assert_eq!(cpus(Some(1_006.2)), [Some(7.0), Some(8.0), Some(9.0), None]);
+        assert_eq!(cpus(None), [None; 4]);
     }
 }

@@ -177,7 +177,7 @@ impl Search<'_> {
             return Ok(());
         }
         // New containers have new limits, so those of the step are read before. Of one that is gone nothing can be read.
-        if proof::after(stack, &mut self.proved).is_ok() {
+        if proof::after(stack, &self.entrant.contestant, &mut self.proved).is_ok() {
             self.object();
         }
         let restarted = Instant::now();
@@ -191,7 +191,7 @@ impl Search<'_> {
     /// What a start has left to do is not the step's.
     fn rest(&self, stack: &dyn Stack) -> Result<()> {
         let meter = metered(stack, self.entrant)?;
-        let _ = settle::idle_within(&meter, REST, self.stop);
+        let _ = settle::idle_within(&meter, REST, self.stop)?;
         meter.stop().map(drop)
     }
 
@@ -213,9 +213,8 @@ impl Search<'_> {
         self.creations.extend(outcome.creations);
         ensure!(outcome.ended != Ended::Stopped, "interrupted");
 
-        step.settled_seconds =
-            settle::idle_within(&meter, REST, self.stop).map(|settled| settled.as_secs_f64());
-        ensure!(!self.interrupted(), "interrupted");
+        let rest = settle::idle_within(&meter, REST, self.stop)?;
+        step.settled_seconds = rest.warning.is_none().then(|| rest.after.as_secs_f64());
         let report = meter.stop()?;
         step.cpu_seconds = report.resources.total.cpu_seconds;
         self.proved.database_connections_peak =
@@ -246,7 +245,7 @@ impl Search<'_> {
 
     /// Limits and rows at the end. A capacity that is bought with lost rows is none.
     fn judge(mut self, stack: &mut dyn Stack, capacity: &mut Capacity) -> Result<()> {
-        let limits = proof::after(stack, &mut self.proved);
+        let limits = proof::after(stack, &self.entrant.contestant, &mut self.proved);
         if limits.is_ok() {
             self.object();
         }

@@ -8,30 +8,33 @@ use std::time::Duration;
 
 use anyhow::{Result, anyhow};
 
-use super::attempt::{judge, rows};
+use super::attempt::rows;
 use super::{Entrant, Settings, settle};
 use crate::contest::{Contest, Kill, Phase};
 use crate::drivers::Creations;
 use crate::load;
-use crate::oracle::{Excluded, Row};
-use crate::record::Killed;
+use crate::oracle::{self, Excluded, Row};
+use crate::record::{Killed, Stored};
 use crate::stack::Stack;
 use crate::view::View;
 
 /// A creation that waits for a server that is away has failed after this.
 const TIMEOUT_SECONDS: f64 = 10.0;
 
+/// At most this share of the creations: less than the half that comes before the kill leaves, whatever a contestant does after it.
+const FEW_ACKNOWLEDGED: f64 = 0.1;
+
 /// What the load before the kill has left.
 pub struct Former<'f> {
     /// Lines of the payload file that were sent.
     pub used: u64,
-    /// Rows that are stored.
+    /// Rows that are stored: their nicks are taken, and none of them may be gone or altered after.
     pub rows: &'f [Row],
-    /// Their nicks, and those of the pass over the rules.
+    /// Nicks of the pass over the rules.
     pub excluded: &'f Excluded,
 }
 
-/// Runs it.
+/// Runs it. The sentences beside the outcome are what a reader should know of it.
 ///
 /// # Errors
 /// The contestant could not be killed, or does not serve again, or its database cannot be asked.
@@ -42,7 +45,7 @@ pub fn run(
     former: &Former<'_>,
     stop: &AtomicBool,
     view: &mut View,
-) -> Result<Killed> {
+) -> Result<(Killed, Vec<String>)> {
     let kill = settings.contest.kill;
     view.step(&format!("{:.0} creations/s, and SIGKILL to everything in the midst of them", kill.rate));
     let contest = creations_only(&settings.contest)?;
@@ -61,11 +64,20 @@ pub fn run(
         anyhow::Ok((outcome, unavailable))
     })?;
     settle::ready(&settings.contest, stop)?;
-    settle::rows_stay(stack, &entrant.contestant.database.rows, stop)?;
+    let mut warnings = outcome.warnings;
+    warnings.extend(settle::rows_stay(stack, &entrant.contestant.database.rows, stop)?.map(str::to_owned));
     let after = rows(stack, &entrant.contestant.database.rows)?;
 
     let creations = Creations::Each(outcome.creations);
-    let mut stored = judge(settings, &creations, &after, former.excluded, None)?;
+    let mut stored = oracle::judge(
+        &settings.contest.oracle,
+        &creations,
+        &settings.feeds.payloads,
+        after.iter().cloned().map(Ok),
+        former.excluded,
+        former.rows,
+        None,
+    )?;
     let (lost, altered) = changed(former.rows, &after);
     stored.lost += lost;
     stored.altered += altered;
@@ -74,7 +86,22 @@ pub fn run(
             .examples
             .push(format!("of the rows from before the kill {lost} are gone and {altered} are altered"));
     }
-    Ok(Killed { stored, unavailable_seconds: unavailable.map(|time| time.as_secs_f64()) })
+    warnings.extend(proves_nothing(&stored));
+    for warning in &mut warnings {
+        warning.insert_str(0, "at the kill: ");
+    }
+    Ok((Killed { stored, unavailable_seconds: unavailable.map(|time| time.as_secs_f64()) }, warnings))
+}
+
+/// Where hardly anything was acknowledged, hardly anything could be lost.
+fn proves_nothing(stored: &Stored) -> Option<String> {
+    let few = stored.acknowledged as f64 <= stored.sent as f64 * FEW_ACKNOWLEDGED;
+    few.then(|| {
+        format!(
+            "only {} of {} creations were acknowledged, so that there was hardly anything to lose",
+            stored.acknowledged, stored.sent
+        )
+    })
 }
 
 /// The contest's first scenario that creates, at a steady rate, without what follows a creation.
@@ -108,4 +135,31 @@ fn changed(before: &[Row], after: &[Row]) -> (u64, u64) {
         }
     }
     (lost, altered)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kill_in_which_hardly_anything_was_acknowledged_is_told() {
+        let told = |acknowledged| {
+            proves_nothing(&Stored { sent: 2_000, acknowledged, ..Stored::default() }).is_some()
+        };
+        assert_eq!([0, 200, 201, 1_600].map(told), [true, true, false, false]);
+        assert!(proves_nothing(&Stored::default()).is_some(), "nothing was sent");
+    }
+
+    #[test]
+    fn what_is_gone_and_what_is_altered_is_counted_by_its_id() {
+        let row = |id: &str, nome: &str| Row {
+            id: id.to_owned(),
+            apelido: "a".to_owned(),
+            nome: nome.to_owned(),
+            nascimento: "2000-01-01".to_owned(),
+            stack: None,
+        };
+        let before = [row("1", "one"), row("2", "two"), row("3", "three")];
+        assert_eq!(changed(&before, &[row("3", "three"), row("2", "zwei"), row("4", "one")]), (1, 1));
+    }
 }

@@ -6,6 +6,7 @@
 
 pub mod attempt;
 pub mod capacity;
+mod going_on;
 pub mod kill;
 pub mod proof;
 pub mod settle;
@@ -25,7 +26,7 @@ use crate::contestant::Contestant;
 use crate::drivers::Driver;
 use crate::lines::Lines;
 use crate::machine;
-use crate::record::{Attempt, Entry, Record, SCHEMA, Status};
+use crate::record::{Attempt, Entry, Record, SCHEMA};
 use crate::stack;
 use crate::view::View;
 
@@ -79,6 +80,14 @@ pub struct Feeds {
     pub terms_file: PathBuf,
     #[allow(missing_docs)]
     pub terms: Arc<Lines>,
+}
+
+impl Feeds {
+    /// For [`Record::feeds`].
+    #[must_use]
+    pub fn fingerprint(&self) -> String {
+        format!("{:016x}-{:016x}", self.payloads.fingerprint(), self.terms.fingerprint())
+    }
 }
 
 impl Entrant {
@@ -135,13 +144,17 @@ pub fn run(settings: &Settings, stop: &AtomicBool, view: &mut View) -> Result<Re
             }
             if settings.find_limit {
                 view.heading(&entrant.id());
-                record.capacities.push(capacity::search(settings, entrant, stop, view));
+                let capacity = capacity::search(settings, entrant, stop, view);
+                if stop.load(Ordering::Relaxed) {
+                    return finish(settings, record);
+                }
+                record.capacities.push(capacity);
             } else {
                 let round = before + round;
                 view.heading(&format!("{} {round}", entrant.id()));
                 let attempt = attempt::run(settings, entrant, round, stop, view);
                 // What was cut short says nothing about the contestant.
-                if stop.load(Ordering::Relaxed) && attempt.verdict.status == Status::Failed {
+                if stop.load(Ordering::Relaxed) {
                     return finish(settings, record);
                 }
                 record.attempts.push(attempt);
@@ -160,7 +173,7 @@ fn rounds(record: &Record, contestant: &str) -> u32 {
 
 fn begin(settings: &Settings) -> Result<Record> {
     let mut record = match read(&settings.folder)? {
-        Some(record) => continued(settings, record)?,
+        Some(record) => going_on::continued(settings, record)?,
         None => Record {
             schema: SCHEMA.to_owned(),
             contest: settings.contest.name.clone(),
@@ -172,6 +185,9 @@ fn begin(settings: &Settings) -> Result<Record> {
             tool: settings.driver.name().to_owned(),
             scale: settings.scale,
             seed: settings.seed,
+            seconds: settings.seconds,
+            feeds: Some(settings.feeds.fingerprint()),
+            kill: Some(settings.kill),
             budget: settings.contest.budget.clone(),
             machine: machine::machine()?,
             versions: BTreeMap::new(),
@@ -192,34 +208,6 @@ fn begin(settings: &Settings) -> Result<Record> {
         }
     }
     write(settings, &record)?;
-    Ok(record)
-}
-
-fn continued(settings: &Settings, record: Record) -> Result<Record> {
-    let same = record.schema == SCHEMA
-        && record.contest == settings.contest.name
-        && record.seed == settings.seed
-        && record.budget == settings.contest.budget
-        // A search has its own scales and its own generator, and goes beside the contest's attempts.
-        && (settings.find_limit
-            || record.attempts.is_empty()
-            || (record.tool == settings.driver.name() && record.scale == settings.scale));
-    ensure!(
-        same,
-        "{} holds a record of another contest, tool, scale, seed or budget: give another --out",
-        settings.folder.display()
-    );
-    ensure!(
-        record.commit == commit(&settings.top),
-        "{} holds a record of commit {}: give another --out",
-        settings.folder.display(),
-        record.commit
-    );
-    let mut record = record;
-    if record.attempts.is_empty() && !settings.find_limit {
-        settings.driver.name().clone_into(&mut record.tool);
-        record.scale = settings.scale;
-    }
     Ok(record)
 }
 

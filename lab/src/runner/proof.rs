@@ -32,7 +32,12 @@ pub fn limit_connections(stack: &dyn Stack, contestant: &Contestant, budget: &Bu
 /// A limit cannot be read, or the database cannot be asked.
 pub fn before(stack: &dyn Stack, contestant: &Contestant) -> Result<Proof> {
     let shares = shares(contestant);
-    let mut proof = Proof { durability: durability(stack)?, ..Proof::default() };
+    let mut proof = Proof {
+        durability: durability(stack)?,
+        database_connections_limit: connections_limit(stack, contestant)?,
+        superuser: superuser(stack, contestant)?,
+        ..Proof::default()
+    };
     for target in stack.targets()? {
         let set = shares.iter().find(|(name, ..)| *name == target.service).map(|(_, _, limits)| *limits);
         let before = found(&target)?;
@@ -41,34 +46,35 @@ pub fn before(stack: &dyn Stack, contestant: &Contestant) -> Result<Proof> {
             role: target.role,
             set,
             before,
-            after: before,
+            after: None,
         });
     }
-    let limit = stack.sql(&format!(
-        "SELECT datconnlimit FROM pg_database WHERE datname = '{}'",
-        contestant.database.name.replace('\'', "''")
-    ))?;
-    // -1 is no limit, and no number of connections.
-    proof.database_connections_limit = limit.trim().parse().unwrap_or(u32::MAX);
     Ok(proof)
 }
 
-/// Reads all limits again after the load: a container that may write its own cgroup could have lifted them since.
+/// Reads all of it again after the load: a container that may write its own cgroup could have lifted its limits since, and one that
+/// may change its database's settings could have changed them. What is worse stays.
 ///
 /// # Errors
 /// As for [`before`].
-pub fn after(stack: &dyn Stack, proof: &mut Proof) -> Result<()> {
+pub fn after(stack: &dyn Stack, contestant: &Contestant, proof: &mut Proof) -> Result<()> {
+    let limit = connections_limit(stack, contestant)?;
+    proof.database_connections_limit = proof.database_connections_limit.max(limit);
+    proof.superuser = proof.superuser.max(superuser(stack, contestant)?);
+    changed(&mut proof.durability, durability(stack)?);
     for target in stack.targets()? {
         let now = found(&target)?;
-        match proof.services.iter_mut().find(|service| service.service == target.service) {
-            Some(service) => service.after = now,
+        // Of two containers of one service each is another one.
+        let unread = |it: &&mut ServiceProof| it.service == target.service && it.after.is_none();
+        match proof.services.iter_mut().find(unread) {
+            Some(service) => service.after = Some(now),
             // Started during the load.
             None => proof.services.push(ServiceProof {
                 service: target.service,
                 role: target.role,
                 set: None,
                 before: now,
-                after: now,
+                after: Some(now),
             }),
         }
     }
@@ -89,7 +95,11 @@ pub fn objections(proof: &Proof, contestant: &Contestant, budget: &Budget) -> Ve
             objections.push(format!("{}: runs and is not declared", service.service));
             continue;
         };
-        for (when, limits) in [("before", &service.before), ("after", &service.after)] {
+        if service.after.is_none() {
+            objections.push(format!("{}: does not run any more after the load", service.service));
+        }
+        let found = [("before", Some(&service.before)), ("after", service.after.as_ref())];
+        for (when, limits) in found.into_iter().filter_map(|(when, limits)| Some((when, limits?))) {
             if let Some(reason) = limits_hold(set, limits) {
                 objections.push(format!("{}, {when} the load: {reason}", service.service));
             }
@@ -104,6 +114,12 @@ pub fn objections(proof: &Proof, contestant: &Contestant, budget: &Budget) -> Ve
     }
     if proof.database_connections_limit > budget.database_connections {
         objections.push("the database does not bound its connections as it was told".to_owned());
+    }
+    if proof.superuser == Some(true) {
+        objections.push(format!(
+            "the role {} is a superuser of Postgres, for whom no limit of connections holds",
+            contestant.database.user
+        ));
     }
     if let Some(peak) = proof.database_connections_peak.filter(|peak| *peak > budget.database_connections) {
         objections.push(format!(
@@ -124,6 +140,39 @@ fn found(target: &Target) -> Result<Limits> {
     limits.with_context(|| format!("limits of {}", target.service))
 }
 
+/// As Postgres has it; -1 is no limit, and no number of connections.
+fn connections_limit(stack: &dyn Stack, contestant: &Contestant) -> Result<u32> {
+    let statement = format!(
+        "SELECT datconnlimit FROM pg_database WHERE datname = {}",
+        text_literal(&contestant.database.name)
+    );
+    Ok(stack.sql(&statement)?.trim().parse().unwrap_or(u32::MAX))
+}
+
+/// Absent where there is no such role.
+fn superuser(stack: &dyn Stack, contestant: &Contestant) -> Result<Option<bool>> {
+    let statement =
+        format!("SELECT rolsuper FROM pg_roles WHERE rolname = {}", text_literal(&contestant.database.user));
+    Ok(match stack.sql(&statement)?.trim() {
+        "t" => Some(true),
+        "f" => Some(false),
+        _ => None,
+    })
+}
+
+fn text_literal(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
+}
+
+/// Adds to what was found before the load what is otherwise after it. What has gone by then was there all the same.
+fn changed(durability: &mut BTreeMap<String, String>, now: BTreeMap<String, String>) {
+    for (name, value) in now {
+        if durability.get(&name) != Some(&value) {
+            durability.insert(format!("{name} (after the load)"), value);
+        }
+    }
+}
+
 /// Postgres's settings, with what is laid over them for a role or database; and tables that a crash would empty.
 fn durability(stack: &dyn Stack) -> Result<BTreeMap<String, String>> {
     let mut found = BTreeMap::new();
@@ -141,4 +190,126 @@ fn durability(stack: &dyn Stack) -> Result<BTreeMap<String, String>> {
         found.insert(format!("the write-ahead log of table {table}"), "off".to_owned());
     }
     Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::contest::Contest;
+
+    fn pouco() -> (Contestant, Contest) {
+        let top = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        (Contestant::read(&top.join("peers/pouco")).unwrap(), Contest::load(&top, "people").unwrap())
+    }
+
+    /// As it is where everything holds.
+    fn good(contestant: &Contestant, budget: &Budget) -> Proof {
+        let service = |(service, role, limits)| ServiceProof {
+            service,
+            role: Some(role),
+            set: Some(limits),
+            before: limits,
+            after: Some(limits),
+        };
+        Proof {
+            services: shares(contestant).into_iter().map(service).collect(),
+            database_connections_limit: budget.database_connections,
+            durability: DURABILITY.map(|name| (name.to_owned(), "on".to_owned())).into(),
+            superuser: Some(false),
+            ..Proof::default()
+        }
+    }
+
+    #[test]
+    fn what_is_no_more_or_has_changed_after_the_load_is_an_objection() {
+        type Change = fn(&mut Proof);
+        let (contestant, contest) = pouco();
+        let objections = |change: Change| {
+            let mut proof = good(&contestant, &contest.budget);
+            change(&mut proof);
+            super::objections(&proof, &contestant, &contest.budget)
+        };
+        assert_eq!(objections(|_| {}), [""; 0]);
+        let cases: [(Change, &str); 4] = [
+            (|proof| proof.services[0].after = None, "does not run any more after the load"),
+            (|proof| proof.services[0].after = Some(Limits::default()), "after the load: CPU"),
+            (|proof| proof.superuser = Some(true), "is a superuser"),
+            (
+                |proof| {
+                    let now =
+                        [("fsync".to_owned(), "off".to_owned()), ("full_page_writes".into(), "on".into())];
+                    changed(&mut proof.durability, now.into());
+                },
+                "fsync (after the load) is off",
+            ),
+        ];
+        for (change, said) in cases {
+            let found = objections(change);
+            assert!(found.len() == 1 && found[0].contains(said), "{found:?}");
+        }
+    }
+
+    /// A database that answers the same to each question of a kind.
+    struct Answers([(&'static str, &'static str); 4]);
+
+    impl Stack for Answers {
+        fn build(&mut self) -> Result<()> {
+            Ok(())
+        }
+        fn up(&mut self) -> Result<()> {
+            Ok(())
+        }
+        fn restart(&mut self) -> Result<()> {
+            Ok(())
+        }
+        fn kill(&mut self) -> Result<()> {
+            Ok(())
+        }
+        fn revive(&mut self) -> Result<()> {
+            Ok(())
+        }
+        fn targets(&self) -> Result<Vec<Target>> {
+            Ok(Vec::new())
+        }
+        fn sql(&self, statement: &str) -> Result<String> {
+            let known = self.0.iter().find(|(word, _)| statement.contains(word));
+            Ok(known.map_or_else(String::new, |(_, answer)| format!("{answer}\n")))
+        }
+        fn database(&self) -> Option<&str> {
+            None
+        }
+        fn logs(&self) -> String {
+            String::new()
+        }
+        fn down(&mut self) -> Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn the_database_is_asked_again_after_the_load() {
+        let (contestant, contest) = pouco();
+        let answers = |limit, superuser, unlogged| {
+            Answers([
+                ("SHOW", "on"),
+                ("datconnlimit", limit),
+                ("rolsuper", superuser),
+                ("relpersistence", unlogged),
+            ])
+        };
+        let mut proof = before(&answers("20", "f", ""), &contestant).unwrap();
+        assert_eq!((proof.database_connections_limit, proof.superuser), (20, Some(false)));
+        after(&answers("-1", "t", "people"), &contestant, &mut proof).unwrap();
+        let found = objections(&proof, &contestant, &contest.budget);
+        for said in
+            ["does not bound its connections", "is a superuser", "table people (after the load) is off"]
+        {
+            assert!(found.iter().any(|objection| objection.contains(said)), "{said}: {found:?}");
+        }
+        // Put right again: it was wrong all the same.
+        let mut proof = before(&answers("-1", "t", "people"), &contestant).unwrap();
+        after(&answers("20", "f", ""), &contestant, &mut proof).unwrap();
+        assert_eq!((proof.database_connections_limit, proof.superuser), (u32::MAX, Some(true)));
+        assert!(proof.durability.values().any(|value| value == "off"), "{:?}", proof.durability);
+    }
 }

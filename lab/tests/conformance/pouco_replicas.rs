@@ -93,7 +93,7 @@ fn pouco_keeps_every_rule_and_every_row() {
     assert!(count > 150, "{count}");
     let rows = rows_from_json_lines(rows.as_bytes());
     let stored =
-        judge("people", &Creations::Each(Vec::new()), &payloads, rows, &excluded, Some(count)).unwrap();
+        judge("people", &Creations::Each(Vec::new()), &payloads, rows, &excluded, &[], Some(count)).unwrap();
     assert_eq!((stored.rows, stored.foreign, stored.counted), (0, 0, Some(0)), "{stored:#?}");
 }
 
@@ -139,6 +139,7 @@ fn pouco_and_the_oracle_agree_on_every_hard_payload() {
     let rows = replicas.rows();
     let rows = rows_from_json_lines(rows.as_bytes());
     let stored =
-        judge("people", &Creations::Each(creations), &payloads, rows, &Excluded::default(), None).unwrap();
+        judge("people", &Creations::Each(creations), &payloads, rows, &Excluded::default(), &[], None)
+            .unwrap();
     assert!(stored.exact() && stored.rows > 30, "{stored:#?}");
 }

@@ -61,7 +61,10 @@ fn database() -> (Cluster, TempDir) {
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
     let cluster =
         Cluster::start(Some(folder.path().join("data")), None).unwrap_or_else(|error| panic!("{error}"));
-    cluster.config_of("postgres").connect(NoTls).unwrap().batch_execute("CREATE DATABASE tiny").unwrap();
+    let mut client = cluster.config_of("postgres").connect(NoTls).unwrap();
+    // Not the role that the database was made with: that is a superuser, and so disqualified.
+    client.batch_execute("CREATE ROLE tiny LOGIN").unwrap();
+    client.batch_execute("CREATE DATABASE tiny OWNER tiny").unwrap();
     (cluster, folder)
 }
 
@@ -94,7 +97,7 @@ fn attempt<'a>(record: &'a Record, name: &str) -> &'a Attempt {
 #[test]
 fn the_honest_is_exact_the_liar_is_caught_and_the_unbounded_is_disqualified() {
     let (cluster, _data) = database();
-    let url = format!("host={} user=pouco dbname=tiny", cluster.sockets().display());
+    let url = format!("host={} user=tiny dbname=tiny", cluster.sockets().display());
     let (_reserved, port) = reserved_port();
     let folder = contest_folder(port);
     let out = folder.path().join("out");

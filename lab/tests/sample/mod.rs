@@ -94,6 +94,9 @@ pub(crate) fn record() -> Record {
         tool: "native".to_owned(),
         scale: 1.0,
         seed: 2023,
+        seconds: None,
+        feeds: Some("00c0ffee00c0ffee-0123456789abcdef".to_owned()),
+        kill: Some(true),
         budget: Budget { cpus: 1.5, memory_bytes: 3_000_000_000, database_connections: 20 },
         machine: Machine {
             cpu_model: "Intel(R) Xeon(R) Processor @ 2.60GHz".to_owned(),
@@ -234,7 +237,7 @@ fn proof(kind: &Kind) -> Proof {
             role: Some(role),
             set: Some(set),
             before: found,
-            after: found,
+            after: Some(found),
         }
     };
     Proof {
@@ -247,6 +250,7 @@ fn proof(kind: &Kind) -> Proof {
         database_connections_limit: 20,
         database_connections_peak: Some(8),
         durability: text_map(&[("fsync", "on"), ("full_page_writes", "on"), ("synchronous_commit", "on")]),
+        superuser: Some(false),
         holds: kind.holds,
     }
 }

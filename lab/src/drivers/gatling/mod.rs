@@ -129,8 +129,7 @@ impl Driver for Gatling {
         let at_most =
             Duration::from_secs_f64(arrivals.seconds() + job.contest.longest_chain_seconds()) + SPARE;
         let mut command = self.command(job, simulation, &results);
-        let attended = attend(&mut command, &output, at_most, stop, &mut tick)
-            .with_context(|| format!("gatling (its output is in {})", output.display()))?;
+        let attended = attend(&mut command, &output, at_most, stop, &mut tick).context("gatling")?;
         follow(&results, &mut tail, &mut log)?;
         check_end(&attended, tail.is_some(), &log, &output)?;
         outcome(log, &arrivals, &attended, warning, &results)
@@ -184,7 +183,11 @@ fn check_end(attended: &Attended, has_log: bool, log: &SimulationLog, output: &P
     if !ran || !has_log {
         bail!("gatling: {}; it ended with: {}", attended.status, last_output(output));
     }
-    ensure!(log.complete(), "gatling: its log is not whole though it ended well; see {}", output.display());
+    ensure!(
+        log.complete(),
+        "gatling: its log is not whole though it ended well; it ended with: {}",
+        last_output(output)
+    );
     Ok(())
 }
 
@@ -195,7 +198,8 @@ fn outcome(
     warning: Option<String>,
     results: &Path,
 ) -> Result<Outcome> {
-    let (from, to) = log.span().unwrap_or_default();
+    let span = log.span();
+    let (from, to) = span.unwrap_or_default();
     let creations = log.creations();
     let (figures, mut series) =
         log.figures(arrivals).with_context(|| format!("{}: simulation.log", results.display()))?;
@@ -211,5 +215,6 @@ fn outcome(
         memory_bytes: attended.usage.memory_bytes(),
         bottleneck,
     };
-    Ok(Outcome { figures, series, creations, generator, interrupted: attended.interrupted })
+    let begun_at = span.map(|(from, _)| from);
+    Ok(Outcome { figures, series, begun_at, creations, generator, interrupted: attended.interrupted })
 }

@@ -263,6 +263,7 @@ fn a_load_is_followed_to_its_end() {
     assert!(!outcome.interrupted);
     assert!(snapshots[0].started > 0 && snapshots[0].started < 575, "{snapshots:?}");
     assert_eq!(outcome.creations, recorded_log().creations());
+    assert_eq!(outcome.begun_at, recorded_log().span().map(|(from, _)| from));
     let failed = |figures: &RequestFigures| figures.failed;
     assert_eq!(failed(&outcome.figures.total), failed(&recorded().0.total));
     assert_eq!(findings(&outcome), [""; 0]);

@@ -113,8 +113,7 @@ impl Driver for K6 {
         let mut command = self.command(&script, &serde_json::to_string(&plan)?, rest);
         let at_most =
             Duration::from_secs_f64(arrivals.seconds() + job.contest.longest_chain_seconds()) + SPARE;
-        let attended = attend(&mut command, &output, at_most, stop, &mut tick)
-            .with_context(|| format!("k6 (its output is in {})", output.display()))?;
+        let attended = attend(&mut command, &output, at_most, stop, &mut tick).context("k6")?;
         check_end(&attended, &summary, &output)?;
         let text = fs::read_to_string(&summary).with_context(|| summary.display().to_string())?;
         let summary = Summary::parse(&text).with_context(|| summary.display().to_string())?;
@@ -202,7 +201,8 @@ fn outcome(
     );
     let mut series = live.series(summary, arrivals);
     trim(&mut series, attended.interrupted);
-    let (from, to) = summary.span().unwrap_or_default();
+    let span = summary.span();
+    let (from, to) = span.unwrap_or_default();
     let mut bottleneck: Vec<String> = warning.into_iter().collect();
     if summary.dropped() > 0 {
         bottleneck.push(format!("k6 dropped {} users: no virtual user was free for them", summary.dropped()));
@@ -216,5 +216,6 @@ fn outcome(
         memory_bytes: attended.usage.memory_bytes(),
         bottleneck,
     };
-    Ok(Outcome { figures, series, creations, generator, interrupted: attended.interrupted })
+    let begun_at = live.begun.or(span.map(|(from, _)| from));
+    Ok(Outcome { figures, series, begun_at, creations, generator, interrupted: attended.interrupted })
 }
