@@ -191,16 +191,27 @@ impl Contestant {
     fn check(&self) -> Result<()> {
         ensure!(
             self.modes.contains_key(&self.default_mode),
-            "default_mode = {}: no such mode",
-            self.default_mode
+            "default_mode = {}: no such mode; there are: {}",
+            self.default_mode,
+            names(&self.modes)
         );
-        let by_compose = !self.compose.is_empty() && !self.services.is_empty();
         ensure!(
-            by_compose == self.processes.is_empty(),
+            self.compose.is_empty() == self.services.is_empty(),
+            "compose and [services.…] belong together, and one of them is missing"
+        );
+        ensure!(
+            self.services.is_empty() != self.processes.is_empty(),
             "either compose and [services.…], or [processes.…], and not both"
         );
+        for (name, cpus, bytes) in self.shares() {
+            ensure!(cpus > 0.0 && bytes > 0, "{name}: cpus and memory_bytes must be above 0");
+        }
         if let Some(service) = &self.database.service {
-            ensure!(self.services.contains_key(service), "database.service = {service}: no such service");
+            ensure!(
+                self.services.contains_key(service),
+                "database.service = {service}: no such service; there are: {}",
+                names(&self.services)
+            );
         } else {
             ensure!(self.database.url_variable.is_some(), "database: service or url_variable is needed");
         }
@@ -210,26 +221,83 @@ impl Contestant {
     /// # Errors
     /// Its shares sum to more than `budget`.
     pub fn fits(&self, budget: &Budget) -> Result<()> {
-        let cpus = self.shares().map(|(cpus, _)| cpus).sum::<f64>();
-        let memory_bytes = self.shares().map(|(_, bytes)| bytes).sum::<u64>();
+        let cpus = self.shares().map(|(_, cpus, _)| cpus).sum::<f64>();
+        let memory_bytes = self.shares().map(|(.., bytes)| bytes).sum::<u64>();
         // Shares are written in decimals, which sum with an error in the last binary digit.
         ensure!(
             cpus <= budget.cpus + 1e-9,
-            "{}: CPU shares sum to {cpus}, the budget is {}",
+            "{}: CPU shares sum to {:.3}, the budget is {}: {}",
             self.name,
-            budget.cpus
+            cpus,
+            budget.cpus,
+            self.each_share(|cpus, _| cpus.to_string())
         );
         ensure!(
             memory_bytes <= budget.memory_bytes,
-            "{}: memory shares sum to {memory_bytes} bytes, the budget is {}",
+            "{}: memory shares sum to {memory_bytes} bytes, the budget is {}: {}",
             self.name,
-            budget.memory_bytes
+            budget.memory_bytes,
+            self.each_share(|_, bytes| bytes.to_string())
         );
         Ok(())
     }
 
-    fn shares(&self) -> impl Iterator<Item = (f64, u64)> {
-        let services = self.services.values().map(|service| (service.cpus, service.memory_bytes));
-        services.chain(self.processes.values().map(|process| (process.cpus, process.memory_bytes)))
+    /// Name, cores and bytes of each service or process.
+    fn shares(&self) -> impl Iterator<Item = (&str, f64, u64)> {
+        let services =
+            self.services.iter().map(|(name, service)| (name.as_str(), service.cpus, service.memory_bytes));
+        let processes =
+            self.processes.iter().map(|(name, process)| (name.as_str(), process.cpus, process.memory_bytes));
+        services.chain(processes)
+    }
+
+    fn each_share(&self, text: impl Fn(f64, u64) -> String) -> String {
+        let each = self.shares().map(|(name, cpus, bytes)| format!("{name} {}", text(cpus, bytes)));
+        each.collect::<Vec<_>>().join(", ")
+    }
+}
+
+fn names<T>(of: &BTreeMap<String, T>) -> String {
+    of.keys().map(String::as_str).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is said of express with `from` written as `to`.
+    fn said(from: &str, to: &str) -> String {
+        let peers = Path::new(env!("CARGO_MANIFEST_DIR")).join("../peers");
+        let text = std::fs::read_to_string(peers.join("express/contestant.toml")).unwrap();
+        assert!(text.contains(from), "{from}");
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("contestant.toml"), text.replacen(from, to, 1)).unwrap();
+        let budget = Budget { cpus: 1.5, memory_bytes: 3_000_000_000, database_connections: 20 };
+        match Contestant::read(folder.path()).and_then(|it| it.fits(&budget)) {
+            Ok(()) => String::new(),
+            Err(error) => format!("{error:#}"),
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_with_what_there_is() {
+        let cases = [
+            ("default_mode = \"after", "default_mode = \"before", "no such mode; there are: after-commit"),
+            ("service = \"postgres\"", "service = \"db\"", "there are: api1, api2, nginx, postgres"),
+            ("compose = [\"docker-compose.yml\"]", "", "compose and [services.…] belong together"),
+            ("cpus = 0.15", "cpus = -0.15", "nginx: cpus and memory_bytes must be above 0"),
+            ("cpus = 0.15", "cpus = nan", "nginx: cpus and memory_bytes must be above 0"),
+            (
+                "cpus = 0.15",
+                "cpus = 0.35",
+                "sum to 1.700, the budget is 1.5: api1 0.45, api2 0.45, nginx 0.35, ",
+            ),
+            ("= 268_435_456", "= 3_000_000_000", "nginx 3000000000, postgres 536870912"),
+        ];
+        for (from, to, expected) in cases {
+            let said = said(from, to);
+            assert!(said.contains(expected), "{to}: {said}");
+        }
+        assert_eq!(said("cpus", "cpus"), "");
     }
 }
