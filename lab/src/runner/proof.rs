@@ -58,9 +58,14 @@ pub fn before(stack: &dyn Stack, contestant: &Contestant) -> Result<Proof> {
 /// # Errors
 /// As for [`before`].
 pub fn after(stack: &dyn Stack, proof: &mut Proof) -> Result<()> {
+    let mut places: BTreeMap<String, usize> = BTreeMap::new();
     for target in stack.targets()? {
         let now = found(&target)?;
-        match proof.services.iter_mut().find(|service| service.service == target.service) {
+        // Several may have one name; a further one than before is new.
+        let place = places.entry(target.service.clone()).or_default();
+        let known = proof.services.iter_mut().filter(|service| service.service == target.service).nth(*place);
+        *place += 1;
+        match known {
             Some(service) => service.after = now,
             // Started during the load.
             None => proof.services.push(ServiceProof {
@@ -80,8 +85,12 @@ pub fn after(stack: &dyn Stack, proof: &mut Proof) -> Result<()> {
 pub fn objections(proof: &Proof, contestant: &Contestant, budget: &Budget) -> Vec<String> {
     let mut objections = Vec::new();
     for (name, ..) in shares(contestant) {
-        if !proof.services.iter().any(|service| service.service == name) {
-            objections.push(format!("{name}: is declared and does not run"));
+        match proof.services.iter().filter(|service| service.service == name).count() {
+            0 => objections.push(format!("{name}: is declared and does not run")),
+            1 => {}
+            several => {
+                objections.push(format!("{name}: runs in {several} containers, and its share is of one"))
+            }
         }
     }
     for service in &proof.services {
@@ -95,7 +104,6 @@ pub fn objections(proof: &Proof, contestant: &Contestant, budget: &Budget) -> Ve
             }
         }
     }
-    // Two containers of one service each have its share.
     let cpus: f64 = proof.services.iter().filter_map(|service| service.before.cpus).sum();
     let memory_bytes: u64 = proof.services.iter().filter_map(|service| service.before.memory_bytes).sum();
     if cpus > budget.cpus + 1e-9 || memory_bytes > budget.memory_bytes {
@@ -141,4 +149,35 @@ fn durability(stack: &dyn Stack) -> Result<BTreeMap<String, String>> {
         found.insert(format!("the write-ahead log of table {table}"), "off".to_owned());
     }
     Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn a_service_in_two_containers_is_an_objection() {
+        let top = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let contestant = Contestant::read(&top.join("../peers/pouco")).expect("peers/pouco");
+        let contest = crate::contest::Contest::read(&top.join("contests/people")).expect("contests/people");
+        let service = |(service, role, limits)| ServiceProof {
+            service,
+            role: Some(role),
+            set: Some(limits),
+            before: limits,
+            after: limits,
+        };
+        let mut proof =
+            Proof { services: shares(&contestant).into_iter().map(service).collect(), ..Proof::default() };
+        assert_eq!(objections(&proof, &contestant, &contest.budget), Vec::<String>::new());
+        // Small enough that the budget is kept.
+        let small = Limits { cpus: Some(0.0), memory_bytes: Some(1) };
+        let more =
+            ServiceProof { before: small, after: small, set: Some(small), ..proof.services[0].clone() };
+        proof.services.push(more);
+        let found = objections(&proof, &contestant, &contest.budget);
+        assert!(found.len() == 1 && found[0].contains("2 containers"), "{found:?}");
+    }
 }
