@@ -253,6 +253,6 @@ fn keep_logs(settings: &Settings, attempt: &Attempt, stack: &dyn Stack) {
     let name = format!("{}-{}.log", attempt.contestant.replace(':', "-"), attempt.round);
     let file = settings.folder.join(name);
     if let Err(error) = std::fs::write(&file, stack.logs()) {
-        eprintln!("pouco-lab: {}: {error}", file.display());
+        crate::view::say(&format!("pouco-lab: {}: {error}", file.display()));
     }
 }

@@ -262,7 +262,8 @@ pub fn now() -> String {
 fn commit(top: &Path) -> String {
     let mut git = std::process::Command::new("git");
     git.arg("-C").arg(top).args(["describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]);
-    let answer = crate::command::output(&mut git, std::time::Duration::from_secs(10));
+    // What was done before an interruption is this commit's all the same.
+    let answer = crate::command::unstopped(&mut git, std::time::Duration::from_secs(10));
     answer.map(|text| text.trim().to_owned()).unwrap_or_else(|_| "unknown".to_owned())
 }
 

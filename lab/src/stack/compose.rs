@@ -18,6 +18,7 @@ use crate::command;
 use crate::contest::Contest;
 use crate::contestant::{Contestant, Role};
 use crate::meters::{Cgroup, Target};
+use crate::view;
 
 /// Images are built from package registries, the first time.
 const BUILD_LIMIT: Duration = Duration::from_secs(1800);
@@ -220,7 +221,7 @@ impl Stack for Compose {
 impl Drop for Compose {
     fn drop(&mut self) {
         if let Err(error) = self.down() {
-            eprintln!("pouco-lab: {} may still run: {error:#}", self.project);
+            view::say(&format!("pouco-lab: {} may still run: {error:#}", self.project));
         }
     }
 }
