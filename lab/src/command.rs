@@ -30,6 +30,12 @@ pub fn stop_on(flag: Arc<AtomicBool>) {
     let _ = STOP.set(flag);
 }
 
+/// Whether [`stop_on`]'s flag is set.
+#[must_use]
+pub fn interrupted() -> bool {
+    is_set(STOP.get().map(Arc::as_ref))
+}
+
 /// That [`stop_on`]'s flag is set, as an error.
 #[derive(Debug)]
 struct Interrupted;

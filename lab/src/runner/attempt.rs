@@ -118,6 +118,13 @@ pub(super) fn start_twice(
     view.step("first start, on an empty volume");
     stack.up()?;
     settle::ready(contest, stop)?;
+    let rows = stack.sql(&format!("SELECT count(*) FROM ({}) AS rows", entrant.contestant.database.rows))?;
+    // A volume that is not the project's own may be somebody's data.
+    anyhow::ensure!(
+        rows.trim() == "0",
+        "it begins with {} rows, and not with an empty database",
+        rows.trim()
+    );
     proof::limit_connections(stack, &entrant.contestant, &contest.budget)?;
     let restarted = Instant::now();
     stack.restart()?;
@@ -201,7 +208,7 @@ fn series(mut seconds: Vec<Second>, metered: &[SeriesPoint]) -> Vec<Second> {
 
 /// All rows of the contestant.
 pub(super) fn rows(stack: &dyn Stack, query: &str) -> Result<Vec<Row>> {
-    let text = stack.sql(query)?;
+    let text = stack.rows(query)?;
     oracle::rows_from_json_lines(text.as_bytes()).collect::<Result<Vec<_>>>().context("the contestant's rows")
 }
 
