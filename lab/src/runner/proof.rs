@@ -89,7 +89,7 @@ pub fn objections(proof: &Proof, contestant: &Contestant, budget: &Budget) -> Ve
             0 => objections.push(format!("{name}: is declared and does not run")),
             1 => {}
             several => {
-                objections.push(format!("{name}: runs in {several} containers, and its share is of one"))
+                objections.push(format!("{name}: runs in {several} containers, and its share is of one"));
             }
         }
     }
