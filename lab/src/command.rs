@@ -11,7 +11,9 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group, test_kill_process_group};
+
+use crate::meters;
 
 /// How often a program is asked whether it has ended.
 const POLL: Duration = Duration::from_millis(20);
@@ -132,15 +134,27 @@ fn wait(child: &mut Child, limit: Duration, stop: Option<&AtomicBool>) -> Result
     }
 }
 
-/// Asks a group to end, and makes it end.
+/// Asks a group to end, and makes it end; and whatever descends from it: podman's build does not end the step that it runs,
+/// which has a session of its own.
 fn end_group(child: &mut Child) -> Result<()> {
+    let root = i32::try_from(child.id())?;
+    let family: Vec<(i32, Option<u64>)> =
+        meters::family(root).into_iter().map(|pid| (pid, meters::alive(pid))).collect();
     signal_group(child, Signal::TERM);
     let deadline = Instant::now() + ORDERLY;
-    while child.try_wait()?.is_none() && Instant::now() < deadline {
+    // The leader may end before those that it started: podman-compose does not wait for podman's build.
+    while (child.try_wait()?.is_none() || group_exists(child)) && Instant::now() < deadline {
         thread::sleep(POLL);
     }
-    // Whatever of the group has outlived its leader goes too.
     kill_group(child);
+    for (pid, started) in family {
+        // Its number may be another process's by now.
+        if let Some(number) =
+            Pid::from_raw(pid).filter(|_| started.is_some() && meters::alive(pid) == started)
+        {
+            let _ = kill_process(number, Signal::KILL);
+        }
+    }
     child.wait()?;
     Ok(())
 }
@@ -148,6 +162,11 @@ fn end_group(child: &mut Child) -> Result<()> {
 /// Ends a child that was started in a group of its own, with all that it started.
 pub fn kill_group(child: &Child) {
     signal_group(child, Signal::KILL);
+}
+
+fn group_exists(child: &Child) -> bool {
+    let leader = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
+    leader.is_some_and(|pid| test_kill_process_group(pid).is_ok())
 }
 
 fn signal_group(child: &Child, signal: Signal) {
@@ -229,7 +248,11 @@ mod tests {
     #[test]
     fn a_program_is_ended_in_order_where_the_lab_is_to_end_and_no_other_one_starts() {
         let folder = tempfile::tempdir().expect("a folder");
-        let script = "trap 'touch ended; exit 1' TERM; touch begun; while :; do sleep 0.02; done";
+        // One in a session of its own hears nothing of it. The leader ends at once, and what it has started needs a moment.
+        let script = "setsid sh -c 'echo $$ > apart; exec sleep 600' &
+            while ! [ -s apart ]; do sleep 0.02; done
+            (trap 'sleep 0.3; touch ended; exit 1' TERM; touch begun; while :; do sleep 0.02; done) &
+            wait";
         let mut program = Command::new("sh");
         program.args(["-c", script]).current_dir(&folder);
         let stop = AtomicBool::new(false);
@@ -245,6 +268,12 @@ mod tests {
         });
         assert!(error.is::<Interrupted>(), "{error:#}");
         assert!(folder.path().join("ended").exists(), "it was not asked to end");
+        let apart = std::fs::read_to_string(folder.path().join("apart")).expect("a number");
+        let apart = apart.trim().parse().expect("a number");
+        while meters::alive(apart).is_some() {
+            assert!(started.elapsed() < Duration::from_secs(30), "{apart} still runs");
+            thread::sleep(POLL);
+        }
         assert!(started.elapsed() < Duration::from_secs(30));
 
         let error = collect(Command::new("touch").arg(folder.path().join("more")), POLL, Some(&stop));

@@ -52,6 +52,12 @@ pub fn alive(pid: i32) -> Option<u64> {
     Stat::parse(&text).filter(|_| !matches!(state, 'Z' | 'X')).map(|stat| stat.started)
 }
 
+/// A process and all that descend from it now; nothing if it is gone.
+#[must_use]
+pub fn family(root: i32) -> Vec<i32> {
+    ProcessTree::new(root).refresh().map(|usage| usage.pids).unwrap_or_default()
+}
+
 impl Stat {
     pub(super) fn of(pid: i32) -> Option<Self> {
         Self::parse(&std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
