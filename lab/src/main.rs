@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use pouco_lab::cli::{Cli, Command};
+use pouco_lab::view;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -21,7 +22,7 @@ fn main() -> ExitCode {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
-            eprintln!("pouco-lab: {error:#}");
+            view::say(&format!("pouco-lab: {error:#}"));
             ExitCode::from(2)
         }
     }

@@ -336,6 +336,9 @@ pub struct Usage {
     /// A thread was made to wait.
     #[serde(default)]
     pub involuntary_switches: Option<u64>,
+    /// Processes that the kernel killed because the memory's limit was reached.
+    #[serde(default)]
+    pub oom_kills: Option<u64>,
 }
 
 /// What the generator used.

@@ -25,6 +25,12 @@ pub struct Tick {
     pub left: Duration,
 }
 
+/// Writes a line to the error channel. Where nobody reads it any more, as after the end of a terminal, that is no reason to
+/// stop, and least of all in the midst of taking something down.
+pub fn say(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{line}");
+}
+
 /// Writes progress to the error channel, so that output can be piped.
 pub struct View {
     terminal: bool,
@@ -55,7 +61,7 @@ impl View {
     /// A step of the procedure.
     pub fn step(&mut self, text: &str) {
         self.clear();
-        eprintln!("[{}] {text}", self.heading);
+        say(&format!("[{}] {text}", self.heading));
     }
 
     /// A second of the load.
@@ -63,19 +69,18 @@ impl View {
         let line = format!("[{}] {}", self.heading, shown(tick));
         if self.terminal {
             // Back to the line's beginning, and away with what a longer line has left.
-            eprint!("\r\x1b[2K{line}");
-            // Progress that cannot be shown is no reason to stop.
-            let _ = std::io::stderr().flush();
+            let mut terminal = std::io::stderr();
+            let _ = write!(terminal, "\r\x1b[2K{line}").and_then(|()| terminal.flush());
             self.drawn = true;
         } else if self.last_plain.is_none_or(|last| last.elapsed() >= PLAIN_EVERY) {
-            eprintln!("{line}");
+            say(&line);
             self.last_plain = Some(Instant::now());
         }
     }
 
     fn clear(&mut self) {
         if std::mem::take(&mut self.drawn) {
-            eprintln!();
+            say("");
         }
     }
 }

@@ -12,7 +12,7 @@ use pouco_lab::drivers::{self, Job};
 use pouco_lab::load::{self, Connections, PLATEAU_SECONDS, Plan, Rule};
 use pouco_lab::record::{LoadFigures, RequestFigures};
 use pouco_lab::runner::Feeds;
-use pouco_lab::view::{Tick, View};
+use pouco_lab::view::{self, Tick, View};
 
 use super::run::{feeds, payload_rows};
 use super::{Places, stop_flag};
@@ -88,13 +88,13 @@ fn find_limit(
         plan.payload_offset += outcome.payloads_used;
         plan.term_offset += outcome.terms_used;
         let step = outcome.step(scale, Rule::FIND_LIMIT, 0.0);
-        eprintln!(
+        view::say(&format!(
             "x {scale:.2}: {:.0} requests/s, p99 {:.1} ms, {} failed: {}",
             step.requests_per_second,
             step.p99_ms.unwrap_or(f64::NAN),
             step.failed,
             if step.passed { "passed" } else { "not passed" }
-        );
+        ));
         Ok(step)
     })?;
     match (found.scale, found.requests_per_second) {

@@ -4,6 +4,7 @@ pub(crate) mod load;
 pub(crate) mod run;
 
 use std::fs;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,8 +14,8 @@ use pouco_lab::cli::Cli;
 use pouco_lab::contest::Contest;
 use pouco_lab::contestant::Contestant;
 use pouco_lab::record::Record;
-use pouco_lab::{compare as comparison, doctor as doctor_checks, report as reports, runner};
-use signal_hook::consts::{SIGINT, SIGTERM};
+use pouco_lab::{command, compare as comparison, doctor as doctor_checks, report as reports, runner, view};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 /// Where runs go, below the current folder.
@@ -111,7 +112,8 @@ pub(crate) fn report(record: Option<&Path>) -> Result<bool> {
     for (name, text) in files {
         let file = folder.join(name);
         fs::write(&file, text).with_context(|| file.display().to_string())?;
-        println!("{}", file.display());
+        // Where nobody reads it any more, the files are written all the same.
+        let _ = writeln!(std::io::stdout(), "{}", file.display());
     }
     Ok(true)
 }
@@ -152,20 +154,47 @@ fn newest() -> Result<PathBuf> {
         .ok_or_else(|| anyhow!("no record below {RESULTS}; run a contest first"))
 }
 
-/// Set by the first Ctrl-C or SIGTERM: what was started is then taken down. A second one ends the lab at once.
+/// Set by the first Ctrl-C, SIGTERM or SIGHUP, which a closed terminal sends: what was started is then taken down. A second one
+/// ends the lab at once, but for SIGHUP, which may come from the shell and from the kernel both.
 pub(crate) fn stop_flag() -> Result<Arc<AtomicBool>> {
     let stop = Arc::new(AtomicBool::new(false));
     let flag = Arc::clone(&stop);
-    let mut signals = Signals::new([SIGINT, SIGTERM])?;
+    command::stop_on(Arc::clone(&stop));
+    let mut asked = vec![SIGINT, SIGTERM];
+    // Started with nohup, it is meant to outlive its terminal.
+    if !ignored(&fs::read_to_string("/proc/self/status").unwrap_or_default(), SIGHUP) {
+        asked.push(SIGHUP);
+    }
+    let mut signals = Signals::new(asked)?;
     std::thread::spawn(move || {
-        for _ in signals.forever() {
-            if flag.swap(true, Ordering::Relaxed) {
+        for signal in signals.forever() {
+            if !flag.swap(true, Ordering::Relaxed) {
+                view::say(
+                    "\npouco-lab: stopping; what was started is taken down. Once more ends at once and leaves it.",
+                );
+            } else if signal != SIGHUP {
                 std::process::exit(130);
             }
-            eprintln!(
-                "\npouco-lab: stopping; what was started is taken down. Once more ends at once and leaves it."
-            );
         }
     });
     Ok(stop)
+}
+
+/// Whether this process ignores `signal`, by `/proc/self/status`, whose sets have the lowest bit for signal 1.
+fn ignored(status: &str, signal: i32) -> bool {
+    let set =
+        status.lines().find_map(|line| u64::from_str_radix(line.strip_prefix("SigIgn:")?.trim(), 16).ok());
+    set.is_some_and(|set| set >> (signal - 1) & 1 == 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_ignored_signal_is_seen_in_the_set() {
+        let status = "Name:\tpouco-lab\nSigBlk:\tffffffffffffffff\nSigIgn:\t0000000000001001\nSigCgt:\t0\n";
+        assert!(ignored(status, SIGHUP));
+        assert!(!ignored(status, SIGINT) && !ignored(status, SIGTERM) && !ignored("", SIGHUP));
+    }
 }

@@ -31,6 +31,9 @@ pub struct Sample {
     pub inactive_file_bytes: u64,
     /// The kernel's own peak of `memory_bytes`; Linux before 5.19 has none in version 2.
     pub peak_bytes: Option<u64>,
+    /// Processes that the kernel killed because the container had no memory left; absent for a plain process, and in version 1
+    /// before Linux 4.13.
+    pub oom_kills: Option<u64>,
 }
 
 impl Sample {
@@ -96,12 +99,19 @@ impl Cgroup {
             let groups = self.groups.as_ref().context("no cgroup")?;
             let (cpu_ns, throttled_ns) = cpu(groups)?;
             let (memory_bytes, inactive_file_bytes) = memory(groups)?;
-            let peak_bytes = self.read_peak();
-            return Ok(Sample { cpu_ns, throttled_ns, memory_bytes, inactive_file_bytes, peak_bytes });
+            let (peak_bytes, oom_kills) = (self.read_peak(), self.oom_kills());
+            return Ok(Sample {
+                cpu_ns,
+                throttled_ns,
+                memory_bytes,
+                inactive_file_bytes,
+                peak_bytes,
+                oom_kills,
+            });
         }
         let recorded_cpu = self.groups.as_ref().and_then(|groups| present(cpu(groups))).transpose()?;
         let recorded_memory = self.groups.as_ref().and_then(|groups| present(memory(groups))).transpose()?;
-        let peak_bytes = self.read_peak();
+        let (peak_bytes, oom_kills) = (self.read_peak(), self.oom_kills());
         let process = self.process.as_mut().context("no cgroup and no process")?;
         // A recorded tree may hold limits alone; what it lacks is the process's own.
         let ((cpu_ns, throttled_ns), (memory_bytes, inactive_file_bytes)) =
@@ -112,7 +122,17 @@ impl Cgroup {
                     (cpu.unwrap_or((used.cpu_ns, None)), memory.unwrap_or((used.resident_bytes, 0)))
                 }
             };
-        Ok(Sample { cpu_ns, throttled_ns, memory_bytes, inactive_file_bytes, peak_bytes })
+        Ok(Sample { cpu_ns, throttled_ns, memory_bytes, inactive_file_bytes, peak_bytes, oom_kills })
+    }
+
+    /// A container outlives the end of one of its processes, so this is the only place where that shows.
+    fn oom_kills(&self) -> Option<u64> {
+        let memory = &self.groups.as_ref()?.memory;
+        let file = memory.own.join(match memory.version {
+            Version::V1 => "memory.oom_control",
+            Version::V2 => "memory.events",
+        });
+        field(&std::fs::read_to_string(file).ok()?, "oom_kill")
     }
 
     /// Lets the raw peak begin anew. False where the kernel cannot: without the right to write, and in version 2 before

@@ -128,6 +128,7 @@ struct Watched {
     cgroup: Cgroup,
     cpu: Counter,
     throttled: Option<Counter>,
+    oom_kills: Option<Counter>,
     memory_bytes: u64,
     memory_peak: u64,
     raw_peak: Option<u64>,
@@ -215,8 +216,10 @@ impl Watch {
 
     fn end(mut self) -> MeterReport {
         self.sample();
-        let services: BTreeMap<String, Usage> =
-            self.services.iter().map(|service| (service.target.service.clone(), service.usage())).collect();
+        for service in &self.services {
+            self.notes.extend(service.killed());
+        }
+        let services = by_name(self.services.iter().map(|it| (it.target.service.as_str(), it.usage())));
         let mut total = services.values().fold(Usage::default(), sum);
         total.memory_bytes = self.memory_peak;
         MeterReport {
@@ -248,6 +251,7 @@ impl Watched {
             cgroup,
             cpu: Counter::from(sample.cpu_ns),
             throttled: sample.throttled_ns.map(Counter::from),
+            oom_kills: sample.oom_kills.map(Counter::from),
             memory_bytes: 0,
             memory_peak: 0,
             raw_peak: None,
@@ -276,8 +280,11 @@ impl Watched {
     /// False if it has started again since the last sample.
     fn take(&mut self, sample: &Sample) -> bool {
         let goes_on = self.cpu.add(sample.cpu_ns);
-        if let (Some(throttled), Some(value)) = (&mut self.throttled, sample.throttled_ns) {
-            throttled.add(value);
+        let others = [(&mut self.throttled, sample.throttled_ns), (&mut self.oom_kills, sample.oom_kills)];
+        for (counter, value) in others {
+            if let (Some(counter), Some(value)) = (counter, value) {
+                counter.add(value);
+            }
         }
         self.memory_bytes = sample.working_bytes();
         self.memory_peak = self.memory_peak.max(self.memory_bytes);
@@ -298,10 +305,17 @@ impl Watched {
         if is_gone(error) {
             // Whatever comes back under its name counts from 0.
             self.cpu.last = 0;
-            if let Some(throttled) = &mut self.throttled {
-                throttled.last = 0;
+            for counter in [&mut self.throttled, &mut self.oom_kills].into_iter().flatten() {
+                counter.last = 0;
             }
         }
+    }
+
+    /// Says that a limit was too tight, which nothing else does: whatever was killed is often started again at once.
+    fn killed(&self) -> Option<String> {
+        let killed = self.oom_kills.map(|counter| counter.total).filter(|killed| *killed > 0)?;
+        let processes = if killed == 1 { "process was" } else { "processes were" };
+        Some(format!("{}: {killed} {processes} killed for want of memory", self.target.service))
     }
 
     fn usage(&self) -> Usage {
@@ -315,8 +329,21 @@ impl Watched {
             memory_raw_peak_bytes: self.raw_peak,
             voluntary_switches: switches.map(|(voluntary, _)| voluntary),
             involuntary_switches: switches.map(|(_, involuntary)| involuntary),
+            oom_kills: self.oom_kills.map(|counter| counter.total),
         }
     }
+}
+
+/// A service may run in several containers, and those that nobody declared share a name: what they used is added up, their
+/// largest memory too, which need not have been at the same time.
+fn by_name<'n>(used: impl Iterator<Item = (&'n str, Usage)>) -> BTreeMap<String, Usage> {
+    let mut services: BTreeMap<String, Usage> = BTreeMap::new();
+    for (name, one) in used {
+        let role = one.role;
+        let all = services.entry(name.to_owned()).or_default();
+        *all = Usage { role, ..sum(std::mem::take(all), &one) };
+    }
+    services
 }
 
 /// A figure that one of them lacks is the sum of the others'.
@@ -335,6 +362,7 @@ fn sum(total: Usage, one: &Usage) -> Usage {
         memory_raw_peak_bytes: add(total.memory_raw_peak_bytes, one.memory_raw_peak_bytes),
         voluntary_switches: add(total.voluntary_switches, one.voluntary_switches),
         involuntary_switches: add(total.involuntary_switches, one.involuntary_switches),
+        oom_kills: add(total.oom_kills, one.oom_kills),
     }
 }
 

@@ -25,6 +25,7 @@ pub use generator::{ProcessMeter, ProcessUsage};
 pub use hierarchy::layout;
 pub use limits::limits_hold;
 pub use meter::{Meter, MeterReport, SeriesPoint};
+pub use processes::{alive, family};
 
 /// What is measured: a container, or a plain process with its descendants.
 #[derive(Clone, Debug)]

@@ -43,6 +43,21 @@ pub(super) struct Stat {
     pub(super) resident_pages: u64,
 }
 
+/// When the process began, in ticks since the machine's start: with its number, that names it for ever. None if there is no such
+/// process, or if it has ended and only waits for its parent to look.
+#[must_use]
+pub fn alive(pid: i32) -> Option<u64> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let state = text.get(text.rfind(')')? + 1..)?.trim_start().chars().next()?;
+    Stat::parse(&text).filter(|_| !matches!(state, 'Z' | 'X')).map(|stat| stat.started)
+}
+
+/// A process and all that descend from it now; nothing if it is gone.
+#[must_use]
+pub fn family(root: i32) -> Vec<i32> {
+    ProcessTree::new(root).refresh().map(|usage| usage.pids).unwrap_or_default()
+}
+
 impl Stat {
     pub(super) fn of(pid: i32) -> Option<Self> {
         Self::parse(&std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)

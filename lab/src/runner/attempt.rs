@@ -71,6 +71,8 @@ fn steps(
     attempt.verdict.warnings.extend(advice);
     let excluded = Excluded::new(&pass.unique, pass.sent.iter().map(Vec::as_slice));
     attempt.conformance = Some(pass.conformance);
+    // A wrong table or column is better known now than after minutes of load. The people of the pass are there already.
+    rows(stack, &contestant.database.rows).context("database.rows in contestant.toml")?;
     let mut proved = proof::before(stack, contestant)?;
 
     let (outcome, report, rest) = load(settings, entrant, stack, stop, &file_name(attempt), view)?;
@@ -90,6 +92,9 @@ fn steps(
     proved.holds = objections.is_empty();
     attempt.proof = Some(proved);
     attempt.verdict.status = if objections.is_empty() { Status::Valid } else { Status::Disqualified };
+    for objection in &objections {
+        view.step(&format!("disqualified: {objection}"));
+    }
     attempt.verdict.reasons.extend(objections);
     anyhow::ensure!(!outcome.interrupted, "interrupted");
 
@@ -124,6 +129,13 @@ pub(super) fn start_twice(
     view.step("first start, on an empty volume");
     stack.up()?;
     settle::ready(contest, stop)?;
+    let rows = stack.sql(&format!("SELECT count(*) FROM ({}) AS rows", entrant.contestant.database.rows))?;
+    // A volume that is not the project's own may be somebody's data.
+    anyhow::ensure!(
+        rows.trim() == "0",
+        "it begins with {} rows, and not with an empty database",
+        rows.trim()
+    );
     proof::limit_connections(stack, &entrant.contestant, &contest.budget)?;
     let restarted = Instant::now();
     stack.restart()?;
@@ -217,7 +229,7 @@ fn series(mut seconds: Vec<Second>, begun_at: Option<f64>, report: &MeterReport)
 
 /// All rows of the contestant.
 pub(super) fn rows(stack: &dyn Stack, query: &str) -> Result<Vec<Row>> {
-    let text = stack.sql(query)?;
+    let text = stack.rows(query)?;
     oracle::rows_from_json_lines(text.as_bytes()).collect::<Result<Vec<_>>>().context("the contestant's rows")
 }
 
@@ -295,7 +307,7 @@ fn with_output(error: Error, scratch: &Path, folder: &Path, name: &str) -> Error
 pub(super) fn keep_logs(settings: &Settings, name: &str, stack: &dyn Stack) {
     let file = settings.folder.join(format!("{}.log", name.replace(':', "-")));
     if let Err(error) = std::fs::write(&file, stack.logs()) {
-        eprintln!("pouco-lab: {}: {error}", file.display());
+        crate::view::say(&format!("pouco-lab: {}: {error}", file.display()));
     }
 }
 

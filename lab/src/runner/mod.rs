@@ -25,8 +25,9 @@ use crate::contest::Contest;
 use crate::contestant::Contestant;
 use crate::drivers::Driver;
 use crate::lines::Lines;
+use crate::load::Rule;
 use crate::machine;
-use crate::record::{Attempt, Entry, Record, SCHEMA};
+use crate::record::{Attempt, Capacity, Entry, Record, SCHEMA, Status};
 use crate::stack;
 use crate::view::View;
 
@@ -129,26 +130,26 @@ pub fn run(settings: &Settings, stop: &AtomicBool, view: &mut View) -> Result<Re
         );
     }
     let mut record = begin(settings)?;
-    if settings.build {
-        for entrant in &settings.entrants {
-            view.heading(&entrant.id());
-            view.step("building its images");
-            stack::open(&settings.contest, &entrant.contestant, &entrant.mode)?.build()?;
-        }
-    }
+    let unbuilt = if settings.build { build(settings, stop, view) } else { BTreeMap::new() };
     let before: Vec<u32> = settings.entrants.iter().map(|entrant| rounds(&record, &entrant.id())).collect();
     for round in 1..=settings.times {
         for (entrant, before) in settings.entrants.iter().zip(&before) {
             if stop.load(Ordering::Relaxed) {
                 return finish(settings, record);
             }
+            let reason = unbuilt.get(&entrant.id());
             if settings.find_limit {
                 view.heading(&entrant.id());
-                let capacity = capacity::search(settings, entrant, stop, view);
+                let capacity = match reason {
+                    Some(reason) => not_searched(entrant, reason),
+                    None => capacity::search(settings, entrant, stop, view),
+                };
                 if stop.load(Ordering::Relaxed) {
                     return finish(settings, record);
                 }
                 record.capacities.push(capacity);
+            } else if let Some(reason) = reason {
+                record.attempts.push(not_run(entrant, before + round, reason));
             } else {
                 let round = before + round;
                 view.heading(&format!("{} {round}", entrant.id()));
@@ -163,6 +164,27 @@ pub fn run(settings: &Settings, stop: &AtomicBool, view: &mut View) -> Result<Re
         }
     }
     finish(settings, record)
+}
+
+/// Makes everybody's images before the first attempt, so that no build runs beside one. Returns who could not be built, and why:
+/// that is no reason for the others not to run.
+fn build(settings: &Settings, stop: &AtomicBool, view: &mut View) -> BTreeMap<String, String> {
+    let mut unbuilt = BTreeMap::new();
+    for entrant in &settings.entrants {
+        if stop.load(Ordering::Relaxed) {
+            break;
+        }
+        view.heading(&entrant.id());
+        view.step("building its images");
+        let built = stack::open(&settings.contest, &entrant.contestant, &entrant.mode)
+            .and_then(|mut stack| stack.build());
+        if let Err(error) = built {
+            let reason = format!("its images could not be built: {error:#}");
+            view.step(&reason);
+            unbuilt.insert(entrant.id(), reason);
+        }
+    }
+    unbuilt
 }
 
 /// Rounds that a record which is continued holds already.
@@ -250,7 +272,8 @@ pub fn now() -> String {
 fn commit(top: &Path) -> String {
     let mut git = std::process::Command::new("git");
     git.arg("-C").arg(top).args(["describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]);
-    let answer = crate::command::output(&mut git, std::time::Duration::from_secs(10));
+    // What was done before an interruption is this commit's all the same.
+    let answer = crate::command::unstopped(&mut git, std::time::Duration::from_secs(10));
     answer.map(|text| text.trim().to_owned()).unwrap_or_else(|_| "unknown".to_owned())
 }
 
@@ -269,5 +292,29 @@ fn begun(entrant: &Entrant, round: u32) -> Attempt {
         stored: None,
         killed: None,
         series: Vec::new(),
+    }
+}
+
+/// An attempt that could not begin.
+fn not_run(entrant: &Entrant, round: u32, reason: &str) -> Attempt {
+    let mut attempt = begun(entrant, round);
+    attempt.verdict.status = Status::Failed;
+    attempt.verdict.reasons.push(reason.to_owned());
+    attempt
+}
+
+/// A search that could not begin.
+fn not_searched(entrant: &Entrant, reason: &str) -> Capacity {
+    Capacity {
+        contestant: entrant.id(),
+        started_at: now(),
+        scale: None,
+        at_least: false,
+        requests_per_second: None,
+        rule: Rule::FIND_LIMIT.words(),
+        steps: Vec::new(),
+        lost: None,
+        warnings: Vec::new(),
+        reasons: vec![reason.to_owned()],
     }
 }

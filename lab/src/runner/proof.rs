@@ -86,8 +86,12 @@ pub fn after(stack: &dyn Stack, contestant: &Contestant, proof: &mut Proof) -> R
 pub fn objections(proof: &Proof, contestant: &Contestant, budget: &Budget) -> Vec<String> {
     let mut objections = Vec::new();
     for (name, ..) in shares(contestant) {
-        if !proof.services.iter().any(|service| service.service == name) {
-            objections.push(format!("{name}: is declared and does not run"));
+        match proof.services.iter().filter(|service| service.service == name).count() {
+            0 => objections.push(format!("{name}: is declared and does not run")),
+            1 => {}
+            several => {
+                objections.push(format!("{name}: runs in {several} containers, and its share is of one"));
+            }
         }
     }
     for service in &proof.services {
@@ -105,7 +109,6 @@ pub fn objections(proof: &Proof, contestant: &Contestant, budget: &Budget) -> Ve
             }
         }
     }
-    // Two containers of one service each have its share.
     let cpus: f64 = proof.services.iter().filter_map(|service| service.before.cpus).sum();
     let memory_bytes: u64 = proof.services.iter().filter_map(|service| service.before.memory_bytes).sum();
     if cpus > budget.cpus + 1e-9 || memory_bytes > budget.memory_bytes {
@@ -311,5 +314,18 @@ mod tests {
         after(&answers("20", "f", ""), &contestant, &mut proof).unwrap();
         assert_eq!((proof.database_connections_limit, proof.superuser), (u32::MAX, Some(true)));
         assert!(proof.durability.values().any(|value| value == "off"), "{:?}", proof.durability);
+    }
+
+    #[test]
+    fn a_service_in_two_containers_is_an_objection() {
+        let (contestant, contest) = pouco();
+        let mut proof = good(&contestant, &contest.budget);
+        // Small enough that the budget is kept.
+        let small = Limits { cpus: Some(0.0), memory_bytes: Some(1) };
+        let more =
+            ServiceProof { before: small, after: Some(small), set: Some(small), ..proof.services[0].clone() };
+        proof.services.push(more);
+        let found = objections(&proof, &contestant, &contest.budget);
+        assert!(found.len() == 1 && found[0].contains("2 containers"), "{found:?}");
     }
 }

@@ -4,6 +4,7 @@
 //! its database is asked.
 
 pub mod compose;
+mod port;
 pub mod processes;
 
 use std::time::Duration;
@@ -26,7 +27,7 @@ pub trait Stack {
     /// Starts it with an empty database; what a former run left is removed before.
     ///
     /// # Errors
-    /// The engine refused, or a process could not be started.
+    /// Something else serves at the contest's address, the engine refused, or a process could not be started.
     fn up(&mut self) -> Result<()>;
 
     /// Stops all of it in order, and starts it again with its data.
@@ -35,7 +36,7 @@ pub trait Stack {
     /// As for [`Stack::up`].
     fn restart(&mut self) -> Result<()>;
 
-    /// SIGKILL to every process of it at once.
+    /// SIGKILL to every process of it at once. They are gone when it returns.
     ///
     /// # Errors
     /// Nothing runs, or a process could not be killed.
@@ -59,6 +60,15 @@ pub trait Stack {
     /// The database cannot be asked, or refuses.
     fn sql(&self, statement: &str) -> Result<String>;
 
+    /// The answer to `query` as [`Stack::sql`] has it, for answers of any length: nothing within the contestant's limits may
+    /// keep it whole.
+    ///
+    /// # Errors
+    /// As for [`Stack::sql`]; or not all rows came.
+    fn rows(&self, query: &str) -> Result<String> {
+        self.sql(query)
+    }
+
     /// The service that is its database, where it is one of its own.
     fn database(&self) -> Option<&str>;
 
@@ -68,7 +78,7 @@ pub trait Stack {
     /// Stops it and removes all that it made.
     ///
     /// # Errors
-    /// The engine refused; the message says what may be left.
+    /// The engine refused, or something is left; the message says what.
     fn down(&mut self) -> Result<()>;
 }
 

@@ -19,6 +19,7 @@ use crate::command;
 use crate::contest::Contest;
 use crate::contestant::{Contestant, Process, Role};
 use crate::meters::Target;
+use crate::view;
 
 /// Of each process's log.
 const LOG_LINES: usize = 50;
@@ -201,7 +202,7 @@ impl Stack for Processes {
 impl Drop for Processes {
     fn drop(&mut self) {
         if let Err(error) = self.down() {
-            eprintln!("pouco-lab: processes may still run: {error:#}");
+            view::say(&format!("pouco-lab: processes may still run: {error:#}"));
         }
     }
 }

@@ -101,9 +101,14 @@ fn the_honest_is_exact_the_liar_is_caught_and_the_unbounded_is_disqualified() {
     let (_reserved, port) = reserved_port();
     let folder = contest_folder(port);
     let out = folder.path().join("out");
-    let (good, said) = lab(folder.path(), &url, "honest,liar,unbounded", &out);
+    let (good, said) = lab(folder.path(), &url, "unbuilt,honest,liar,unbounded", &out);
     assert!(!good, "a disqualified contestant must show in the exit code\n{said}");
     let record = pouco_lab::runner::read(&out).unwrap().unwrap_or_else(|| panic!("no record\n{said}"));
+
+    // One that cannot be built is no reason for the others not to run.
+    let unbuilt = attempt(&record, "unbuilt");
+    assert_eq!(unbuilt.verdict.status, Status::Failed);
+    assert!(unbuilt.verdict.reasons.iter().any(|reason| reason.contains("built")), "{:?}", unbuilt.verdict);
 
     let honest = attempt(&record, "honest");
     assert_eq!(honest.verdict.status, Status::Valid, "{:?}\n{said}", honest.verdict);

@@ -27,6 +27,7 @@ fn version_1_beside_an_empty_version_2() {
         // total_inactive_file, and not the inactive_file of this one folder.
         inactive_file_bytes: 100_376_576,
         peak_bytes: Some(104_857_600),
+        oom_kills: None,
     };
     assert_eq!(sample, expected);
     assert_eq!(sample.working_bytes(), 4_128_768);
@@ -44,6 +45,7 @@ fn version_2_rootless_below_a_scope() {
         memory_bytes: 104_505_344,
         inactive_file_bytes: 100_376_576,
         peak_bytes: Some(104_857_600),
+        oom_kills: None,
     };
     assert_eq!(cgroup.sample().unwrap(), expected);
     assert_eq!(cgroup.limits().unwrap(), SET);
@@ -237,4 +239,45 @@ fn the_total_s_memory_is_the_largest_sum_at_one_time_and_not_the_sum_of_peaks() 
     assert_eq!(resources.total.memory_bytes, 51_000_000);
     // Of the raw peak only each service's own is known.
     assert_eq!(resources.total.memory_raw_peak_bytes, Some(2 * 104_857_600));
+}
+
+#[test]
+fn what_the_kernel_kills_for_want_of_memory_is_told() {
+    let v1 = format!("sys/fs/cgroup/memory/libpod_parent/libpod-{CONTAINER}/memory.oom_control");
+    let user = "sys/fs/cgroup/user.slice/user-1000.slice/user@1000.service/user.slice";
+    let v2 = format!("{user}/libpod-{CONTAINER}.scope/memory.events");
+    for (name, file, before, after) in [
+        ("hybrid", v1, "under_oom 0\noom_kill 2\n", "under_oom 0\noom_kill 5\n"),
+        ("rootless-v2", v2, "oom 1\noom_kill 2\n", "oom 3\noom_kill 5\noom_group_kill 7\n"),
+    ] {
+        let tree = Tree::new(name);
+        tree.write(&file, before);
+        let meter = Meter::start(vec![tree.container()], None).unwrap();
+        tree.write(&file, after);
+        let report = meter.stop().unwrap();
+        assert_eq!(report.resources.services["api1"].oom_kills, Some(3), "{name}");
+        assert_eq!(report.resources.total.oom_kills, Some(3), "{name}");
+        assert!(
+            report.notes.contains(&"api1: 3 processes were killed for want of memory".to_owned()),
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn containers_of_one_service_and_those_that_nobody_declared_are_added_up() {
+    let trees = [Tree::new("hybrid"), Tree::new("hybrid")];
+    let targets = trees.iter().map(|tree| Target { role: Some(Role::Api), ..tree.container() }).collect();
+    let meter = Meter::start(targets, None).unwrap();
+    for tree in &trees {
+        let file = format!("sys/fs/cgroup/cpuacct/libpod_parent/libpod-{CONTAINER}/cpuacct.usage");
+        assert!(tree.file(&file).exists(), "{file}");
+        tree.write(&file, "63234567890\n");
+    }
+    let resources = meter.stop().unwrap().resources;
+    assert_eq!(resources.services.len(), 1);
+    assert_eq!(resources.services["api1"].role, Some(Role::Api));
+    assert_eq!(resources.services["api1"].memory_bytes, 2 * 4_128_768);
+    assert!((resources.services["api1"].cpu_seconds - 4.0).abs() < 1e-9, "{resources:?}");
+    assert!((resources.total.cpu_seconds - 4.0).abs() < 1e-9, "{resources:?}");
 }

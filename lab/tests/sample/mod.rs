@@ -335,6 +335,7 @@ fn usage(role: Option<Role>, cpu_seconds: f64, memory_bytes: u64) -> Usage {
         memory_raw_peak_bytes: Some(memory_bytes * 3 / 2),
         voluntary_switches: Some(1_234_567),
         involuntary_switches: Some(4_321),
+        oom_kills: Some(0),
     }
 }
 

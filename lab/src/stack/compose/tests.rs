@@ -1,0 +1,152 @@
+//! With the engine in `tests/engine`, which is a script: what engines do when something goes wrong cannot be had from real ones.
+#![allow(clippy::unwrap_used)] // a test that cannot go on fails
+
+use std::fs;
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::{Child, Command};
+
+use serde_json::json;
+
+use super::*;
+
+const ID: &str = "0c5dd6d1f0e7";
+
+/// A project on the script, and the folder in which the script keeps its state.
+fn project(url: &str) -> (Compose, PathBuf) {
+    let top = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let contestant = Contestant::read(&top.join("../peers/pouco")).unwrap();
+    let mut contest = Contest::read(&top.join("contests/people")).unwrap();
+    url.clone_into(&mut contest.url);
+    let folder = tempfile::tempdir().unwrap();
+    let state = folder.path().to_path_buf();
+    let engine = Engine::new(top.join("tests/engine/docker"), &state);
+    let compose = Compose::with(engine, folder, &contest, &contestant, "after-commit").unwrap();
+    (compose, state)
+}
+
+/// An address at which nobody listens, as long as nobody else asks the kernel for a port.
+fn free_url() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    format!("http://{}", listener.local_addr().unwrap())
+}
+
+fn calls(state: &Path) -> String {
+    fs::read_to_string(state.join("calls")).unwrap_or_default()
+}
+
+fn inspected(pid: u32) -> String {
+    json!([{
+        "Id": ID,
+        "State": { "Pid": pid },
+        "Config": { "Labels": { "com.docker.compose.service": "postgres" } },
+    }])
+    .to_string()
+}
+
+fn sleeper() -> Child {
+    Command::new("sleep").arg("600").spawn().unwrap()
+}
+
+#[test]
+fn what_compose_leaves_is_removed_before_and_after() {
+    let (mut compose, state) = project(&free_url());
+    let leave = || {
+        fs::write(state.join("containers"), format!("{ID}\n")).unwrap();
+        fs::write(state.join("volumes"), "data\n").unwrap();
+    };
+    let nothing_left = || !state.join("containers").exists() && !state.join("volumes").exists();
+    leave();
+    compose.up().unwrap();
+    assert!(nothing_left(), "{}", calls(&state));
+    leave();
+    compose.down().unwrap();
+    assert!(nothing_left(), "{}", calls(&state));
+    let removed = format!("rm --force --volumes {ID}\n");
+    assert_eq!(calls(&state).matches(&removed).count(), 2, "{}", calls(&state));
+}
+
+#[test]
+fn what_cannot_be_removed_is_an_error_and_nothing_starts_beside_it() {
+    let (mut compose, state) = project(&free_url());
+    compose.up().unwrap();
+    fs::write(state.join("containers"), format!("{ID}\n")).unwrap();
+    fs::write(state.join("sticky"), "").unwrap();
+    let error = format!("{:#}", compose.down().unwrap_err());
+    assert!(error.contains(ID) && error.contains("pouco-lab-pouco"), "{error}");
+
+    fs::remove_file(state.join("calls")).unwrap();
+    let error = format!("{:#}", compose.up().unwrap_err());
+    assert!(error.contains(ID), "{error}");
+    assert!(!calls(&state).contains(" up "), "{}", calls(&state));
+    fs::remove_file(state.join("sticky")).unwrap();
+    compose.down().unwrap();
+}
+
+#[test]
+fn nothing_starts_where_somebody_else_serves() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let (mut compose, state) = project(&format!("http://{address}"));
+    let error = format!("{:#}", compose.up().unwrap_err());
+    assert!(error.contains(&address.to_string()), "{error}");
+    assert!(!calls(&state).contains(" up "), "{}", calls(&state));
+}
+
+#[test]
+fn what_was_killed_runs_again_only_with_another_process() {
+    let (mut compose, state) = project(&free_url());
+    let (mut former, mut latter) = (sleeper(), sleeper());
+    fs::write(state.join("containers"), format!("{ID}\n")).unwrap();
+    fs::write(state.join("inspect"), inspected(former.id())).unwrap();
+    fs::write(state.join("later"), inspected(latter.id())).unwrap();
+    // The first start is refused, after the second one the engine cannot be asked, and after the third one it still shows the
+    // process that has ended.
+    let start = "tries=$(grep -c '^start' calls)
+        case $tries in
+        1) exit 1 ;;
+        2) mv inspect former ;;
+        3) mv former inspect ;;
+        *) mv later inspect ;;
+        esac";
+    fs::write(state.join("start"), start).unwrap();
+    let process = Process::of(i32::try_from(former.id()).unwrap()).unwrap();
+    compose.killed = vec![(ID.to_owned(), Some(process))];
+    assert!(!compose.revived().unwrap(), "it is the same process");
+    assert!(killed::kill(&[process]));
+    // Its parent, this test, has not looked yet: so it has ended, and its number is still there.
+    killed::wait(&[process]).unwrap();
+    compose.revive().unwrap();
+    assert_eq!(calls(&state).matches("start ").count(), 4, "{}", calls(&state));
+    former.wait().unwrap();
+    latter.kill().unwrap();
+    latter.wait().unwrap();
+}
+
+#[test]
+fn rows_are_all_there_or_an_error() {
+    let (compose, state) = project(&free_url());
+    fs::write(state.join("containers"), format!("{ID}\n")).unwrap();
+    fs::write(state.join("inspect"), inspected(1)).unwrap();
+    for (answer, rows) in
+        [("2\n{}\n[]\n", Some("{}\n[]\n")), ("0\n", Some("")), ("3\n{}\n[]\n", None), ("", None)]
+    {
+        fs::write(state.join("answer"), answer).unwrap();
+        assert_eq!(compose.rows("SELECT 1").ok().as_deref(), rows, "{answer:?}");
+    }
+    let calls = calls(&state);
+    let one_session = "-v FETCH_COUNT=1000 -U postgres -d pouco -c BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY \
+         -c SELECT count(*) FROM (SELECT 1) AS rows -c SELECT 1 -c COMMIT";
+    assert!(calls.contains(one_session), "{calls}");
+}
+
+#[test]
+fn no_service_may_swap() {
+    let top = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let contestant = Contestant::read(&top.join("../peers/pouco")).unwrap();
+    let contest = Contest::read(&top.join("contests/people")).unwrap();
+    let file: Value = serde_json::from_str(&override_file(&contest, &contestant, "after-commit")).unwrap();
+    for (name, service) in file["services"].as_object().unwrap() {
+        assert_eq!(service["memswap_limit"], service["deploy"]["resources"]["limits"]["memory"], "{name}");
+    }
+}
