@@ -214,7 +214,7 @@ impl Search<'_> {
         ensure!(outcome.ended != Ended::Stopped, "interrupted");
 
         let rest = settle::idle_within(&meter, REST, self.stop)?;
-        step.settled_seconds = rest.warning.is_none().then(|| rest.after.as_secs_f64());
+        step.settled_seconds = rest.warning.is_none().then_some(rest.after.as_secs_f64());
         let report = meter.stop()?;
         step.cpu_seconds = report.resources.total.cpu_seconds;
         self.proved.database_connections_peak =
