@@ -177,9 +177,7 @@ impl Search<'_> {
             return Ok(());
         }
         // New containers have new limits, so those of the step are read before. Of one that is gone nothing can be read.
-        if proof::after(stack, &self.entrant.contestant, &mut self.proved).is_ok() {
-            self.object();
-        }
+        let _ = self.prove(stack);
         let restarted = Instant::now();
         stack.restart().context("start after a step that failed")?;
         settle::ready(&self.settings.contest, self.stop).context("start after a step that failed")?;
@@ -233,22 +231,26 @@ impl Search<'_> {
         Ok(step)
     }
 
-    /// Adds what can be said against its limits so far.
-    fn object(&mut self) {
-        let contest = &self.settings.contest;
-        for objection in proof::objections(&self.proved, &self.entrant.contestant, &contest.budget) {
+    /// Reads its limits again, and keeps what can be said against them. That a service died of a step is the step's failure, and
+    /// nothing against the limits of those that did not.
+    fn prove(&mut self, stack: &dyn Stack) -> Result<()> {
+        let contestant = &self.entrant.contestant;
+        let mut proof = self.proved.clone();
+        proof::after(stack, contestant, &mut proof)?;
+        for service in &mut proof.services {
+            service.after = service.after.or(Some(service.before));
+        }
+        for objection in proof::objections(&proof, contestant, &self.settings.contest.budget) {
             if !self.objections.contains(&objection) {
                 self.objections.push(objection);
             }
         }
+        Ok(())
     }
 
     /// Limits and rows at the end. A capacity that is bought with lost rows is none.
     fn judge(mut self, stack: &mut dyn Stack, capacity: &mut Capacity) -> Result<()> {
-        let limits = proof::after(stack, &self.entrant.contestant, &mut self.proved);
-        if limits.is_ok() {
-            self.object();
-        }
+        let limits = self.prove(stack);
         capacity.reasons.append(&mut self.objections);
         if self.worn {
             stack.restart().context("start after the last step, which failed")?;
