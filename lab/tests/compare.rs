@@ -52,7 +52,12 @@ fn a_record_does_not_differ_from_itself() {
 
 #[test]
 fn a_cost_is_judged_by_its_interval_and_the_threshold() {
-    let before = sample::record();
+    // Without the generator's CPU the seconds alone decide.
+    let bare = |mut record: Record| {
+        record.attempts.iter_mut().for_each(|attempt| attempt.generator = None);
+        record
+    };
+    let before = bare(sample::record());
     let cases = [
         // Rounds of the sample differ by up to 3.5 %, so 2 % are within the interval.
         (1.02, Outcome::NoDifference, false),
@@ -62,7 +67,7 @@ fn a_cost_is_judged_by_its_interval_and_the_threshold() {
         (0.50, Outcome::Better, false),
     ];
     for (factor, outcome, regression) in cases {
-        let comparison = of(&before, &changed(scale_cpu(factor)));
+        let comparison = of(&before, &bare(changed(scale_cpu(factor))));
         let line = line(&comparison, "CPU of the stack");
         assert_eq!((line.outcome, line.regression), (outcome, regression), "{factor}\n{comparison}");
         assert_eq!(comparison.regressed(), regression, "{factor}");
@@ -205,8 +210,27 @@ fn what_is_missing_on_a_side_is_named() {
 #[test]
 fn the_table_says_what_regressed_and_by_how_much() {
     let text = of(&sample::record(), &changed(scale_cpu(1.10))).to_string();
-    let row = text.lines().find(|line| line.contains("CPU of the stack, s")).unwrap();
-    let words: Vec<&str> = row.split_whitespace().collect();
-    assert_eq!(words, ["REGRESSION", "CPU", "of", "the", "stack,", "s", "15.7", "17.3", "1.10", "1.06–1.14"]);
-    assert!(text.ends_with("2 regressions (threshold 5.00 %).\n"), "{text}");
+    let row = |figure: &str| {
+        let row = text.lines().find(|line| line.contains(figure)).unwrap();
+        row.split_whitespace().collect::<Vec<_>>()
+    };
+    let seconds = ["worse", "CPU", "of", "the", "stack,", "s", "15.7", "17.3", "1.10", "1.06–1.14"];
+    assert_eq!(row("CPU of the stack, s"), seconds);
+    let beside =
+        ["REGRESSION", "CPU", "by", "the", "generator's,", "×", "its", "4.03", "4.43", "1.10", "1.10–1.10"];
+    assert_eq!(row("CPU by the generator's"), beside);
+    assert!(text.ends_with("1 regression (threshold 5.00 %).\n"), "{text}");
+}
+
+#[test]
+fn a_slower_machine_is_no_regression_and_another_generator_no_measure() {
+    let slower = |attempt: &mut Attempt| {
+        scale_cpu(2.0)(attempt);
+        attempt.generator.as_mut().unwrap().cpu_seconds *= 2.0;
+    };
+    let comparison = of(&sample::record(), &changed(slower));
+    assert!(!comparison.regressed(), "{comparison}");
+    let mut before = sample::record();
+    before.versions.insert(before.tool.clone(), "of another day".to_owned());
+    assert!(of(&before, &changed(slower)).regressed());
 }

@@ -4,7 +4,7 @@
 mod sample;
 
 use pouco_lab::contestant::Acknowledges;
-use pouco_lab::figures::{Correctness, standings};
+use pouco_lab::figures::{Correctness, Metric, standings};
 use pouco_lab::record::{ErrorCount, Record, SCHEMA, Status};
 use pouco_lab::report::{html, markdown, svg_summary};
 
@@ -98,6 +98,24 @@ fn winners_are_named_only_where_the_difference_is_clear() {
     ] {
         assert!(page.contains(sentence), "{sentence}\nis not in\n{}", &page[..2_000]);
     }
+}
+
+#[test]
+fn a_machine_that_slows_down_leaves_the_ratio_to_the_generators_cpu() {
+    let values = |record: &Record, metric: &Metric| standings(record)[0].values(metric);
+    let even = sample::record();
+    let mut slow = sample::record();
+    for attempt in slow.attempts.iter_mut().filter(|attempt| attempt.round == 2) {
+        attempt.resources.as_mut().unwrap().total.cpu_seconds *= 2.0;
+        attempt.generator.as_mut().unwrap().cpu_seconds *= 2.0;
+    }
+    assert_ne!(values(&even, &Metric::Cpu), values(&slow, &Metric::Cpu));
+    assert_eq!(values(&even, &Metric::CpuByGenerator), values(&slow, &Metric::CpuByGenerator));
+    assert!(text(&html(&slow)).contains("× the generator's CPU in the same round"));
+    for attempt in &mut slow.attempts {
+        attempt.generator.as_mut().unwrap().cpu_seconds = 0.0;
+    }
+    assert!(values(&slow, &Metric::CpuByGenerator).is_empty(), "nothing is divided by nothing");
 }
 
 #[test]

@@ -6,6 +6,9 @@
 //! round, one more rule that is not kept, or the first failed request is a regression, with one run as with ten. Only where
 //! requests already failed, or rows were already lost by a kill, is their number left to chance, and judged as a cost is.
 //!
+//! CPU seconds are judged beside those of the generator, where both records have these and it is the same one: the machine
+//! of the second record may be half as fast as that of the first, and be the same. The seconds themselves are then shown only.
+//!
 //! What may not enter: reading files and exit codes; `main` does that.
 
 mod print;
@@ -79,6 +82,8 @@ pub fn compare(a: &Record, b: &Record, threshold: f64) -> Result<Comparison> {
     ensure!((0.0..1.0).contains(&threshold), "the threshold is {threshold}; allowed is 0 (included) to 1");
     refuse_unlike(a, b)?;
     let (before, after) = (standings(a), standings(b));
+    let version = |record: &Record| record.versions.get(&record.tool).cloned();
+    let same_generator = version(a) == version(b);
     let mut comparison = Comparison { threshold, lines: Vec::new(), notes: notes(a, b) };
     let mut in_common = 0;
     for entry in &a.contestants {
@@ -87,6 +92,9 @@ pub fn compare(a: &Record, b: &Record, threshold: f64) -> Result<Comparison> {
             (Some(first), Some(second)) => {
                 in_common += 1;
                 comparison.contestant(&before[first], &after[second]);
+                if same_generator {
+                    comparison.leave_seconds_to_their_ratio(&before[first].entry.id);
+                }
             }
             _ => comparison.notes.push(format!("{} is in the first record only.", entry.id)),
         }
@@ -187,6 +195,17 @@ impl Comparison {
         }
     }
 
+    /// Where the CPU beside the generator's is known, seconds alone are no regression.
+    fn leave_seconds_to_their_ratio(&mut self, id: &str) {
+        let of = |line: &Line, metric: &Metric| line.contestant == id && line.figure == metric.name();
+        if self.lines.iter().any(|line| of(line, &Metric::CpuByGenerator)) {
+            let seconds = [Metric::CpuPerThousand, Metric::Cpu];
+            for line in self.lines.iter_mut().filter(|line| seconds.iter().any(|metric| of(line, metric))) {
+                line.regression = false;
+            }
+        }
+    }
+
     /// Being disqualified, or not coming to an end, is worse than any figure.
     fn status(&mut self, before: &Standing<'_>, after: &Standing<'_>) {
         let share = |standing: &Standing<'_>| {
@@ -264,7 +283,7 @@ impl Comparison {
 
 /// The figures that cost something, with the names of the requests that `standing` has.
 fn costs(standing: &Standing<'_>) -> Vec<Metric> {
-    let mut metrics = vec![Metric::CpuPerThousand, Metric::Cpu, Metric::Memory];
+    let mut metrics = vec![Metric::CpuPerThousand, Metric::Cpu, Metric::CpuByGenerator, Metric::Memory];
     let mut names: Vec<Option<String>> = vec![None];
     for load in standing.valid().filter_map(|attempt| attempt.load.as_ref()) {
         for name in load.requests.keys().map(|name| Some(name.clone())) {

@@ -67,6 +67,9 @@ pub enum Metric {
     CpuPerThousand,
     /// CPU seconds of the whole stack.
     Cpu,
+    /// CPU seconds of the whole stack for each one of the generator's in the same attempt. The generator does the same work
+    /// for everybody, on the same cores at the same time: what the machine's speed adds to both goes out.
+    CpuByGenerator,
     /// CPU seconds of the services with this role.
     RoleCpu(Role),
     /// Seconds that threads waited for the CPU quota.
@@ -98,6 +101,7 @@ impl Metric {
         match self {
             Self::CpuPerThousand => "CPU per 1,000 requests".to_owned(),
             Self::Cpu => "CPU of the stack".to_owned(),
+            Self::CpuByGenerator => "CPU by the generator's".to_owned(),
             Self::RoleCpu(role) => format!("CPU, {}", role_name(*role)),
             Self::Throttled => "throttled".to_owned(),
             Self::Memory => "memory".to_owned(),
@@ -120,6 +124,7 @@ impl Metric {
             Self::CpuPerThousand | Self::Cpu | Self::RoleCpu(_) | Self::Throttled | Self::Unavailable => "s",
             Self::Memory | Self::MemoryRaw => "MB",
             Self::Time(..) => "ms",
+            Self::CpuByGenerator => "× its",
             Self::Capacity => "× the rates",
             Self::Failed | Self::WrongRows | Self::LostKilled | Self::BrokenRules => "",
         }
@@ -143,6 +148,10 @@ impl Metric {
                 (requests > 0).then_some(total?.cpu_seconds * 1_000.0 / requests as f64)
             }
             Self::Cpu => Some(total?.cpu_seconds),
+            Self::CpuByGenerator => {
+                let generator = attempt.generator.as_ref()?.cpu_seconds;
+                (generator > 0.0).then_some(total?.cpu_seconds / generator)
+            }
             Self::RoleCpu(role) => role_cpu(attempt, *role),
             Self::Throttled => total?.throttled_seconds,
             Self::Memory => Some(total?.memory_bytes as f64 / 1e6),

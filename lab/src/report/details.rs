@@ -411,7 +411,7 @@ pub(super) fn circumstances(view: &View<'_>) -> Table {
 }
 
 /// What each figure means.
-pub(super) const FOOTNOTES: [(&str, &str); 13] = [
+pub(super) const FOOTNOTES: [(&str, &str); 14] = [
     (
         "Exact",
         "every row that was acknowledged is in the database once and unaltered, and no other is; after a kill too, where one is recorded.",
@@ -426,6 +426,10 @@ pub(super) const FOOTNOTES: [(&str, &str); 13] = [
     ),
     ("CPU, s", "user and system time of all services of the stack during the load, from their cgroups."),
     ("CPU, s per 1,000 requests", "the same, divided by all requests sent."),
+    (
+        "CPU, × the generator's",
+        "the stack's CPU seconds divided by those of the generator in the same round. It does the same work for everybody, so the ratio holds where the machine's speed changes from round to round. Slow or failed answers cost it more, to the good of who gives them.",
+    ),
     (
         "Working peak, MB",
         "the largest sum over all services of usage − inactive_file, sampled once a second. 1 MB = 1,000,000 bytes.",

@@ -38,12 +38,19 @@ pub(super) fn ranking(view: &View<'_>) -> Table {
         Column::text("Contestant"),
         Column::of("CPU", "s per 1,000 requests"),
         Column::of("CPU", "s, whole stack"),
+        Column::of("CPU", "× the generator's"),
         Column::of("Memory, MB", "working peak"),
         Column::of("Memory, MB", "raw peak"),
         Column::number("Capacity, × the rates"),
     ];
-    let mut metrics =
-        vec![Metric::CpuPerThousand, Metric::Cpu, Metric::Memory, Metric::MemoryRaw, Metric::Capacity];
+    let mut metrics = vec![
+        Metric::CpuPerThousand,
+        Metric::Cpu,
+        Metric::CpuByGenerator,
+        Metric::Memory,
+        Metric::MemoryRaw,
+        Metric::Capacity,
+    ];
     let mut times = |name: Option<String>| {
         let group = format!("{}, ms", name.as_deref().unwrap_or("all requests"));
         columns.extend(SHOWN.map(|point| Column::of(&group, point.name())));

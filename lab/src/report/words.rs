@@ -28,13 +28,19 @@ struct Question {
     unit: &'static str,
 }
 
-fn questions() -> [Question; 4] {
+fn questions() -> [Question; 5] {
     [
         Question {
             metric: Metric::CpuPerThousand,
             label: "Least CPU",
             won: "used the least CPU",
             unit: "s per 1,000 requests",
+        },
+        Question {
+            metric: Metric::CpuByGenerator,
+            label: "Least CPU by the generator's",
+            won: "used the least CPU",
+            unit: "× the generator's CPU in the same round",
         },
         Question { metric: Metric::Memory, label: "Least memory", won: "used the least memory", unit: "MB" },
         Question {
@@ -122,7 +128,8 @@ pub(super) fn findings(view: &View<'_>) -> Findings {
     let mut won: Vec<(&'static str, &Standing<'_>)> = Vec::new();
     for question in questions() {
         if let Some((winner, clear, text)) = answer(view, &field, &question) {
-            if clear {
+            // Two questions about the CPU make one merit.
+            if clear && won.iter().all(|(what, _)| *what != question.won) {
                 won.push((question.won, winner));
             }
             points.push(Point { label: question.label, text, tone: Tone::Plain });
