@@ -268,6 +268,12 @@ impl Search<'_> {
         if stored.lost > 0 {
             let acknowledged = stored.acknowledged;
             capacity.reasons.push(format!("{} of {acknowledged} acknowledged rows are lost", stored.lost));
+        } else if !stored.exact() {
+            // Whoever refuses what is free has less to do.
+            let (wrong, refused) = (stored.wrong(), stored.wrongly_refused);
+            capacity.reasons.push(format!(
+                "{wrong} rows are wrong, {refused} of them refused though their nick was free"
+            ));
         }
         Ok(())
     }

@@ -26,7 +26,12 @@ pub(super) struct Container {
     pub(super) id: String,
     /// 0 where it does not run, as far as the engine knows: after a kill it may be late to notice.
     pub(super) pid: i32,
+    /// Volumes with a name that are mounted in it; what has no name is made anew with the container.
+    pub(super) volumes: Vec<String>,
 }
+
+/// Characters of the name that an engine gives to a volume that was given none.
+const NAMELESS_CHARS: usize = 64;
 
 impl Engine {
     /// `CONTAINER_ENGINE`, or the first that answers; called in `folder`.
@@ -86,5 +91,19 @@ fn container(item: &Value) -> Result<Container> {
         service: text("/Config/Labels/com.docker.compose.service").unwrap_or_else(|| "undeclared".into()),
         id: text("/Id").ok_or_else(|| anyhow!("container inspect: an item without Id"))?,
         pid: i32::try_from(pid)?,
+        volumes: item
+            .pointer("/Mounts")
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+            .filter_map(volume)
+            .collect(),
     })
+}
+
+fn volume(mount: &Value) -> Option<String> {
+    let text = |key: &str| mount.get(key).and_then(Value::as_str);
+    let nameless =
+        |name: &&str| name.len() == NAMELESS_CHARS && name.bytes().all(|it| it.is_ascii_hexdigit());
+    text("Name").filter(|name| text("Type") == Some("volume") && !nameless(name)).map(str::to_owned)
 }

@@ -153,6 +153,24 @@ impl Compose {
         Ok(())
     }
 
+    /// A volume that is not the project's is not removed with it, and would bring the former run's data into this one.
+    /// podman-compose makes such a one where the volume's name is the beginning of another one's: `podman volume inspect`
+    /// takes that for it.
+    fn own_volumes_only(&self) -> Result<()> {
+        let own = self.listed(KINDS[1].1)?;
+        for container in self.containers()? {
+            if let Some(name) = container.volumes.iter().find(|name| !own.contains(name)) {
+                bail!(
+                    "{}: the volume {name} of the service {} has not the project's label, and may hold what another run left; \
+                     no volume's name may be the beginning of another one's",
+                    self.project,
+                    container.service
+                );
+            }
+        }
+        Ok(())
+    }
+
     fn containers(&self) -> Result<Vec<Container>> {
         let ids = self.listed(KINDS[0].1)?;
         if ids.is_empty() {
@@ -219,7 +237,8 @@ impl Stack for Compose {
         self.clear().context("what a former run has left")?;
         port::free(&self.address)?;
         self.up = true;
-        self.compose(&["up", "--detach", "--no-build"], PROJECT_LIMIT)
+        self.compose(&["up", "--detach", "--no-build"], PROJECT_LIMIT)?;
+        self.own_volumes_only()
     }
 
     fn restart(&mut self) -> Result<()> {

@@ -84,6 +84,25 @@ fn what_cannot_be_removed_is_an_error_and_nothing_starts_beside_it() {
 }
 
 #[test]
+fn a_volume_that_outlives_its_project_is_refused() {
+    let (compose, state) = project(&free_url());
+    let mount = |kind: &str, name: &str| json!({ "Type": kind, "Name": name, "Source": "/somewhere" });
+    let nameless = "0c5dd6d1f0e7".repeat(6)[..64].to_owned();
+    let with = |mounts: &[serde_json::Value]| {
+        let mut inspected: serde_json::Value = serde_json::from_str(&inspected(1)).unwrap();
+        inspected[0]["Mounts"] = json!(mounts);
+        fs::write(state.join("inspect"), inspected.to_string()).unwrap();
+        compose.own_volumes_only()
+    };
+    fs::write(state.join("containers"), format!("{ID}\n")).unwrap();
+    fs::write(state.join("volumes"), "pouco-lab-pouco_data\npouco-lab-pouco_data-socket\n").unwrap();
+    let own = mount("volume", "pouco-lab-pouco_data");
+    with(&[own.clone(), mount("volume", &nameless), mount("bind", "")]).unwrap();
+    let error = with(&[own, mount("volume", "pouco-lab-pouco_cache")]).unwrap_err().to_string();
+    assert!(error.contains("pouco-lab-pouco_cache of the service postgres"), "{error}");
+}
+
+#[test]
 fn nothing_starts_where_somebody_else_serves() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
