@@ -20,7 +20,7 @@ const CLOSE_ENOUGH: f64 = 1.1;
 /// Below this scale nothing is tried.
 const SMALLEST_SCALE: f64 = 0.01;
 /// A step that breaks within so many seconds, right after one that failed, is repeated before it is believed: it may have met
-/// what the other one left.
+/// what the other one left. So is the first, however late it breaks: it met a contestant that had answered nothing yet.
 const DOUBTFUL_SECONDS: f64 = 2.0;
 
 /// What a search found.
@@ -64,8 +64,7 @@ pub fn find_limit(
             break;
         }
         let result = step(scale)?;
-        let after_failure = found.steps.last().is_some_and(|former| !former.passed);
-        let doubtful = !result.passed && result.seconds < DOUBTFUL_SECONDS && after_failure && !repeated;
+        let doubtful = !repeated && found.doubts(&result);
         found.steps.push(result);
         if doubtful {
             repeated = true;
@@ -83,6 +82,15 @@ pub fn find_limit(
 }
 
 impl Found {
+    /// Whether `step`, which is newer than all others, must fail twice to be believed.
+    fn doubts(&self, step: &Step) -> bool {
+        let met_more_than_its_load = match self.steps.last() {
+            None => true,
+            Some(former) => !former.passed && step.seconds < DOUBTFUL_SECONDS,
+        };
+        !step.passed && met_more_than_its_load
+    }
+
     /// The newest step, at `scale`, is believed.
     fn take(&mut self, scale: f64) {
         let Some(step) = self.steps.last() else { return };
@@ -238,6 +246,18 @@ mod tests {
             Ok(step)
         });
         assert_eq!(tried(&breaking.unwrap()), [100, 200, 400, 283, 283, 238, 238, 218, 218]);
+    }
+
+    #[test]
+    fn a_first_step_that_fails_is_repeated_once() {
+        let mut cold = true;
+        let warming = find_limit(1.0, &|| 0.0, &mut |scale| {
+            Ok(step(scale, scale <= 1.5 && !std::mem::replace(&mut cold, false)))
+        });
+        let warming = warming.unwrap();
+        assert_eq!(tried(&warming)[..4], [100, 100, 200, 141]);
+        assert!((warming.scale.unwrap() - 1.41).abs() < 0.01, "{:?}", tried(&warming));
+        assert_eq!(tried(&search(0.6))[..4], [100, 100, 50, 71]);
     }
 
     #[test]
