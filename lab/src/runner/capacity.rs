@@ -23,6 +23,8 @@ use crate::view::{Tick, View};
 const RULE: Rule = Rule::FIND_LIMIT;
 /// Whoever still works so long after the last answer has put off what it was asked.
 const REST: Duration = Duration::from_secs(10);
+/// What a start has left to do is waited for this long: caches of all that was created in the steps before are read again.
+const REST_AFTER_START: Duration = Duration::from_secs(30);
 
 /// Runs the search. What goes wrong is among the reasons, with the contestant's logs in the record's folder.
 pub fn search(settings: &Settings, entrant: &Entrant, stop: &AtomicBool, view: &mut View) -> Capacity {
@@ -181,16 +183,29 @@ impl Search<'_> {
         let restarted = Instant::now();
         stack.restart().context("start after a step that failed")?;
         settle::ready(&self.settings.contest, self.stop).context("start after a step that failed")?;
-        view.step(&format!("started again, {:.1} s later", restarted.elapsed().as_secs_f64()));
+        let serves = restarted.elapsed().as_secs_f64();
         self.worn = false;
-        self.rest(stack)
+        let rests = self.rest(stack)?;
+        view.step(&format!("started again: served {serves:.1} s later, at rest after {rests:.1} s more"));
+        Ok(())
     }
 
-    /// What a start has left to do is not the step's.
-    fn rest(&self, stack: &dyn Stack) -> Result<()> {
+    /// What a start has left to do is not the step's; says how many seconds it had.
+    fn rest(&mut self, stack: &dyn Stack) -> Result<f64> {
         let meter = metered(stack, self.entrant)?;
-        let _ = settle::idle_within(&meter, REST, self.stop)?;
-        meter.stop().map(drop)
+        let rest = settle::idle_within(&meter, REST_AFTER_START, self.stop)?;
+        meter.stop()?;
+        if rest.warning.is_some() {
+            let limit = REST_AFTER_START.as_secs();
+            self.warn(format!("a step began with it still at work {limit} s after its start"));
+        }
+        Ok(rest.after.as_secs_f64())
+    }
+
+    fn warn(&mut self, warning: String) {
+        if !self.warnings.contains(&warning) {
+            self.warnings.push(warning);
+        }
     }
 
     /// One load, metered until the contestant has nothing more to do.
@@ -202,11 +217,7 @@ impl Search<'_> {
         self.plan.payload_offset += outcome.payloads_used;
         self.plan.term_offset += outcome.terms_used;
         self.acknowledged += outcome.creations.iter().map(|it| u64::from(it.status == 201)).sum::<u64>();
-        for warning in &outcome.warnings {
-            if !self.warnings.contains(warning) {
-                self.warnings.push(warning.clone());
-            }
-        }
+        outcome.warnings.iter().for_each(|warning| self.warn(warning.clone()));
         let mut step = outcome.step(scale, RULE, 0.0);
         self.creations.extend(outcome.creations);
         ensure!(outcome.ended != Ended::Stopped, "interrupted");
