@@ -20,7 +20,8 @@ const CLOSE_ENOUGH: f64 = 1.1;
 /// Below this scale nothing is tried.
 const SMALLEST_SCALE: f64 = 0.01;
 /// A step that breaks within so many seconds, right after one that failed, is repeated before it is believed: it may have met
-/// what the other one left. So is the first, however late it breaks: it met a contestant that had answered nothing yet.
+/// what the other one left. So is the first, however late it breaks: it met a contestant that had answered nothing yet. And so is
+/// one in which the generator was a bottleneck: a machine that stands still for a moment is no fault of the contestant's.
 const DOUBTFUL_SECONDS: f64 = 2.0;
 
 /// What a search found.
@@ -88,7 +89,7 @@ impl Found {
             None => true,
             Some(former) => !former.passed && step.seconds < DOUBTFUL_SECONDS,
         };
-        !step.passed && met_more_than_its_load
+        !step.passed && (met_more_than_its_load || !step.bottleneck.is_empty())
     }
 
     /// The newest step, at `scale`, is believed.
@@ -258,6 +259,28 @@ mod tests {
         assert_eq!(tried(&warming)[..4], [100, 100, 200, 141]);
         assert!((warming.scale.unwrap() - 1.41).abs() < 0.01, "{:?}", tried(&warming));
         assert_eq!(tried(&search(0.6))[..4], [100, 100, 50, 71]);
+    }
+
+    #[test]
+    fn a_step_that_the_generator_was_too_slow_for_is_repeated_once() {
+        let mut stalled = false;
+        let search = |always: bool, stalled: &mut bool| {
+            let found = find_limit(1.0, &|| 0.0, &mut |scale| {
+                let stalls = (2.5..3.0).contains(&scale) && (always || !std::mem::replace(stalled, true));
+                let mut step = step(scale, scale <= 3.0 && !stalls);
+                if stalls {
+                    step.bottleneck.push("requests started late".into());
+                }
+                Ok(step)
+            });
+            found.unwrap()
+        };
+        let once = search(false, &mut stalled);
+        assert_eq!(tried(&once)[..5], [100, 200, 400, 283, 283]);
+        assert!(!once.at_least && once.scale.is_some_and(|scale| scale > 2.8), "{:?}", tried(&once));
+        let always = search(true, &mut stalled);
+        assert_eq!(tried(&always), [100, 200, 400, 283, 283, 238, 259, 259]);
+        assert!(always.at_least, "{:?}", always.reasons);
     }
 
     #[test]
