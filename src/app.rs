@@ -46,16 +46,19 @@ impl Bound {
     /// # Errors
     /// The address with what the system said of it.
     pub fn new(config: &Config) -> Result<Self, String> {
-        let bind_all = |addresses: &[Address]| {
+        let bind_all = |addresses: &[Address], shared: bool| {
             let bind = |address: &Address| {
-                Listener::bind(address, config.socket_mode).map_err(|error| match error.kind() {
+                let bind = if shared { Listener::bind_shared } else { Listener::bind };
+                bind(address, config.socket_mode).map_err(|error| match error.kind() {
                     io::ErrorKind::AddrInUse => format!("{address} is in use by another process"),
                     _ => format!("cannot bind {address}: {error}"),
                 })
             };
             addresses.iter().map(bind).collect::<Result<Vec<_>, _>>()
         };
-        Ok(Self { public: bind_all(&config.listen)?, admin: bind_all(&config.admin_listen)? })
+        // What a process says of itself must not come from another.
+        let admin = bind_all(&config.admin_listen, false)?;
+        Ok(Self { public: bind_all(&config.listen, config.share_port)?, admin })
     }
 
     /// The public addresses, with the port that was given for port 0.

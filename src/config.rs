@@ -60,13 +60,15 @@ settings! {
         "where /healthz, /readyz and /metrics answer; never the public port";
     SOCKET_MODE = "POUCO_SOCKET_MODE", T("660"), "octal, 0 to 777",
         "permissions of Unix sockets";
+    SHARE_PORT = "POUCO_SHARE_PORT", T("off"), "on or off",
+        "several processes answer on the same public TCP ports, and the kernel shares the connections out";
     DATABASE_URL = "DATABASE_URL", T("embedded"), "postgres://… or key=value pairs",
         "the database; without it a Postgres of our own is fetched and started";
     DATA_DIR = "POUCO_DATA_DIR", T("$XDG_DATA_HOME/pouco, as root /var/lib/pouco"), "a folder",
         "where the embedded Postgres keeps its data";
     PG_BIN_DIR = "POUCO_PG_BIN_DIR", T("an installed Postgres from 17 on, else fetched"), "a folder with initdb and postgres",
         "the binaries of the embedded Postgres";
-    APIS = "POUCO_APIS", T("all"), "names parted by commas: people",
+    APIS = "POUCO_APIS", T("all"), "names parted by commas: people, users",
         "which APIs are served";
     REPLICA = "POUCO_REPLICA", N(0), "0 to 15",
         "the last hexadecimal digit of the ids that this replica gives out, by which a balancer can find the replica that has the row in memory";
@@ -168,6 +170,7 @@ pub struct Config {
     pub listen: Vec<Address>,
     pub admin_listen: Vec<Address>,
     pub socket_mode: u32,
+    pub share_port: bool,
     pub database: Database,
     pub apis: Vec<Api>,
     pub replica: u8,
@@ -211,6 +214,7 @@ impl Config {
             socket_mode: raw.parsed(&SOCKET_MODE, |text| {
                 u32::from_str_radix(text, 8).ok().filter(|mode| *mode <= 0o777)
             })?,
+            share_port: raw.switch(&SHARE_PORT)?,
             database: raw.database()?,
             apis: raw.parsed(&APIS, Api::parse_list)?,
             replica: raw.parsed(&REPLICA, |text| text.parse().ok().filter(|number| *number <= 15))?,
@@ -252,6 +256,14 @@ impl Raw<'_> {
     fn parsed<V>(&self, setting: &Setting, parse: impl Fn(&str) -> Option<V>) -> Result<V, ConfigError> {
         let text = self.text(setting);
         parse(&text).ok_or_else(|| refuse(setting, &text, setting.range))
+    }
+
+    fn switch(&self, setting: &Setting) -> Result<bool, ConfigError> {
+        self.parsed(setting, |text| match text {
+            "on" => Some(true),
+            "off" => Some(false),
+            _ => None,
+        })
     }
 
     fn number(&self, setting: &Setting, range: std::ops::RangeInclusive<u64>) -> Result<u64, ConfigError> {

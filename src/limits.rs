@@ -78,6 +78,9 @@ pub const READ_QUEUE: usize = 4_096;
 /// How long a read may take.
 pub const READ_DEADLINE_MS: u64 = 5_000;
 
+/// Rows that `pouco seed` makes at most: one transaction writes them.
+pub const SEED_ROWS: u64 = 10_000_000;
+
 /// How often a replica looks for what others have committed; a search finds it within 100 ms.
 pub const FEED_INTERVAL_MS: u64 = 80;
 

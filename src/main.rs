@@ -1,4 +1,4 @@
-//! The command line: it only wires. `serve` (default), `migrate`, `health` and `count`.
+//! The command line: it only wires. `serve` (default), `migrate`, `seed`, `health` and `count`.
 
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::Duration;
 
+use pouco::api::{Api, Seed};
 use pouco::app::{App, Bound, raise_descriptor_limit};
 use pouco::config::{Config, Database, SETTINGS};
 use pouco::http::Address;
@@ -38,6 +39,10 @@ fn main() -> ExitCode {
     let outcome = match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         [] | ["serve"] => with_config(serve),
         ["migrate"] => with_config(|config| run_migrations(&config)),
+        ["seed", ref options @ ..] => {
+            let order = SeedOrder::parse(options).map_err(|line| Failure(EXIT_USAGE, line));
+            order.and_then(|order| with_config(|config| order.run(&config)))
+        }
         ["health"] => with_config(|config| health(&config)),
         ["count"] => with_config(|config| count(&config)),
         ["-h" | "--help" | "help"] => help(),
@@ -81,9 +86,10 @@ fn print(text: &str) -> Result<(), Failure> {
 fn help() -> Result<(), Failure> {
     let mut text = String::from(
         "pouco: a backend that needs little\n\n\
-         usage: pouco [serve | migrate | health | count]\n\n  \
+         usage: pouco [serve | migrate | seed API [--rows N] [--seed N] | health | count]\n\n  \
          serve    serve the APIs until SIGTERM or Ctrl-C (default)\n  \
          migrate  bring the database's schema up to date and end\n  \
+         seed     fill the table of an API for a try, the same for the same seed: users (10000 rows, seed 1)\n  \
          health   ask a running replica on its admin address; exit code 0 if it answers\n  \
          count    print the number of people in the database\n\n\
          settings (environment variables; an empty one counts as not set):\n",
@@ -266,6 +272,42 @@ fn run_migrations(config: &Config) -> Result<(), Failure> {
     let mut session = Connector::new(backend.config).open().map_err(|error| error.to_string())?;
     let applied = migrate(&mut session)?;
     print(&format!("{applied} migrations applied\n"))
+}
+
+/// `seed API [--rows N] [--seed N]`.
+struct SeedOrder {
+    api: String,
+    fill: Seed,
+    rows: u64,
+    seed: u64,
+}
+
+impl SeedOrder {
+    fn parse(words: &[&str]) -> Result<Self, String> {
+        const USAGE: &str = "usage: pouco seed users [--rows N] [--seed N]";
+        let [api, options @ ..] = words else { return Err(USAGE.into()) };
+        let fill = Api::seed(api).ok_or_else(|| format!("`{api}` has nothing to fill; {USAGE}"))?;
+        let mut order = Self { api: (*api).to_owned(), fill, rows: 10_000, seed: 1 };
+        for pair in options.chunks(2) {
+            let number = pair.get(1).and_then(|text| text.parse::<u64>().ok());
+            match (pair[0], number) {
+                ("--rows", Some(rows)) if rows <= limits::SEED_ROWS => order.rows = rows,
+                ("--rows", Some(_)) => return Err(format!("--rows is at most {}", limits::SEED_ROWS)),
+                ("--seed", Some(seed)) => order.seed = seed,
+                (option, _) => return Err(format!("`{option}` is no option, or has no number; {USAGE}")),
+            }
+        }
+        Ok(order)
+    }
+
+    fn run(&self, config: &Config) -> Result<(), Failure> {
+        let backend = Backend::open(&config.database)?;
+        let mut session = Connector::new(backend.config).open().map_err(|error| error.to_string())?;
+        migrate(&mut session)?;
+        let added = (self.fill)(&mut session, self.rows, self.seed)
+            .map_err(|error| format!("cannot fill {}: {error}", self.api))?;
+        print(&format!("{added} of {} {} added; the others were there\n", self.rows, self.api))
+    }
 }
 
 fn count(config: &Config) -> Result<(), Failure> {

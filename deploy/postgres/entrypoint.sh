@@ -1,5 +1,6 @@
 #!/bin/bash
-# Starts Postgres; at the first start makes the cluster, the role and the database `pouco` before.
+# Starts Postgres; at the first start makes the cluster, the role and the database `pouco` before. What it is called with are
+# further options of postgres(1), for a stack that has other needs than the file's.
 set -euo pipefail
 
 readonly home=/var/lib/postgresql
@@ -38,4 +39,4 @@ SQL
   say "first start: done"
 fi
 
-exec postgres -D "$data" -c config_file="$config"
+exec postgres -D "$data" -c config_file="$config" "$@"

@@ -1,8 +1,10 @@
 //! The APIs: one folder each, with its routes, its model and its SQL. A new one is a copy of such a folder and a line in
 //! the table below.
 
+mod id;
 pub mod people;
 mod unavailable;
+pub mod users;
 
 use std::io;
 use std::sync::Arc;
@@ -10,12 +12,16 @@ use std::sync::Arc;
 use crate::config::Config;
 use crate::http::Router;
 use crate::metrics::Exposition;
-use crate::store::{Connector, Janitor, Readers};
+use crate::store::{Connector, Janitor, Readers, Session};
 
-/// Every API with the function that mounts it.
-const APIS: &[(&str, Mount)] = &[("people", people::mount)];
+/// Every API: its name, the function that mounts it, and the one that fills its table for a try.
+const APIS: &[(&str, Mount, Option<Seed>)] =
+    &[("people", people::mount, None), ("users", users::mount, Some(users::seed))];
 
 type Mount = fn(&Services<'_>, &mut Router) -> io::Result<Box<dyn Running>>;
+
+/// Adds the first so many rows of a seed and returns how many were not there yet.
+pub type Seed = fn(&mut Session, rows: u64, seed: u64) -> Result<u64, String>;
 
 /// One of the known APIs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,8 +35,14 @@ impl Api {
             return Some((0..APIS.len()).map(Api).collect());
         }
         text.split(',')
-            .map(|name| APIS.iter().position(|(known, _)| *known == name.trim()).map(Api))
+            .map(|name| APIS.iter().position(|(known, ..)| *known == name.trim()).map(Api))
             .collect()
+    }
+
+    /// What fills the table of the API of this name. `None` if there is no such API, or nothing to fill.
+    #[must_use]
+    pub fn seed(name: &str) -> Option<Seed> {
+        APIS.iter().find(|(known, ..)| *known == name).and_then(|(.., seed)| *seed)
     }
 
     /// The name in `POUCO_APIS`.

@@ -68,8 +68,21 @@ impl Listener {
     /// # Errors
     /// Those of the system; `AddrInUse` if another process serves the address.
     pub fn bind(address: &Address, socket_mode: u32) -> io::Result<Self> {
+        Self::bind_as(address, socket_mode, false)
+    }
+
+    /// As [`Listener::bind`], beside other processes that bind the same TCP address in this way: the kernel gives each of them
+    /// its part of the connections (`SO_REUSEPORT`, socket(7)). A Unix socket is one process's in any case.
+    ///
+    /// # Errors
+    /// As for [`Listener::bind`]; `AddrInUse` also if another process, or another user's, has not bound it in this way.
+    pub fn bind_shared(address: &Address, socket_mode: u32) -> io::Result<Self> {
+        Self::bind_as(address, socket_mode, true)
+    }
+
+    fn bind_as(address: &Address, socket_mode: u32, shared: bool) -> io::Result<Self> {
         let listener = match address {
-            Address::Tcp(host_port) => Self::bind_tcp(host_port)?,
+            Address::Tcp(host_port) => Self::bind_tcp(host_port, shared)?,
             Address::Unix(path) => Self::bind_unix(path, socket_mode)?,
         };
         listener.socket.set_nonblocking(true)?;
@@ -90,10 +103,11 @@ impl Listener {
         &self.address
     }
 
-    fn bind_tcp(host_port: &str) -> io::Result<Self> {
+    fn bind_tcp(host_port: &str, shared: bool) -> io::Result<Self> {
         let resolved = host_port.to_socket_addrs()?.next().ok_or(io::ErrorKind::AddrNotAvailable)?;
         let socket = Socket::new(Domain::for_address(resolved), Type::STREAM, None)?;
         socket.set_reuse_address(true)?;
+        socket.set_reuse_port(shared)?;
         // Accepted sockets inherit this: answers are written whole, waiting to fill a segment only delays them.
         socket.set_tcp_nodelay(true)?;
         socket.bind(&resolved.into())?;
@@ -140,6 +154,16 @@ fn lock_beside(path: &Path) -> io::Result<File> {
 #[cfg(test)]
 mod tests {
     use super::{Address, Listener};
+
+    #[test]
+    fn a_port_is_shared_only_by_those_who_say_so() {
+        let any = "tcp:127.0.0.1:0".parse().unwrap();
+        let shared = Listener::bind_shared(&any, 0o660).unwrap();
+        shared.listen().unwrap();
+        let second = Listener::bind_shared(shared.address(), 0o660).unwrap();
+        second.listen().unwrap();
+        assert!(Listener::bind(shared.address(), 0o660).is_err());
+    }
 
     #[test]
     fn addresses_are_parsed_and_shown() {

@@ -4,7 +4,10 @@
 use super::session::{Chain, Session};
 
 /// Number, name and text of every migration, oldest first. Only ever append.
-const MIGRATIONS: &[(i32, &str, &str)] = &[(1, "people", include_str!("../../migrations/0001_people.sql"))];
+const MIGRATIONS: &[(i32, &str, &str)] = &[
+    (1, "people", include_str!("../../migrations/0001_people.sql")),
+    (2, "users", include_str!("../../migrations/0002_users.sql")),
+];
 
 /// Any constant does, as long as every replica uses the same one.
 const LOCK_KEY: i64 = 0x706f_7563_6f01;

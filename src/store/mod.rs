@@ -19,6 +19,7 @@ pub use feed::{Feed, Follow};
 pub use janitor::Janitor;
 pub use migrations::migrate;
 pub use reader::{Fetch, Gather, ReadMetrics, Readers};
+pub(crate) use session::Chain;
 pub use session::{Connector, Session};
 
 /// Why the store could not do what was asked. The client may try again: all of these are a 503.

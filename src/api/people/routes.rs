@@ -1,7 +1,6 @@
 //! The handlers. Each runs on its connection's coroutine and parks where it asks the store.
 
-use uuid::Uuid;
-
+use super::super::id;
 use super::People;
 use super::model;
 use super::sql;
@@ -50,7 +49,7 @@ impl People {
         request: &mut Request<'_>,
         response: &mut Response<'_>,
     ) -> Result<(), Rejection> {
-        let id = parse_id(request.raw_path_parameter("id")).ok_or(NO_PERSON)?;
+        let id = id::parse(request.raw_path_parameter("id")).ok_or(NO_PERSON)?;
         if self.directory.answer(id, response) {
             return Ok(());
         }
@@ -86,9 +85,4 @@ impl People {
         response.text(self.readers.read(sql::count)?);
         Ok(())
     }
-}
-
-/// The hyphenated form, in either case; the other forms of a UUID are not what we hand out.
-fn parse_id(text: &str) -> Option<Uuid> {
-    if text.len() == 36 { Uuid::try_parse(text).ok() } else { None }
 }
