@@ -1,6 +1,8 @@
 //! The APIs: one folder each, with its routes, its model and its SQL. A new one is a copy of such a folder and a line in
 //! the table below.
 
+pub mod edge;
+mod kept;
 pub mod people;
 mod unavailable;
 
@@ -10,10 +12,11 @@ use std::sync::Arc;
 use crate::config::Config;
 use crate::http::Router;
 use crate::metrics::Exposition;
-use crate::store::{Connector, Janitor, Readers};
+use crate::store::{Connector, Readers};
+use crate::waiting::Janitor;
 
 /// Every API with the function that mounts it.
-const APIS: &[(&str, Mount)] = &[("people", people::mount)];
+const APIS: &[(&str, Mount)] = &[("people", people::mount), ("edge", edge::mount)];
 
 type Mount = fn(&Services<'_>, &mut Router) -> io::Result<Box<dyn Running>>;
 
@@ -31,6 +34,11 @@ impl Api {
         text.split(',')
             .map(|name| APIS.iter().position(|(known, _)| *known == name.trim()).map(Api))
             .collect()
+    }
+
+    /// The names of all of them.
+    pub fn names() -> impl Iterator<Item = &'static str> {
+        APIS.iter().map(|(name, _)| *name)
     }
 
     /// The name in `POUCO_APIS`.
