@@ -29,7 +29,7 @@ FROM docker.io/library/debian:trixie-slim
 # so the folders of both kinds of sockets are the same in every image that mounts them (10002 is Postgres).
 RUN groupadd --gid 10001 pouco && \
     useradd --uid 10001 --gid 10001 --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin pouco && \
-    install -d -o 10001 -g 10001 -m 0770 /run/pouco && \
+    install -d -o 10001 -g 10001 -m 0770 /run/pouco /run/redis-socket && \
     install -d -o 10002 -g 10001 -m 0750 /run/postgresql
 COPY --from=build /pouco /usr/local/bin/pouco
 USER 10001:10001

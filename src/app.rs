@@ -14,7 +14,8 @@ use crate::limits;
 use crate::logging;
 use crate::metrics::Exposition;
 use crate::process::Process;
-use crate::store::{Connector, Janitor, Readers, migrate};
+use crate::store::{Connector, Readers, migrate};
+use crate::waiting::Janitor;
 
 /// A running replica.
 pub struct App {

@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::api::Api;
+use crate::cache::expiring;
+use crate::cache::shared::{RedisAddress, RedisSettings};
 use crate::http::{Address, Limits};
 use crate::limits;
 use crate::logging::Format;
@@ -68,7 +70,7 @@ settings! {
         "where the embedded Postgres keeps its data";
     PG_BIN_DIR = "POUCO_PG_BIN_DIR", T("an installed Postgres from 17 on, else fetched"), "a folder with initdb and postgres",
         "the binaries of the embedded Postgres";
-    APIS = "POUCO_APIS", T("all"), "names parted by commas: people, users",
+    APIS = "POUCO_APIS", T("all"), "names parted by commas",
         "which APIs are served";
     REPLICA = "POUCO_REPLICA", N(0), "0 to 15",
         "the last hexadecimal digit of the ids that this replica gives out, by which a balancer can find the replica that has the row in memory";
@@ -114,6 +116,18 @@ settings! {
         "people kept in memory with their search index; past it searches go to Postgres";
     FEED_INTERVAL = "POUCO_FEED_INTERVAL_MS", N(limits::FEED_INTERVAL_MS), "10 to 10000 ms",
         "how often a replica looks for what others have committed";
+    EDGE_CACHE_TTL = "POUCO_EDGE_CACHE_TTL_MS", N(limits::EDGE_CACHE_TTL_MS), "1 to 86400000 ms",
+        "how long a page of the edge API lives in the process";
+    EDGE_CACHE_BYTES = "POUCO_EDGE_CACHE_BYTES", N(limits::EDGE_CACHE_BYTES), "1024 to 1099511627776 bytes",
+        "pages of the edge API in the process; past it those go that were not asked for the longest";
+    EDGE_CACHE_ENTRIES = "POUCO_EDGE_CACHE_ENTRIES", N(limits::EDGE_CACHE_ENTRIES), "1 to 1000000",
+        "as POUCO_EDGE_CACHE_BYTES, in pages";
+    REDIS_HOST = "REDIS_HOST", T("none"), "host, host:port or unix:/PATH",
+        "the Redis that the replicas share as a cache; without it those values are computed each time";
+    REDIS_TTL = "POUCO_REDIS_TTL_MS", N(limits::REDIS_TTL_MS), "1 to 86400000 ms",
+        "how long a value lives in Redis";
+    REDIS_TIMEOUT = "POUCO_REDIS_TIMEOUT_MS", N(limits::REDIS_TIMEOUT_MS), "1 to 1000 ms",
+        "how long Redis may take to be connected to, and for each answer; then it counts as away";
     SHUTDOWN_GRACE = "POUCO_SHUTDOWN_GRACE_MS", N(limits::SHUTDOWN_GRACE_MS), "0 to 3600000 ms",
         "how long requests may take to finish after SIGTERM";
     LOG = "POUCO_LOG", T("info"), "off, error, warn, info, debug",
@@ -178,6 +192,9 @@ pub struct Config {
     pub commit: CommitLimits,
     pub read: ReadLimits,
     pub cache_bytes: u64,
+    pub edge_cache: expiring::Limits,
+    pub redis: Option<RedisSettings>,
+    pub redis_ttl: Duration,
     pub feed_interval: Duration,
     pub shutdown_grace: Duration,
     pub log_level: log::LevelFilter,
@@ -216,7 +233,7 @@ impl Config {
             })?,
             share_port: raw.switch(&SHARE_PORT)?,
             database: raw.database()?,
-            apis: raw.parsed(&APIS, Api::parse_list)?,
+            apis: raw.apis()?,
             replica: raw.parsed(&REPLICA, |text| text.parse().ok().filter(|number| *number <= 15))?,
             http: raw.http_limits()?,
             commit: raw.commit_limits()?,
@@ -227,6 +244,13 @@ impl Config {
             },
             feed_interval: raw.duration(&FEED_INTERVAL, 10..=10_000)?,
             cache_bytes: raw.number(&CACHE_BYTES, 65_536..=1 << 40)?,
+            edge_cache: expiring::Limits {
+                bytes: raw.number(&EDGE_CACHE_BYTES, 1_024..=1 << 40)?,
+                entries: raw.size(&EDGE_CACHE_ENTRIES, 1..=1_000_000)?,
+                ttl: raw.duration(&EDGE_CACHE_TTL, 1..=86_400_000)?,
+            },
+            redis: raw.redis()?,
+            redis_ttl: raw.duration(&REDIS_TTL, 1..=86_400_000)?,
             shutdown_grace: raw.duration(&SHUTDOWN_GRACE, 0..=3_600_000)?,
             log_level: raw
                 .parsed(&LOG, |text| text.parse().ok().filter(|level| *level <= log::LevelFilter::Debug))?,
@@ -305,6 +329,20 @@ impl Raw<'_> {
         Ok(Database::Given(Box::new(config)))
     }
 
+    /// The names are those of the table of APIs, so a new one is known here as well.
+    fn apis(&self) -> Result<Vec<Api>, ConfigError> {
+        let text = self.text(&APIS);
+        let known = || format!("{}: {}", APIS.range, Api::names().collect::<Vec<_>>().join(", "));
+        Api::parse_list(&text).ok_or_else(|| refuse(&APIS, &text, &known()))
+    }
+
+    fn redis(&self) -> Result<Option<RedisSettings>, ConfigError> {
+        let timeout = self.duration(&REDIS_TIMEOUT, 1..=1_000)?;
+        let Some(text) = self.given(&REDIS_HOST) else { return Ok(None) };
+        let address = text.parse::<RedisAddress>().map_err(|why| refuse(&REDIS_HOST, text, why))?;
+        Ok(Some(RedisSettings { address, timeout }))
+    }
+
     fn http_limits(&self) -> Result<Limits, ConfigError> {
         Ok(Limits {
             connections: self.size(&MAX_CONNECTIONS, 1..=1_000_000)?,
@@ -353,14 +391,33 @@ mod tests {
 
     #[test]
     fn a_bad_value_names_variable_value_and_range() {
-        for setting in
-            SETTINGS.iter().filter(|setting| !matches!(setting.name, "POUCO_DATA_DIR" | "POUCO_PG_BIN_DIR"))
-        {
+        // Any word may be the name of a folder or of a host.
+        let words = ["POUCO_DATA_DIR", "POUCO_PG_BIN_DIR", "REDIS_HOST"];
+        for setting in SETTINGS.iter().filter(|setting| !words.contains(&setting.name)) {
             let error = config(&[(setting.name, "nonsense")]).expect_err(setting.name).to_string();
             assert!(error.starts_with(setting.name), "{error}");
         }
         let error = config(&[("POUCO_MAX_CONNECTIONS", "0")]).unwrap_err().to_string();
         assert_eq!(error, "POUCO_MAX_CONNECTIONS=`0` is not allowed: 1 to 1000000");
+    }
+
+    #[test]
+    fn an_unknown_api_is_told_the_known_ones() {
+        let error = config(&[("POUCO_APIS", "people,cats")]).unwrap_err().to_string();
+        assert!(
+            error.starts_with("POUCO_APIS=`people,cats` is not allowed: names parted by commas: people, "),
+            "{error}"
+        );
+        assert_eq!(config(&[("POUCO_APIS", "people")]).unwrap().apis.len(), 1);
+    }
+
+    #[test]
+    fn redis_is_where_it_is_said_to_be() {
+        assert_eq!(config(&[("REDIS_HOST", "")]).unwrap().redis, None);
+        let redis = config(&[("REDIS_HOST", "cache:7000")]).unwrap().redis.unwrap();
+        assert_eq!((redis.address.to_string().as_str(), redis.timeout.as_millis()), ("cache:7000", 100));
+        let error = config(&[("REDIS_HOST", "cache:port")]).unwrap_err().to_string();
+        assert_eq!(error, "REDIS_HOST=`cache:port` is not allowed: a port is a number up to 65535");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //! that stand on both.
 //!
 //! Which room may use which: `api → store, cache, http`; those three know nothing of each other, and all may count with
-//! `instruments`. `app` puts them together.
+//! `instruments` and wait with `waiting`. `app` puts them together.
 
 pub mod api;
 pub mod app;
@@ -17,3 +17,4 @@ pub mod logging;
 pub mod metrics;
 pub mod process;
 pub mod store;
+pub mod waiting;

@@ -87,6 +87,28 @@ pub const FEED_INTERVAL_MS: u64 = 80;
 /// Bytes of people in memory.
 pub const CACHE_BYTES: u64 = 64 * 1024 * 1024;
 
+/// How long a page of the edge API lives in the process.
+pub const EDGE_CACHE_TTL_MS: u64 = 10_000;
+/// Bytes of the edge API's pages in the process. There are few; the bound is for what may be added.
+pub const EDGE_CACHE_BYTES: u64 = 4 * 1024 * 1024;
+/// How many those are.
+pub const EDGE_CACHE_ENTRIES: u64 = 1_024;
+
+/// How long a value lives in Redis.
+pub const REDIS_TTL_MS: u64 = 60_000;
+/// How long Redis may take to be connected to, and for each answer.
+pub const REDIS_TIMEOUT_MS: u64 = 100;
+/// Commands that may wait for the thread that talks with Redis.
+pub const REDIS_QUEUE: usize = 1_024;
+/// How often a Redis that is away is asked whether it is back.
+pub const REDIS_RETRY_MS: u64 = 1_000;
+/// How long a replica has a key for itself while it computes its value.
+pub const REDIS_LOCK_MS: u64 = 1_000;
+/// How long another replica waits for that value before it computes one of its own.
+pub const REDIS_LOCK_WAIT_MS: u64 = 1_500;
+/// How often it looks meanwhile.
+pub const REDIS_LOCK_LOOK_MS: u64 = 5;
+
 /// Bytes of log lines that wait for standard error to take them; past it lines are dropped and counted.
 pub const LOG_QUEUE_BYTES: usize = 256 * 1024;
 /// Bytes of one log message; what is longer is cut.
@@ -119,3 +141,8 @@ const _: () = assert!(TARGET_BYTES < HEADER_BYTES);
 const _: () = assert!(LOG_MESSAGE_BYTES < LOG_QUEUE_BYTES);
 const _: () = assert!(SHUTDOWN_GRACE_MS + 3 * LOG_FLUSH_MS < STOP_GRACE_PERIOD_MS);
 const _: () = assert!(COMMIT_BATCH_ROWS <= COMMIT_QUEUE_ROWS);
+const _: () = assert!(
+    REDIS_LOCK_MS < REDIS_LOCK_WAIT_MS,
+    "a lock that was left behind is taken over, and not waited out"
+);
+const _: () = assert!(REDIS_LOCK_WAIT_MS + 3 * REDIS_TIMEOUT_MS < STOP_REST_MS);

@@ -188,6 +188,7 @@ fn send_nonsense(target: &Target, requests: usize) {
 #[test]
 fn no_client_can_make_a_series() {
     let database = Database::create();
+    // Of one API, so that the bound below says what one costs; the labels are made alike for all.
     let replica = Replica::start_with(&database, &[("POUCO_APIS", "people")]);
     let series = || -> BTreeSet<_> {
         let samples = scrape(&replica).into_iter().flat_map(|family| family.samples);

@@ -57,12 +57,12 @@ impl Workload {
         },
     ];
 
-    fn request(&self) -> Vec<u8> {
+    fn request(&self, path: &str) -> Vec<u8> {
         let body = "x".repeat(300);
         let one = if self.post {
             format!("POST /post HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n{body}", body.len())
         } else {
-            "GET /hello HTTP/1.1\r\nHost: localhost\r\n\r\n".to_owned()
+            format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n")
         };
         one.repeat(self.depth).into_bytes()
     }
@@ -152,7 +152,9 @@ pub(crate) fn run(
     server: &Running,
     duration: Duration,
 ) -> Result<Sample, Box<dyn Error>> {
-    let request = workload.request();
+    let request = workload.request(server.path);
+    // The first may differ from all others: a cache is empty before it.
+    measure_answer(server, &request, workload.depth)?;
     let answer_bytes = measure_answer(server, &request, workload.depth)?;
     let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
     let mut clients = Vec::new();

@@ -6,7 +6,8 @@
 //! machine does meanwhile meets both; the figure is the ratio of a pair, and what is printed is the median of the ratios
 //! with its 95 % bootstrap interval. The CPU seconds are the server process's own.
 //!
-//! `--against pouco-without-metrics` tells what counting and timing the requests costs.
+//! `--against pouco-without-metrics` tells what counting and timing the requests costs, and
+//! `--against pouco-edge-hit --workload keep-alive` what a page of the edge API costs that is in the process's cache.
 //!
 //!   cargo bench --bench engine -- [--pairs N] [--seconds S] [--against NAME] [--workload NAME] [--json FILE] [--apart]
 #![allow(missing_docs)]

@@ -4,8 +4,11 @@ use std::error::Error;
 use std::io::{self, BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
+use pouco::cache::expiring;
 use pouco::http::{Address, Limits, Listener, Method, Router, Server};
+use pouco::waiting::Janitor;
 
 pub(crate) const HELLO: &str = "Hello, World!";
 
@@ -14,24 +17,37 @@ pub(crate) enum Contestant {
     Pouco,
     /// Ours, counting and timing nothing.
     PoucoWithoutMetrics,
+    /// Ours with the edge API, asked for a page that is in the process's cache.
+    PoucoEdgeHit,
     MayMinihttp,
     Axum,
     Nginx,
 }
 
 impl Contestant {
-    pub(crate) const OTHERS: [Contestant; 4] =
-        [Contestant::PoucoWithoutMetrics, Contestant::MayMinihttp, Contestant::Axum, Contestant::Nginx];
+    pub(crate) const OTHERS: [Contestant; 5] = [
+        Contestant::PoucoWithoutMetrics,
+        Contestant::PoucoEdgeHit,
+        Contestant::MayMinihttp,
+        Contestant::Axum,
+        Contestant::Nginx,
+    ];
 
-    /// Whether it is another engine, and not ours with something left out, which is measured only where it is named.
+    /// Whether it is another engine, and not ours with something left out or added, which is measured only where it is named.
     pub(crate) fn is_peer(self) -> bool {
-        self != Self::PoucoWithoutMetrics
+        !matches!(self, Self::PoucoWithoutMetrics | Self::PoucoEdgeHit)
+    }
+
+    /// What a GET asks for.
+    fn path(self) -> &'static str {
+        if self == Self::PoucoEdgeHit { "/memory/static-text" } else { "/hello" }
     }
 
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Pouco => "pouco",
             Self::PoucoWithoutMetrics => "pouco-without-metrics",
+            Self::PoucoEdgeHit => "pouco-edge-hit",
             Self::MayMinihttp => "may_minihttp",
             Self::Axum => "axum",
             Self::Nginx => "nginx",
@@ -44,6 +60,8 @@ pub(crate) struct Running {
     child: Child,
     /// `tcp:HOST:PORT` or `unix:/PATH`.
     pub(crate) address: Address,
+    /// What a GET asks it for.
+    pub(crate) path: &'static str,
     folder: tempfile::TempDir,
 }
 
@@ -71,7 +89,7 @@ impl Running {
             crate::load::pin_to(0)?;
         }
         let child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
-        let mut running = Self { child, address: address.parse()?, folder };
+        let mut running = Self { child, address: address.parse()?, path: contestant.path(), folder };
         crate::load::pin_to(1)?;
         running.wait_until_ready(contestant)?;
         Ok(running)
@@ -146,6 +164,7 @@ pub(crate) fn serve(contestant: &str, address: &str) -> Result<(), Box<dyn Error
     match contestant {
         "pouco" => serve_pouco(&address.parse()?, true),
         "pouco-without-metrics" => serve_pouco(&address.parse()?, false),
+        "pouco-edge-hit" => serve_edge(&address.parse()?),
         "may_minihttp" => serve_minihttp(address.strip_prefix("tcp:").unwrap_or(address)),
         "axum" => serve_axum(address),
         other => Err(format!("{other} is no contestant").into()),
@@ -165,6 +184,19 @@ fn serve_pouco(address: &Address, measured: bool) -> Result<(), Box<dyn Error>> 
         assert!(!request.body().is_empty());
         response.body("text/plain", b"ok");
     });
+    let server = Server::start(vec![Listener::bind(address, 0o600)?], router, Limits::default())?;
+    say_ready()?;
+    server.wait();
+    Ok(())
+}
+
+/// An entry that outlives the benchmark: every request but the first is a hit.
+fn serve_edge(address: &Address) -> Result<(), Box<dyn Error>> {
+    pouco::http::configure_coroutines();
+    let janitor = Janitor::start()?;
+    let mut router = Router::new();
+    let memory = expiring::Limits { bytes: 1 << 20, entries: 100, ttl: Duration::from_secs(86_400) };
+    let _api = pouco::api::edge::mount_with(memory, None, Duration::ZERO, &janitor, &mut router)?;
     let server = Server::start(vec![Listener::bind(address, 0o600)?], router, Limits::default())?;
     say_ready()?;
     server.wait();

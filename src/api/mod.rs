@@ -1,6 +1,8 @@
 //! The APIs: one folder each, with its routes, its model and its SQL. A new one is a copy of such a folder and a line in
 //! the table below.
 
+pub mod edge;
+mod kept;
 mod id;
 pub mod people;
 mod unavailable;
@@ -12,11 +14,12 @@ use std::sync::Arc;
 use crate::config::Config;
 use crate::http::Router;
 use crate::metrics::Exposition;
-use crate::store::{Connector, Janitor, Readers, Session};
+use crate::store::{Connector, Readers, Session};
+use crate::waiting::Janitor;
 
 /// Every API: its name, the function that mounts it, and the one that fills its table for a try.
 const APIS: &[(&str, Mount, Option<Seed>)] =
-    &[("people", people::mount, None), ("users", users::mount, Some(users::seed))];
+    &[("people", people::mount, None), ("users", users::mount, Some(users::seed)), ("edge", edge::mount, None)];
 
 type Mount = fn(&Services<'_>, &mut Router) -> io::Result<Box<dyn Running>>;
 
@@ -37,6 +40,11 @@ impl Api {
         text.split(',')
             .map(|name| APIS.iter().position(|(known, ..)| *known == name.trim()).map(Api))
             .collect()
+    }
+
+    /// The names of all of them.
+    pub fn names() -> impl Iterator<Item = &'static str> {
+        APIS.iter().map(|(name, ..)| *name)
     }
 
     /// What fills the table of the API of this name. `None` if there is no such API, or nothing to fill.

@@ -2,11 +2,19 @@
 //! likely to be asked for again goes first.
 //!
 //! What may not enter: HTTP and Postgres. A cache holds bytes and knows neither where they came from nor where they go.
+//!
+//! [`Bounded`] is for what never changes; [`expiring`] for what may be so old and no older; [`shared`] is the same in Redis,
+//! for all replicas together. The latter two compute a value once for all who miss it at the same time.
 
+pub mod expiring;
+mod flights;
+mod lru;
 pub mod search;
+pub mod shared;
 
 use std::hash::Hash;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
@@ -39,10 +47,41 @@ impl Weigh for Box<str> {
     }
 }
 
+impl Weigh for String {
+    fn weight_bytes(&self) -> u64 {
+        self.capacity() as u64 + 24
+    }
+}
+
 impl Weigh for () {
     fn weight_bytes(&self) -> u64 {
         0
     }
+}
+
+/// A value with how it was come by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Served<V> {
+    /// The value.
+    pub value: V,
+    /// How it was come by.
+    pub source: Source,
+}
+
+/// How a value was come by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// It was in the cache.
+    Hit {
+        /// How long it will be there.
+        left: Duration,
+    },
+    /// It was computed for this look-up.
+    Miss,
+    /// It was computed for another look-up, which this one waited for.
+    Coalesced,
+    /// It was computed, since there is no cache that could be asked.
+    Bypass,
 }
 
 #[derive(Clone)]

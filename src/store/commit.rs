@@ -17,10 +17,10 @@ use std::time::{Duration, Instant};
 use uuid::Uuid;
 
 use super::Unavailable;
-use super::janitor::{Janitor, Tended};
 use super::reply::{self, Reply};
 use super::session::{Chain, Connector, Failure, Session};
 use crate::instruments::{Histogram, ROWS, SECONDS};
+use crate::waiting::{Janitor, Tended};
 
 /// How often a batch that was undone is tried again: after a deadlock, a serialization failure, on a fresh session.
 const RETRIES: u32 = 10;
@@ -175,7 +175,7 @@ impl<T: Table> CommitQueue<T> {
             limits,
             metrics: CommitMetrics::default(),
         });
-        janitor.look_after(Arc::<Self>::downgrade(&queue));
+        janitor.look_after(&queue);
         let writing = queue.clone();
         let name = format!("pouco-w-{}", T::NAME);
         let writer = thread::Builder::new().name(name).spawn(move || writing.write_for_life(&connector))?;

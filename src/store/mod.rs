@@ -9,14 +9,12 @@
 
 pub mod commit;
 mod feed;
-mod janitor;
 mod migrations;
 mod reader;
 mod reply;
 mod session;
 
 pub use feed::{Feed, Follow};
-pub use janitor::Janitor;
 pub use migrations::migrate;
 pub use reader::{Fetch, Gather, ReadMetrics, Readers};
 pub(crate) use session::Chain;

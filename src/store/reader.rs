@@ -1,28 +1,24 @@
 //! Reads: a few connections that share one queue, and look-ups by key that are gathered into one statement.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::hash::Hash;
 use std::io;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use super::Unavailable;
-use super::janitor::{Deadlines, Janitor, Tended};
 use super::reply::{self, Reply, Waiter};
 use super::session::{Chain, Connector, Failure, Session};
+use crate::waiting::queue::{Queue, Refused};
+use crate::waiting::{Deadlines, Janitor, Tended};
 
 /// A read that may be run again on a new connection.
 trait Job: Send {
     /// Runs it. On `Err` the session is of no more use; what still waits for an answer wants to run on another.
     fn run(&mut self, session: &mut Session) -> Result<(), postgres::Error>;
-}
-
-struct Jobs {
-    waiting: VecDeque<Box<dyn Job>>,
-    closed: bool,
 }
 
 /// What the readers count.
@@ -38,11 +34,9 @@ pub struct ReadMetrics {
 
 /// A fixed set of reading connections.
 pub struct Readers {
-    jobs: Mutex<Jobs>,
-    bell: Condvar,
+    jobs: Queue<Box<dyn Job>>,
     deadlines: Deadlines,
     timeout: Duration,
-    queue_jobs: usize,
     metrics: ReadMetrics,
 }
 
@@ -59,14 +53,12 @@ impl Readers {
         janitor: &Janitor,
     ) -> io::Result<(Arc<Self>, Vec<thread::JoinHandle<()>>)> {
         let readers = Arc::new(Self {
-            jobs: Mutex::new(Jobs { waiting: VecDeque::new(), closed: false }),
-            bell: Condvar::new(),
+            jobs: Queue::new(queue_jobs),
             deadlines: Deadlines::default(),
             timeout,
-            queue_jobs,
             metrics: ReadMetrics::default(),
         });
-        janitor.look_after(Arc::<Self>::downgrade(&readers));
+        janitor.look_after(&readers);
         let threads = (0..connections).map(|index| {
             let (readers, connector) = (readers.clone(), connector.clone());
             thread::Builder::new()
@@ -92,8 +84,7 @@ impl Readers {
 
     /// Ends the threads once the queue is empty.
     pub fn close(&self) {
-        self.lock().closed = true;
-        self.bell.notify_all();
+        self.jobs.close();
     }
 
     /// What the readers counted.
@@ -109,22 +100,13 @@ impl Readers {
     }
 
     fn submit(&self, job: Box<dyn Job>) -> Result<(), Unavailable> {
-        let mut jobs = self.lock();
-        if jobs.closed {
-            return Err(Unavailable::ShuttingDown);
-        }
-        if jobs.waiting.len() >= self.queue_jobs {
-            self.metrics.queue_full.fetch_add(1, Ordering::Relaxed);
-            return Err(Unavailable::QueueFull);
-        }
-        jobs.waiting.push_back(job);
-        drop(jobs);
-        self.bell.notify_one();
-        Ok(())
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Jobs> {
-        self.jobs.lock().unwrap_or_else(PoisonError::into_inner)
+        self.jobs.push(job).map_err(|refused| match refused {
+            Refused::Closed => Unavailable::ShuttingDown,
+            Refused::Full => {
+                self.metrics.queue_full.fetch_add(1, Ordering::Relaxed);
+                Unavailable::QueueFull
+            }
+        })
     }
 
     fn read_until_closed(&self, connector: &Connector) {
@@ -134,9 +116,9 @@ impl Readers {
         loop {
             let Some(open) = session.take().or_else(|| connector.open_patiently().ok()) else {
                 // Shutting down: the replies of what is left say so when they are dropped.
-                return self.lock().waiting.clear();
+                return self.jobs.clear();
             };
-            let Some(job) = unfinished.take().or_else(|| self.next_job()) else { return };
+            let Some(job) = unfinished.take().or_else(|| self.jobs.pop()) else { return };
             (session, unfinished) = self.run(open, job);
             // A read that ends every session that it is run on is in no hurry. The end of the process is seen above.
             losses = if unfinished.is_some() { losses + 1 } else { 0 };
@@ -160,19 +142,6 @@ impl Readers {
                 log::error!("a read panicked");
                 (None, None)
             }
-        }
-    }
-
-    fn next_job(&self) -> Option<Box<dyn Job>> {
-        let mut jobs = self.lock();
-        loop {
-            if let Some(job) = jobs.waiting.pop_front() {
-                return Some(job);
-            }
-            if jobs.closed {
-                return None;
-            }
-            jobs = self.bell.wait(jobs).unwrap_or_else(PoisonError::into_inner);
         }
     }
 }

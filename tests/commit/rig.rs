@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use postgres::Client;
 use pouco::store::commit::{CommitLimits, CommitQueue, Outcome, Table};
-use pouco::store::{Connector, Janitor, Session, Unavailable};
+use pouco::store::{Connector, Session, Unavailable};
+use pouco::waiting::Janitor;
 use uuid::Uuid;
 
 use crate::support::{Database, eventually};

@@ -6,7 +6,8 @@ use std::thread;
 use std::time::Duration;
 
 use pouco::store::commit::{CommitLimits, Outcome};
-use pouco::store::{Connector, Janitor, Readers, Unavailable};
+use pouco::store::{Connector, Readers, Unavailable};
+use pouco::waiting::Janitor;
 
 use crate::relay::Relay;
 use crate::rig::*;

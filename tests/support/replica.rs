@@ -19,7 +19,7 @@ pub struct Replica {
 pub fn command() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_pouco"));
     for (name, _) in std::env::vars_os() {
-        if name.to_string_lossy().starts_with("POUCO_") || name == "DATABASE_URL" {
+        if name.to_string_lossy().starts_with("POUCO_") || name == "DATABASE_URL" || name == "REDIS_HOST" {
             command.env_remove(name);
         }
     }

@@ -1,0 +1,119 @@
+//! The pages, and how each is computed.
+
+use std::fmt::Write;
+use std::time::SystemTime;
+
+use time::OffsetDateTime;
+
+use super::requests::Requests;
+use super::routes::ROUTES;
+use crate::cache::Weigh;
+
+const HTML: &str = "text/html; charset=utf-8";
+const TEXT: &str = "text/plain; charset=utf-8";
+const EXPOSITION: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// A page, whichever cache it is asked of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Page {
+    Index,
+    StaticText,
+    Time,
+    Metrics,
+}
+
+impl Weigh for Page {
+    fn weight_bytes(&self) -> u64 {
+        size_of::<Self>() as u64
+    }
+}
+
+impl Page {
+    pub(super) const ALL: [Page; 4] = [Page::Index, Page::StaticText, Page::Time, Page::Metrics];
+
+    /// The name in metrics and as a part of its key.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Page::Index => "index",
+            Page::StaticText => "static-text",
+            Page::Time => "time",
+            Page::Metrics => "metrics",
+        }
+    }
+
+    /// The key in Redis, in which others may keep things too.
+    pub(super) const fn key(self) -> &'static str {
+        match self {
+            Page::Index => "pouco:edge:index",
+            Page::StaticText => "pouco:edge:static-text",
+            Page::Time => "pouco:edge:time",
+            Page::Metrics => "pouco:edge:metrics",
+        }
+    }
+
+    pub(super) const fn content_type(self) -> &'static str {
+        match self {
+            Page::Index => HTML,
+            Page::StaticText | Page::Time => TEXT,
+            Page::Metrics => EXPOSITION,
+        }
+    }
+
+    pub(super) fn render(self, requests: &Requests) -> String {
+        match self {
+            Page::Index => index(),
+            Page::StaticText => "A static text from pouco\n".to_owned(),
+            Page::Time => shown(SystemTime::now().into()),
+            Page::Metrics => requests.exposition(),
+        }
+    }
+}
+
+fn index() -> String {
+    let mut text = String::from(
+        "<!DOCTYPE html>\n<html lang=\"en\">\n<title>pouco: edge cache</title>\n<h1>pouco: edge cache</h1>\n\
+         <p>X-Cache-Status says what the cache did.</p>\n<ul>\n",
+    );
+    for route in &ROUTES {
+        let _ = writeln!(text, "<li><a href=\"{0}\">{0}</a>: {1}</li>", route.path, route.layer.describe());
+    }
+    text.push_str("</ul>\n</html>\n");
+    text
+}
+
+/// RFC 3339, in UTC, to the millisecond.
+fn shown(time: OffsetDateTime) -> String {
+    let (date, millisecond) = (time.date(), time.millisecond());
+    let (hour, minute, second) = time.to_hms();
+    let (year, month, day) = (date.year(), u8::from(date.month()), date.day());
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millisecond:03}Z\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, UNIX_EPOCH};
+
+    use super::*;
+
+    #[test]
+    fn a_time_is_shown_to_the_millisecond() {
+        let time = UNIX_EPOCH + Duration::from_millis(1_700_000_000_007);
+        assert_eq!(shown(time.into()), "2023-11-14T22:13:20.007Z\n");
+    }
+
+    #[test]
+    fn the_index_names_every_route() {
+        let text = index();
+        for route in &ROUTES {
+            assert!(text.contains(&format!("\"{}\"", route.path)), "{}", route.path);
+        }
+    }
+
+    #[test]
+    fn no_two_pages_share_a_key() {
+        for one in Page::ALL {
+            assert!(one.key().ends_with(one.name()));
+            assert_eq!(Page::ALL.iter().filter(|other| other.key() == one.key()).count(), 1);
+        }
+    }
+}

@@ -1,0 +1,36 @@
+//! The public counters: requests by path and method, for known paths alone, so that no client can add a series.
+
+use std::fmt::Write;
+
+use super::routes::{ROUTE_COUNT, ROUTES, Route};
+use crate::http::Method;
+use crate::instruments::Counter;
+
+/// A counter for GET and for HEAD of each route. Written by the handlers alone.
+#[derive(Default)]
+pub(super) struct Requests {
+    counts: [[Counter; 2]; ROUTE_COUNT],
+}
+
+impl Requests {
+    pub(super) fn count(&self, route: &Route, method: Method) {
+        self.counts[route.index][usize::from(method == Method::Head)].add(1);
+    }
+
+    /// In the text format of Prometheus. A HEAD appears with the first one.
+    pub(super) fn exposition(&self) -> String {
+        let mut text = String::from(
+            "# HELP http_total_requests Requests by path and method.\n# TYPE http_total_requests counter\n",
+        );
+        for (route, counts) in ROUTES.iter().zip(&self.counts) {
+            for (method, count) in [Method::Get, Method::Head].into_iter().zip(counts) {
+                if method == Method::Get || count.get() > 0 {
+                    let (path, method, count) = (route.path, method.as_str(), count.get());
+                    let _ =
+                        writeln!(text, "http_total_requests{{path=\"{path}\",method=\"{method}\"}} {count}");
+                }
+            }
+        }
+        text
+    }
+}

@@ -1,0 +1,134 @@
+//! The table of routes, and the handler of all of them.
+
+use super::pages::Page;
+use super::{Body, Edge};
+use crate::cache::{Served, Source};
+use crate::http::{Request, Response};
+
+/// What keeps a page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Layer {
+    /// Nothing.
+    Live,
+    /// This process.
+    Memory,
+    /// The nginx before the replicas.
+    Nginx,
+    /// A Redis that all replicas share.
+    Redis,
+}
+
+impl Layer {
+    pub(super) const ALL: [Layer; 4] = [Layer::Live, Layer::Memory, Layer::Nginx, Layer::Redis];
+
+    /// The name in metrics.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Layer::Live => "none",
+            Layer::Memory => "memory",
+            Layer::Nginx => "nginx",
+            Layer::Redis => "redis",
+        }
+    }
+
+    pub(super) const fn describe(self) -> &'static str {
+        match self {
+            Layer::Live => "computed each time",
+            Layer::Memory => "kept in the process",
+            Layer::Nginx => "kept by nginx",
+            Layer::Redis => "kept in Redis",
+        }
+    }
+}
+
+/// A path with what it shows and what keeps that.
+pub(super) struct Route {
+    /// Its place in the table.
+    pub(super) index: usize,
+    pub(super) path: &'static str,
+    pub(super) layer: Layer,
+    pub(super) page: Page,
+}
+
+const fn route(index: usize, path: &'static str, layer: Layer, page: Page) -> Route {
+    Route { index, path, layer, page }
+}
+
+/// How many paths there are.
+pub(super) const ROUTE_COUNT: usize = 16;
+
+/// Every path, those that are asked for most in front: the router compares the first few one by one.
+pub(super) static ROUTES: [Route; ROUTE_COUNT] = [
+    route(0, "/static-text", Layer::Memory, Page::StaticText),
+    route(1, "/time", Layer::Memory, Page::Time),
+    route(2, "/", Layer::Memory, Page::Index),
+    route(3, "/metrics", Layer::Live, Page::Metrics),
+    route(4, "/memory/static-text", Layer::Memory, Page::StaticText),
+    route(5, "/memory/time", Layer::Memory, Page::Time),
+    route(6, "/memory/", Layer::Memory, Page::Index),
+    route(7, "/memory/metrics", Layer::Memory, Page::Metrics),
+    route(8, "/nginx/static-text", Layer::Nginx, Page::StaticText),
+    route(9, "/nginx/time", Layer::Nginx, Page::Time),
+    route(10, "/nginx/", Layer::Nginx, Page::Index),
+    route(11, "/nginx/metrics", Layer::Nginx, Page::Metrics),
+    route(12, "/redis/static-text", Layer::Redis, Page::StaticText),
+    route(13, "/redis/time", Layer::Redis, Page::Time),
+    route(14, "/redis/", Layer::Redis, Page::Index),
+    route(15, "/redis/metrics", Layer::Redis, Page::Metrics),
+];
+
+impl Edge {
+    /// The page of a route, from what keeps it.
+    pub(super) fn answer(&self, route: &Route, request: &Request<'_>, response: &mut Response<'_>) {
+        self.requests.count(route, request.method());
+        let compute = || Ok(self.compute(route));
+        let Ok(Served { value, source }) = match route.layer {
+            Layer::Live | Layer::Nginx => compute().map(|value| Served { value, source: Source::Bypass }),
+            Layer::Memory => self.memory.get_or_compute(&route.page, compute),
+            Layer::Redis => self.redis.get_or_compute(route.page.key(), compute),
+        };
+        // A line a request: for a look at what happens, and not for a server under load.
+        match source {
+            Source::Hit { left } => log::debug!("HIT {}, {:.1} s left", route.path, left.as_secs_f64()),
+            source => log::debug!("{} {}", status(source), route.path),
+        }
+        response.header("X-Cache-Status", status(source)).body(route.page.content_type(), &value);
+    }
+
+    fn compute(&self, route: &Route) -> Body {
+        self.computed[route.layer as usize][route.page as usize].add(1);
+        route.page.render(&self.requests).into_bytes().into()
+    }
+}
+
+/// In nginx's words: for it as well, a request that has waited for another one's answer is a hit.
+const fn status(source: Source) -> &'static str {
+    match source {
+        Source::Hit { .. } | Source::Coalesced => "HIT",
+        Source::Miss => "MISS",
+        Source::Bypass => "BYPASS",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_page_is_behind_every_cache() {
+        for (index, route) in ROUTES.iter().enumerate() {
+            assert_eq!(route.index, index);
+            assert_eq!(ROUTES.iter().filter(|other| other.path == route.path).count(), 1);
+            let page = match route.page {
+                Page::Index => "",
+                other => other.name(),
+            };
+            let prefix = match route.path.strip_suffix(page).unwrap() {
+                "/" if route.page == Page::Metrics => Layer::Live,
+                "/" => Layer::Memory,
+                prefix => *Layer::ALL.iter().find(|layer| prefix == format!("/{}/", layer.name())).unwrap(),
+            };
+            assert_eq!(route.layer, prefix, "{}", route.path);
+        }
+    }
+}

@@ -1,0 +1,52 @@
+//! Waits with one common time-out.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+/// Something that waits and can be told that its time is over.
+pub(crate) trait Expire: Send + Sync {
+    /// Ends the wait, unless it has ended. `false` if it had.
+    fn expire(&self) -> bool;
+    /// Whether there is nothing left to end.
+    fn is_over(&self) -> bool;
+}
+
+/// Waits in the order in which they began.
+#[derive(Default)]
+pub(crate) struct Deadlines {
+    waits: Mutex<VecDeque<(Instant, Arc<dyn Expire>)>>,
+}
+
+impl Deadlines {
+    pub(crate) fn add(&self, deadline: Instant, wait: Arc<dyn Expire>) {
+        let mut waits = self.lock();
+        // What has ended at the front goes at once, so the list holds about as many as are waiting.
+        while waits.front().is_some_and(|(_, wait)| wait.is_over()) {
+            waits.pop_front();
+        }
+        waits.push_back((deadline, wait));
+    }
+
+    /// Ends what is overdue and says how many waits that were.
+    pub(crate) fn expire(&self, now: Instant) -> u64 {
+        let mut expired = 0;
+        loop {
+            let overdue = {
+                let mut waits = self.lock();
+                match waits.front() {
+                    Some((deadline, wait)) if *deadline <= now || wait.is_over() => waits.pop_front(),
+                    _ => None,
+                }
+            };
+            match overdue {
+                Some((_, wait)) => expired += u64::from(wait.expire()),
+                None => return expired,
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, VecDeque<(Instant, Arc<dyn Expire>)>> {
+        self.waits.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
