@@ -185,7 +185,7 @@ fn admin_routes(inner: &Arc<Inner>) -> Router {
     router.route(Method::Get, "/metrics", move |_, response| {
         let mut exposition = Exposition::default();
         exposition.http(&asked.server);
-        exposition.readers(asked.readers.metrics());
+        exposition.readers(&asked.readers);
         let connected = asked.connector.connected() as u64;
         exposition.sample("pouco_database_connections", "Open connections to Postgres.", &[], connected);
         for api in asked.apis.lock().unwrap_or_else(PoisonError::into_inner).iter() {

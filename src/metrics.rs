@@ -7,8 +7,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crate::http;
 use crate::instruments::{Histogram, Snapshot};
 use crate::process::Process;
-use crate::store::commit::CommitMetrics;
-use crate::store::{Feed, ReadMetrics};
+use crate::store::commit::{CommitLimits, CommitMetrics};
+use crate::store::{Feed, Readers};
+
+/// A counter whose name does not end like one: it is what dashboards of an older backend ask for.
+const REQUESTS_BY_PATH: &str = "http_total_requests";
 
 /// Names and values of a sample's labels.
 type Labels<'l> = &'l [(&'l str, &'l str)];
@@ -34,7 +37,8 @@ impl Exposition {
 
     /// One sample; help and type are written with the first of a name. A name that ends in `_total` is a counter.
     pub fn sample(&mut self, name: &'static str, help: &str, labels: Labels<'_>, value: impl Display) {
-        let kind = if name.ends_with("_total") { "counter" } else { "gauge" };
+        let counts = name.ends_with("_total") || name == REQUESTS_BY_PATH;
+        let kind = if counts { "counter" } else { "gauge" };
         let text = self.family(name, help, kind);
         line(text, name, labels, &value);
     }
@@ -60,6 +64,10 @@ impl Exposition {
             let labels = [("route", count.route), ("method", count.method), ("status", code.as_str())];
             self.sample("http_requests_total", "Requests answered, by route template.", &labels, count.count);
         }
+        for total in server.router().totals() {
+            let labels = [("path", total.route), ("method", total.method)];
+            self.sample(REQUESTS_BY_PATH, "Requests answered, whatever the status.", &labels, total.count);
+        }
         for timed in server.router().seconds() {
             let labels = [("route", timed.route), ("method", timed.method)];
             let help =
@@ -69,6 +77,12 @@ impl Exposition {
         let metrics = server.metrics();
         self.atomic("pouco_connections_accepted_total", "Connections accepted.", &metrics.accepted);
         self.atomic("pouco_connections_open", "Connections open now.", &metrics.open_connections);
+        let limit = server.limits().connections;
+        self.sample("pouco_connections_limit", "Connections that may be open.", &[], limit);
+        let help = "Bytes by which the buffers of all requests have grown.";
+        self.sample("pouco_request_buffer_bytes", help, &[], server.request_bytes());
+        let help = "Bytes by which they may grow.";
+        self.sample("pouco_request_buffer_limit_bytes", help, &[], server.limits().request_bytes);
         self.atomic(
             "pouco_accept_failures_total",
             "Accepts without a descriptor or memory.",
@@ -118,8 +132,20 @@ impl Exposition {
         }
     }
 
-    /// What the readers counted.
-    pub fn readers(&mut self, metrics: &ReadMetrics) {
+    /// How much may wait in a commit queue.
+    pub fn commit_limits(&mut self, table: &str, limits: &CommitLimits) {
+        let labels = [("table", table)];
+        let (rows, bytes) = (limits.queue_rows, limits.queue_bytes);
+        self.sample("pouco_commit_waiting_limit_rows", "Rows that may wait.", &labels, rows);
+        self.sample("pouco_commit_waiting_limit_bytes", "Bytes that may wait.", &labels, bytes);
+    }
+
+    /// What the readers counted, and how much waits for them.
+    pub fn readers(&mut self, readers: &Readers) {
+        let metrics = readers.metrics();
+        let (waiting, limit) = readers.waiting();
+        self.sample("pouco_reads_waiting", "Reads waiting for a connection.", &[], waiting);
+        self.sample("pouco_reads_waiting_limit", "Reads that may wait.", &[], limit);
         self.atomic("pouco_reads_total", "Reading statements run.", &metrics.reads);
         self.atomic("pouco_read_queue_full_total", "Reads refused by a full queue.", &metrics.queue_full);
         self.atomic("pouco_read_expired_total", "Reads that reached their deadline.", &metrics.expired);

@@ -8,6 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use pouco::http::{Limits, Method, Router};
+use pouco::limits;
 use support::client::request_text;
 use support::exposition::{Family, Sample, parse};
 use support::{Database, Engine, Replica, Target, eventually};
@@ -76,6 +77,15 @@ fn the_figures_are_those_of_what_was_done() {
     let counted: f64 = samples(&families, "http_requests_total", &[]).iter().map(|one| one.value).sum();
     let timed = samples(&families, "http_request_duration_seconds_count", &[]);
     assert_eq!((counted, timed.iter().map(|one| one.value).sum::<f64>()), (10.0, 10.0));
+    // By path the same are summed whatever the status, and those of routes that nobody asked are there as zeros.
+    let by_path = |path: &str, method: &str| of("http_total_requests", &[("path", path), ("method", method)]);
+    assert_eq!(
+        [by_path("/pessoas", "POST"), by_path("/pessoas", "GET"), by_path("other", "other")],
+        [3.0, 2.0, 2.0]
+    );
+    let of_each: f64 = samples(&families, "http_total_requests", &[]).iter().map(|one| one.value).sum();
+    assert_eq!(of_each, counted);
+    assert_eq!(value(&before, "http_total_requests", &[("path", "/contagem-pessoas")]), 0.0);
     // The creation that was stored waited at least for the linger.
     assert!(of("http_request_duration_seconds_sum", &creations) > 0.003, "{timed:?}");
 
@@ -96,6 +106,12 @@ fn the_figures_are_those_of_what_was_done() {
         [asked("people"), asked("nicknames"), asked("searches")],
         [(1.0, 1.0), (1.0, 1.0), (1.0, 0.0)]
     );
+    // Bounds stand beside what they bound, so that a rule can divide one by the other.
+    assert_eq!(of("pouco_connections_limit", &[]), limits::CONNECTIONS as f64);
+    assert_eq!(of("pouco_request_buffer_limit_bytes", &[]), limits::REQUEST_BYTES as f64);
+    assert_eq!(of("pouco_reads_waiting_limit", &[]), limits::READ_QUEUE as f64);
+    assert_eq!(of("pouco_commit_waiting_limit_rows", &people), limits::COMMIT_QUEUE_ROWS as f64);
+    assert_eq!(of("pouco_commit_waiting_limit_bytes", &people), limits::COMMIT_QUEUE_BYTES as f64);
     assert_eq!(of("pouco_build_info", &[("version", env!("CARGO_PKG_VERSION"))]), 1.0);
     // The kernel counts in ticks of 10 ms, and a replica may not have used one so far.
     eventually("a tick of CPU time", || value(&scrape(&replica), "process_cpu_seconds_total", &[]) > 0.0);
@@ -202,7 +218,7 @@ fn no_client_can_make_a_series() {
     let routes: BTreeSet<String> = before
         .iter()
         .flat_map(|(_, labels)| labels)
-        .filter(|(name, _)| name == "route")
+        .filter(|(name, _)| name == "route" || name == "path")
         .map(|(_, value)| value.clone())
         .collect();
     let expected = ["/contagem-pessoas", "/pessoas", "/pessoas/{id}", "other"];

@@ -15,6 +15,7 @@ pub mod contest;
 pub mod contestant;
 pub mod doctor;
 pub mod drivers;
+pub mod exporter;
 pub mod figures;
 pub mod http;
 pub mod lines;

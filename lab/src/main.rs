@@ -5,19 +5,23 @@ mod commands;
 use std::process::ExitCode;
 
 use clap::Parser;
+use commands::Places;
 use pouco_lab::cli::{Cli, Command};
 use pouco_lab::view;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    let outcome = commands::Places::find(&cli).and_then(|places| match &cli.command {
-        Command::List => commands::list(&places),
-        Command::Run(options) => commands::run::run(&places, options),
-        Command::Load(options) => commands::load::run(&places, options),
+    let in_places =
+        |run: &dyn Fn(&Places) -> anyhow::Result<bool>| Places::find(&cli).and_then(|it| run(&it));
+    let outcome = match &cli.command {
+        Command::List => in_places(&commands::list),
+        Command::Run(options) => in_places(&|places| commands::run::run(places, options)),
+        Command::Load(options) => in_places(&|places| commands::load::run(places, options)),
         Command::Report { record } => commands::report(record.as_deref()),
         Command::Compare { before, after, threshold } => commands::compare(before, after, *threshold),
-        Command::Doctor => commands::doctor(&places),
-    });
+        Command::Doctor => in_places(&commands::doctor),
+        Command::Meters(options) => commands::meters::run(options),
+    };
     match outcome {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,

@@ -228,7 +228,7 @@ pub use parameter::ParameterError;
 pub use rejection::{IntoAnswer, Rejection};
 pub use request::{Method, Request};
 pub use response::{RETRY_AFTER_S, Response};
-pub use router::{RouteCount, RouteSeconds, Router};
+pub use router::{RouteCount, RouteSeconds, RouteTotal, Router};
 pub use server::{Limits, Server, configure_coroutines};
 pub use status::Status;
 pub use stream::{BodyReader, BodyWriter};

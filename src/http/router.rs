@@ -85,6 +85,17 @@ pub struct RouteCount {
     pub count: u64,
 }
 
+/// How often a route answered, whatever the status, since the start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RouteTotal {
+    /// As [`RouteCount::route`].
+    pub route: &'static str,
+    /// As [`RouteCount::method`].
+    pub method: &'static str,
+    /// How many answers there were.
+    pub count: u64,
+}
+
 /// How long the requests of a route took, since the start.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RouteSeconds {
@@ -201,6 +212,16 @@ impl Router {
             status,
             count,
         })
+    }
+
+    /// What each route answered so far, the zeros too. Summed here, where somebody asks, and counted nowhere a second time.
+    pub fn totals(&self) -> impl Iterator<Item = RouteTotal> + '_ {
+        let routes = self.routes.iter().map(|route| {
+            let count = route.counts.iter().map(Counter::get).sum();
+            RouteTotal { route: route.template, method: route.method.as_str(), count }
+        });
+        let other = self.other.iter().map(|count| count.load(Ordering::Relaxed)).sum();
+        routes.chain([RouteTotal { route: "other", method: "other", count: other }])
     }
 
     /// How long the requests of each route took, the zeros too.

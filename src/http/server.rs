@@ -242,6 +242,12 @@ impl Server {
         &self.shared.metrics
     }
 
+    /// The bounds that it was started with.
+    #[must_use]
+    pub fn limits(&self) -> &Limits {
+        &self.shared.limits
+    }
+
     /// By how many bytes the buffers of all requests have grown now; see [`Limits::request_bytes`].
     #[must_use]
     pub fn request_bytes(&self) -> usize {

@@ -221,6 +221,12 @@ impl<T: Table> CommitQueue<T> {
         &self.metrics
     }
 
+    /// The bounds that it was started with.
+    #[must_use]
+    pub fn limits(&self) -> &CommitLimits {
+        &self.limits
+    }
+
     fn lock(&self) -> MutexGuard<'_, Queue<T::Row>> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }

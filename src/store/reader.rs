@@ -93,6 +93,12 @@ impl Readers {
         &self.metrics
     }
 
+    /// Reads that wait for a connection, and how many may.
+    #[must_use]
+    pub fn waiting(&self) -> (usize, usize) {
+        (self.lock().waiting.len(), self.queue_jobs)
+    }
+
     fn channel<T: Send + 'static>(&self) -> (Reply<T>, Waiter<T>) {
         let (reply, waiter) = reply::channel();
         self.deadlines.add(Instant::now() + self.timeout, reply.expiry());

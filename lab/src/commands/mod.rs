@@ -1,6 +1,7 @@
 //! One function for each sub-command. `Ok(false)` is exit code 1: an answer that a script wants to know; an error is 2.
 
 pub(crate) mod load;
+pub(crate) mod meters;
 pub(crate) mod run;
 
 use std::fs;

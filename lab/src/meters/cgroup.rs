@@ -36,6 +36,15 @@ pub struct Sample {
     pub oom_kills: Option<u64>,
 }
 
+/// Periods of the CPU quota, since the cgroup began.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Periods {
+    /// In which something ran.
+    pub all: u64,
+    /// In which something had to wait for the next one.
+    pub throttled: u64,
+}
+
 impl Sample {
     /// Without the page cache that the kernel takes back first.
     #[must_use]
@@ -72,6 +81,28 @@ impl Cgroup {
             None => Self::of_process(target),
         };
         opened.with_context(|| target.service.clone())
+    }
+
+    /// Finds the cgroup of a container by its id alone, in the file systems that `root` shows.
+    ///
+    /// # Errors
+    /// No cgroup stands for it.
+    pub fn of_container(root: &Path, id: &str) -> Result<Self> {
+        let groups = Some(Groups::of_container(root, id)?);
+        Ok(Self { groups, process: None, peak: None, proc_folder: root.join("proc") })
+    }
+
+    /// Its path in the hierarchy of the memory controller; none for a plain process.
+    #[must_use]
+    pub fn path(&self) -> Option<String> {
+        self.groups.as_ref().map(|groups| groups.memory.path())
+    }
+
+    /// How often the quota began anew, and how often it was used up; absent for a plain process, and where nothing is limited.
+    #[must_use]
+    pub fn periods(&self) -> Option<Periods> {
+        let stat = std::fs::read_to_string(self.groups.as_ref()?.cpu.own.join("cpu.stat")).ok()?;
+        Some(Periods { all: field(&stat, "nr_periods")?, throttled: field(&stat, "nr_throttled")? })
     }
 
     fn of_process(target: &Target) -> Result<Self> {

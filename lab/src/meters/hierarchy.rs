@@ -7,6 +7,9 @@ use anyhow::{Context, Result, bail, ensure};
 
 use super::read_text;
 
+/// Folders below a mount point, one in the other, in which a container is looked for. Engines nest by far fewer.
+const MAX_DEPTH: usize = 12;
+
 /// Of the interface, not of the kernel: a hybrid system has both, and each controller is in one of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Version {
@@ -22,6 +25,14 @@ pub(super) struct Group {
     pub(super) own: PathBuf,
     /// The folders whose limits apply, from the process up to the mount point.
     pub(super) chain: Vec<PathBuf>,
+}
+
+impl Group {
+    /// The name by which the kernel knows it: its path in the hierarchy.
+    pub(super) fn path(&self) -> String {
+        let top = self.chain.last().unwrap_or(&self.own);
+        format!("/{}", self.own.strip_prefix(top).unwrap_or(&self.own).display())
+    }
 }
 
 /// The three controllers that are read.
@@ -40,6 +51,17 @@ struct Mount {
 }
 
 impl Groups {
+    /// Of the container with this id, wherever the file systems that `root` shows have its folder. The way by a process's own
+    /// file is not open to one in a container: that file is then relative to the reader's own cgroup.
+    ///
+    /// # Errors
+    /// No folder stands for it.
+    pub(super) fn of_container(root: &Path, container: &str) -> Result<Self> {
+        let mounts = mounts(root)?;
+        let group = |controller| group_of_container(&mounts, controller, container);
+        Ok(Self { cpu: group("cpu")?, cpuacct: group("cpuacct")?, memory: group("memory")? })
+    }
+
     /// Of `pid` as it is numbered below `root`.
     ///
     /// # Errors
@@ -140,4 +162,60 @@ fn group(
         own: folder(own),
         chain: (0..=parts.len()).rev().map(folder).collect(),
     })
+}
+
+fn group_of_container(mounts: &HashMap<String, Mount>, controller: &str, container: &str) -> Result<Group> {
+    let key = if mounts.contains_key(controller) { controller } else { "" };
+    let mount =
+        mounts.get(key).with_context(|| format!("no cgroup mount with the controller {controller}"))?;
+    let own = folder_of(&mount.point, container)
+        .with_context(|| format!("no folder below {} stands for the container", mount.point.display()))?;
+    let within = |folder: &&Path| folder.starts_with(&mount.point);
+    let chain = own.ancestors().take_while(within).map(Path::to_path_buf).collect();
+    Ok(Group { version: if key.is_empty() { Version::V2 } else { Version::V1 }, own, chain })
+}
+
+/// The outermost folder that stands for the container.
+fn folder_of(top: &Path, container: &str) -> Option<PathBuf> {
+    let mut level = vec![top.to_path_buf()];
+    for _ in 0..MAX_DEPTH {
+        let mut below = Vec::new();
+        // One that goes away meanwhile holds nothing.
+        for entry in level.iter().flat_map(std::fs::read_dir).flatten().flatten() {
+            if !entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                continue;
+            }
+            if stands_for(&entry.file_name().to_string_lossy(), container) {
+                return Some(entry.path());
+            }
+            below.push(entry.path());
+        }
+        level = below;
+    }
+    None
+}
+
+/// `ID`, `docker-ID.scope`, `libpod-ID` and the like; but neither the folder of podman's monitor nor the service by which systemd
+/// runs a health check.
+fn stands_for(folder: &str, container: &str) -> bool {
+    let name = folder.strip_suffix(".scope").unwrap_or(folder);
+    let Some(engine) = name.strip_suffix(container) else { return false };
+    engine.is_empty() || engine.ends_with('-') && !engine.contains("conmon")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::stands_for;
+
+    #[test]
+    fn a_folder_stands_for_a_container_by_its_name() {
+        for folder in ["abc123", "libpod-abc123", "libpod-abc123.scope", "docker-abc123.scope"] {
+            assert!(stands_for(folder, "abc123"), "{folder}");
+        }
+        for folder in
+            ["libpod-conmon-abc123.scope", "abc123.service", "abc1234", "xabc123", "libpod-abc12", ""]
+        {
+            assert!(!stands_for(folder, "abc123"), "{folder}");
+        }
+    }
 }

@@ -12,6 +12,7 @@ mod generator;
 mod hierarchy;
 mod limits;
 mod meter;
+mod names;
 mod processes;
 mod switches;
 
@@ -19,12 +20,13 @@ use std::path::{Path, PathBuf};
 
 use crate::contestant::Role;
 
-pub use cgroup::{Cgroup, Sample};
+pub use cgroup::{Cgroup, Periods, Sample};
 pub use connections::{Database, is_client};
 pub use generator::{ProcessMeter, ProcessUsage};
 pub use hierarchy::layout;
 pub use limits::limits_hold;
 pub use meter::{Meter, MeterReport, SeriesPoint};
+pub use names::{Named, containers};
 pub use processes::{alive, family};
 
 /// What is measured: a container, or a plain process with its descendants.

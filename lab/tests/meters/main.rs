@@ -2,5 +2,6 @@
 #![allow(clippy::unwrap_used)]
 
 mod cgroups;
+mod exporter;
 mod processes;
 mod trees;

@@ -78,6 +78,7 @@ impl Running for Mounted {
 
     fn expose(&self, exposition: &mut Exposition) {
         exposition.commit_queue("people", self.people.queue.metrics());
+        exposition.commit_limits("people", self.people.queue.limits());
         exposition.feed("people", &self.feed);
         self.people.directory.expose(exposition);
     }

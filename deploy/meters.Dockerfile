@@ -1,0 +1,26 @@
+# The exporter of the containers' CPU and memory (`pouco-lab meters`). Context: the top of the repository.
+#   podman build -f deploy/meters.Dockerfile -t pouco-meters .
+
+# As in pouco.Dockerfile: dependencies stay cached until a manifest changes.
+FROM docker.io/library/debian:trixie-slim AS manifests
+COPY . /sources
+RUN sh /sources/deploy/stub-workspace.sh /sources /skeleton
+
+FROM docker.io/library/rust:1.95-slim-trixie AS build
+WORKDIR /build
+COPY --from=manifests /skeleton ./
+RUN cargo build --release --locked --package pouco-lab
+
+COPY lab ./lab
+RUN find lab -name '*.rs' -exec touch {} + && \
+    cargo build --release --locked --package pouco-lab && \
+    objcopy --strip-debug target/release/pouco-lab /pouco-lab
+
+FROM docker.io/library/debian:trixie-slim
+RUN groupadd --gid 10004 meters && \
+    useradd --uid 10004 --gid 10004 --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin meters
+COPY --from=build /pouco-lab /usr/local/bin/pouco-lab
+# What it reads, everybody may read.
+USER 10004:10004
+STOPSIGNAL SIGTERM
+ENTRYPOINT ["pouco-lab", "meters"]
