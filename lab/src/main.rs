@@ -16,6 +16,9 @@ fn main() -> ExitCode {
     let outcome = match &cli.command {
         Command::List => in_places(&commands::list),
         Command::Run(options) => in_places(&|places| commands::run::run(places, options)),
+        Command::Up(options) => in_places(&|places| commands::up::up(places, options)),
+        Command::Down(options) => in_places(&|places| commands::up::down(places, options)),
+        Command::Logs(options) => in_places(&|places| commands::up::logs(places, options)),
         Command::Load(options) => in_places(&|places| commands::load::run(places, options)),
         Command::Report { record } => commands::report(record.as_deref()),
         Command::Compare { before, after, threshold } => commands::compare(before, after, *threshold),
