@@ -38,4 +38,4 @@ SQL
   say "first start: done"
 fi
 
-exec postgres -D "$data" -c config_file="$config"
+exec postgres -D "$data" -c config_file="$config" "$@"
