@@ -8,7 +8,7 @@
 set -euo pipefail
 cd "$(dirname "$(readlink -f "$0")")"
 
-readonly ruff_version=0.14.3
+readonly ruff_version=0.17.6
 readonly tools=${XDG_CACHE_HOME:-$HOME/.cache}/pouco-ci/ruff-$ruff_version
 
 fail() { printf 'check: %s\n' "$*" >&2; exit 1; }

@@ -7,8 +7,8 @@
 set -euo pipefail
 cd "$(dirname "$(readlink -f "$0")")/.."
 
-readonly deny_version=0.18.5
-readonly audit_version=0.21.2
+readonly deny_version=0.20.2
+readonly audit_version=0.22.2
 readonly tools=${XDG_CACHE_HOME:-$HOME/.cache}/pouco-ci
 
 advisories=yes

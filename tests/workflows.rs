@@ -56,7 +56,11 @@ fn below<'a>(lines: &[&'a str], header: &str) -> Vec<&'a str> {
 fn paths<'a>(text: &'a str, event: &str) -> Vec<&'a str> {
     let lines: Vec<&str> = text.lines().collect();
     let filter = below(&below(&below(&lines, "on:"), &format!("  {event}:")), "    paths:");
-    filter.iter().filter_map(|line| line.trim().strip_prefix("- ")).map(|item| item.trim_matches('"')).collect()
+    filter
+        .iter()
+        .filter_map(|line| line.trim().strip_prefix("- "))
+        .map(|item| item.trim_matches('"'))
+        .collect()
 }
 
 /// GitHub's patterns as far as they are used here: `*` does not go past a slash, `**` does, `**/` may be nothing.
@@ -179,7 +183,10 @@ fn every_action_is_ours_or_fixed_to_a_commit() {
             }
             let (_, pinned) = action.split_once('@').unwrap_or_else(|| panic!("{path}: {action}"));
             let (commit, version) = pinned.split_once(" # v").unwrap_or_else(|| panic!("{path}: {action}"));
-            assert!(commit.len() == 40 && commit.bytes().all(|it| it.is_ascii_hexdigit()), "{path}: {action}");
+            assert!(
+                commit.len() == 40 && commit.bytes().all(|it| it.is_ascii_hexdigit()),
+                "{path}: {action}"
+            );
             assert!(version.starts_with(|it: char| it.is_ascii_digit()), "{path}: {action}");
         }
     }
