@@ -93,7 +93,7 @@ $report
 WARNING: the limits of the stack do not hold as the contest asks for. What this
 run costs and how fast it is CANNOT be compared with anything. Usual cause:
 rootless podman without delegated cpu and memory controllers; the limits then
-show in \`$engine inspect\` and are ignored. See "Troubleshooting" in README.md.
+show in \`$engine inspect\` and are ignored. See docs/troubleshooting.md.
 ################################################################################
 EOF
 }

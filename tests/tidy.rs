@@ -78,6 +78,38 @@ fn links_in_the_documents_lead_somewhere() {
     assert!(seen > 5, "only {seen} links found");
 }
 
+/// What a browser would show wrongly: an open block of code, a row of another width than its table, a heading too deep.
+#[test]
+fn documents_are_well_formed() {
+    let mut rows = 0;
+    for path in files(top(), &[".md"]) {
+        let text = fs::read_to_string(&path).unwrap();
+        let (mut in_code, mut titles, mut level, mut width) = (false, 0, 0, None);
+        for (number, line) in text.lines().enumerate() {
+            let place = format!("{}:{}", shown(&path), number + 1);
+            if line.trim_start().starts_with("```") {
+                in_code = !in_code;
+            }
+            if in_code || !line.starts_with('|') {
+                width = None;
+            } else {
+                let here = line.replace("\\|", "").matches('|').count();
+                assert_eq!(*width.get_or_insert(here), here, "{place}: a row of another width");
+                rows += 1;
+            }
+            let depth = line.bytes().take_while(|byte| *byte == b'#').count();
+            if !in_code && depth > 0 && line[depth..].starts_with(' ') {
+                assert!(depth <= level + 1, "{place}: a heading of level {depth} below one of level {level}");
+                titles += usize::from(depth == 1);
+                level = depth;
+            }
+        }
+        assert!(!in_code, "{}: a block of code has no end", shown(&path));
+        assert_eq!(titles, 1, "{}: titles", shown(&path));
+    }
+    assert!(rows > 50, "only {rows} rows of tables found");
+}
+
 /// The anchor that a heading gets: lower case, blanks to hyphens, punctuation dropped.
 fn anchor_of(line: &str) -> Option<String> {
     let heading = line.strip_prefix('#')?.trim_start_matches('#').trim();

@@ -1,0 +1,52 @@
+#!/usr/bin/env bash
+# The stack from its sources to its end: build, start, a short form of the contest's stress test, the tests that need
+# containers, the probe through nginx. It takes the stack down before and after, with its data. Port 9999 must be free.
+#
+#   tests/stack/whole.sh [SECONDS]       30 s of load unless told; ENGINE=docker for docker, then as root
+set -euo pipefail
+cd "$(dirname "$(readlink -f "$0")")/../.."
+
+readonly seconds=${1:-30}
+export ENGINE=${ENGINE:-podman}
+export CONTAINER_ENGINE=$ENGINE
+# Neither the checkout nor anybody's ~/bin.
+readonly tools=${XDG_CACHE_HOME:-$HOME/.cache}/pouco-ci
+
+step() { printf '\n=== %s (%s)\n' "$*" "$(date -u +%H:%M:%S)"; }
+
+compose() {
+  case $ENGINE in
+    docker) docker compose "$@" ;;
+    *) podman-compose "$@" ;;
+  esac
+}
+tear_down() { compose down --volumes >/dev/null 2>&1 || true; }
+
+# The last words of whatever failed, before it is gone.
+finish() {
+  local status=$?
+  if [ "$status" -ne 0 ]; then
+    for container in pouco-nginx pouco-api1 pouco-api2 pouco-postgres; do
+      printf '\n--- %s\n' "$container"
+      "$ENGINE" logs --tail 30 "$container" 2>&1 || true
+    done
+  fi
+  tear_down
+  exit "$status"
+}
+
+step "the stack"
+trap finish EXIT
+tear_down
+compose up --build -d
+
+step "stress test, $seconds s"
+stress-test/install-gatling.sh "$tools"
+stress-test/run-test.sh "$tools/gatling-3.9.5" --seconds "$seconds"
+stress-test/count.sh
+
+step "tests that need containers"
+tests/stack/run.sh
+
+step "no request is smuggled through nginx; the rest of what the probe finds is nginx's own"
+cargo run --release --locked --example probe -- --proxy tcp:127.0.0.1:9999
