@@ -116,6 +116,14 @@ settings! {
         "people kept in memory with their search index; past it searches go to Postgres";
     FEED_INTERVAL = "POUCO_FEED_INTERVAL_MS", N(limits::FEED_INTERVAL_MS), "10 to 10000 ms",
         "how often a replica looks for what others have committed";
+    USERS_CACHE = "USERS_CACHE", T("off"), "on or off",
+        "users and lists of them are kept in the process; off: each answer comes from Postgres";
+    USERS_CACHE_TTL = "POUCO_USERS_CACHE_TTL_MS", N(limits::USERS_CACHE_TTL_MS), "1 to 86400000 ms",
+        "how old an answer of the users API may be";
+    USERS_CACHE_BYTES = "POUCO_USERS_CACHE_BYTES", N(limits::USERS_CACHE_BYTES), "1024 to 1099511627776 bytes",
+        "answers of the users API in the process; past it those go that were not asked for the longest";
+    USERS_CACHE_ENTRIES = "POUCO_USERS_CACHE_ENTRIES", N(limits::USERS_CACHE_ENTRIES), "1 to 1000000",
+        "as POUCO_USERS_CACHE_BYTES, in answers";
     EDGE_CACHE_TTL = "POUCO_EDGE_CACHE_TTL_MS", N(limits::EDGE_CACHE_TTL_MS), "1 to 86400000 ms",
         "how long a page of the edge API lives in the process";
     EDGE_CACHE_BYTES = "POUCO_EDGE_CACHE_BYTES", N(limits::EDGE_CACHE_BYTES), "1024 to 1099511627776 bytes",
@@ -192,6 +200,8 @@ pub struct Config {
     pub commit: CommitLimits,
     pub read: ReadLimits,
     pub cache_bytes: u64,
+    /// `None` if it is off.
+    pub users_cache: Option<expiring::Limits>,
     pub edge_cache: expiring::Limits,
     pub redis: Option<RedisSettings>,
     pub redis_ttl: Duration,
@@ -244,6 +254,7 @@ impl Config {
             },
             feed_interval: raw.duration(&FEED_INTERVAL, 10..=10_000)?,
             cache_bytes: raw.number(&CACHE_BYTES, 65_536..=1 << 40)?,
+            users_cache: raw.users_cache()?,
             edge_cache: expiring::Limits {
                 bytes: raw.number(&EDGE_CACHE_BYTES, 1_024..=1 << 40)?,
                 entries: raw.size(&EDGE_CACHE_ENTRIES, 1..=1_000_000)?,
@@ -341,6 +352,15 @@ impl Raw<'_> {
         let Some(text) = self.given(&REDIS_HOST) else { return Ok(None) };
         let address = text.parse::<RedisAddress>().map_err(|why| refuse(&REDIS_HOST, text, why))?;
         Ok(Some(RedisSettings { address, timeout }))
+    }
+
+    fn users_cache(&self) -> Result<Option<expiring::Limits>, ConfigError> {
+        let limits = expiring::Limits {
+            bytes: self.number(&USERS_CACHE_BYTES, 1_024..=1 << 40)?,
+            entries: self.size(&USERS_CACHE_ENTRIES, 1..=1_000_000)?,
+            ttl: self.duration(&USERS_CACHE_TTL, 1..=86_400_000)?,
+        };
+        Ok(self.switch(&USERS_CACHE)?.then_some(limits))
     }
 
     fn http_limits(&self) -> Result<Limits, ConfigError> {

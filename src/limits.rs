@@ -87,6 +87,13 @@ pub const FEED_INTERVAL_MS: u64 = 80;
 /// Bytes of people in memory.
 pub const CACHE_BYTES: u64 = 64 * 1024 * 1024;
 
+/// How old an answer of the users API may be, where it has a cache.
+pub const USERS_CACHE_TTL_MS: u64 = 10_000;
+/// Bytes of these answers. A list of 200 takes some 40 KB.
+pub const USERS_CACHE_BYTES: u64 = 16 * 1024 * 1024;
+/// See [`USERS_CACHE_BYTES`].
+pub const USERS_CACHE_ENTRIES: u64 = 65_536;
+
 /// How long a page of the edge API lives in the process.
 pub const EDGE_CACHE_TTL_MS: u64 = 10_000;
 /// Bytes of the edge API's pages in the process. There are few; the bound is for what may be added.

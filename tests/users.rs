@@ -126,6 +126,36 @@ fn the_total_is_that_of_the_moment() {
 }
 
 #[test]
+fn with_a_cache_answers_are_kept_for_their_time() {
+    let database = Database::create();
+    seed(&database, &["--rows", "3"]);
+    let start = |ttl_ms: &str| {
+        Replica::start_with(&database, &[("USERS_CACHE", "on"), ("POUCO_USERS_CACHE_TTL_MS", ttl_ms)])
+    };
+    let (keeping, forgetting) = (start("3600000"), start("50"));
+    let id = ids(&database).remove(0);
+    let late = "00000000-0000-4000-8000-000000000001";
+    let before = [keeping.get(&format!("/users/{id}")), keeping.get("/users")];
+    assert_eq!(listed(&forgetting, "/users")["total"], 3);
+    assert_eq!(keeping.get(&format!("/users/{late}")).status, 404);
+    insert(&database, late, "late@example.com", "2026-01-31");
+    database.client().execute("UPDATE users SET age = 99 WHERE id::text = $1", &[&id]).unwrap();
+
+    assert_eq!(keeping.get(&format!("/users/{late}")).status, 200, "nobody is kept as missing");
+    assert_eq!(
+        [keeping.get(&format!("/users/{id}")).body, keeping.get("/users").body],
+        before.map(|it| it.body)
+    );
+    assert_eq!(listed(&keeping, "/users?limit=49")["total"], 4, "another page is another answer");
+    assert_eq!(keeping.metric("pouco_cache_hits_total{cache=\"users\"}"), 2);
+    assert_eq!(keeping.metric("pouco_cache_entries{cache=\"users\"}"), 4);
+
+    eventually("the list is read again", || listed(&forgetting, "/users")["total"] == 4);
+    eventually("the user is read again", || forgetting.get(&format!("/users/{id}")).json()["age"] == 99);
+    eventually("what is over is swept", || forgetting.metric("pouco_cache_entries{cache=\"users\"}") == 0);
+}
+
+#[test]
 fn bad_parameters_are_named() {
     let (_database, replica) = seeded("1");
     let id = "00000000-0000-4000-8000-000000000001";

@@ -363,7 +363,8 @@ memory_bytes = 536_870_912
         assert!(COMPOSED.contains(from), "{from}");
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("contestant.toml"), COMPOSED.replacen(from, to, 1)).unwrap();
-        let budget = Budget { cpus: 1.5, memory_bytes: 3_000_000_000, database_connections: 20, ..Budget::default() };
+        let budget =
+            Budget { cpus: 1.5, memory_bytes: 3_000_000_000, database_connections: 20, ..Budget::default() };
         match Contestant::read(folder.path()).and_then(|it| it.fits(&budget)) {
             Ok(()) => String::new(),
             Err(error) => format!("{error:#}"),

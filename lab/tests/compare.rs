@@ -257,5 +257,8 @@ fn records_of_two_budgets_are_not_compared() {
     let mut single = sample::reads();
     single.budget_name = Some("single".to_owned());
     let error = compare(&sample::reads(), &single, DEFAULT_THRESHOLD).unwrap_err().to_string();
-    assert!(error.contains("budgets") && error.contains("multi: 1.5") && error.contains("single: 1.5"), "{error}");
+    assert!(
+        error.contains("budgets") && error.contains("multi: 1.5") && error.contains("single: 1.5"),
+        "{error}"
+    );
 }

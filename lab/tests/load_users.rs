@@ -56,7 +56,8 @@ fn answer(asked: &Asked, rows: &Lines, ids: &Lines) -> Reply {
 /// The load against a server whose answer `change` may replace.
 fn loaded(change: impl Fn(&Asked, &Lines) -> Option<Reply> + Send + Sync + 'static) -> Outcome {
     let (rows, ids) = users::feeds();
-    let server = Server::start(move |asked| change(asked, &rows).unwrap_or_else(|| answer(asked, &rows, &ids)));
+    let server =
+        Server::start(move |asked| change(asked, &rows).unwrap_or_else(|| answer(asked, &rows, &ids)));
     let outcome = run(&plan(&server));
     assert!(server.opened() <= 4, "{}", server.opened());
     assert_eq!(outcome.figures.total.count, 120);
@@ -101,7 +102,8 @@ fn wrong_answers_are_failures_by_their_kind() {
     assert!(errors(&shifted, "list: an item of the list is not the row at its place") >= 19);
     let silent = loaded(|asked, rows| {
         let unknown = asked.target.strip_prefix("/users/")?;
-        let is_stored = (0..rows.count() as u64).any(|place| rows.get(place).windows(36).any(|it| it == unknown.as_bytes()));
+        let is_stored = (0..rows.count() as u64)
+            .any(|place| rows.get(place).windows(36).any(|it| it == unknown.as_bytes()));
         (!is_stored).then(|| Reply::new("404 Not Found", "", "{}"))
     });
     assert_eq!(errors(&silent, "unknown: the body's error is not not_found"), 10);

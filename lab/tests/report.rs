@@ -312,9 +312,7 @@ fn two_modes_of_one_contestant_are_told_apart() {
 fn a_contest_that_only_reads_has_its_own_columns() {
     let record = sample::reads();
     for (kind, report) in all(&record) {
-        for word in
-            ["201 after commit", "Answers 201", "Answered 201", "Acknowledged before", "not killed"]
-        {
+        for word in ["201 after commit", "Answers 201", "Answered 201", "Acknowledged before", "not killed"] {
             assert!(!report.contains(word), "{kind}: {word}");
         }
         assert!(report.contains("reads only") && report.contains("multi: 1.5"), "{kind}");

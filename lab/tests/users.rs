@@ -45,7 +45,10 @@ fn the_settings_of_a_budget_are_those_of_the_contest() {
         assert!((number("API_CPUS") + number("POSTGRES_CPUS") - budget.cpus).abs() < 1e-9, "{name}");
         assert_eq!(settings["WORKERS"], budget.processes.unwrap().to_string());
         assert_eq!(settings["DATABASE_CONNECTIONS"], budget.database_connections.to_string());
-        assert_eq!(settings["DATABASE_CONNECTIONS_MIN"], budget.database_connections_min.unwrap().to_string());
+        assert_eq!(
+            settings["DATABASE_CONNECTIONS_MIN"],
+            budget.database_connections_min.unwrap().to_string()
+        );
         for key in settings.keys() {
             assert!(compose.contains(&format!("${{{key}")), "{key} is not used");
         }

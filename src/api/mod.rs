@@ -2,8 +2,8 @@
 //! the table below.
 
 pub mod edge;
-mod kept;
 mod id;
+mod kept;
 pub mod people;
 mod unavailable;
 pub mod users;
@@ -18,8 +18,11 @@ use crate::store::{Connector, Readers, Session};
 use crate::waiting::Janitor;
 
 /// Every API: its name, the function that mounts it, and the one that fills its table for a try.
-const APIS: &[(&str, Mount, Option<Seed>)] =
-    &[("people", people::mount, None), ("users", users::mount, Some(users::seed)), ("edge", edge::mount, None)];
+const APIS: &[(&str, Mount, Option<Seed>)] = &[
+    ("people", people::mount, None),
+    ("users", users::mount, Some(users::seed)),
+    ("edge", edge::mount, None),
+];
 
 type Mount = fn(&Services<'_>, &mut Router) -> io::Result<Box<dyn Running>>;
 

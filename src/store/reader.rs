@@ -96,7 +96,7 @@ impl Readers {
     /// Reads that wait for a connection, and how many may.
     #[must_use]
     pub fn waiting(&self) -> (usize, usize) {
-        (self.lock().waiting.len(), self.queue_jobs)
+        self.jobs.load()
     }
 
     fn channel<T: Send + 'static>(&self) -> (Reply<T>, Waiter<T>) {

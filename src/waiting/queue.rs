@@ -82,6 +82,11 @@ impl<J> Queue<J> {
         }
     }
 
+    /// How many wait, and how many may.
+    pub(crate) fn load(&self) -> (usize, usize) {
+        (self.lock().waiting.len(), self.bound)
+    }
+
     /// Drops what waits.
     pub(crate) fn clear(&self) {
         // Dropped without the lock: replies wake their waiters.

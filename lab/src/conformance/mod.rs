@@ -77,12 +77,7 @@ pub fn run(file: &Path, address: &str, seed: u64) -> Result<Pass> {
 ///
 /// # Errors
 /// As for [`run`]. A statement that is refused is a rule that is not kept.
-pub fn run_beside(
-    file: &Path,
-    address: &str,
-    seed: u64,
-    sql: &dyn Fn(&str) -> Result<()>,
-) -> Result<Pass> {
+pub fn run_beside(file: &Path, address: &str, seed: u64, sql: &dyn Fn(&str) -> Result<()>) -> Result<Pass> {
     Ok(run_cases(&Cases::read(file)?, address, seed, sql))
 }
 
@@ -155,7 +150,8 @@ impl Runner<'_> {
         let mut kept = None;
         if let Some(statement) = &case.sql {
             let statement = fill(statement, &self.values)?;
-            (self.sql)(&statement).map_err(|error| Miss::Hard(format!("not tried: {statement}: {error:#}")))?;
+            (self.sql)(&statement)
+                .map_err(|error| Miss::Hard(format!("not tried: {statement}: {error:#}")))?;
         }
         for number in 1..=case.repeat {
             self.values.insert("n".to_owned(), number.to_string());

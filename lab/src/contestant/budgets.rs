@@ -118,7 +118,9 @@ cpus = 4.0
         let read = || Contestant::read(folder.path()).unwrap();
         for other in [None, Some("single")] {
             let same = read().within(other);
-            assert!((same.services["api"].cpus - 1.0).abs() < 1e-9 && same.modes["reads"].environment["B"] == "1");
+            assert!(
+                (same.services["api"].cpus - 1.0).abs() < 1e-9 && same.modes["reads"].environment["B"] == "1"
+            );
         }
         let multi = read().within(Some("multi"));
         assert!((multi.services["api"].cpus - 4.0).abs() < 1e-9);
@@ -136,7 +138,9 @@ cpus = 4.0
         };
         multi.fits(&budget(5.0, 4)).unwrap();
         assert!(multi.fits(&budget(2.0, 4)).unwrap_err().to_string().contains("sum to 5.000"));
-        assert!(multi.fits(&budget(5.0, 0)).unwrap_err().to_string().contains("1 services with the role api"));
+        assert!(
+            multi.fits(&budget(5.0, 0)).unwrap_err().to_string().contains("1 services with the role api")
+        );
     }
 
     #[test]

@@ -143,9 +143,13 @@ mod tests {
 
     #[test]
     fn the_same_user_however_it_is_written() {
-        for (from, to) in
-            [("", ""), ("Zoë", "Zo\\u00eb"), ("\"age\":7", "\"x\":0, \"age\" : 7 "), ("07Z", "07.000Z"), ("07Z", "07.0Z")]
-        {
+        for (from, to) in [
+            ("", ""),
+            ("Zoë", "Zo\\u00eb"),
+            ("\"age\":7", "\"x\":0, \"age\" : 7 "),
+            ("07Z", "07.000Z"),
+            ("07Z", "07.0Z"),
+        ] {
             assert_eq!(user(row(7).replace(from, to).as_bytes(), row(7).as_bytes()), Ok(()), "{to}");
         }
     }

@@ -168,7 +168,8 @@ impl Plan {
             payload_offset: 0,
             terms,
             term_offset: 0,
-            connections: kept.map_or(Connections::PerUser, |connections| Connections::KeptAlive { connections }),
+            connections: kept
+                .map_or(Connections::PerUser, |connections| Connections::KeptAlive { connections }),
             ending: Ending::Reset,
             checks,
             warm_up_seconds: 0,

@@ -50,7 +50,9 @@ pub(super) enum Check {
     /// The user whose id was asked for.
     User,
     /// So many rows of the data, from the offset on.
-    Page { limit: usize },
+    Page {
+        limit: usize,
+    },
     /// That there is no such user.
     NotFound,
 }
@@ -141,7 +143,14 @@ impl Ready {
     }
 
     /// Writes the request to `output`.
-    pub(super) fn render(&self, output: &mut Vec<u8>, payload: &[u8], term: &[u8], location: &str, drawn: &[u8]) {
+    pub(super) fn render(
+        &self,
+        output: &mut Vec<u8>,
+        payload: &[u8],
+        term: &[u8],
+        location: &str,
+        drawn: &[u8],
+    ) {
         output.extend_from_slice(&self.before);
         for part in &self.path {
             match part {
@@ -213,7 +222,8 @@ fn limit_of(path: &str) -> Result<usize> {
 
 /// The one thing of the data that a path asks for.
 fn drawn(path: &[Part]) -> Result<Option<Draw>> {
-    let mut all = path.iter().filter_map(|part| if let Part::Drawn(draw) = part { Some(*draw) } else { None });
+    let mut all =
+        path.iter().filter_map(|part| if let Part::Drawn(draw) = part { Some(*draw) } else { None });
     let first = all.next();
     ensure!(all.next().is_none(), "path: one of {{user_id}}, {{unknown_id}} and {{offset}}, once");
     Ok(first)

@@ -1,8 +1,8 @@
 //! A user on its way through its chain, and what an answer means to it.
 
 use super::answer::Whole;
-use super::{check, check_users};
 use super::request::{Check, Ready, path_of};
+use super::{check, check_users};
 use crate::lines::Lines;
 use crate::oracle::{Creation, id_of_location};
 

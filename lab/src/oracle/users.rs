@@ -97,10 +97,7 @@ fn moment(at: OffsetDateTime) -> String {
 pub fn feeds() -> (Lines, Lines) {
     let all = seeded();
     let rows: Vec<Vec<u8>> = all.iter().map(|user| serde_json::to_vec(user).unwrap_or_default()).collect();
-    (
-        rows.iter().map(Vec::as_slice).collect(),
-        all.iter().map(|user| user.id.as_bytes()).collect(),
-    )
+    (rows.iter().map(Vec::as_slice).collect(), all.iter().map(|user| user.id.as_bytes()).collect())
 }
 
 /// Compares rows, a JSON object a line, with those that must be there.
@@ -111,11 +108,8 @@ pub fn judge(rows: impl BufRead) -> Result<Stored> {
     let all = seeded();
     let expected: HashMap<&str, &User> = all.iter().map(|user| (user.id.as_str(), user)).collect();
     let mut times: HashMap<&str, u64> = HashMap::with_capacity(expected.len());
-    let mut stored = Stored {
-        expected_low: u64::from(ROWS),
-        expected_high: u64::from(ROWS),
-        ..Stored::default()
-    };
+    let mut stored =
+        Stored { expected_low: u64::from(ROWS), expected_high: u64::from(ROWS), ..Stored::default() };
     let mut examples = Vec::new();
     for (line, number) in rows.lines().zip(1..) {
         let line = line?;

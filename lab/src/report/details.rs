@@ -71,8 +71,7 @@ pub(super) fn stored(view: &View<'_>) -> Table {
 
 /// Rows of a contest that only reads: none was sent.
 fn data(view: &View<'_>) -> Table {
-    let columns =
-        ["Must be there", "Are there", "Gone", "Twice", "Altered", "Foreign", "Settled after, s"];
+    let columns = ["Must be there", "Are there", "Gone", "Twice", "Altered", "Foreign", "Settled after, s"];
     let mut all = vec![Column::text("Round")];
     all.extend(columns.into_iter().map(Column::number));
     let mut table = Table::new("The data in the database after the load.", all);
@@ -379,11 +378,11 @@ pub(super) fn remarks(view: &View<'_>) -> Table {
 pub(super) fn contestants(view: &View<'_>) -> Table {
     let writes = !view.reads_only();
     let names = ["Contestant", "Language", "Answers 201", "What it is", "Versions"];
-    let columns = names.into_iter().filter(|name| writes || *name != "Answers 201").map(Column::text).collect();
+    let columns =
+        names.into_iter().filter(|name| writes || *name != "Answers 201").map(Column::text).collect();
     let rows = view.standings.iter().map(|standing| {
         let entry = standing.entry;
-        let mut cells =
-            vec![Cell::new(view.label(standing)).small(&entry.id), Cell::new(&entry.language)];
+        let mut cells = vec![Cell::new(view.label(standing)).small(&entry.id), Cell::new(&entry.language)];
         if writes {
             cells.push(Cell::new(format::acknowledges(entry.acknowledges)));
         }
@@ -452,15 +451,15 @@ pub(super) fn footnotes(view: &View<'_>) -> Vec<(&'static str, &'static str)> {
 }
 
 const FOOTNOTES_OF_READS: [(&str, &str); 3] = [
-    ("Exact", "every row of the data is in the database after the load, once and unaltered, and no other is."),
+    (
+        "Exact",
+        "every row of the data is in the database after the load, once and unaltered, and no other is.",
+    ),
     (
         "Requests per CPU s",
         "all requests sent, divided by the CPU seconds of the services that serve the API, or by those of the whole stack.",
     ),
-    (
-        "Rank",
-        "contestants whose data are as they were first; within each group by CPU s per 1,000 requests.",
-    ),
+    ("Rank", "contestants whose data are as they were first; within each group by CPU s per 1,000 requests."),
 ];
 
 const FOOTNOTES: [(&str, &str); 14] = [

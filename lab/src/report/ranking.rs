@@ -90,9 +90,7 @@ fn ranking_row(view: &View<'_>, standing: &Standing<'_>, metrics: &[Metric]) -> 
     let (symbol, text, tone) = words::correctness(standing);
     let mut remarks = vec![format::promise(standing.entry.acknowledges)];
     let writes = standing.entry.acknowledges != Acknowledges::ReadOnly;
-    if writes
-        && standing.correctness == Correctness::Exact
-        && standing.values(&Metric::LostKilled).is_empty()
+    if writes && standing.correctness == Correctness::Exact && standing.values(&Metric::LostKilled).is_empty()
     {
         remarks.push("not killed".to_owned());
     }

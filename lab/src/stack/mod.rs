@@ -138,8 +138,10 @@ fn api_environment(contest: &Contest, contestant: &Contestant, mode: &str) -> Ve
     let reserve = if contest.budget.processes.is_some() { 0 } else { all / 10 };
     let each = ((all - reserve) / apis).max(1);
     // A contestant whose one process uses all cores may say so in its own environment, which comes after.
-    let of_budget =
-        [("WORKERS", contest.budget.processes), ("DATABASE_CONNECTIONS_MIN", contest.budget.database_connections_min)];
+    let of_budget = [
+        ("WORKERS", contest.budget.processes),
+        ("DATABASE_CONNECTIONS_MIN", contest.budget.database_connections_min),
+    ];
     let share = |all: u32| (usize::try_from(all).unwrap_or(usize::MAX) / apis).max(1).to_string();
     let mut environment: Vec<(String, String)> =
         of_budget.into_iter().filter_map(|(name, all)| Some((name.to_owned(), share(all?)))).collect();

@@ -12,7 +12,8 @@ use socket2::{Domain, Socket, Type};
 
 use crate::tiny::read;
 
-const USER: &str = "json_build_object('id', id, 'email', email, 'full_name', full_name, 'age', age, 'country_code',
+const USER: &str =
+    "json_build_object('id', id, 'email', email, 'full_name', full_name, 'age', age, 'country_code',
     country_code, 'is_active', is_active, 'created_at',
     to_char(created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"'))";
 
@@ -32,8 +33,9 @@ type Answer = (u16, String);
 fn serve() {
     let variable = |name: &str| std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set"));
     // What the lab says of the budget, and what the contestant says of it.
-    let said =
-        ["TINY_BUDGET", "WORKERS", "DATABASE_CONNECTIONS", "DATABASE_CONNECTIONS_MIN"].map(&variable).join(" ");
+    let said = ["TINY_BUDGET", "WORKERS", "DATABASE_CONNECTIONS", "DATABASE_CONNECTIONS_MIN"]
+        .map(&variable)
+        .join(" ");
     assert_eq!(said, "large 2 24 4");
     let tiny = Arc::new(Tiny {
         database: Mutex::new(Client::connect(&variable("POUCO_LAB_TEST_DATABASE"), NoTls).unwrap()),

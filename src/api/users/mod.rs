@@ -13,9 +13,12 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
+use self::routes::Key;
 pub(super) use self::seed::seed;
+use super::kept::expose_expiring;
 use super::{Running, Services};
-use crate::http::{Method, Router};
+use crate::cache::expiring::Expiring;
+use crate::http::{Method, Rejection, Router};
 use crate::metrics::Exposition;
 use crate::store::{Gather, Readers};
 
@@ -26,26 +29,38 @@ type Body = Arc<[u8]>;
 struct Users {
     readers: Arc<Readers>,
     by_id: Gather<Uuid, Body>,
+    /// Answers that may be a little old, if that is wanted. What is not there is not kept.
+    cache: Option<Arc<Expiring<Key, Body, Rejection>>>,
 }
 
 /// Adds the routes.
 pub(super) fn mount(services: &Services<'_>, router: &mut Router) -> io::Result<Box<dyn Running>> {
+    let cache = services.config.users_cache.map(Expiring::new);
+    if let Some(cache) = &cache {
+        services.janitor.look_after(cache);
+    }
     let users = Arc::new(Users {
         readers: services.readers.clone(),
         by_id: Gather::new(services.readers.clone(), sql::fetch_bodies),
+        cache,
     });
+    let mounted = Mounted(users.clone());
     router.route(Method::Get, "/healthz", |_, response| response.json(b"{\"status\":\"ok\"}"));
     let one = users.clone();
     router.route(Method::Get, "/users/{id}", move |request, response| one.by_id(request, response));
     router.route(Method::Get, "/users", move |request, response| users.list(request, response));
-    Ok(Box::new(Mounted))
+    Ok(Box::new(mounted))
 }
 
-struct Mounted;
+struct Mounted(Arc<Users>);
 
 impl Running for Mounted {
     /// Nothing of its own runs.
     fn stop(&mut self) {}
 
-    fn expose(&self, _: &mut Exposition) {}
+    fn expose(&self, exposition: &mut Exposition) {
+        if let Some(cache) = &self.0.cache {
+            expose_expiring(exposition, "users", &cache.counts());
+        }
+    }
 }

@@ -3,9 +3,12 @@
 use std::io::Write;
 use std::ops::RangeInclusive;
 
+use uuid::Uuid;
+
 use super::super::id;
-use super::Users;
 use super::sql::{self, Page, Start};
+use super::{Body, Users};
+use crate::cache::Weigh;
 use crate::http::{Rejection, Request, Response, Status};
 
 /// Users of a page where nobody says how many.
@@ -19,6 +22,19 @@ const fn bad(parameter: &'static str) -> Rejection {
     Rejection::of_field(Status::BadRequest, "bad_request", parameter)
 }
 
+/// What an answer is kept by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Key {
+    One(Uuid),
+    Page { limit: i64, start: Start },
+}
+
+impl Weigh for Key {
+    fn weight_bytes(&self) -> u64 {
+        size_of::<Self>() as u64
+    }
+}
+
 impl Users {
     /// `GET /users/{id}`: 404 if there is none, 400 if it is no UUID.
     pub(super) fn by_id(
@@ -27,7 +43,12 @@ impl Users {
         response: &mut Response<'_>,
     ) -> Result<(), Rejection> {
         let id = id::parse(request.raw_path_parameter("id")).ok_or(bad("id"))?;
-        response.json(&self.by_id.get(id)?.ok_or(NOT_FOUND)?);
+        let read = || self.by_id.get(id)?.ok_or(NOT_FOUND);
+        let body = match &self.cache {
+            Some(cache) => cache.get_or_compute(&Key::One(id), read)?.value,
+            None => read()?,
+        };
+        response.json(&body);
         Ok(())
     }
 
@@ -39,8 +60,18 @@ impl Users {
     ) -> Result<(), Rejection> {
         let limit = number(request, "limit", 1..=LARGEST_LIMIT)?.unwrap_or(DEFAULT_LIMIT);
         let start = start(request)?;
-        let page = self.readers.read(move |session| sql::page(session, limit, start))?;
-        response.body_with("application/json", |out| render(out, &page, limit, start));
+        let read = || self.readers.read(move |session| sql::page(session, limit, start));
+        let Some(cache) = &self.cache else {
+            let page = read()?;
+            response.body_with("application/json", |out| render(out, &page, limit, start));
+            return Ok(());
+        };
+        let rendered = || {
+            let mut out = Vec::new();
+            render(&mut out, &read()?, limit, start);
+            Ok(Body::from(out))
+        };
+        response.json(&cache.get_or_compute(&Key::Page { limit, start }, rendered)?.value);
         Ok(())
     }
 }

@@ -41,7 +41,7 @@ const PAGE_AT: &str =
 const PAGE_AFTER: &str = page!("WHERE id > $2 ORDER BY id LIMIT $1");
 
 /// Where a page begins, in the order of ids.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Start {
     /// So many users are left out; they are read all the same, so a far page costs more than a near one.
     Offset(i64),

@@ -87,7 +87,14 @@ impl K6 {
     }
 
     /// `files` are what it reads, `folder` is where it writes.
-    fn command(&self, script: &Path, plan: &str, rest: SocketAddr, files: &[&Path], folder: &Path) -> Result<Command> {
+    fn command(
+        &self,
+        script: &Path,
+        plan: &str,
+        rest: SocketAddr,
+        files: &[&Path],
+        folder: &Path,
+    ) -> Result<Command> {
         let mut command = match &self.how {
             How::Program(program) => Command::new(program),
             How::Container(container) => container.command(&[files, &[script]].concat(), folder)?,
