@@ -525,7 +525,7 @@ impl<'a> Engine<'a> {
             payloads_used: self.payloads_used,
             terms_used: self.terms_used,
             given_up,
-            warnings: warnings(self.plan, self.payloads_used),
+            warnings: self.plan.warnings(self.payloads_used),
             answers_per_second: if length > 0.0 { answers / length } else { 0.0 },
         })
     }
@@ -539,15 +539,6 @@ impl<'a> Engine<'a> {
         }
         users
     }
-}
-
-fn warnings(plan: &Plan, used: u64) -> Vec<String> {
-    let lines = plan.payloads.count() as u64;
-    let beyond = (plan.payload_offset + used).saturating_sub(lines);
-    if beyond == 0 || used == 0 {
-        return Vec::new();
-    }
-    vec![format!("{} of {used} payloads were sent before: the file has {lines} lines", beyond.min(used))]
 }
 
 #[cfg(test)]

@@ -203,6 +203,16 @@ impl Plan {
         self.load.scenarios.iter().map(|scenario| length(&scenario.phases)).fold(0.0, f64::max)
     }
 
+    /// What a reader should know where so many payloads were `used`.
+    fn warnings(&self, used: u64) -> Vec<String> {
+        let lines = self.payloads.count() as u64;
+        let beyond = (self.payload_offset + used).saturating_sub(lines);
+        if beyond == 0 || used == 0 {
+            return Vec::new();
+        }
+        vec![format!("{} of {used} payloads were sent before: the file has {lines} lines", beyond.min(used))]
+    }
+
     fn check(&self) -> Result<()> {
         ensure!(self.scale > 0.0 && self.scale.is_finite(), "scale: above 0, not {}", self.scale);
         let timeout = self.load.timeout_seconds;
