@@ -228,7 +228,7 @@ fn a_slow_cold_key_under_500_clients_is_computed_once() {
     let limits = Limits { bytes: 1 << 20, entries: 100, ttl: Duration::from_secs(600) };
     let cache: Arc<Cache> = Expiring::new(limits);
     let computed = Arc::new(AtomicUsize::new(0));
-    let (asked, counted) = (cache.clone(), computed.clone());
+    let (asked, counted) = (cache, computed.clone());
     let mut router = Router::new();
     router.route(Method::Get, "/slow", move |request, response| {
         let Ok(served) = asked.get_or_compute(request.path(), || {
