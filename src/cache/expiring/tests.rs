@@ -97,7 +97,9 @@ fn what_is_in_use_stays_and_what_is_not_goes() {
 fn a_sweep_is_bounded_and_takes_only_what_has_expired() {
     let (millis, now) = clock();
     let cache: Arc<Cache> = Expiring::with_clock(ROOMY, now);
-    (0..600).for_each(|number| drop(fill(&cache, &number.to_string(), 1)));
+    for number in 0..600 {
+        fill(&cache, &number.to_string(), 1);
+    }
     millis.store(5_000, Ordering::SeqCst);
     fill(&cache, "young", 1);
     assert_eq!(cache.sweep(), 0);

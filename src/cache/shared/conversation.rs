@@ -179,7 +179,11 @@ impl Conversation {
 
     fn lose(&mut self, error: &RedisError) {
         self.drop_connection();
-        self.remote.lost(error);
+        // The system calls it "temporarily unavailable".
+        match error.is_timeout() {
+            true => self.remote.lost(&"no answer in time"),
+            false => self.remote.lost(error),
+        }
         self.next_try = Instant::now() + RETRY;
     }
 
