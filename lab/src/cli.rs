@@ -26,6 +26,12 @@ pub enum Command {
     List,
     /// Run a contest
     Run(Run),
+    /// Start a contestant within its budget, with the contest's data, and leave it running
+    Up(Up),
+    /// Take down what `up` left, with its volumes
+    Down(Left),
+    /// Show the last lines of what `up` left
+    Logs(Left),
     /// Load a server that is running with the native generator
     Load(Load),
     /// Write report.html, report.md and summary.svg beside a record
@@ -58,12 +64,18 @@ pub struct Run {
     /// Rounds: each contestant once in every round, in turn
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=100))]
     pub times: u32,
+    /// Which of the contest's budgets, where it has several
+    #[arg(long, value_name = "NAME")]
+    pub budget: Option<String>,
     /// Multiple of the contest's rates
     #[arg(long, default_value_t = 1.0)]
     pub scale: f64,
-    /// Who generates the load; gatling by default, native with --find-limit
+    /// Who generates the load; gatling by default, k6 where the contest has no simulation, native with --find-limit
     #[arg(long)]
     pub tool: Option<Tool>,
+    /// Run k6 in a container, whose image is built first
+    #[arg(long)]
+    pub k6_in_container: bool,
     /// Search the largest scale that each contestant takes, instead of the contest
     #[arg(long)]
     pub find_limit: bool,
@@ -88,6 +100,32 @@ pub struct Run {
     /// Search terms, one a line under the header `t`
     #[arg(long, value_name = "FILE", requires = "payloads")]
     pub terms: Option<PathBuf>,
+}
+
+/// Options of `up`.
+#[derive(Debug, Args)]
+pub struct Up {
+    /// The contest
+    pub contest: String,
+    /// Who
+    #[arg(long, value_name = "NAME[:MODE]")]
+    pub contestant: String,
+    /// Which of the contest's budgets, where it has several
+    #[arg(long, value_name = "NAME")]
+    pub budget: Option<String>,
+    /// Use the images that are there
+    #[arg(long)]
+    pub no_build: bool,
+}
+
+/// Options of `down` and `logs`.
+#[derive(Debug, Args)]
+pub struct Left {
+    /// The contest
+    pub contest: String,
+    /// Who, parted by commas; everybody who enters the contest by default
+    #[arg(long, value_delimiter = ',', value_name = "NAME")]
+    pub contestant: Vec<String>,
 }
 
 /// Options of `load`.
@@ -133,4 +171,39 @@ pub enum Tool {
     Native,
     /// k6 with the contest's script
     K6,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(line: &str) -> Command {
+        Cli::try_parse_from(line.split(' ')).unwrap_or_else(|error| panic!("{error}")).command
+    }
+
+    #[test]
+    fn a_budget_and_a_container_are_asked_for_by_name() {
+        let Command::Run(run) = parsed("lab run users --budget multi --tool k6 --k6-in-container") else {
+            panic!("not run")
+        };
+        assert_eq!(run.budget.as_deref(), Some("multi"));
+        assert!(run.k6_in_container && matches!(run.tool, Some(Tool::K6)));
+        let Command::Run(run) = parsed("lab run people") else { panic!("not run") };
+        assert!(run.budget.is_none() && !run.k6_in_container && run.tool.is_none());
+    }
+
+    #[test]
+    fn up_is_of_one_and_down_of_one_or_all() {
+        let Command::Up(up) = parsed("lab up users --contestant pouco:read-only --budget single") else {
+            panic!("not up")
+        };
+        assert_eq!((up.contestant.as_str(), up.budget.as_deref()), ("pouco:read-only", Some("single")));
+        assert!(Cli::try_parse_from(["lab", "up", "users"]).is_err());
+        let Command::Down(down) = parsed("lab down users") else { panic!("not down") };
+        assert!(down.contestant.is_empty());
+        let Command::Logs(logs) = parsed("lab logs users --contestant pouco,go-chi") else {
+            panic!("not logs")
+        };
+        assert_eq!(logs.contestant, ["pouco", "go-chi"]);
+    }
 }

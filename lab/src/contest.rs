@@ -32,10 +32,15 @@
 //! body = "payload"
 //! accept = [201, 400, 422]
 //! ```
+//!
+//! A contest that only reads has no `[kill]` and no `count_path`, but a `ready_path`, and its data in `seed`. Instead of
+//! `[budget]` there may be several, `[budgets.NAME]`, with a `default_budget`: a run is within one of them
+//! ([`Contest::within`]).
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -53,26 +58,44 @@ pub struct Contest {
     pub title: String,
     /// Where every contestant of it answers: `http://ADDRESS:PORT`.
     pub url: String,
-    /// Which oracle judges the stored rows: `people`.
+    /// Which oracle judges the stored rows: `people`, or `users` for a contest that only reads.
     pub oracle: String,
-    /// Answers a plain number once the contestant serves, and when it has written everything.
-    pub count_path: String,
+    /// Answers a plain number once the contestant serves, and when it has written everything; absent where nothing is counted.
+    #[serde(default)]
+    pub count_path: Option<String>,
+    /// Answers 200 once the contestant serves; [`Contest::count_path`] where it is absent.
+    #[serde(default)]
+    pub ready_path: Option<String>,
+    /// SQL in the folder, run in each contestant's database after its first start: the data that it serves. A statement ends
+    /// with a `;` at the end of a line.
+    #[serde(default)]
+    pub seed: Option<PathBuf>,
     /// File of the conformance pass, in the folder.
     pub conformance: PathBuf,
     /// The class below `stress-test/user-files/simulations` that sends this load with Gatling, where there is one.
     #[serde(default)]
     pub gatling: Option<String>,
-    /// What all services of a contestant may use together.
+    /// What all services of a contestant may use together; of several, the one that was chosen.
+    #[serde(default)]
     pub budget: Budget,
+    /// Several budgets, by name, of which a run takes one.
+    #[serde(default)]
+    pub budgets: BTreeMap<String, Budget>,
+    /// Of these, the one where none is asked for.
+    #[serde(default)]
+    pub default_budget: Option<String>,
+    /// Of these, the one that [`Contest::budget`] is.
+    #[serde(skip)]
+    pub budget_name: Option<String>,
     /// The load at scale 1.
     pub load: Load,
-    /// The load under which everything is killed.
+    /// The load under which everything is killed; absent where nothing is written.
     #[serde(default)]
-    pub kill: Kill,
+    pub kill: Option<Kill>,
 }
 
 /// What all services of a contestant may use together.
-#[derive(Clone, Debug, Deserialize, JsonSchema, Serialize, PartialEq)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, Serialize, PartialEq)]
 #[serde(deny_unknown_fields)]
 pub struct Budget {
     /// CPU cores.
@@ -81,6 +104,12 @@ pub struct Budget {
     pub memory_bytes: u64,
     /// Connections to the database at any time, over all processes.
     pub database_connections: u32,
+    /// Of these, as many as shall always be open; absent where that is the contestant's business.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub database_connections_min: Option<u32>,
+    /// Processes that serve the API, all together; absent where that is the contestant's business.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub processes: Option<u32>,
 }
 
 /// The load under which everything is killed: creations alone, of the first scenario that has any.
@@ -91,12 +120,6 @@ pub struct Kill {
     pub rate: f64,
     /// How long they are sent; the kill falls in the middle.
     pub seconds: f64,
-}
-
-impl Default for Kill {
-    fn default() -> Self {
-        Self { rate: 200.0, seconds: 10.0 }
-    }
 }
 
 /// The load at scale 1: scenarios that run at the same time.
@@ -111,6 +134,9 @@ pub struct Load {
     /// A request without its whole answer after this long has failed.
     #[serde(default = "default_timeout_seconds")]
     pub timeout_seconds: f64,
+    /// So many connections are kept and shared, instead of one connection a user.
+    #[serde(default)]
+    pub kept_connections: Option<usize>,
     /// Each with its own rate of users.
     #[serde(rename = "scenario")]
     pub scenarios: Vec<Scenario>,
@@ -158,7 +184,8 @@ pub struct Request {
     /// `GET`, `POST`, ….
     pub method: String,
     /// With placeholders: `{term}` is the next search term, percent-encoded; `{location}` the `Location` of the user's last 201.
-    /// Where there was none, the chain ends here without the request.
+    /// Where there was none, the chain ends here without the request. Of the data of a contest that only reads: `{user_id}` is the
+    /// id of any row, `{unknown_id}` one of none, `{offset}` any at which a whole page of `limit=` rows begins.
     pub path: String,
     /// `payload`: the body is the next line of the payload file, with `content-type: application/json`.
     #[serde(default)]
@@ -189,18 +216,46 @@ impl Contest {
         let mut contest: Self = toml::from_str(&text).with_context(|| format!("{}", file.display()))?;
         contest.name = folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         contest.folder = folder.to_path_buf();
-        contest.check().with_context(|| format!("{}", file.display()))?;
-        Ok(contest)
+        let checked = contest.check().and_then(|()| contest.within(None));
+        checked.with_context(|| format!("{}", file.display()))
+    }
+
+    /// The contest in the budget of this name; in its default one where none is named.
+    ///
+    /// # Errors
+    /// It has no such budget.
+    pub fn within(mut self, name: Option<&str>) -> Result<Self> {
+        if self.budgets.is_empty() {
+            ensure!(name.is_none(), "the contest {} has one budget, without a name", self.name);
+            return Ok(self);
+        }
+        let name = name.or(self.default_budget.as_deref()).unwrap_or_default().to_owned();
+        let known = || self.budgets.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
+        let budget = self.budgets.get(&name).cloned();
+        self.budget = budget.ok_or_else(|| anyhow!("no budget `{name}`; there are: {}", known()))?;
+        self.budget_name = Some(name);
+        Ok(self)
     }
 
     fn check(&self) -> Result<()> {
         ensure!(
-            self.budget.cpus > 0.0 && self.budget.memory_bytes > 0,
-            "budget: cpus and memory_bytes must be above 0"
+            self.budgets.is_empty() || self.budget == Budget::default(),
+            "either [budget] or [budgets.NAME], and not both"
         );
-        ensure!(self.budget.database_connections > 0, "budget.database_connections must be above 0");
-        ensure!(self.kill.rate > 0.0 && self.kill.seconds > 0.0, "kill: rate and seconds must be above 0");
+        ensure!(
+            self.budgets.is_empty() == self.default_budget.is_none(),
+            "[budgets.NAME] and default_budget belong together, and one of them is missing"
+        );
+        let one = self.budgets.is_empty().then_some(&self.budget);
+        for budget in self.budgets.values().chain(one) {
+            budget.check()?;
+        }
+        if let Some(kill) = &self.kill {
+            ensure!(kill.rate > 0.0 && kill.seconds > 0.0, "kill: rate and seconds must be above 0");
+        }
         ensure!(self.url.starts_with("http://"), "url must begin with http://");
+        ensure!(self.count_path.is_some() || self.ready_path.is_some(), "count_path or ready_path is needed");
+        ensure!(self.reads_only() == self.seed.is_some(), "the oracle `users` and `seed` belong together");
         for scenario in &self.load.scenarios {
             let name = &scenario.name;
             ensure!(
@@ -215,6 +270,18 @@ impl Contest {
             }
         }
         Ok(())
+    }
+
+    /// Nothing is written in it: its data are there before the load, and must be the same after it.
+    #[must_use]
+    pub fn reads_only(&self) -> bool {
+        self.oracle == crate::oracle::users::NAME
+    }
+
+    /// Answers 200 once the contestant serves.
+    #[must_use]
+    pub fn ready_path(&self) -> &str {
+        self.ready_path.as_deref().or(self.count_path.as_deref()).unwrap_or("/")
     }
 
     /// `ADDRESS:PORT` of [`Contest::url`].
@@ -238,5 +305,68 @@ impl Contest {
             scenario.requests.iter().map(|request| self.load.timeout_seconds + pause(request)).sum::<f64>()
         };
         self.load.scenarios.iter().map(chain).fold(0.0, f64::max)
+    }
+}
+
+impl Budget {
+    fn check(&self) -> Result<()> {
+        ensure!(self.cpus > 0.0 && self.memory_bytes > 0, "budget: cpus and memory_bytes must be above 0");
+        ensure!(self.database_connections > 0, "budget.database_connections must be above 0");
+        ensure!(
+            self.database_connections_min.is_none_or(|least| least <= self.database_connections),
+            "budget.database_connections_min must not be above database_connections"
+        );
+        ensure!(self.processes != Some(0), "budget.processes must be above 0");
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn users() -> Contest {
+        Contest::load(&Path::new(env!("CARGO_MANIFEST_DIR")).join(".."), "users").unwrap()
+    }
+
+    #[test]
+    fn a_run_is_within_one_of_several_budgets() {
+        let default = users();
+        assert_eq!(default.budget_name.as_deref(), Some("single"));
+        let multi = users().within(Some("multi")).unwrap();
+        assert_eq!((multi.budget_name.as_deref(), multi.budget.processes), (Some("multi"), Some(4)));
+        assert!(multi.budget.cpus > default.budget.cpus);
+        let error = users().within(Some("huge")).unwrap_err().to_string();
+        assert_eq!(error, "no budget `huge`; there are: multi, single");
+        let people = Contest::load(&Path::new(env!("CARGO_MANIFEST_DIR")).join(".."), "people").unwrap();
+        assert_eq!(people.budget_name, None);
+        assert!(people.within(Some("single")).unwrap_err().to_string().contains("one budget"));
+    }
+
+    #[test]
+    fn what_does_not_belong_together_is_refused() {
+        type Change = fn(&mut Contest);
+        let mut contest = users();
+        contest.budget = contest.budgets["multi"].clone();
+        assert!(contest.check().unwrap_err().to_string().contains("not both"));
+        let good = || {
+            let mut contest = users();
+            contest.budget = Budget::default();
+            contest
+        };
+        good().check().unwrap();
+        let cases: [(Change, &str); 5] = [
+            (|it| it.default_budget = None, "belong together"),
+            (|it| it.seed = None, "`seed` belong together"),
+            (|it| it.ready_path = None, "ready_path is needed"),
+            (|it| it.budgets.values_mut().for_each(|it| it.processes = Some(0)), "processes"),
+            (|it| it.budgets.values_mut().for_each(|it| it.database_connections_min = Some(99)), "_min"),
+        ];
+        for (change, said) in cases {
+            let mut contest = good();
+            change(&mut contest);
+            let error = contest.check().unwrap_err().to_string();
+            assert!(error.contains(said), "{error}");
+        }
     }
 }

@@ -27,8 +27,14 @@
 //! memory_bytes = 268_435_456
 //! ```
 //!
+//! What enters another contest with another application has a sub-folder of that contest's name, with files of its own: `peers/NAME`
+//! and `peers/NAME/CONTEST` are one contestant ([`Contestant::entering`]). What is otherwise in a budget of a contest that has
+//! several stands in `[budgets.NAME]` (`budgets.rs`).
+//!
 //! For tests, and for a look without containers, `[processes.NAME] command = […]` takes the place of `compose` and
 //! `[services]`.
+
+mod budgets;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -37,6 +43,7 @@ use anyhow::{Context, Result, ensure};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use self::budgets::{Changes, Share};
 use crate::contest::Budget;
 
 /// A contestant, checked on its own; [`Contestant::fits`] checks it against a contest's budget.
@@ -75,13 +82,16 @@ pub struct Contestant {
     /// Instead of services: plain processes.
     #[serde(default)]
     pub processes: BTreeMap<String, Process>,
+    /// What is otherwise in a budget of the contest, by the budget's name.
+    #[serde(default)]
+    pub budgets: BTreeMap<String, Changes>,
 }
 
 /// A way to run a contestant.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Mode {
-    /// When a creation is answered with 201.
+    /// When a creation is answered with 201; `read-only` where there are none.
     pub acknowledges: Acknowledges,
     /// Environment of the services with the role `api`.
     #[serde(default)]
@@ -96,6 +106,8 @@ pub enum Acknowledges {
     BeforeCommit,
     /// Postgres has committed it.
     AfterCommit,
+    /// There are no creations.
+    ReadOnly,
 }
 
 /// Where a contestant's rows are.
@@ -123,7 +135,7 @@ pub struct Database {
 #[derive(Clone, Copy, Debug, Deserialize, JsonSchema, Serialize, PartialEq, Eq)]
 #[serde(rename_all = "kebab-case")]
 pub enum Role {
-    /// Serves the contest's API; gets the mode's environment and `DATABASE_CONNECTIONS`.
+    /// Serves the contest's API; gets the mode's environment, `DATABASE_CONNECTIONS`, and what the budget says beside.
     Api,
     /// Stands before the APIs.
     Balancer,
@@ -173,16 +185,42 @@ impl Contestant {
         Self::read(&top.join("peers").join(name))
     }
 
+    /// Reads what enters `contest` of the contestant in `folder`: its sub-folder of that name, or else the folder itself. Absent
+    /// where neither does.
+    ///
+    /// # Errors
+    /// A file is not as described above, or the sub-folder's does not name the contest.
+    pub fn entering(folder: &Path, contest: &str) -> Result<Option<Self>> {
+        let own = folder.join(contest);
+        if own.join(FILE).is_file() {
+            let mut contestant = Self::read(&own)?;
+            contestant.name = name_of(folder);
+            ensure!(
+                contestant.enters(contest),
+                "{}: contests does not name {contest}",
+                own.join(FILE).display()
+            );
+            return Ok(Some(contestant));
+        }
+        if !folder.join(FILE).is_file() {
+            return Ok(None);
+        }
+        Ok(Some(Self::read(folder)?).filter(|contestant| contestant.enters(contest)))
+    }
+
+    fn enters(&self, contest: &str) -> bool {
+        self.contests.iter().any(|name| name == contest)
+    }
+
     /// Reads the contestant in `folder`.
     ///
     /// # Errors
     /// As for [`Contestant::load`].
     pub fn read(folder: &Path) -> Result<Self> {
-        let file = folder.join("contestant.toml");
+        let file = folder.join(FILE);
         let text = std::fs::read_to_string(&file).with_context(|| format!("{}", file.display()))?;
         let mut contestant: Self = toml::from_str(&text).with_context(|| format!("{}", file.display()))?;
-        contestant.name =
-            folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        contestant.name = name_of(folder);
         contestant.folder = folder.to_path_buf();
         contestant.check().with_context(|| format!("{}", file.display()))?;
         Ok(contestant)
@@ -206,6 +244,7 @@ impl Contestant {
         for (name, cpus, bytes) in self.shares() {
             ensure!(cpus > 0.0 && bytes > 0, "{name}: cpus and memory_bytes must be above 0");
         }
+        self.check_budgets()?;
         if let Some(service) = &self.database.service {
             ensure!(
                 self.services.contains_key(service),
@@ -239,7 +278,22 @@ impl Contestant {
             budget.memory_bytes,
             self.each_share(|_, bytes| bytes.to_string())
         );
+        if let Some(processes) = budget.processes {
+            let apis = self.apis();
+            ensure!(
+                apis <= processes,
+                "{}: {apis} services with the role api, and the budget has {processes} processes",
+                self.name
+            );
+        }
         Ok(())
+    }
+
+    /// Services or processes that serve the API.
+    fn apis(&self) -> u32 {
+        let services = self.services.values().map(|service| service.role);
+        let roles = services.chain(self.processes.values().map(|process| process.role));
+        roles.map(|role| u32::from(role == Role::Api)).sum()
     }
 
     /// Name, cores and bytes of each service or process.
@@ -255,6 +309,13 @@ impl Contestant {
         let each = self.shares().map(|(name, cpus, bytes)| format!("{name} {}", text(cpus, bytes)));
         each.collect::<Vec<_>>().join(", ")
     }
+}
+
+/// In a contestant's folder.
+const FILE: &str = "contestant.toml";
+
+fn name_of(folder: &Path) -> String {
+    folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
 }
 
 fn names<T>(of: &BTreeMap<String, T>) -> String {
@@ -302,7 +363,8 @@ memory_bytes = 536_870_912
         assert!(COMPOSED.contains(from), "{from}");
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("contestant.toml"), COMPOSED.replacen(from, to, 1)).unwrap();
-        let budget = Budget { cpus: 1.5, memory_bytes: 3_000_000_000, database_connections: 20 };
+        let budget =
+            Budget { cpus: 1.5, memory_bytes: 3_000_000_000, database_connections: 20, ..Budget::default() };
         match Contestant::read(folder.path()).and_then(|it| it.fits(&budget)) {
             Ok(()) => String::new(),
             Err(error) => format!("{error:#}"),

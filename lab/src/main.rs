@@ -13,6 +13,9 @@ fn main() -> ExitCode {
     let outcome = commands::Places::find(&cli).and_then(|places| match &cli.command {
         Command::List => commands::list(&places),
         Command::Run(options) => commands::run::run(&places, options),
+        Command::Up(options) => commands::up::up(&places, options),
+        Command::Down(options) => commands::up::down(&places, options),
+        Command::Logs(options) => commands::up::logs(&places, options),
         Command::Load(options) => commands::load::run(&places, options),
         Command::Report { record } => commands::report(record.as_deref()),
         Command::Compare { before, after, threshold } => commands::compare(before, after, *threshold),

@@ -52,6 +52,9 @@ pub struct Record {
     pub kill: Option<bool>,
     /// What each contestant had.
     pub budget: Budget,
+    /// Which of the contest's budgets that is; absent where it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub budget_name: Option<String>,
     /// Where it ran.
     pub machine: Machine,
     /// Of tools, by name: podman, the generator, the lab.
@@ -99,7 +102,7 @@ pub struct Entry {
     pub name: String,
     /// The mode's name.
     pub mode: String,
-    /// When it answers a creation with 201.
+    /// When it answers a creation with 201; `read-only` where there are none.
     pub acknowledges: Acknowledges,
     /// Shown in reports.
     pub title: String,
@@ -354,7 +357,7 @@ pub struct Generator {
     pub bottleneck: Vec<String>,
 }
 
-/// Rows in the database against what was acknowledged.
+/// Rows in the database against what was acknowledged; of a contest that only reads, against the data from before the load.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema, Serialize)]
 pub struct Stored {
     /// Creations that were sent.

@@ -234,3 +234,31 @@ fn a_slower_machine_is_no_regression_and_another_generator_no_measure() {
     before.versions.insert(before.tool.clone(), "of another day".to_owned());
     assert!(of(&before, &changed(slower)).regressed());
 }
+
+#[test]
+fn what_an_api_does_with_its_cpu_is_compared_where_nothing_is_written() {
+    let before = sample::reads();
+    let mut after = sample::reads();
+    for attempt in after.attempts.iter_mut().filter(|attempt| attempt.contestant == "pouco") {
+        let api = attempt.resources.as_mut().unwrap().services.get_mut("api1").unwrap();
+        api.cpu_seconds *= 2.0;
+    }
+    let comparison = of(&before, &after);
+    let api = line(&comparison, "requests per CPU second, APIs");
+    assert_eq!(api.outcome, Outcome::Worse, "{comparison}");
+    assert!((api.change.unwrap().ratio.unwrap() - 0.5).abs() < 1e-9);
+    assert_eq!(line(&comparison, "requests per CPU second").outcome, Outcome::NoDifference);
+    let people = of(&sample::record(), &sample::record());
+    assert!(people.lines.iter().all(|line| !line.figure.starts_with("requests per")), "{people}");
+}
+
+#[test]
+fn records_of_two_budgets_are_not_compared() {
+    let mut single = sample::reads();
+    single.budget_name = Some("single".to_owned());
+    let error = compare(&sample::reads(), &single, DEFAULT_THRESHOLD).unwrap_err().to_string();
+    assert!(
+        error.contains("budgets") && error.contains("multi: 1.5") && error.contains("single: 1.5"),
+        "{error}"
+    );
+}

@@ -11,7 +11,12 @@ use pouco_lab::doctor::{
 fn settings() -> Settings {
     Settings {
         top: Path::new(env!("CARGO_MANIFEST_DIR")).join(".."),
-        budget: Budget { cpus: 1.5, memory_bytes: 3_000_000_000, database_connections: 20 },
+        budget: Budget {
+            cpus: 1.5,
+            memory_bytes: 3_000_000_000,
+            database_connections: 20,
+            ..Budget::default()
+        },
         port: 9999,
         gatling_home: None,
     }

@@ -307,3 +307,30 @@ fn two_modes_of_one_contestant_are_told_apart() {
     let page = text(&html(&record));
     assert!(page.contains("pouco (after-commit)") && page.contains("pouco (before-commit)"));
 }
+
+#[test]
+fn a_contest_that_only_reads_has_its_own_columns() {
+    let record = sample::reads();
+    for (kind, report) in all(&record) {
+        for word in ["201 after commit", "Answers 201", "Answered 201", "Acknowledged before", "not killed"] {
+            assert!(!report.contains(word), "{kind}: {word}");
+        }
+        assert!(report.contains("reads only") && report.contains("multi: 1.5"), "{kind}");
+    }
+    let page = text(&html(&record));
+    // 114,957 requests in 15.7 CPU seconds, of which 5.4 are the APIs'.
+    for sentence in [
+        "Requests per CPU s",
+        "Most with the API's CPU pouco, 21,288 requests per CPU s",
+        "Must be there Are there Gone Twice",
+        "API processes: 4",
+        "lost 1,167 rows in a round without any mishap.",
+    ] {
+        assert!(page.contains(sentence), "{sentence}\nis not in\n{}", &page[..5_000.min(page.len())]);
+    }
+    let standings = standings(&record);
+    let value = |metric: &Metric| standings[0].estimate(metric).unwrap().median;
+    assert!((value(&Metric::RequestsPerCpu) - 114_957.0 / 15.7).abs() < 1.0);
+    let people = text(&html(&sample::record()));
+    assert!(!people.contains("Requests per CPU s") && people.contains("Answers 201"));
+}

@@ -27,7 +27,7 @@ fn the_committed_schema_is_that_of_the_types() {
 #[test]
 fn records_are_valid_and_come_back_unchanged() {
     let schema = committed();
-    for record in [sample::record(), sample::partial(), sample::crowd()] {
+    for record in [sample::record(), sample::partial(), sample::crowd(), sample::reads()] {
         let json = serde_json::to_value(&record).unwrap();
         assert_eq!(problems(&schema, &schema, &json), Vec::<String>::new());
         let again: Record = serde_json::from_value(json.clone()).unwrap();

@@ -14,7 +14,8 @@ use pouco_lab::record::{LoadFigures, RequestFigures};
 use pouco_lab::runner::Feeds;
 use pouco_lab::view::{self, Tick, View};
 
-use super::run::{feeds, payload_rows};
+use super::feeds::feeds;
+use super::run::payload_rows;
 use super::{Places, stop_flag};
 
 pub(crate) fn run(places: &Places, options: &Load) -> Result<bool> {
@@ -24,7 +25,8 @@ pub(crate) fn run(places: &Places, options: &Load) -> Result<bool> {
     }
     let seed = options.seed.unwrap_or(contest.load.seed);
     let rows = payload_rows(&contest, options.scale, options.seconds, options.find_limit)?;
-    let feeds = feeds(places, seed, rows, options.payloads.as_deref(), options.terms.as_deref())?;
+    let (feeds, _files) =
+        feeds(places, &contest, seed, rows, options.payloads.as_deref(), options.terms.as_deref())?;
     let plan = planned(&places.top, &contest, &feeds, seed, options)?;
     let stop = stop_flag()?;
     let mut view = View::default();

@@ -1,7 +1,9 @@
 //! One function for each sub-command. `Ok(false)` is exit code 1: an answer that a script wants to know; an error is 2.
 
+mod feeds;
 pub(crate) mod load;
 pub(crate) mod run;
+pub(crate) mod up;
 
 use std::fs;
 use std::io::Write as _;
@@ -56,11 +58,10 @@ impl Places {
 
     /// Everybody who enters `contest`, pouco first, the others by name.
     pub(crate) fn contestants(&self, contest: &str) -> Result<Vec<Contestant>> {
-        let names = folders(&self.peers, "contestant.toml")?;
-        let all: Result<Vec<Contestant>> =
-            names.iter().map(|name| Contestant::read(&self.peers.join(name))).collect();
-        let mut all: Vec<Contestant> =
-            all?.into_iter().filter(|it| it.contests.iter().any(|it| it == contest)).collect();
+        let mut all = Vec::new();
+        for entry in fs::read_dir(&self.peers).with_context(|| self.peers.display().to_string())? {
+            all.extend(Contestant::entering(&entry?.path(), contest)?);
+        }
         all.sort_by_key(|contestant| (contestant.name != "pouco", contestant.name.clone()));
         Ok(all)
     }

@@ -1,7 +1,6 @@
 //! `pouco-lab run`.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use anyhow::{Result, bail, ensure};
@@ -9,19 +8,23 @@ use pouco_lab::cli::{Run, Tool};
 use pouco_lab::contest::Contest;
 use pouco_lab::contestant::Contestant;
 use pouco_lab::drivers::{self, Driver};
-use pouco_lab::lines::Lines;
 use pouco_lab::record::{Record, Status};
-use pouco_lab::runner::{self, Entrant, Feeds, Settings};
+use pouco_lab::runner::{self, Entrant, Settings};
 use pouco_lab::view::View;
 
+use super::feeds::feeds;
 use super::{Places, RESULTS, stop_flag};
 
 pub(crate) fn run(places: &Places, options: &Run) -> Result<bool> {
     ensure!(options.scale > 0.0 && options.scale.is_finite(), "--scale {}: must be above 0", options.scale);
-    let contest = places.contest(&options.contest)?;
+    let contest = places.contest(&options.contest)?.within(options.budget.as_deref())?;
     let seed = options.seed.unwrap_or(contest.load.seed);
     let folder = options.out.clone().unwrap_or_else(|| new_folder(&contest.name));
     std::fs::create_dir_all(&folder)?;
+    let rows = payload_rows(&contest, options.scale, options.seconds, options.find_limit)?;
+    // The files live as long as the second of these.
+    let (feeds, _files) =
+        feeds(places, &contest, seed, rows, options.payloads.as_deref(), options.terms.as_deref())?;
     let settings = Settings {
         top: places.top.clone(),
         entrants: entrants(places, &contest, &options.contestant)?,
@@ -29,17 +32,11 @@ pub(crate) fn run(places: &Places, options: &Run) -> Result<bool> {
         scale: options.scale,
         seconds: options.seconds,
         seed,
-        driver: driver(options, &contest)?,
-        feeds: feeds(
-            places,
-            seed,
-            payload_rows(&contest, options.scale, options.seconds, options.find_limit)?,
-            options.payloads.as_deref(),
-            options.terms.as_deref(),
-        )?,
+        driver: driver(places, options, &contest)?,
+        feeds,
         folder: folder.clone(),
         find_limit: options.find_limit,
-        kill: !options.no_kill,
+        kill: !options.no_kill && contest.kill.is_some(),
         build: !options.no_build,
         command: std::env::args().skip(1).fold("pouco-lab".to_owned(), |all, word| all + " " + &word),
         contest,
@@ -60,8 +57,11 @@ fn good(record: &Record) -> bool {
         && record.capacities.iter().all(|capacity| capacity.reasons.is_empty())
 }
 
-fn entrants(places: &Places, contest: &Contest, asked: &[String]) -> Result<Vec<Entrant>> {
-    let all = places.contestants(&contest.name)?;
+/// Those who are asked for, as they are in the contest's budget; everybody where nobody is.
+pub(crate) fn entrants(places: &Places, contest: &Contest, asked: &[String]) -> Result<Vec<Entrant>> {
+    let budget = contest.budget_name.as_deref();
+    let all: Vec<Contestant> =
+        places.contestants(&contest.name)?.into_iter().map(|contestant| contestant.within(budget)).collect();
     if asked.is_empty() {
         return Ok(all.into_iter().map(by_default).collect());
     }
@@ -89,11 +89,17 @@ fn by_default(contestant: Contestant) -> Entrant {
     Entrant { mode: contestant.default_mode.clone(), contestant }
 }
 
-fn driver(options: &Run, _contest: &Contest) -> Result<Box<dyn Driver>> {
-    let tool = options.tool.unwrap_or(if options.find_limit { Tool::Native } else { Tool::Gatling });
+fn driver(places: &Places, options: &Run, contest: &Contest) -> Result<Box<dyn Driver>> {
+    let tool = options.tool.unwrap_or(match (options.find_limit, &contest.gatling) {
+        (true, _) => Tool::Native,
+        (false, Some(_)) => Tool::Gatling,
+        (false, None) => Tool::K6,
+    });
     ensure!(!options.find_limit || matches!(tool, Tool::Native), "--find-limit needs the native generator");
+    ensure!(!options.k6_in_container || matches!(tool, Tool::K6), "--k6-in-container is for k6 (--tool k6)");
     Ok(match tool {
         Tool::Gatling => Box::new(drivers::Gatling::find(None)?),
+        Tool::K6 if options.k6_in_container => Box::new(drivers::K6::in_container(&places.top)?),
         Tool::K6 => Box::new(drivers::K6::find(None)?),
         Tool::Native => Box::new(drivers::Native),
     })
@@ -110,28 +116,6 @@ pub(crate) fn payload_rows(
     find_limit: bool,
 ) -> Result<u32> {
     if find_limit { Ok(PAYLOADS_OF_A_SEARCH) } else { drivers::payload_rows(contest, scale, seconds) }
-}
-
-/// What is sent: the files that were named, or the ones of so many `rows` that the stress test makes from the seed.
-pub(crate) fn feeds(
-    places: &Places,
-    seed: u64,
-    rows: u32,
-    payloads: Option<&Path>,
-    terms: Option<&Path>,
-) -> Result<Feeds> {
-    let (payloads_file, terms_file) = match (payloads, terms) {
-        (Some(payloads), Some(terms)) => (payloads.canonicalize()?, terms.canonicalize()?),
-        _ => {
-            drivers::payloads(&places.top, seed, rows, &places.top.join("stress-test/user-files/resources"))?
-        }
-    };
-    Ok(Feeds {
-        payloads: Arc::new(Lines::read(&payloads_file, "payload")?),
-        terms: Arc::new(Lines::read(&terms_file, "t")?),
-        payloads_file,
-        terms_file,
-    })
 }
 
 /// `lab-results/CONTEST-YYYYMMDD-HHMMSS`.

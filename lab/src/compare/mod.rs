@@ -16,6 +16,7 @@ mod print;
 use anyhow::{Result, bail, ensure};
 
 use crate::contest::Budget;
+use crate::contestant::{Acknowledges, Role};
 use crate::figures::{Metric, Percentile, Standing, standings, status_name};
 use crate::record::{Record, SCHEMA, Status};
 use crate::stats::{self, Change, Estimate};
@@ -116,11 +117,10 @@ fn refuse_unlike(a: &Record, b: &Record) -> Result<()> {
             record.schema
         );
     }
-    let budget = |budget: &Budget| {
-        format!(
-            "{} CPUs, {} bytes, {} connections",
-            budget.cpus, budget.memory_bytes, budget.database_connections
-        )
+    let budget = |record: &Record| {
+        let Budget { cpus, memory_bytes, database_connections, .. } = &record.budget;
+        let name = record.budget_name.as_ref().map(|name| format!("{name}: ")).unwrap_or_default();
+        format!("{name}{cpus} CPUs, {memory_bytes} bytes, {database_connections} connections")
     };
     let length = |record: &Record| match record.seconds {
         Some(seconds) => format!("{seconds} s"),
@@ -132,7 +132,7 @@ fn refuse_unlike(a: &Record, b: &Record) -> Result<()> {
         ("tools", a.tool.clone(), b.tool.clone()),
         ("scales", a.scale.to_string(), b.scale.to_string()),
         ("lengths", length(a), length(b)),
-        ("budgets", budget(&a.budget), budget(&b.budget)),
+        ("budgets", budget(a), budget(b)),
     ];
     for (what, first, second) in pairs {
         if first != second {
@@ -199,7 +199,7 @@ impl Comparison {
     fn leave_seconds_to_their_ratio(&mut self, id: &str) {
         let of = |line: &Line, metric: &Metric| line.contestant == id && line.figure == metric.name();
         if self.lines.iter().any(|line| of(line, &Metric::CpuByGenerator)) {
-            let seconds = [Metric::CpuPerThousand, Metric::Cpu];
+            let seconds = [&[Metric::CpuPerThousand, Metric::Cpu][..], &OF_READS].concat();
             for line in self.lines.iter_mut().filter(|line| seconds.iter().any(|metric| of(line, metric))) {
                 line.regression = false;
             }
@@ -281,9 +281,15 @@ impl Comparison {
     }
 }
 
+/// What is shown of a contest that only reads beside all others' figures.
+const OF_READS: [Metric; 2] = [Metric::RequestsPerRoleCpu(Role::Api), Metric::RequestsPerCpu];
+
 /// The figures that cost something, with the names of the requests that `standing` has.
 fn costs(standing: &Standing<'_>) -> Vec<Metric> {
     let mut metrics = vec![Metric::CpuPerThousand, Metric::Cpu, Metric::CpuByGenerator, Metric::Memory];
+    if standing.entry.acknowledges == Acknowledges::ReadOnly {
+        metrics.extend(OF_READS);
+    }
     let mut names: Vec<Option<String>> = vec![None];
     for load in standing.valid().filter_map(|attempt| attempt.load.as_ref()) {
         for name in load.requests.keys().map(|name| Some(name.clone())) {

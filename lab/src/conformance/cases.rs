@@ -34,6 +34,8 @@ pub(super) struct Case {
     pub(super) headers: Vec<(String, String)>,
     /// With variables, and with `content-type: application/json` unless `headers` names another.
     pub(super) body: Option<String>,
+    /// A statement that is run in the contestant's database before the request, behind its back.
+    pub(super) sql: Option<String>,
     /// For what is no text.
     pub(super) body_hex: Option<String>,
     /// Sent so often, each over a connection of its own, with `{n}` from 1. Each answer must be as expected.
@@ -66,7 +68,7 @@ pub(super) struct Expect {
     pub(super) json: Option<String>,
     /// A pattern for the body as text.
     pub(super) body: Option<String>,
-    /// The body is a JSON array.
+    /// The body, or a member of it, is a JSON array.
     pub(super) items: Option<Items>,
     /// The body is a number: the variable of this name plus one for each 201 of the pass so far.
     pub(super) grown_since: Option<String>,
@@ -75,6 +77,8 @@ pub(super) struct Expect {
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Items {
+    /// The member of the body that is the array; absent: the body itself.
+    pub(super) member: Option<String>,
     #[serde(default)]
     pub(super) at_least: usize,
     pub(super) at_most: Option<usize>,
@@ -152,7 +156,7 @@ impl Case {
                 "body_hex: pairs of hexadecimal digits, blanks between them"
             );
         }
-        let named = self.expect.templates().chain([&self.path]).chain(&self.body);
+        let named = self.expect.templates().chain([&self.path]).chain(&self.body).chain(&self.sql);
         for text in named.chain(self.headers.iter().map(|(_, value)| value)) {
             check_known(text, known)?;
         }

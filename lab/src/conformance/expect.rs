@@ -57,6 +57,10 @@ fn check_status(expect: &Expect, answer: &Answer) -> Result<(), String> {
 }
 
 fn check_items(items: &Items, body: &Value, state: &State<'_>) -> Result<(), String> {
+    let body = match &items.member {
+        Some(name) => body.get(name).unwrap_or(&Value::Null),
+        None => body,
+    };
     let found = body.as_array().ok_or_else(|| format!("{} is no array", quoted(&body.to_string())))?;
     let at_most = items.at_most.unwrap_or(usize::MAX);
     if !(items.at_least..=at_most).contains(&found.len()) {
@@ -151,6 +155,8 @@ mod tests {
             ("items = { at_most = 2 }", "[1,2]", "[1,2,3]"),
             ("items = { at_least = 2 }", "[1,2]", "[1]"),
             ("items = {}", "[]", "{}"),
+            (r#"items = { member = "all", at_least = 1 }"#, r#"{"all":[1]}"#, r#"{"all":[]}"#),
+            (r#"items = { member = "all" }"#, r#"{"all":[1]}"#, "[1]"),
             (r#"items = { contain = ['{"a":1}'] }"#, r#"[{},{"a":1,"b":2}]"#, r#"[{"a":2},{"b":1}]"#),
             (r#"items = { lack = ['{"a":1}'] }"#, r#"[{"a":2}]"#, r#"[{"a":2},{"a":1,"b":0}]"#),
             ("grown_since = 'before'", "42\n", "41"),

@@ -19,6 +19,9 @@
 //! expect = { status = [200], json = '{"id":"{ana}","apelido":"{unique}ana",{rest},"stack":null}' }
 //! ```
 //!
+//! A case may have `sql = "…"`, a statement that is run in the contestant's database before its request: so it is seen whether an
+//! answer is of now.
+//!
 //! `{unique}` is of [`UNIQUE_CHARS`] characters, other for each seed; `{repeat:x:33}` is 33 times `x`. The other keys are
 //! described at the fields of `Case` and `Expect` in `cases.rs`. A status of 500 or more and no answer at all are never right.
 //!
@@ -31,7 +34,7 @@ mod template;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use regex_lite::Regex;
 
 use self::cases::{Case, Cases, Save};
@@ -67,14 +70,22 @@ pub struct Pass {
 /// # Errors
 /// The file cannot be read or is not as described above. A contestant that does not answer is no error.
 pub fn run(file: &Path, address: &str, seed: u64) -> Result<Pass> {
-    Ok(run_cases(&Cases::read(file)?, address, seed))
+    run_beside(file, address, seed, &|_| bail!("no database is at hand"))
 }
 
-fn run_cases(cases: &Cases, address: &str, seed: u64) -> Pass {
+/// As [`run`], for a contestant in whose database `sql` runs a statement.
+///
+/// # Errors
+/// As for [`run`]. A statement that is refused is a rule that is not kept.
+pub fn run_beside(file: &Path, address: &str, seed: u64, sql: &dyn Fn(&str) -> Result<()>) -> Result<Pass> {
+    Ok(run_cases(&Cases::read(file)?, address, seed, sql))
+}
+
+fn run_cases(cases: &Cases, address: &str, seed: u64, sql: &dyn Fn(&str) -> Result<()>) -> Pass {
     let unique = unique(seed);
     let mut values = cases.values.clone();
     values.insert("unique".to_owned(), unique.clone());
-    let mut runner = Runner { address, values, created: 0, silences: 0, sent: Vec::new() };
+    let mut runner = Runner { address, sql, values, created: 0, silences: 0, sent: Vec::new() };
     let mut pass = Pass { unique, ..Pass::default() };
     for case in &cases.cases {
         let outcome = runner.run(case);
@@ -119,6 +130,7 @@ impl From<Unfilled> for Miss {
 
 struct Runner<'r> {
     address: &'r str,
+    sql: &'r dyn Fn(&str) -> Result<()>,
     values: Values,
     created: u64,
     silences: u32,
@@ -136,6 +148,11 @@ struct Filled {
 impl Runner<'_> {
     fn run(&mut self, case: &Case) -> Result<(), Miss> {
         let mut kept = None;
+        if let Some(statement) = &case.sql {
+            let statement = fill(statement, &self.values)?;
+            (self.sql)(&statement)
+                .map_err(|error| Miss::Hard(format!("not tried: {statement}: {error:#}")))?;
+        }
         for number in 1..=case.repeat {
             self.values.insert("n".to_owned(), number.to_string());
             let request = self.filled(case)?;

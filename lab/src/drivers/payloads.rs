@@ -31,7 +31,8 @@ pub fn payload_rows(contest: &Contest, scale: f64, seconds: Option<u32>) -> Resu
             arrivals.users() * creating as u64
         })
         .sum();
-    let wanted = whole((creations as f64 + contest.kill.rate * contest.kill.seconds) * ROWS_MARGIN);
+    let of_kill = contest.kill.map_or(0.0, |kill| kill.rate * kill.seconds);
+    let wanted = whole((creations as f64 + of_kill) * ROWS_MARGIN);
     let rows = wanted.div_ceil(ROWS_STEP).max(1) * ROWS_STEP;
     u32::try_from(rows.min(MOST_ROWS)).context("the number of payloads")
 }

@@ -56,6 +56,21 @@ pub(super) fn attend(
     stop: &AtomicBool,
     tick: &mut dyn FnMut() -> Result<()>,
 ) -> Result<Attended> {
+    attend_other(command, output, at_most, stop, tick, &mut Some::<Pid>)
+}
+
+/// As [`attend`], where what is measured is another group than that of `command`: `measured` says which, or none yet.
+///
+/// # Errors
+/// As for [`attend`].
+pub(super) fn attend_other(
+    command: &mut Command,
+    output: &Path,
+    at_most: Duration,
+    stop: &AtomicBool,
+    tick: &mut dyn FnMut() -> Result<()>,
+    measured: &mut dyn FnMut(Pid) -> Option<Pid>,
+) -> Result<Attended> {
     let mut group = Group::start(command, output)?;
     let started = Instant::now();
     let mut next_tick = started;
@@ -72,13 +87,17 @@ pub(super) fn attend(
             bail!("it did not end within {} s", at_most.as_secs());
         }
         if Instant::now() >= next_tick {
-            group.usage.sample(group.id);
+            if let Some(id) = measured(group.id) {
+                group.usage.sample(id);
+            }
             tick()?;
             // A tick that was late is not made up for.
             next_tick = (next_tick + TICK).max(Instant::now());
         }
     }
-    group.usage.sample(group.id);
+    if let Some(id) = measured(group.id) {
+        group.usage.sample(id);
+    }
     let interrupted = asked_to_stop.is_some();
     let (status, usage) = group.reap()?;
     Ok(Attended { status, interrupted, usage })

@@ -70,6 +70,10 @@ pub enum Metric {
     /// CPU seconds of the whole stack for each one of the generator's in the same attempt. The generator does the same work
     /// for everybody, on the same cores at the same time: what the machine's speed adds to both goes out.
     CpuByGenerator,
+    /// Requests for each CPU second of the whole stack.
+    RequestsPerCpu,
+    /// Requests for each CPU second of the services with this role.
+    RequestsPerRoleCpu(Role),
     /// CPU seconds of the services with this role.
     RoleCpu(Role),
     /// Seconds that threads waited for the CPU quota.
@@ -102,6 +106,8 @@ impl Metric {
             Self::CpuPerThousand => "CPU per 1,000 requests".to_owned(),
             Self::Cpu => "CPU of the stack".to_owned(),
             Self::CpuByGenerator => "CPU by the generator's".to_owned(),
+            Self::RequestsPerCpu => "requests per CPU second".to_owned(),
+            Self::RequestsPerRoleCpu(role) => format!("requests per CPU second, {}", role_name(*role)),
             Self::RoleCpu(role) => format!("CPU, {}", role_name(*role)),
             Self::Throttled => "throttled".to_owned(),
             Self::Memory => "memory".to_owned(),
@@ -126,14 +132,19 @@ impl Metric {
             Self::Time(..) => "ms",
             Self::CpuByGenerator => "× its",
             Self::Capacity => "× the rates",
-            Self::Failed | Self::WrongRows | Self::LostKilled | Self::BrokenRules => "",
+            Self::RequestsPerCpu
+            | Self::RequestsPerRoleCpu(_)
+            | Self::Failed
+            | Self::WrongRows
+            | Self::LostKilled
+            | Self::BrokenRules => "",
         }
     }
 
-    /// Less of it is better, which is so of all but the capacity.
+    /// Less of it is better, which is so of all but the capacity and what is done with a CPU second.
     #[must_use]
     pub fn less_is_better(&self) -> bool {
-        *self != Self::Capacity
+        !matches!(self, Self::Capacity | Self::RequestsPerCpu | Self::RequestsPerRoleCpu(_))
     }
 
     /// Its value in one attempt; absent if it was not measured. Never found for [`Metric::Capacity`], which
@@ -152,6 +163,8 @@ impl Metric {
                 let generator = attempt.generator.as_ref()?.cpu_seconds;
                 (generator > 0.0).then_some(total?.cpu_seconds / generator)
             }
+            Self::RequestsPerCpu => per_second(load?.total.count, total?.cpu_seconds),
+            Self::RequestsPerRoleCpu(role) => per_second(load?.total.count, role_cpu(attempt, *role)?),
             Self::RoleCpu(role) => role_cpu(attempt, *role),
             Self::Throttled => total?.throttled_seconds,
             Self::Memory => Some(total?.memory_bytes as f64 / 1e6),
@@ -166,6 +179,11 @@ impl Metric {
             Self::Capacity => None,
         }
     }
+}
+
+/// Absent where either is nothing.
+fn per_second(requests: u64, cpu_seconds: f64) -> Option<f64> {
+    (requests > 0 && cpu_seconds > 0.0).then(|| requests as f64 / cpu_seconds)
 }
 
 /// Sum over the services with `role`; absent where there are none.

@@ -53,7 +53,7 @@ pub(super) fn person(body: &[u8], payload: &[u8], location: &str) -> Result<(), 
 }
 
 /// An absent value is null.
-fn same(got: Option<&RawValue>, sent: Option<&RawValue>) -> bool {
+pub(super) fn same(got: Option<&RawValue>, sent: Option<&RawValue>) -> bool {
     let (got, sent) = (got.map_or("null", RawValue::get), sent.map_or("null", RawValue::get));
     got == sent
         || match (serde_json::from_str::<Value>(got), serde_json::from_str::<Value>(sent)) {

@@ -16,7 +16,7 @@ use super::arrivals::{Arrivals, asked, nanos, seconds};
 use super::bottleneck::{Watch, peak_memory_bytes};
 use super::connections::Pool;
 use super::figures::{End, Figures};
-use super::request::{Chain, path_of};
+use super::request::{Chain, check_lines, path_of};
 use super::socket::{self, Poller, Ready};
 use super::user::{User, Verdict};
 use super::{Connections, Ended, Outcome, Plan, Snapshot};
@@ -63,6 +63,8 @@ struct Engine<'a> {
     last_end: u64,
     input: Vec<u8>,
     output: Vec<u8>,
+    /// What the request that is rendered drew from the data.
+    drawn: String,
 }
 
 /// Runs the plan.
@@ -121,6 +123,7 @@ impl<'a> Engine<'a> {
             last_end: 0,
             input: vec![0; INPUT_BYTES],
             output: Vec::with_capacity(4096),
+            drawn: String::new(),
         })
     }
 
@@ -345,8 +348,12 @@ impl<'a> Engine<'a> {
             term = plan.terms.get(plan.term_offset + self.terms_used);
             self.terms_used += 1;
         }
+        if let Some(draw) = request.draw {
+            user.row = draw.draw(&mut user.random(plan.seed), &plan.terms, &mut self.drawn);
+        }
         self.output.clear();
-        request.render(&mut self.output, payload, term, user.location.as_deref().unwrap_or_default());
+        let location = user.location.as_deref().unwrap_or_default();
+        request.render(&mut self.output, payload, term, location, self.drawn.as_bytes());
     }
 
     /// An event of a connection.
@@ -518,7 +525,7 @@ impl<'a> Engine<'a> {
             payloads_used: self.payloads_used,
             terms_used: self.terms_used,
             given_up,
-            warnings: warnings(self.plan, self.payloads_used),
+            warnings: self.plan.warnings(self.payloads_used),
             answers_per_second: if length > 0.0 { answers / length } else { 0.0 },
         })
     }
@@ -532,24 +539,6 @@ impl<'a> Engine<'a> {
         }
         users
     }
-}
-
-fn check_lines(plan: &Plan, chains: &[Chain]) -> Result<()> {
-    for request in chains.iter().flat_map(|chain| &chain.requests) {
-        let name = &request.name;
-        ensure!(!request.body || plan.payloads.count() > 0, "request {name}: there are no payloads");
-        ensure!(!request.needs_term || plan.terms.count() > 0, "request {name}: there are no terms");
-    }
-    Ok(())
-}
-
-fn warnings(plan: &Plan, used: u64) -> Vec<String> {
-    let lines = plan.payloads.count() as u64;
-    let beyond = (plan.payload_offset + used).saturating_sub(lines);
-    if beyond == 0 || used == 0 {
-        return Vec::new();
-    }
-    vec![format!("{} of {used} payloads were sent before: the file has {lines} lines", beyond.min(used))]
 }
 
 #[cfg(test)]
@@ -572,7 +561,13 @@ mod tests {
         let phases = vec![Phase { from: 1000.0, to: 1000.0, seconds: 1.0, randomized: false }];
         let scenarios = vec![Scenario { name: "search".into(), phases, requests: vec![request] }];
         Plan {
-            load: Load { seed: 1, headers: Vec::new(), timeout_seconds: 1.0, scenarios },
+            load: Load {
+                seed: 1,
+                headers: Vec::new(),
+                timeout_seconds: 1.0,
+                kept_connections: None,
+                scenarios,
+            },
             host: "a".into(),
             target: ([127, 0, 0, 1], 1).into(),
             scale: 1.0,

@@ -21,7 +21,8 @@
 //! over 64 kept connections; at 1,340 a second 31, as fewer requests share a wake-up.
 //!
 //! **Every answer is checked**: whole and well-formed, its status among those the contest accepts, a 201 with a `Location` where a
-//! later request needs one, and its body as [`check`] says. Nothing is sampled.
+//! later request needs one, and its body as [`check`] and [`check_users`] say. Nothing is sampled, but for the rows within a list
+//! of users.
 //!
 //! One thread, one event loop. What may not enter: what becomes of the figures, and anything of one contestant.
 
@@ -29,7 +30,9 @@ mod answer;
 mod arrivals;
 mod bottleneck;
 mod check;
+mod check_users;
 mod connections;
+mod drawn;
 mod engine;
 mod figures;
 mod limit;
@@ -116,6 +119,9 @@ pub enum Checks {
     None,
     /// People: what is looked up is what was sent, and a search answers an array of at most 50.
     People,
+    /// Users: whoever is looked up is whom the data have under that id, and a list is a page of the data. The payloads are the
+    /// data, a row a line, and the terms their ids.
+    Users,
 }
 
 /// What a step of a capacity search must keep.
@@ -139,7 +145,7 @@ impl Rule {
 }
 
 impl Plan {
-    /// The contest's load at `scale`, one connection a user, every check.
+    /// The contest's load at `scale`, with the contest's connections, every check.
     ///
     /// # Errors
     /// The contest's address leads nowhere, or its oracle has no checks.
@@ -148,8 +154,10 @@ impl Plan {
         let target = address.to_socket_addrs().with_context(|| format!("url: {address}"))?.next();
         let checks = match contest.oracle.as_str() {
             "people" => Checks::People,
-            other => bail!("oracle: 'people' is known, '{other}' is not"),
+            crate::oracle::users::NAME => Checks::Users,
+            other => bail!("oracle: 'people' and 'users' are known, '{other}' is not"),
         };
+        let kept = contest.load.kept_connections;
         Ok(Self {
             load: contest.load.clone(),
             host: address.to_owned(),
@@ -160,7 +168,8 @@ impl Plan {
             payload_offset: 0,
             terms,
             term_offset: 0,
-            connections: Connections::PerUser,
+            connections: kept
+                .map_or(Connections::PerUser, |connections| Connections::KeptAlive { connections }),
             ending: Ending::Reset,
             checks,
             warm_up_seconds: 0,
@@ -192,6 +201,16 @@ impl Plan {
     pub fn seconds(&self) -> f64 {
         let length = |phases: &[Phase]| phases.iter().map(|phase| phase.seconds).sum::<f64>();
         self.load.scenarios.iter().map(|scenario| length(&scenario.phases)).fold(0.0, f64::max)
+    }
+
+    /// What a reader should know where so many payloads were `used`.
+    fn warnings(&self, used: u64) -> Vec<String> {
+        let lines = self.payloads.count() as u64;
+        let beyond = (self.payload_offset + used).saturating_sub(lines);
+        if beyond == 0 || used == 0 {
+            return Vec::new();
+        }
+        vec![format!("{} of {used} payloads were sent before: the file has {lines} lines", beyond.min(used))]
     }
 
     fn check(&self) -> Result<()> {

@@ -2,6 +2,7 @@
 
 use anyhow::{Context, Result, bail, ensure};
 
+use super::drawn::Draw;
 use super::{Checks, Plan};
 use crate::contest::{Request, Scenario};
 
@@ -26,6 +27,8 @@ pub(super) struct Ready {
     pub(super) must_locate: bool,
     pub(super) needs_location: bool,
     pub(super) needs_term: bool,
+    /// What it takes from the contest's data.
+    pub(super) draw: Option<Draw>,
     pub(super) check: Check,
     /// An answer to `HEAD` has no body.
     pub(super) head: bool,
@@ -44,12 +47,22 @@ pub(super) enum Check {
     Person,
     /// An array of people.
     People,
+    /// The user whose id was asked for.
+    User,
+    /// So many rows of the data, from the offset on.
+    Page {
+        limit: usize,
+    },
+    /// That there is no such user.
+    NotFound,
 }
 
 enum Part {
     Text(String),
     Term,
     Location,
+    /// What the request draws.
+    Drawn(Draw),
 }
 
 impl Chain {
@@ -64,6 +77,21 @@ impl Chain {
         ensure!(!requests.is_empty(), "scenario {}: no request", scenario.name);
         Ok(Self { requests })
     }
+}
+
+/// Whether there is something to send for each request.
+pub(super) fn check_lines(plan: &Plan, chains: &[Chain]) -> Result<()> {
+    for request in chains.iter().flat_map(|chain| &chain.requests) {
+        let name = &request.name;
+        ensure!(!request.body || plan.payloads.count() > 0, "request {name}: there are no payloads");
+        ensure!(!request.needs_term || plan.terms.count() > 0, "request {name}: there are no terms");
+        if let Some(draw) = request.draw {
+            let (rows, ids) = (plan.payloads.count(), plan.terms.count());
+            let enough = rows == ids && rows >= draw.least_rows();
+            ensure!(enough, "request {name}: {rows} rows of data and {ids} ids are not enough");
+        }
+    }
+    Ok(())
 }
 
 impl Ready {
@@ -88,9 +116,13 @@ impl Ready {
                 Some((super::arrivals::nanos(low / 1e3), super::arrivals::nanos(high / 1e3)))
             }
         };
-        let check = match (plan.checks, needs_location, needs_term) {
-            (Checks::People, true, _) => Check::Person,
-            (Checks::People, _, true) => Check::People,
+        let draw = drawn(&path)?;
+        let check = match (plan.checks, draw) {
+            (Checks::People, _) if needs_location => Check::Person,
+            (Checks::People, _) if needs_term => Check::People,
+            (Checks::Users, Some(Draw::StoredId)) => Check::User,
+            (Checks::Users, Some(Draw::UnknownId)) => Check::NotFound,
+            (Checks::Users, Some(Draw::Offset { limit })) => Check::Page { limit },
             _ => Check::Nothing,
         };
         Ok(Self {
@@ -101,6 +133,7 @@ impl Ready {
             must_locate: false,
             needs_location,
             needs_term,
+            draw,
             check,
             head: request.method == "HEAD",
             path,
@@ -110,13 +143,21 @@ impl Ready {
     }
 
     /// Writes the request to `output`.
-    pub(super) fn render(&self, output: &mut Vec<u8>, payload: &[u8], term: &[u8], location: &str) {
+    pub(super) fn render(
+        &self,
+        output: &mut Vec<u8>,
+        payload: &[u8],
+        term: &[u8],
+        location: &str,
+        drawn: &[u8],
+    ) {
         output.extend_from_slice(&self.before);
         for part in &self.path {
             match part {
                 Part::Text(text) => output.extend_from_slice(text.as_bytes()),
                 Part::Term => percent_encode(output, term),
                 Part::Location => output.extend_from_slice(location.as_bytes()),
+                Part::Drawn(_) => output.extend_from_slice(drawn),
             }
         }
         output.extend_from_slice(&self.after);
@@ -153,7 +194,12 @@ fn parts(path: &str) -> Result<Vec<Part>> {
         parts.push(match &rest[open..=close] {
             "{term}" => Part::Term,
             "{location}" => Part::Location,
-            other => bail!("path: {{term}} and {{location}} are placeholders, '{other}' is none"),
+            "{user_id}" => Part::Drawn(Draw::StoredId),
+            "{unknown_id}" => Part::Drawn(Draw::UnknownId),
+            "{offset}" => Part::Drawn(Draw::Offset { limit: limit_of(path)? }),
+            other => bail!(
+                "path: {{term}}, {{location}}, {{user_id}}, {{unknown_id}} and {{offset}} are placeholders, '{other}' is none"
+            ),
         });
         rest = &rest[close + 1..];
     }
@@ -166,6 +212,21 @@ fn parts(path: &str) -> Result<Vec<Part>> {
     };
     ensure!(!parts.is_empty() && parts.iter().all(text), "path: visible ASCII letters, not '{path}'");
     Ok(parts)
+}
+
+/// How many rows a list asks for, which says at which offsets a whole page begins.
+fn limit_of(path: &str) -> Result<usize> {
+    let value = path.split(['?', '&']).find_map(|part| part.strip_prefix("limit="));
+    value.and_then(|value| value.parse().ok()).context("path: {offset} needs a limit=NUMBER beside it")
+}
+
+/// The one thing of the data that a path asks for.
+fn drawn(path: &[Part]) -> Result<Option<Draw>> {
+    let mut all =
+        path.iter().filter_map(|part| if let Part::Drawn(draw) = part { Some(*draw) } else { None });
+    let first = all.next();
+    ensure!(all.next().is_none(), "path: one of {{user_id}}, {{unknown_id}} and {{offset}}, once");
+    Ok(first)
 }
 
 /// Everything but letters, digits and `-._~` as `%XX`, byte by byte.
@@ -222,5 +283,10 @@ mod tests {
         assert!(parts("/pessoas/{term").is_err());
         assert!(parts("/a b").is_err());
         assert_eq!(parts("/pessoas?t={term}&x=1").unwrap().len(), 3);
+        assert!(parts("/users?offset={offset}").is_err(), "no limit");
+        let draw = |path| drawn(&parts(path).unwrap());
+        assert_eq!(draw("/users?limit=50&offset={offset}").unwrap(), Some(Draw::Offset { limit: 50 }));
+        assert_eq!(draw("/users/{user_id}").unwrap(), Some(Draw::StoredId));
+        assert!(draw("/users/{user_id}/{unknown_id}").is_err());
     }
 }

@@ -1,8 +1,8 @@
 //! A user on its way through its chain, and what an answer means to it.
 
 use super::answer::Whole;
-use super::check;
 use super::request::{Check, Ready, path_of};
+use super::{check, check_users};
 use crate::lines::Lines;
 use crate::oracle::{Creation, id_of_location};
 
@@ -26,6 +26,8 @@ pub(super) struct User {
     pub(super) creating: bool,
     /// The path that the last 201 named.
     pub(super) location: Option<Box<str>>,
+    /// The row of the data that the request under way asks for, or at which its page begins.
+    pub(super) row: u64,
 }
 
 impl User {
@@ -42,14 +44,20 @@ impl User {
             payload: None,
             creating: false,
             location: None,
+            row: 0,
         }
     }
 
     /// How long the pause before its next request is. It depends on the seed and on the user, not on when answers come, so
     /// each has a source of its own.
     pub(super) fn pause(&self, seed: u64, low: u64, high: u64) -> u64 {
+        self.random(seed).u64(low..=high)
+    }
+
+    /// What its next request draws from the data, and its pause, come from here.
+    pub(super) fn random(&self, seed: u64) -> fastrand::Rng {
         let own = (self.number * 31 + self.step as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        fastrand::Rng::with_seed(seed ^ own).u64(low..=high)
+        fastrand::Rng::with_seed(seed ^ own)
     }
 
     /// What became of its creation.
@@ -78,7 +86,7 @@ impl Verdict {
             Some(format!("status {status}, allowed are {:?}", request.accept))
         } else if request.must_locate && status == 201 && location.as_deref().and_then(path_of).is_none() {
             Some("201 without a Location that is a path".into())
-        } else if status == 200 {
+        } else if status == 200 || request.check == Check::NotFound {
             check_body(whole.body, request.check, user, payloads).err().map(str::to_owned)
         } else {
             None
@@ -95,6 +103,12 @@ fn check_body(body: &[u8], check: Check, user: &User, payloads: &Lines) -> Resul
             let payload = user.payload.map_or(&b""[..], |number| payloads.get(number));
             check::person(body, payload, user.location.as_deref().unwrap_or_default())
         }
+        Check::User => check_users::user(body, payloads.get(user.row)),
+        Check::Page { limit } => {
+            let whole = user.number.is_multiple_of(check_users::WHOLE_EVERY);
+            check_users::page(body, payloads, user.row, limit, whole)
+        }
+        Check::NotFound => check_users::not_found(body),
     }
 }
 

@@ -5,6 +5,8 @@
 //! answer ([`Creations::Each`]) gives exact figures; one that only counts them ([`Creations::Counted`]) gives the least number
 //! that explains the counts.
 //!
+//! A contest that only reads has its rows from the beginning: [`users`].
+//!
 //! What may not enter: how rows are fetched. They come as [`Row`]s; see [`rows_from_json_lines`].
 
 mod counted;
@@ -14,6 +16,7 @@ mod people;
 mod rows;
 #[cfg(test)]
 mod tests;
+pub mod users;
 
 use std::collections::{HashMap, HashSet};
 

@@ -40,8 +40,11 @@ fn by_attempt(view: &View<'_>, table: &mut Table, of: impl Fn(&Attempt) -> Optio
     }
 }
 
-/// Rows against what was acknowledged.
+/// Rows against what was acknowledged, or against the data.
 pub(super) fn stored(view: &View<'_>) -> Table {
+    if view.reads_only() {
+        return data(view);
+    }
     let columns = ["Sent", "Answered 201", "Must be there", "Are there", "Lost", "201 for a taken nick"];
     let more = ["Twice", "Altered", "Foreign", "Refused wrongly", "Settled after, s"];
     let mut all = vec![Column::text("Round")];
@@ -60,6 +63,27 @@ pub(super) fn stored(view: &View<'_>) -> Table {
             faults(stored.altered),
             faults(stored.foreign),
             faults(stored.wrongly_refused),
+            optional(stored.settled_seconds.map(format::significant)),
+        ])
+    });
+    table
+}
+
+/// Rows of a contest that only reads: none was sent.
+fn data(view: &View<'_>) -> Table {
+    let columns = ["Must be there", "Are there", "Gone", "Twice", "Altered", "Foreign", "Settled after, s"];
+    let mut all = vec![Column::text("Round")];
+    all.extend(columns.into_iter().map(Column::number));
+    let mut table = Table::new("The data in the database after the load.", all);
+    by_attempt(view, &mut table, |attempt| {
+        let stored = attempt.stored.as_ref()?;
+        Some(vec![
+            expected(stored),
+            number(stored.rows),
+            faults(stored.lost),
+            faults(stored.duplicated),
+            faults(stored.altered),
+            faults(stored.foreign),
             optional(stored.settled_seconds.map(format::significant)),
         ])
     });
@@ -223,7 +247,8 @@ pub(super) fn conformance(view: &View<'_>) -> Table {
 
 /// Each step of each search.
 pub(super) fn capacity(view: &View<'_>) -> Table {
-    let columns = vec![
+    let writes = !view.reads_only();
+    let mut columns = vec![
         Column::number("Scale"),
         Column::text("Kept the rule"),
         Column::number("Answers/s"),
@@ -232,9 +257,11 @@ pub(super) fn capacity(view: &View<'_>) -> Table {
         Column::number("CPU, s"),
         Column::number("Lasted, s"),
         Column::number("At rest after, s"),
-        Column::number("Acknowledged before"),
-        Column::text("Generator"),
     ];
+    if writes {
+        columns.push(Column::number("Acknowledged before"));
+    }
+    columns.push(Column::text("Generator"));
     let mut table =
         Table::new("Searches for the largest multiple of the contest's peak rates, step by step.", columns);
     for standing in &view.standings {
@@ -252,7 +279,7 @@ pub(super) fn capacity(view: &View<'_>) -> Table {
                 } else {
                     Cell::new(step.bottleneck.join(" ")).tone(Tone::Warn)
                 };
-                row(vec![
+                let mut cells = vec![
                     Cell::new(format!("× {}", format::significant(step.scale))),
                     passed,
                     Cell::new(format::significant(step.requests_per_second)),
@@ -261,9 +288,12 @@ pub(super) fn capacity(view: &View<'_>) -> Table {
                     Cell::new(format::significant(step.cpu_seconds)),
                     Cell::new(format::significant(step.seconds)),
                     optional(step.settled_seconds.map(format::significant)),
-                    number(step.acknowledged_before),
-                    generator,
-                ])
+                ];
+                if writes {
+                    cells.push(number(step.acknowledged_before));
+                }
+                cells.push(generator);
+                row(cells)
             });
             let mut title = format!("{}: {}; rule: {}", view.label(standing), found(search), search.rule);
             if !search.reasons.is_empty() {
@@ -346,22 +376,19 @@ pub(super) fn remarks(view: &View<'_>) -> Table {
 
 /// Who took part, and of what it is made.
 pub(super) fn contestants(view: &View<'_>) -> Table {
-    let columns = vec![
-        Column::text("Contestant"),
-        Column::text("Language"),
-        Column::text("Answers 201"),
-        Column::text("What it is"),
-        Column::text("Versions"),
-    ];
+    let writes = !view.reads_only();
+    let names = ["Contestant", "Language", "Answers 201", "What it is", "Versions"];
+    let columns =
+        names.into_iter().filter(|name| writes || *name != "Answers 201").map(Column::text).collect();
     let rows = view.standings.iter().map(|standing| {
         let entry = standing.entry;
-        row(vec![
-            Cell::new(view.label(standing)).small(&entry.id),
-            Cell::new(&entry.language),
-            Cell::new(format::acknowledges(entry.acknowledges)),
-            Cell::new(&entry.about),
-            optional((!entry.versions.is_empty()).then(|| versions(&entry.versions))),
-        ])
+        let mut cells = vec![Cell::new(view.label(standing)).small(&entry.id), Cell::new(&entry.language)];
+        if writes {
+            cells.push(Cell::new(format::acknowledges(entry.acknowledges)));
+        }
+        cells.push(Cell::new(&entry.about));
+        cells.push(optional((!entry.versions.is_empty()).then(|| versions(&entry.versions))));
+        row(cells)
     });
     Table::new("Contestants.", columns).with(rows.collect())
 }
@@ -389,10 +416,12 @@ pub(super) fn circumstances(view: &View<'_>) -> Table {
         (
             "Budget of each contestant",
             format!(
-                "{} CPUs, {} MB, {} database connections",
+                "{}{} CPUs, {} MB, {} database connections{}",
+                view.budget_name(),
                 format::significant(budget.cpus),
                 format::megabytes(budget.memory_bytes),
-                budget.database_connections
+                budget.database_connections,
+                budget.processes.map(|all| format!(", API processes: {all}")).unwrap_or_default()
             ),
         ),
         ("Load", format!("{}, scale {}, seed {}", record.tool, record.scale, record.seed)),
@@ -410,8 +439,30 @@ pub(super) fn circumstances(view: &View<'_>) -> Table {
     Table::new("Where, when and how it ran.", columns).with(rows)
 }
 
-/// What each figure means.
-pub(super) const FOOTNOTES: [(&str, &str); 14] = [
+/// What each figure means, of those that are shown.
+pub(super) fn footnotes(view: &View<'_>) -> Vec<(&'static str, &'static str)> {
+    if !view.reads_only() {
+        return FOOTNOTES.to_vec();
+    }
+    let replaced = ["Exact", "Lost", "201 before or after commit", "Rank"];
+    let others = FOOTNOTES.into_iter().filter(|(term, _)| !replaced.contains(term));
+    let [exact, requests, rank] = FOOTNOTES_OF_READS;
+    [exact, requests].into_iter().chain(others).chain([rank]).collect()
+}
+
+const FOOTNOTES_OF_READS: [(&str, &str); 3] = [
+    (
+        "Exact",
+        "every row of the data is in the database after the load, once and unaltered, and no other is.",
+    ),
+    (
+        "Requests per CPU s",
+        "all requests sent, divided by the CPU seconds of the services that serve the API, or by those of the whole stack.",
+    ),
+    ("Rank", "contestants whose data are as they were first; within each group by CPU s per 1,000 requests."),
+];
+
+const FOOTNOTES: [(&str, &str); 14] = [
     (
         "Exact",
         "every row that was acknowledged is in the database once and unaltered, and no other is; after a kill too, where one is recorded.",

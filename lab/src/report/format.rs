@@ -63,6 +63,16 @@ pub fn acknowledges(mode: Acknowledges) -> &'static str {
     match mode {
         Acknowledges::BeforeCommit => "before commit",
         Acknowledges::AfterCommit => "after commit",
+        Acknowledges::ReadOnly => ABSENT,
+    }
+}
+
+/// What an answer promises, in words.
+#[must_use]
+pub fn promise(mode: Acknowledges) -> String {
+    match mode {
+        Acknowledges::ReadOnly => "reads only".to_owned(),
+        mode => format!("201 {}", acknowledges(mode)),
     }
 }
 

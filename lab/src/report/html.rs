@@ -40,7 +40,7 @@ pub fn html(record: &Record) -> String {
                     (section("generator", "Generator and remarks", &tables(
                         "generator", &[details::generator(&view), details::remarks(&view)])))
                     (section("run", "The run, and how to repeat it", &run_part(&view)))
-                    (section("terms", "What each figure means", &terms()))
+                    (section("terms", "What each figure means", &terms(&view)))
                 }
             }
         }
@@ -222,8 +222,8 @@ fn run_part(view: &View<'_>) -> Markup {
     }
 }
 
-fn terms() -> Markup {
+fn terms(view: &View<'_>) -> Markup {
     markup! {
-        dl.terms { @for (term, meaning) in details::FOOTNOTES { dt { (term) } dd { (meaning) } } }
+        dl.terms { @for (term, meaning) in details::footnotes(view) { dt { (term) } dd { (meaning) } } }
     }
 }

@@ -37,7 +37,7 @@ pub fn markdown(record: &Record) -> String {
     );
     out.push_str(&format!("To repeat it, at that commit:\n\n{}", fenced(&record.command)));
     out.push_str("\n## What each figure means\n\n");
-    for (term, meaning) in details::FOOTNOTES {
+    for (term, meaning) in details::footnotes(&view) {
         out.push_str(&format!("- **{}**: {}\n", escape(term), escape(meaning)));
     }
     out

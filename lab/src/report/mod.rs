@@ -20,6 +20,7 @@ pub use html::html;
 pub use markdown::markdown;
 pub use summary::svg_summary;
 
+use crate::contestant::Acknowledges;
 use crate::figures::{Standing, standings};
 use crate::record::Record;
 
@@ -39,6 +40,17 @@ impl<'a> View<'a> {
         let entry = standing.entry;
         let same = self.record.contestants.iter().filter(|other| other.title == entry.title).count();
         if same > 1 { format!("{} ({})", entry.title, entry.mode) } else { entry.title.clone() }
+    }
+
+    /// Nobody was asked to store anything.
+    fn reads_only(&self) -> bool {
+        let entries = &self.record.contestants;
+        !entries.is_empty() && entries.iter().all(|entry| entry.acknowledges == Acknowledges::ReadOnly)
+    }
+
+    /// `single: ` and the like; nothing where the contest has one budget.
+    fn budget_name(&self) -> String {
+        self.record.budget_name.as_ref().map(|name| format!("{name}: ")).unwrap_or_default()
     }
 
     fn ranked(&self) -> impl Iterator<Item = &Standing<'a>> {

@@ -2,7 +2,7 @@
 
 use super::table::{Cell, Column, Group, Row, Table, Tone};
 use super::{View, format, words};
-use crate::contestant::Role;
+use crate::contestant::{Acknowledges, Role};
 use crate::figures::{Correctness, Metric, Percentile, Standing, role_name};
 use crate::record::{Attempt, Usage};
 use crate::stats::{self, Estimate};
@@ -39,18 +39,15 @@ pub(super) fn ranking(view: &View<'_>) -> Table {
         Column::of("CPU", "s per 1,000 requests"),
         Column::of("CPU", "s, whole stack"),
         Column::of("CPU", "× the generator's"),
-        Column::of("Memory, MB", "working peak"),
-        Column::of("Memory, MB", "raw peak"),
-        Column::number("Capacity, × the rates"),
     ];
-    let mut metrics = vec![
-        Metric::CpuPerThousand,
-        Metric::Cpu,
-        Metric::CpuByGenerator,
-        Metric::Memory,
-        Metric::MemoryRaw,
-        Metric::Capacity,
-    ];
+    let mut metrics = vec![Metric::CpuPerThousand, Metric::Cpu, Metric::CpuByGenerator];
+    if view.reads_only() {
+        columns.extend(["API", "whole stack"].map(|of| Column::of("Requests per CPU s", of)));
+        metrics.extend([Metric::RequestsPerRoleCpu(Role::Api), Metric::RequestsPerCpu]);
+    }
+    columns.extend(["working peak", "raw peak"].map(|peak| Column::of("Memory, MB", peak)));
+    columns.push(Column::number("Capacity, × the rates"));
+    metrics.extend([Metric::Memory, Metric::MemoryRaw, Metric::Capacity]);
     let mut times = |name: Option<String>| {
         let group = format!("{}, ms", name.as_deref().unwrap_or("all requests"));
         columns.extend(SHOWN.map(|point| Column::of(&group, point.name())));
@@ -91,8 +88,10 @@ pub(super) fn ranking(view: &View<'_>) -> Table {
 
 fn ranking_row(view: &View<'_>, standing: &Standing<'_>, metrics: &[Metric]) -> Row {
     let (symbol, text, tone) = words::correctness(standing);
-    let mut remarks = vec![format!("201 {}", format::acknowledges(standing.entry.acknowledges))];
-    if standing.correctness == Correctness::Exact && standing.values(&Metric::LostKilled).is_empty() {
+    let mut remarks = vec![format::promise(standing.entry.acknowledges)];
+    let writes = standing.entry.acknowledges != Acknowledges::ReadOnly;
+    if writes && standing.correctness == Correctness::Exact && standing.values(&Metric::LostKilled).is_empty()
+    {
         remarks.push("not killed".to_owned());
     }
     if let Some(broken) = standing.worst(&Metric::BrokenRules).filter(|broken| *broken > 0.0) {

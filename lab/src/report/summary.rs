@@ -69,7 +69,7 @@ pub fn svg_summary(record: &Record) -> String {
 fn row(view: &View<'_>, standing: &Standing<'_>, top: f64, cpu: f64, memory: f64) -> Markup {
     let (symbol, words, tone) = words::correctness(standing);
     let entry = standing.entry;
-    let about = format!("{}, 201 {}", entry.language, format::acknowledges(entry.acknowledges));
+    let about = format!("{}, {}", entry.language, format::promise(entry.acknowledges));
     let name = super::chart::short(&view.label(standing), 26);
     let flawed = standing.correctness > Correctness::Unchecked;
     html! {
@@ -107,9 +107,10 @@ fn foot(view: &View<'_>) -> String {
     };
     let budget = &record.budget;
     format!(
-        "{}, scale {}{rounds}; each within {} CPUs and {} MB; {}; {}",
+        "{}, scale {}{rounds}; each within {}{} CPUs and {} MB; {}; {}",
         record.tool,
         record.scale,
+        view.budget_name(),
         format::significant(budget.cpus),
         format::count(budget.memory_bytes as f64 / 1e6),
         record.machine.cpu_model,

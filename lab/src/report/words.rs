@@ -2,6 +2,7 @@
 
 use super::table::Tone;
 use super::{View, format};
+use crate::contestant::{Acknowledges, Role};
 use crate::figures::{Correctness, Metric, Percentile, Standing};
 use crate::stats;
 
@@ -28,8 +29,8 @@ struct Question {
     unit: &'static str,
 }
 
-fn questions() -> [Question; 5] {
-    [
+fn questions(view: &View<'_>) -> Vec<Question> {
+    let mut all = vec![
         Question {
             metric: Metric::CpuPerThousand,
             label: "Least CPU",
@@ -55,7 +56,16 @@ fn questions() -> [Question; 5] {
             won: "took the most load",
             unit: "× the contest's rates",
         },
-    ]
+    ];
+    if view.reads_only() {
+        all.push(Question {
+            metric: Metric::RequestsPerRoleCpu(Role::Api),
+            label: "Most with the API's CPU",
+            won: "did the most with the CPU of its API",
+            unit: "requests per CPU s",
+        });
+    }
+    all
 }
 
 /// What became of the rows: a symbol, words and a tone.
@@ -85,7 +95,9 @@ pub(super) fn correctness(standing: &Standing<'_>) -> (&'static str, String, Ton
 /// The same as the end of a sentence about a contestant that has a rank.
 fn fault(standing: &Standing<'_>) -> String {
     let killed = standing.worst(&Metric::LostKilled).filter(|lost| *lost > 0.0);
-    let killed = killed.map(|lost| format!("{} when it was killed", acknowledged(lost)));
+    let writes = standing.entry.acknowledges != Acknowledges::ReadOnly;
+    let rows = |lost| if writes { acknowledged(lost) } else { format::plural(lost, "row", "rows") };
+    let killed = killed.map(|lost| format!("{} when it was killed", rows(lost)));
     if standing.correctness != Correctness::Wrong {
         return killed
             .map_or_else(|| "had wrong rows after a kill".to_owned(), |text| format!("lost {text}"));
@@ -93,7 +105,7 @@ fn fault(standing: &Standing<'_>) -> String {
     let wrong = standing.worst(&Metric::WrongRows).unwrap_or(0.0);
     let rounds = standing.valid().filter_map(|attempt| attempt.stored.as_ref());
     let mut text = match rounds.map(|stored| stored.lost).max() {
-        Some(lost @ 1..) => format!("lost {} in a round without any mishap", acknowledged(lost as f64)),
+        Some(lost @ 1..) => format!("lost {} in a round without any mishap", rows(lost as f64)),
         _ => format!("had {} wrong in a round without any mishap", format::plural(wrong, "row", "rows")),
     };
     if let Some(killed) = killed {
@@ -126,7 +138,7 @@ pub(super) fn findings(view: &View<'_>) -> Findings {
     let field = if clean.is_empty() { view.ranked().collect() } else { clean };
     let mut points = Vec::new();
     let mut won: Vec<(&'static str, &Standing<'_>)> = Vec::new();
-    for question in questions() {
+    for question in questions(view) {
         if let Some((winner, clear, text)) = answer(view, &field, &question) {
             // Two questions about the CPU make one merit.
             if clear && won.iter().all(|(what, _)| *what != question.won) {

@@ -10,10 +10,12 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Error, Result};
 
-use super::{Entrant, Settings, begun, kill, proof, settle};
+use super::{Entrant, Settings, begun, data, kill, proof, settle};
 use crate::conformance;
+use crate::contest::Budget;
 use crate::drivers::{Creations, Job, Outcome, Snapshot};
 use crate::http;
+use crate::machine;
 use crate::meters::{Database, Meter, MeterReport, SeriesPoint};
 use crate::oracle::{self, Excluded, Row};
 use crate::record::{Attempt, Second, Status, Stored};
@@ -62,17 +64,25 @@ fn steps(
 ) -> Result<()> {
     let contest = &settings.contest;
     let contestant = &entrant.contestant;
+    let cores = machine::machine()?.cores;
+    attempt.verdict.warnings.extend(too_few_cores(&contest.budget, cores));
     start_twice(settings, entrant, stack, stop, view)?;
 
-    let pass =
-        conformance::run(&contest.folder.join(&contest.conformance), contest.address(), settings.seed)?;
+    let rules = contest.folder.join(&contest.conformance);
+    let pass = conformance::run_beside(&rules, contest.address(), settings.seed, &|statement| {
+        stack.sql(statement).map(drop)
+    })?;
     view.step(&format!("{} of {} rules kept", pass.conformance.passed, pass.conformance.total));
     let advice = pass.warnings.iter().map(|advice| format!("{}: {}", advice.rule, advice.detail));
     attempt.verdict.warnings.extend(advice);
     let excluded = Excluded::new(&pass.unique, pass.sent.iter().map(Vec::as_slice));
     attempt.conformance = Some(pass.conformance);
     // A wrong table or column is better known now than after minutes of load. The people of the pass are there already.
-    rows(stack, &contestant.database.rows).context("database.rows in contestant.toml")?;
+    let readable = match contest.reads_only() {
+        true => data::judge(stack, contestant).map(drop),
+        false => rows(stack, &contestant.database.rows).map(drop),
+    };
+    readable.context("database.rows in contestant.toml")?;
     let mut proved = proof::before(stack, contestant)?;
 
     let (outcome, report, rest) = load(settings, entrant, stack, stop, &file_name(attempt), view)?;
@@ -100,15 +110,20 @@ fn steps(
 
     let warning = settle::rows_stay(stack, &contestant.database.rows, stop)?;
     attempt.verdict.warnings.extend(warning.map(str::to_owned));
-    let after_load = rows(stack, &contestant.database.rows)?;
-    let count = counted(settings);
-    let mut stored = judge(settings, &outcome.creations, &after_load, &excluded, count)?;
+    let after_load = match contest.reads_only() {
+        true => None,
+        false => Some(rows(stack, &contestant.database.rows)?),
+    };
+    let mut stored = match &after_load {
+        None => data::judge(stack, contestant)?,
+        Some(rows) => judge(settings, &outcome.creations, rows, &excluded, counted(settings))?,
+    };
     stored.settled_seconds = Some(rest.after.as_secs_f64());
     view.step(&told(&stored));
     attempt.stored = Some(stored);
 
-    if settings.kill {
-        let former = kill::Former { used, rows: &after_load, excluded: &excluded };
+    if let Some(rows) = after_load.as_ref().filter(|_| settings.kill) {
+        let former = kill::Former { used, rows, excluded: &excluded };
         let (killed, warnings) = kill::run(settings, entrant, stack, &former, stop, view)?;
         attempt.verdict.warnings.extend(warnings);
         view.step(&format!("after SIGKILL: {}", told(&killed.stored)));
@@ -129,13 +144,12 @@ pub(super) fn start_twice(
     view.step("first start, on an empty volume");
     stack.up()?;
     settle::ready(contest, stop)?;
-    let rows = stack.sql(&format!("SELECT count(*) FROM ({}) AS rows", entrant.contestant.database.rows))?;
-    // A volume that is not the project's own may be somebody's data.
-    anyhow::ensure!(
-        rows.trim() == "0",
-        "it begins with {} rows, and not with an empty database",
-        rows.trim()
-    );
+    if contest.seed.is_some() {
+        data::sow(contest, &entrant.contestant, stack)?;
+        view.step("its data are stored");
+    } else {
+        begins_empty(stack, &entrant.contestant.database.rows)?;
+    }
     proof::limit_connections(stack, &entrant.contestant, &contest.budget)?;
     let restarted = Instant::now();
     stack.restart()?;
@@ -144,6 +158,14 @@ pub(super) fn start_twice(
         "serves again after an orderly stop, {:.1} s later",
         restarted.elapsed().as_secs_f64()
     ));
+    Ok(())
+}
+
+/// A volume that is not the project's own may be somebody's data.
+fn begins_empty(stack: &dyn Stack, rows: &str) -> Result<()> {
+    let rows = stack.sql(&format!("SELECT count(*) FROM ({rows}) AS rows"))?;
+    let rows = rows.trim();
+    anyhow::ensure!(rows == "0", "it begins with {rows} rows, and not with an empty database");
     Ok(())
 }
 
@@ -246,7 +268,8 @@ pub(super) fn judge(
 }
 
 fn counted(settings: &Settings) -> Option<u64> {
-    let answer = http::get(settings.contest.address(), &settings.contest.count_path).ok()?;
+    let path = settings.contest.count_path.as_deref()?;
+    let answer = http::get(settings.contest.address(), path).ok()?;
     std::str::from_utf8(&answer.body).ok()?.trim().parse().ok()
 }
 
@@ -282,6 +305,17 @@ fn told(stored: &Stored) -> String {
     )
 }
 
+/// What a reader should know of a budget that this machine does not have: limits of more than all cores limit nothing.
+pub(super) fn too_few_cores(budget: &Budget, cores: u32) -> Option<String> {
+    (f64::from(cores) < budget.cpus).then(|| {
+        format!(
+            "the budget is {} CPUs and this machine has {cores} cores, which the generator shares: its limits are set, and the \
+             machine is what limits",
+            budget.cpus
+        )
+    })
+}
+
 /// Of files that tell what went wrong, without the ending.
 fn file_name(attempt: &Attempt) -> String {
     format!("{}-{}", attempt.contestant.replace(':', "-"), attempt.round)
@@ -314,6 +348,13 @@ pub(super) fn keep_logs(settings: &Settings, name: &str, stack: &dyn Stack) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_budget_beyond_the_machine_is_told() {
+        let told = |cpus, cores| too_few_cores(&Budget { cpus, ..Budget::default() }, cores);
+        assert_eq!([told(2.0, 2), told(1.5, 4)], [None, None]);
+        assert!(told(5.0, 2).unwrap().contains("5 CPUs and this machine has 2 cores"));
+    }
 
     #[test]
     fn what_a_tool_printed_outlives_its_folder() {

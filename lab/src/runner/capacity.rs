@@ -10,10 +10,11 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Error, Result, ensure};
 
-use super::attempt::{judge, keep_logs, metered, rows, start_twice};
-use super::{Entrant, Settings, now, proof, settle};
+use super::attempt::{judge, keep_logs, metered, rows, start_twice, too_few_cores};
+use super::{Entrant, Settings, data, now, proof, settle};
 use crate::drivers::Creations;
 use crate::load::{self, Ended, PLATEAU_SECONDS, Plan, Rule};
+use crate::machine;
 use crate::meters::Meter;
 use crate::oracle::{Creation, Excluded};
 use crate::record::{Capacity, ErrorCount, Proof, Step};
@@ -141,6 +142,7 @@ fn steps(
     capacity.requests_per_second = found.requests_per_second;
     capacity.warnings = found.reasons;
     capacity.warnings.append(&mut search.warnings);
+    capacity.warnings.extend(too_few_cores(&contest.budget, machine::machine()?.cores));
     let scale =
         found.scale.map_or("none".to_owned(), |scale| format!("{scale:.2} times the contest's rates"));
     let least = if found.at_least { "at least " } else { "" };
@@ -272,6 +274,13 @@ impl Search<'_> {
         }
         let query = &self.entrant.contestant.database.rows;
         settle::rows_stay(stack, query, self.stop)?;
+        if self.settings.contest.reads_only() {
+            let wrong = data::judge(stack, &self.entrant.contestant)?.wrong();
+            if wrong > 0 {
+                capacity.reasons.push(format!("{wrong} rows of the data are not as they were"));
+            }
+            return Ok(());
+        }
         let rows = rows(stack, query)?;
         let creations = Creations::Each(self.creations);
         let stored = judge(self.settings, &creations, &rows, &Excluded::default(), None)?;

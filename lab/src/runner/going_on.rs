@@ -66,6 +66,7 @@ fn unlike(
     same("contest", json!(record.contest), json!(settings.contest.name));
     same("seed", json!(record.seed), json!(settings.seed));
     same("budget", json!(record.budget), json!(settings.contest.budget));
+    same("budget's name", json!(record.budget_name), json!(settings.contest.budget_name));
     same("commit", json!(record.commit), json!(commit));
     same("CPU", json!(record.machine.cpu_model), json!(machine.cpu_model));
     same("number of cores", json!(record.machine.cores), json!(machine.cores));
@@ -150,6 +151,7 @@ mod tests {
             feeds: Some("a-b".to_owned()),
             kill: Some(true),
             budget: settings.contest.budget.clone(),
+            budget_name: None,
             machine: Machine { cpu_model: "chip".to_owned(), cores: 2, ..Machine::default() },
             versions: BTreeMap::new(),
             contestants: Vec::new(),

@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicBool;
 use std::thread;
 use std::time::Duration;
 
-use anyhow::{Result, anyhow};
+use anyhow::{Context, Result, anyhow};
 
 use super::attempt::rows;
 use super::{Entrant, Settings, settle};
@@ -46,9 +46,9 @@ pub fn run(
     stop: &AtomicBool,
     view: &mut View,
 ) -> Result<(Killed, Vec<String>)> {
-    let kill = settings.contest.kill;
+    let kill = settings.contest.kill.context("the contest has no [kill]")?;
     view.step(&format!("{:.0} creations/s, and SIGKILL to everything in the midst of them", kill.rate));
-    let contest = creations_only(&settings.contest)?;
+    let contest = creations_only(&settings.contest, kill)?;
     let mut plan =
         load::Plan::new(&contest, 1.0, settings.feeds.payloads.clone(), settings.feeds.terms.clone())?;
     plan.payload_offset = former.used;
@@ -105,7 +105,7 @@ fn proves_nothing(stored: &Stored) -> Option<String> {
 }
 
 /// The contest's first scenario that creates, at a steady rate, without what follows a creation.
-fn creations_only(contest: &Contest) -> Result<Contest> {
+fn creations_only(contest: &Contest, kill: Kill) -> Result<Contest> {
     let creates = |scenario: &&crate::contest::Scenario| scenario.requests[0].body.is_some();
     let mut scenario = contest
         .load
@@ -115,7 +115,7 @@ fn creations_only(contest: &Contest) -> Result<Contest> {
         .cloned()
         .ok_or_else(|| anyhow!("no scenario of the contest creates"))?;
     scenario.requests.truncate(1);
-    let Kill { rate, seconds } = contest.kill;
+    let Kill { rate, seconds } = kill;
     scenario.phases = vec![Phase { from: rate, to: rate, seconds, randomized: false }];
     let mut contest = contest.clone();
     contest.load.scenarios = vec![scenario];

@@ -6,10 +6,12 @@
 
 pub mod attempt;
 pub mod capacity;
+mod data;
 mod going_on;
 pub mod kill;
 pub mod proof;
 pub mod settle;
+mod up;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -21,6 +23,7 @@ use anyhow::{Context, Result, ensure};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+pub use self::up::up;
 use crate::contest::Contest;
 use crate::contestant::Contestant;
 use crate::drivers::Driver;
@@ -211,6 +214,7 @@ fn begin(settings: &Settings) -> Result<Record> {
             feeds: Some(settings.feeds.fingerprint()),
             kill: Some(settings.kill),
             budget: settings.contest.budget.clone(),
+            budget_name: settings.contest.budget_name.clone(),
             machine: machine::machine()?,
             versions: BTreeMap::new(),
             contestants: Vec::new(),

@@ -46,11 +46,11 @@ pub fn ready(contest: &Contest, stop: &AtomicBool) -> Result<()> {
             bail!(
                 "{}{} is not served within {} s: {last}",
                 contest.url,
-                contest.count_path,
+                contest.ready_path(),
                 READY_LIMIT.as_secs()
             );
         }
-        match http::get(contest.address(), &contest.count_path) {
+        match http::get(contest.address(), contest.ready_path()) {
             Ok(answer) if answer.status == 200 => {
                 in_a_row += 1;
                 if in_a_row < READY_IN_A_ROW {
@@ -72,7 +72,7 @@ pub fn ready(contest: &Contest, stop: &AtomicBool) -> Result<()> {
 pub fn first_answer(contest: &Contest, stop: &AtomicBool) -> Option<Duration> {
     let started = Instant::now();
     while started.elapsed() < READY_LIMIT && !stop.load(Ordering::Relaxed) {
-        if http::get(contest.address(), &contest.count_path).is_ok_and(|answer| answer.status == 200) {
+        if http::get(contest.address(), contest.ready_path()).is_ok_and(|answer| answer.status == 200) {
             return Some(started.elapsed());
         }
         std::thread::sleep(POLL);

@@ -9,7 +9,7 @@ pub mod processes;
 
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 
 use crate::contest::Contest;
 use crate::contestant::{Contestant, Role};
@@ -69,6 +69,14 @@ pub trait Stack {
         self.sql(query)
     }
 
+    /// Runs `statements` one after the other, each by itself, in one session of [`Stack::sql`]'s.
+    ///
+    /// # Errors
+    /// As for [`Stack::sql`]; or there is no such session here.
+    fn script(&self, statements: &[String]) -> Result<()> {
+        bail!("{} statements, and no session for them", statements.len())
+    }
+
     /// The service that is its database, where it is one of its own.
     fn database(&self) -> Option<&str>;
 
@@ -80,6 +88,17 @@ pub trait Stack {
     /// # Errors
     /// The engine refused, or something is left; the message says what.
     fn down(&mut self) -> Result<()>;
+
+    /// Lets what runs go on when this is dropped.
+    ///
+    /// # Errors
+    /// It cannot outlive the lab.
+    fn leave(&mut self) -> Result<()> {
+        bail!("plain processes end with the lab")
+    }
+
+    /// Takes what [`Stack::leave`] left as its own, so that [`Stack::down`] takes it down.
+    fn adopt(&mut self) {}
 }
 
 /// How `contestant` runs, in `mode`.
@@ -111,19 +130,53 @@ pub fn shares(contestant: &Contestant) -> Vec<(String, Role, Limits)> {
 
 /// The environment of every service that serves the API: the mode's, and its share of the database's connections.
 ///
-/// One connection in ten stays for migrations and for whatever asks once.
+/// One connection in ten stays for migrations and for whatever asks once. But where the budget says how many processes there are,
+/// all connections are in their pools: each process divides `DATABASE_CONNECTIONS` by `WORKERS`.
 fn api_environment(contest: &Contest, contestant: &Contestant, mode: &str) -> Vec<(String, String)> {
     let apis = shares(contestant).iter().filter(|(_, role, _)| *role == Role::Api).count().max(1);
     let all = usize::try_from(contest.budget.database_connections).unwrap_or(usize::MAX);
-    let each = ((all - all / 10) / apis).max(1);
-    let mut environment: Vec<(String, String)> = contestant
-        .modes
-        .get(mode)
-        .map(|mode| mode.environment.iter().map(|(name, value)| (name.clone(), value.clone())).collect())
-        .unwrap_or_default();
+    let reserve = if contest.budget.processes.is_some() { 0 } else { all / 10 };
+    let each = ((all - reserve) / apis).max(1);
+    // A contestant whose one process uses all cores may say so in its own environment, which comes after.
+    let of_budget = [
+        ("WORKERS", contest.budget.processes),
+        ("DATABASE_CONNECTIONS_MIN", contest.budget.database_connections_min),
+    ];
+    let share = |all: u32| (usize::try_from(all).unwrap_or(usize::MAX) / apis).max(1).to_string();
+    let mut environment: Vec<(String, String)> =
+        of_budget.into_iter().filter_map(|(name, all)| Some((name.to_owned(), share(all?)))).collect();
+    let of_mode = contestant.modes.get(mode).into_iter().flat_map(|mode| &mode.environment);
+    environment.extend(of_mode.map(|(name, value)| (name.clone(), value.clone())));
     environment.push(("DATABASE_CONNECTIONS".into(), each.to_string()));
     environment
 }
 
 /// An orderly stop may take this long before it is made one by force.
 const STOP_LIMIT: Duration = Duration::from_secs(30);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_budget_with_processes_gives_all_connections_to_their_pools() {
+        let top = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+        let mut contestant = Contestant::read(&top.join("tests/contest/peers/honest")).unwrap();
+        let people = Contest::read(&top.join("contests/people")).unwrap();
+        let shown = |contest: &Contest, contestant: &Contestant| -> Vec<String> {
+            let environment = api_environment(contest, contestant, &contestant.default_mode);
+            environment.iter().map(|(name, value)| format!("{name}={value}")).collect()
+        };
+        assert!(shown(&people, &contestant).contains(&"DATABASE_CONNECTIONS=18".to_owned()));
+        assert!(!shown(&people, &contestant).iter().any(|it| it.starts_with("WORKERS")));
+        let multi = Contest::read(&top.join("contests/users")).unwrap().within(Some("multi")).unwrap();
+        let environment = shown(&multi, &contestant);
+        assert_eq!(environment[..2], ["WORKERS=4", "DATABASE_CONNECTIONS_MIN=8"]);
+        assert!(environment.contains(&"DATABASE_CONNECTIONS=40".to_owned()), "{environment:?}");
+        // What a contestant says itself comes later, and the later one counts.
+        let mode = contestant.modes.values_mut().next().unwrap();
+        mode.environment.insert("WORKERS".to_owned(), "1".to_owned());
+        let last = shown(&multi, &contestant).into_iter().rfind(|it| it.starts_with("WORKERS"));
+        assert_eq!(last.as_deref(), Some("WORKERS=1"));
+    }
+}

@@ -166,6 +166,14 @@ impl Stack for Processes {
         Ok(targets)
     }
 
+    fn script(&self, statements: &[String]) -> Result<()> {
+        let mut client = Client::connect(&self.database_url, NoTls).context("the contestant's database")?;
+        for statement in statements {
+            client.simple_query(statement).with_context(|| statement.clone())?;
+        }
+        Ok(())
+    }
+
     fn sql(&self, statement: &str) -> Result<String> {
         let mut client = Client::connect(&self.database_url, NoTls).context("the contestant's database")?;
         let mut text = String::new();

@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used)] // a test that cannot go on fails
 
 mod tiny;
+mod tiny_users;
+mod users;
 
 use std::fmt::Write as _;
 use std::fs;

@@ -23,9 +23,9 @@ struct Tiny {
 }
 
 /// What a request asks for, and its body.
-struct Request {
+pub(crate) struct Request {
     method: String,
-    path: String,
+    pub(crate) path: String,
     body: Vec<u8>,
 }
 
@@ -111,7 +111,7 @@ impl Tiny {
 }
 
 /// One request, or none where the client has closed. What comes after it stays in the buffer.
-fn read(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> io::Result<Option<Request>> {
+pub(crate) fn read(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> io::Result<Option<Request>> {
     let mut piece = [0; 4096];
     loop {
         let mut headers = [httparse::EMPTY_HEADER; 32];

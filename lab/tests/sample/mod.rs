@@ -97,7 +97,13 @@ pub(crate) fn record() -> Record {
         seconds: None,
         feeds: Some("00c0ffee00c0ffee-0123456789abcdef".to_owned()),
         kill: Some(true),
-        budget: Budget { cpus: 1.5, memory_bytes: 3_000_000_000, database_connections: 20 },
+        budget: Budget {
+            cpus: 1.5,
+            memory_bytes: 3_000_000_000,
+            database_connections: 20,
+            ..Budget::default()
+        },
+        budget_name: None,
         machine: Machine {
             cpu_model: "Intel(R) Xeon(R) Processor @ 2.60GHz".to_owned(),
             cores: 2,
@@ -125,6 +131,30 @@ pub(crate) fn partial() -> Record {
         attempt.generator = None;
     }
     record.attempts[1] = failed_attempt("hasty:before-commit", 1);
+    record
+}
+
+/// A contest that only reads, in one of its budgets.
+pub(crate) fn reads() -> Record {
+    let mut record = record();
+    record.contest = "users".to_owned();
+    record.title = "Users: a read-heavy API over Postgres".to_owned();
+    record.kill = Some(false);
+    record.budget_name = Some("multi".to_owned());
+    record.budget.processes = Some(4);
+    record.budget.database_connections_min = Some(8);
+    for entry in &mut record.contestants {
+        entry.acknowledges = Acknowledges::ReadOnly;
+    }
+    for attempt in &mut record.attempts {
+        attempt.killed = None;
+        if let Some(stored) = &mut attempt.stored {
+            (stored.sent, stored.acknowledged, stored.counted) = (0, 0, None);
+        }
+        if let Some(load) = &mut attempt.load {
+            load.requests.retain(|name, _| name == "lookup" || name == "search");
+        }
+    }
     record
 }
 

@@ -4,7 +4,10 @@
 //! without a word where it is short of CPU (which the sums of its seconds show), and does not keep one connection for a user's
 //! chain. Seconds have no percentiles: they come from k6's REST interface, asked once a second, because its logs of single
 //! requests cost more than the load itself.
+//!
+//! It is a program of this machine's, or a container that has it (`container.rs`).
 
+mod container;
 mod plan;
 mod summary;
 #[cfg(test)]
@@ -23,8 +26,9 @@ use anyhow::{Context, Result, bail, ensure};
 use crate::record::{Generator, Second};
 
 use super::figures::{arrival_bottlenecks, trim};
-use super::process::{Attended, attend, cores, last_output, now};
+use super::process::{Attended, attend_other, cores, last_output, now};
 use super::{Arrivals, Driver, Job, Outcome, Snapshot, raise_open_files};
+use container::Container;
 use plan::Plan;
 use summary::{Summary, Sums};
 
@@ -37,10 +41,19 @@ const SPARE: Duration = Duration::from_secs(120);
 /// k6's exit code after a signal, when it has written its summary.
 const INTERRUPTED: i32 = 105;
 
+/// k6's exit code where it ran to its end and a threshold of the script was crossed, which the figures show too.
+const THRESHOLD: i32 = 99;
+
 /// A program k6.
 #[derive(Clone, Debug)]
 pub struct K6 {
-    program: PathBuf,
+    how: How,
+}
+
+#[derive(Clone, Debug)]
+enum How {
+    Program(PathBuf),
+    Container(Container),
 }
 
 impl K6 {
@@ -62,17 +75,48 @@ impl K6 {
             "no k6: {} is no file; install it with: GOBIN=~/go/bin go install go.k6.io/k6@v1.3.0 (or set K6 to its path)",
             program.display()
         );
-        Ok(Self { program })
+        Ok(Self { how: How::Program(program) })
     }
 
-    fn command(&self, script: &Path, plan: &str, rest: SocketAddr) -> Command {
-        let mut command = Command::new(&self.program);
+    /// In a container, whose image is built from `deploy/k6.Dockerfile` below `top` where it is not there.
+    ///
+    /// # Errors
+    /// There is no container engine, or the image cannot be built.
+    pub fn in_container(top: &Path) -> Result<Self> {
+        Ok(Self { how: How::Container(Container::find(top)?) })
+    }
+
+    /// `files` are what it reads, `folder` is where it writes.
+    fn command(
+        &self,
+        script: &Path,
+        plan: &str,
+        rest: SocketAddr,
+        files: &[&Path],
+        folder: &Path,
+    ) -> Result<Command> {
+        let mut command = match &self.how {
+            How::Program(program) => Command::new(program),
+            How::Container(container) => container.command(&[files, &[script]].concat(), folder)?,
+        };
         command.args(["run", "--quiet", "--no-color", "--no-usage-report", "--address", &rest.to_string()]);
         command.arg(script).env("POUCO_PLAN", plan);
         for name in settings_of_k6(std::env::vars_os().map(|(name, _)| name)) {
             command.env_remove(name);
         }
-        command
+        Ok(command)
+    }
+
+    /// Asked for its version.
+    fn versioned(&self) -> Command {
+        match &self.how {
+            How::Program(program) => {
+                let mut command = Command::new(program);
+                command.arg("version");
+                command
+            }
+            How::Container(container) => container.versioned(),
+        }
     }
 }
 
@@ -82,13 +126,12 @@ impl Driver for K6 {
     }
 
     fn version(&self) -> Result<String> {
-        let output = Command::new(&self.program)
-            .arg("version")
-            .output()
-            .with_context(|| self.program.display().to_string())?;
+        let mut command = self.versioned();
+        let program = command.get_program().to_string_lossy().into_owned();
+        let output = command.output().with_context(|| program.clone())?;
         let printed = String::from_utf8_lossy(&output.stdout).into_owned();
         let version = printed.split_ascii_whitespace().nth(1).filter(|_| output.status.success());
-        let version = version.with_context(|| format!("{} version: {printed:?}", self.program.display()))?;
+        let version = version.with_context(|| format!("{program}: version of k6: {printed:?}"))?;
         Ok(version.trim_start_matches('v').to_owned())
     }
 
@@ -110,10 +153,25 @@ impl Driver for K6 {
             }
             Ok(())
         };
-        let mut command = self.command(&script, &serde_json::to_string(&plan)?, rest);
+        let script = std::path::absolute(&script)?;
+        let plan_text = serde_json::to_string(&plan)?;
+        let mut command = self.command(&script, &plan_text, rest, &[job.payloads, job.terms], job.folder)?;
         let at_most =
             Duration::from_secs_f64(arrivals.seconds() + job.contest.longest_chain_seconds()) + SPARE;
-        let attended = attend(&mut command, &output, at_most, stop, &mut tick).context("k6")?;
+        let mut container = None;
+        let mut measured = |group| match &self.how {
+            How::Program(_) => Some(group),
+            How::Container(here) => {
+                container = container.or_else(|| here.group());
+                container
+            }
+        };
+        let attended = attend_other(&mut command, &output, at_most, stop, &mut tick, &mut measured);
+        if let How::Container(here) = &self.how {
+            // After a stop by force, or an error of ours, it may still run.
+            here.remove();
+        }
+        let attended = attended.context("k6")?;
         check_end(&attended, &summary, &output)?;
         let text = fs::read_to_string(&summary).with_context(|| summary.display().to_string())?;
         let summary = Summary::parse(&text).with_context(|| summary.display().to_string())?;
@@ -170,7 +228,7 @@ impl Live {
 
 fn check_end(attended: &Attended, summary: &Path, output: &Path) -> Result<()> {
     let ran = match attended.status.code() {
-        Some(0) => true,
+        Some(0 | THRESHOLD) => true,
         Some(INTERRUPTED) => attended.interrupted,
         _ => false,
     };

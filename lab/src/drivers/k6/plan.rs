@@ -223,6 +223,26 @@ mod tests {
     }
 
     #[test]
+    fn users_arrive_at_fixed_rates_after_a_rise() {
+        let users = Contest::load(&Path::new(env!("CARGO_MANIFEST_DIR")).join(".."), "users").unwrap();
+        let plan = plan(&users, 1.0, None).unwrap();
+        let rates = |scenario: usize| {
+            let scenario = &plan["scenarios"][scenario];
+            (scenario["start_rate"].clone(), scenario["stages"].clone())
+        };
+        let stages = |rate: u64| {
+            serde_json::json!([
+                { "duration": "10000ms", "target": rate },
+                { "duration": "60000ms", "target": rate },
+            ])
+        };
+        assert_eq!(rates(0), (0.into(), stages(356_000)));
+        assert_eq!(rates(2), (0.into(), stages(40_000)));
+        assert_eq!(plan["scenarios"][1]["requests"][0]["accept"], serde_json::json!([404]));
+        assert_eq!(plan["terms"], "/tmp/terms.tsv");
+    }
+
+    #[test]
     fn names_statuses_and_addresses_are_the_contests() {
         let plan = plan(&people(), 1.0, None).unwrap();
         assert_eq!(plan["url"], "http://127.0.0.1:9999");

@@ -100,6 +100,14 @@ fn dropped_users_and_unknown_statuses_are_told() {
 }
 
 #[test]
+fn a_threshold_that_is_crossed_is_a_result() {
+    let folder = tempfile::tempdir().unwrap();
+    let driver = stand_in(folder.path(), "cp \"$home/recorded\" \"$summary\"; exit 99");
+    let outcome = drive(&driver, folder.path(), &AtomicBool::new(false)).unwrap();
+    assert_eq!(outcome.figures.users_started, 572);
+}
+
+#[test]
 fn an_interrupted_k6_still_says_what_it_did() {
     let folder = tempfile::tempdir().unwrap();
     let script =
@@ -132,6 +140,7 @@ fn a_k6_that_fails_is_no_outcome() {
     };
     assert!(error("echo no such option; exit 255").contains("no such option"));
     assert!(error("exit 0").contains("exit status: 0"), "and no summary");
+    assert!(error("exit 99").contains("exit status: 99"), "and no summary");
     assert!(error("cp \"$home/recorded\" \"$summary\"; exit 105").contains("105"), "nobody asked for that");
     assert!(error("echo '{}' >\"$summary\"").contains("not a summary of k6's"));
     let nobody = K6::find(Some(Path::new("/nonexistent/k6"))).unwrap_err().to_string();
@@ -223,8 +232,9 @@ fn seconds_lie_between_two_sums() {
 
 #[test]
 fn settings_of_the_users_own_do_not_reach_it() {
-    let driver = K6 { program: PathBuf::from("/k6") };
-    let command = driver.command(Path::new("/s.js"), "{}", SocketAddr::from((Ipv4Addr::LOCALHOST, 5)));
+    let driver = K6 { how: How::Program(PathBuf::from("/k6")) };
+    let rest = SocketAddr::from((Ipv4Addr::LOCALHOST, 5));
+    let command = driver.command(Path::new("/s.js"), "{}", rest, &[], Path::new("/out")).unwrap();
     let arguments: Vec<&str> = command.get_args().map(|argument| argument.to_str().unwrap()).collect();
     let expected = "run --quiet --no-color --no-usage-report --address 127.0.0.1:5 /s.js";
     assert_eq!(arguments.join(" "), expected);

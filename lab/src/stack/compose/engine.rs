@@ -36,15 +36,7 @@ const NAMELESS_CHARS: usize = 64;
 impl Engine {
     /// `CONTAINER_ENGINE`, or the first that answers; called in `folder`.
     pub(super) fn find(folder: &Path) -> Result<Self> {
-        let chosen = std::env::var("CONTAINER_ENGINE").ok().filter(|name| !name.is_empty());
-        let candidates =
-            chosen.map_or_else(|| vec!["podman".to_owned(), "docker".to_owned()], |name| vec![name]);
-        for program in candidates {
-            if command::succeeds(Command::new(&program).arg("info"), ASK_LIMIT).unwrap_or(false) {
-                return Ok(Self::new(program, folder));
-            }
-        }
-        bail!("neither podman nor docker answers; deploy/install-podman.sh installs podman")
+        Ok(Self::new(find_program()?, folder))
     }
 
     pub(super) fn new(program: impl Into<PathBuf>, folder: &Path) -> Self {
@@ -76,6 +68,18 @@ impl Engine {
         command.current_dir(&self.folder);
         command
     }
+}
+
+/// `CONTAINER_ENGINE`, or the first that answers.
+pub(crate) fn find_program() -> Result<String> {
+    let chosen = std::env::var("CONTAINER_ENGINE").ok().filter(|name| !name.is_empty());
+    let candidates = chosen.map_or_else(|| vec!["podman".to_owned(), "docker".to_owned()], |name| vec![name]);
+    for program in candidates {
+        if command::succeeds(Command::new(&program).arg("info"), ASK_LIMIT).unwrap_or(false) {
+            return Ok(program);
+        }
+    }
+    bail!("neither podman nor docker answers; deploy/install-podman.sh installs podman")
 }
 
 /// Reads the answer of `container inspect`.

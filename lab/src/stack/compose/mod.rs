@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use serde_json::Value;
 
+pub(crate) use self::engine::find_program;
 use self::engine::{ASK_LIMIT, Container, Engine};
 use self::killed::Process;
 use super::{STOP_LIMIT, Stack, api_environment, port, shares};
@@ -301,6 +302,11 @@ impl Stack for Compose {
         self.psql(&[], &[statement])
     }
 
+    fn script(&self, statements: &[String]) -> Result<()> {
+        let statements: Vec<&str> = statements.iter().map(String::as_str).collect();
+        self.psql(&[], &statements).map(drop)
+    }
+
     fn rows(&self, query: &str) -> Result<String> {
         // The client runs within the contestant's limits, and would else hold all rows at once. In one transaction, so that the
         // number is that of these rows.
@@ -337,6 +343,15 @@ impl Stack for Compose {
             self.up = false;
         }
         Ok(())
+    }
+
+    fn leave(&mut self) -> Result<()> {
+        self.up = false;
+        Ok(())
+    }
+
+    fn adopt(&mut self) {
+        self.up = true;
     }
 }
 

@@ -1,0 +1,48 @@
+# Short names for the contest of users, as its first readers know them: thin wrappers over pouco-lab, which does the work.
+#
+#   make up             start pouco with its data, and say how to ask it
+#   make up-NAME        the same for pouco, go-chi, fastapi, django, actix
+#   make logs-NAME      the last lines of what runs
+#   make down           take down whoever runs, with its volumes
+#   make bench-NAME     the contest with k6 for one of them, and a report
+#   make bench-single   the contest for all of them, each with one process
+#   make bench-multi    the contest for all of them, each with four
+#   make clean          take down whoever runs of any contest, with all volumes
+#
+# Settings: cp lab/contests/users/.env.example .env. Another contest: make up-pouco CONTEST=people BUDGET=
+-include .env
+
+CONTEST ?= users
+BUDGET ?= single
+TIMES ?= 1
+OPTIONS ?=
+
+LAB = cargo run --quiet --release -p pouco-lab --
+WITHIN = $(if $(BUDGET),--budget $(BUDGET))
+
+.DEFAULT_GOAL := help
+.PHONY: help up down clean bench-single bench-multi
+
+help:
+	@sed -n 's/^#   //p' Makefile
+
+up: up-pouco
+
+up-%:
+	$(LAB) up $(CONTEST) --contestant $* $(WITHIN)
+
+down:
+	$(LAB) down $(CONTEST)
+
+logs-%:
+	$(LAB) logs $(CONTEST) --contestant $*
+
+bench-single bench-multi: bench-%:
+	$(LAB) run $(CONTEST) --budget $* --times $(TIMES) $(OPTIONS)
+
+bench-%:
+	$(LAB) run $(CONTEST) --contestant $* $(WITHIN) --times $(TIMES) $(OPTIONS)
+
+clean:
+	$(LAB) down people
+	$(LAB) down users

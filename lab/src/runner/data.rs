@@ -1,0 +1,71 @@
+//! The data of a contest that only reads: stored in each contestant's database after its first start, and looked at again after
+//! the load. They are the same for everybody, and nobody's business to change.
+
+use anyhow::{Context, Result, ensure};
+
+use crate::contest::Contest;
+use crate::contestant::Contestant;
+use crate::oracle::users;
+use crate::record::Stored;
+use crate::stack::Stack;
+
+/// Stores them as the role of the API, to whom they then belong.
+///
+/// # Errors
+/// The file cannot be read, the database refuses, or what is stored then is something else: rows that were there before, or a
+/// query in the contestant's file that gives others.
+pub(super) fn sow(contest: &Contest, contestant: &Contestant, stack: &dyn Stack) -> Result<()> {
+    let Some(seed) = &contest.seed else { return Ok(()) };
+    let file = contest.folder.join(seed);
+    let text = std::fs::read_to_string(&file).with_context(|| file.display().to_string())?;
+    let role = format!("SET ROLE \"{}\"", contestant.database.user);
+    let all: Vec<String> = std::iter::once(role).chain(statements(&text)).collect();
+    stack.script(&all).with_context(|| file.display().to_string())?;
+    let stored = judge(stack, contestant)?;
+    ensure!(
+        stored.exact(),
+        "{} made {} rows of which {} are wrong: {}",
+        file.display(),
+        stored.rows,
+        stored.wrong(),
+        stored.examples.join("; ")
+    );
+    Ok(())
+}
+
+/// What is stored now, against the data.
+///
+/// # Errors
+/// The database cannot be asked, or gives what is no row.
+pub(super) fn judge(stack: &dyn Stack, contestant: &Contestant) -> Result<Stored> {
+    users::judge(stack.rows(&contestant.database.rows)?.as_bytes()).context("the contestant's rows")
+}
+
+/// Each by itself, since some, such as `VACUUM`, cannot be in one transaction with others. A statement ends with a `;` at the end
+/// of a line; lines that begin with `--` are comments.
+fn statements(text: &str) -> Vec<String> {
+    let mut all = Vec::new();
+    let mut statement = String::new();
+    for line in text.lines().filter(|line| !line.trim_start().starts_with("--")) {
+        statement.push_str(line);
+        statement.push('\n');
+        if line.trim_end().ends_with(';') {
+            all.push(std::mem::take(&mut statement));
+        }
+    }
+    all.extend((!statement.trim().is_empty()).then_some(statement));
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_statement_ends_at_the_end_of_a_line() {
+        let text = "-- one; two\nCREATE TABLE a (\n  b text\n);\n\nINSERT INTO a VALUES (';x');  \n  -- no\nVACUUM a";
+        let all: Vec<String> = statements(text).iter().map(|it| it.trim().replace('\n', " ")).collect();
+        assert_eq!(all, ["CREATE TABLE a (   b text );", "INSERT INTO a VALUES (';x');", "VACUUM a"]);
+        assert!(statements("-- nothing\n\n").is_empty());
+    }
+}
