@@ -345,6 +345,7 @@ mod tests {
 
     #[test]
     fn what_does_not_belong_together_is_refused() {
+        type Change = fn(&mut Contest);
         let mut contest = users();
         contest.budget = contest.budgets["multi"].clone();
         assert!(contest.check().unwrap_err().to_string().contains("not both"));
@@ -354,7 +355,7 @@ mod tests {
             contest
         };
         good().check().unwrap();
-        let cases: [(fn(&mut Contest), &str); 5] = [
+        let cases: [(Change, &str); 5] = [
             (|it| it.default_budget = None, "belong together"),
             (|it| it.seed = None, "`seed` belong together"),
             (|it| it.ready_path = None, "ready_path is needed"),

@@ -48,7 +48,7 @@ fn answer(asked: &Asked, rows: &Lines, ids: &Lines) -> Reply {
     let id = asked.target.strip_prefix("/users/").unwrap();
     let place = (0..ids.count() as u64).find(|place| ids.get(*place) == id.as_bytes());
     match place {
-        Some(place) => Reply::new("200 OK", "", &String::from_utf8(rows.get(place).to_vec()).unwrap()),
+        Some(place) => Reply::new("200 OK", "", std::str::from_utf8(rows.get(place)).unwrap()),
         None => Reply::new("404 Not Found", "", r#"{"error":"not_found"}"#),
     }
 }
@@ -83,7 +83,7 @@ fn right_answers_are_no_failure_and_what_is_asked_is_spread_over_the_data() {
 fn wrong_answers_are_failures_by_their_kind() {
     let somebody = loaded(|asked, rows| {
         let by_id = asked.target.starts_with("/users/");
-        by_id.then(|| Reply::new("200 OK", "", &String::from_utf8(rows.get(0).to_vec()).unwrap()))
+        by_id.then(|| Reply::new("200 OK", "", std::str::from_utf8(rows.get(0)).unwrap()))
     });
     let message = "user: the body's id is not the one that was asked for";
     assert!(errors(&somebody, message) >= 85, "{:?}", somebody.figures.errors);
