@@ -16,4 +16,6 @@ timeout = 60
 graceful_timeout = 10
 # Where the worker shows that it lives: memory, as gunicorn's documentation advises in containers.
 worker_tmp_dir = "/dev/shm"
+# Nobody steers it from outside, and the container has no place for the socket.
+control_socket_disable = True
 loglevel = "warning"
