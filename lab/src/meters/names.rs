@@ -53,7 +53,7 @@ mod tests {
 
     #[test]
     fn a_monitor_is_known_by_its_program_and_says_name_and_id() {
-        let line = b"/usr/bin/conmon\0--api-version\01\0-c\0abc\0-u\0abc\0-r\0/usr/sbin/runc\0-n\0pouco-api1\0--exit-dir\0/run\0";
+        let line = b"/usr/bin/conmon\0--api-version\x001\0-c\0abc\0-u\0abc\0-r\0/usr/sbin/runc\0-n\0pouco-api1\0--exit-dir\0/run\0";
         let expected = Named { name: "pouco-api1".into(), id: "abc".into() };
         assert_eq!(monitored(line), Some(expected));
         assert_eq!(monitored(b"/usr/bin/conman\0-c\0abc\0-n\0pouco-api1\0"), None);
