@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # Tests the running stack (`podman-compose up --build -d` first): limits, isolation, durability settings, the way of a request
 # through nginx to both replicas and Postgres, crashes, and orderly stops. Nothing here is ever skipped: what cannot be
-# tested fails. People are added to the database and stay there. The last test lays the observability overlay over the stack.
+# tested fails. People are added to the database and stay there.
 #
 #   tests/stack/run.sh             ENGINE=docker tests/stack/run.sh for docker
 set -uo pipefail
 
 # The number of tests below. A test that did not run for whatever reason is a failure.
-readonly planned=77
+readonly planned=76
 readonly engine=${ENGINE:-podman}
 readonly containers=(pouco-postgres pouco-api1 pouco-api2 pouco-nginx)
 readonly replicas=(pouco-api1 pouco-api2)
@@ -224,8 +224,3 @@ for container in pouco-nginx pouco-api1 pouco-api2 pouco-postgres; do
 done
 check "started again in any order, the stack serves within 30 s" wait_for 30 all_serving
 check "with all that was stored" equal "$(http "$base/contagem-pessoas")" "$count_before"
-
-# --- The observability overlay --------------------------------------------------------------------------------------
-
-"$(dirname "${BASH_SOURCE[0]}")/observability.sh" && observed=yes || observed=no
-check "the observability overlay passes its own tests, above" equal "$observed" yes
