@@ -19,6 +19,8 @@ use crate::meters;
 const POLL: Duration = Duration::from_millis(20);
 /// Of what a program says on its error channel, this much of the end goes into an error of ours.
 const ERROR_BYTES: usize = 600;
+/// Of each word of a command, this many characters.
+const LONGEST_WORD: usize = 200;
 /// A program that is told to end gets this long to put its things away: a build has containers of its own.
 const ORDERLY: Duration = Duration::from_secs(5);
 
@@ -218,10 +220,16 @@ fn tail(error: &str) -> &str {
     &error[start..]
 }
 
-/// The command as one would type it, for errors.
+/// The command as one would type it, for errors; a word that is a whole text, such as a statement, by its beginning.
 fn shown(command: &Command) -> String {
     let words = std::iter::once(command.get_program()).chain(command.get_args());
-    words.map(|word| word.to_string_lossy().into_owned()).collect::<Vec<_>>().join(" ")
+    words.map(|word| beginning(&word.to_string_lossy())).collect::<Vec<_>>().join(" ")
+}
+
+fn beginning(word: &str) -> String {
+    let line = word.trim_start().lines().next().unwrap_or_default();
+    let short: String = line.chars().take(LONGEST_WORD).collect();
+    if short.len() == word.len() { short } else { short + "…" }
 }
 
 #[cfg(test)]
@@ -234,6 +242,14 @@ mod tests {
             output(Command::new("sh").args(["-c", "echo out; echo why >&2; exit 3"]), Duration::from_secs(5));
         let message = format!("{:#}", error.expect_err("exit code 3"));
         assert!(message.contains("why") && message.contains('3'), "{message}");
+    }
+
+    #[test]
+    fn an_error_shows_the_beginning_of_a_text() {
+        let command = |text: &str| shown(Command::new("psql").args(["-c", text]));
+        assert_eq!(command("SELECT 1"), "psql -c SELECT 1");
+        assert_eq!(command("CREATE TABLE a (\n  b text\n)"), "psql -c CREATE TABLE a (…");
+        assert_eq!(command(&"x".repeat(500)).chars().count(), "psql -c ".len() + LONGEST_WORD + 1);
     }
 
     #[test]

@@ -145,7 +145,7 @@ pub(super) fn start_twice(
     stack.up()?;
     settle::ready(contest, stop)?;
     if contest.seed.is_some() {
-        data::sow(contest, &entrant.contestant, stack)?;
+        data::sow(contest, &entrant.contestant, stack, stop)?;
         view.step("its data are stored");
     } else {
         begins_empty(stack, &entrant.contestant.database.rows)?;

@@ -1,8 +1,11 @@
 //! The data of a contest that only reads: stored in each contestant's database after its first start, and looked at again after
 //! the load. They are the same for everybody, and nobody's business to change.
 
+use std::sync::atomic::AtomicBool;
+
 use anyhow::{Context, Result, ensure};
 
+use super::settle;
 use crate::contest::Contest;
 use crate::contestant::Contestant;
 use crate::oracle::users;
@@ -12,14 +15,20 @@ use crate::stack::Stack;
 /// Stores them as the role of the API, to whom they then belong.
 ///
 /// # Errors
-/// The file cannot be read, the database refuses, or what is stored then is something else: rows that were there before, or a
+/// The file cannot be read, the database does not answer or refuses, or what is stored then is something else: rows that were there before, or a
 /// query in the contestant's file that gives others.
-pub(super) fn sow(contest: &Contest, contestant: &Contestant, stack: &dyn Stack) -> Result<()> {
+pub(super) fn sow(
+    contest: &Contest,
+    contestant: &Contestant,
+    stack: &dyn Stack,
+    stop: &AtomicBool,
+) -> Result<()> {
     let Some(seed) = &contest.seed else { return Ok(()) };
     let file = contest.folder.join(seed);
     let text = std::fs::read_to_string(&file).with_context(|| file.display().to_string())?;
     let role = format!("SET ROLE \"{}\"", contestant.database.user);
     let all: Vec<String> = std::iter::once(role).chain(statements(&text)).collect();
+    settle::database_answers(stack, stop)?;
     stack.script(&all).with_context(|| file.display().to_string())?;
     let stored = judge(stack, contestant)?;
     ensure!(

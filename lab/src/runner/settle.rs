@@ -67,6 +67,24 @@ pub fn ready(contest: &Contest, stop: &AtomicBool) -> Result<()> {
     Ok(())
 }
 
+/// Waits until its database answers: a contestant that connects when it first needs to may serve before.
+///
+/// # Errors
+/// It does not within two minutes; or `stop` was set.
+pub fn database_answers(stack: &dyn Stack, stop: &AtomicBool) -> Result<()> {
+    let started = Instant::now();
+    while let Err(error) = stack.sql("SELECT 1") {
+        ensure!(!stop.load(Ordering::Relaxed), "interrupted");
+        ensure!(
+            started.elapsed() < READY_LIMIT,
+            "its database does not answer within {} s: {error:#}",
+            READY_LIMIT.as_secs()
+        );
+        std::thread::sleep(POLL);
+    }
+    Ok(())
+}
+
 /// Waits for the first answer 200 after a kill, and returns how long that took, or nothing where none came.
 #[must_use]
 pub fn first_answer(contest: &Contest, stop: &AtomicBool) -> Option<Duration> {

@@ -31,7 +31,7 @@ pub fn up(
     view.step("starting it on an empty volume");
     stack.up()?;
     settle::ready(contest, stop)?;
-    data::sow(contest, contestant, stack.as_ref())?;
+    data::sow(contest, contestant, stack.as_ref(), stop)?;
     proof::limit_connections(stack.as_ref(), contestant, &contest.budget)?;
     stack.leave()
 }
