@@ -8,18 +8,20 @@ RUN sh /sources/deploy/stub-workspace.sh /sources /skeleton
 
 FROM docker.io/library/rust:1.95-slim-trixie AS build
 WORKDIR /build
+# It reads small files every few seconds: here the build's time is worth more than the program's.
+ENV CARGO_PROFILE_RELEASE_OPT_LEVEL=1 CARGO_PROFILE_RELEASE_LTO=off \
+    CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 CARGO_PROFILE_RELEASE_DEBUG=none
 COPY --from=manifests /skeleton ./
 RUN cargo build --release --locked --package pouco-lab
 
 COPY lab ./lab
 RUN find lab -name '*.rs' -exec touch {} + && \
-    cargo build --release --locked --package pouco-lab && \
-    objcopy --strip-debug target/release/pouco-lab /pouco-lab
+    cargo build --release --locked --package pouco-lab
 
 FROM docker.io/library/debian:trixie-slim
 RUN groupadd --gid 10004 meters && \
     useradd --uid 10004 --gid 10004 --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin meters
-COPY --from=build /pouco-lab /usr/local/bin/pouco-lab
+COPY --from=build /build/target/release/pouco-lab /usr/local/bin/pouco-lab
 # What it reads, everybody may read.
 USER 10004:10004
 STOPSIGNAL SIGTERM

@@ -108,6 +108,9 @@ fn the_figures_are_those_of_what_was_done() {
         [asked("people"), asked("nicknames"), asked("searches")],
         [(1.0, 1.0), (1.0, 1.0), (1.0, 0.0)]
     );
+    // A cache that is off has its series too, or a dashboard's panels would be empty for a setting.
+    assert_eq!([asked("users"), asked("edge_redis")], [(0.0, 0.0); 2]);
+    assert_eq!([of("pouco_cache_bytes", &[("cache", "users")]), of("pouco_redis_up", &[])], [0.0; 2]);
     // Bounds stand beside what they bound, so that a rule can divide one by the other.
     assert_eq!(of("pouco_connections_limit", &[]), limits::CONNECTIONS as f64);
     assert_eq!(of("pouco_request_buffer_limit_bytes", &[]), limits::REQUEST_BYTES as f64);

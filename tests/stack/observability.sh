@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
 # The observability overlay on a real stack: every target is up, no query of a dashboard is empty, the rules are loaded and
 # tested, and a replica that goes away is noticed. Starts the stack if it does not run, and leaves what it found. Nothing is skipped.
+# With podman only: the exporter knows no other engine's containers (docs/observability.md).
 #
-#   tests/stack/observability.sh             ENGINE=docker tests/stack/observability.sh for docker
+#   tests/stack/observability.sh
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.." || exit
 
-readonly planned=34
-readonly engine=${ENGINE:-podman}
+readonly planned=35
+readonly engine=podman
 readonly overlay=(pouco-prometheus pouco-meters)
 readonly prometheus=http://127.0.0.1:9090
 readonly dashboards=deploy/grafana/dashboards
@@ -17,11 +18,7 @@ export POUCO_PROMETHEUS_INTERVAL=1s
 # shellcheck source=tests/stack/lib.sh
 source tests/stack/lib.sh
 
-compose() {
-  local program=(podman-compose)
-  if [ "$engine" = docker ]; then program=(docker compose); fi
-  "${program[@]}" -f docker-compose.yml -f docker-compose.observability.yml "$@"
-}
+compose() { podman-compose -f docker-compose.yml -f docker-compose.observability.yml "$@"; }
 
 scratch=$(mktemp -d)
 found_running=no
@@ -154,6 +151,8 @@ check "every container of the stack and of the overlay is told of" equal \
   "$(asked value 'count(container_last_seen{name=~"pouco-(nginx|api1|api2|postgres|prometheus|meters)"})')" 6
 by_path() { asked value 'sum(http_total_requests{path="/pessoas",method="POST"}) >= 10'; }
 check "creations of both replicas are counted by path" wait_for 20 by_path
+computed() { equal "$(asked value 'count(sum by (cache) (pouco_edge_computed_total{cache=~"memory|nginx|redis"}) > 0)')" 3; }
+check "pages were computed for each of the three caches" wait_for 20 computed
 
 # --- A replica goes away --------------------------------------------------------------------------------------------
 

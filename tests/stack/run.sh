@@ -1,14 +1,17 @@
 #!/usr/bin/env bash
 # Tests the running stack (`podman-compose up --build -d` first): limits, isolation, durability settings, the way of a request
 # through nginx to both replicas and Postgres, crashes, and orderly stops. Nothing here is ever skipped: what cannot be
-# tested fails. People are added to the database and stay there.
+# tested fails. People are added to the database and stay there. With podman the last test lays the
+# observability overlay over the stack.
 #
 #   tests/stack/run.sh             ENGINE=docker tests/stack/run.sh for docker
 set -uo pipefail
 
-# The number of tests below. A test that did not run for whatever reason is a failure.
-readonly planned=76
 readonly engine=${ENGINE:-podman}
+# The number of tests below. A test that did not run for whatever reason is a failure. The last one is podman's alone.
+planned=76
+if [ "$engine" = podman ]; then planned=77; fi
+readonly planned
 readonly containers=(pouco-postgres pouco-api1 pouco-api2 pouco-nginx)
 readonly replicas=(pouco-api1 pouco-api2)
 readonly grace_s=30
@@ -224,3 +227,11 @@ for container in pouco-nginx pouco-api1 pouco-api2 pouco-postgres; do
 done
 check "started again in any order, the stack serves within 30 s" wait_for 30 all_serving
 check "with all that was stored" equal "$(http "$base/contagem-pessoas")" "$count_before"
+
+# --- The observability overlay --------------------------------------------------------------------------------------
+
+# Its exporter does not know docker's containers, which docs/observability.md says.
+if [ "$engine" = podman ]; then
+  "$(dirname "${BASH_SOURCE[0]}")/observability.sh" && observed=yes || observed=no
+  check "the observability overlay passes its own tests, above" equal "$observed" yes
+fi

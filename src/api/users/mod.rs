@@ -59,8 +59,8 @@ impl Running for Mounted {
     fn stop(&mut self) {}
 
     fn expose(&self, exposition: &mut Exposition) {
-        if let Some(cache) = &self.0.cache {
-            expose_expiring(exposition, "users", &cache.counts());
-        }
+        // Zeros where it is off: the series of a replica do not depend on its settings.
+        let counts = self.0.cache.as_ref().map(|cache| cache.counts()).unwrap_or_default();
+        expose_expiring(exposition, "users", &counts);
     }
 }
