@@ -6,7 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use pouco::store::commit::{CommitLimits, Outcome};
-use pouco::store::{Connector, Readers, Unavailable};
+use pouco::store::{Connector, Readers, Reading, Unavailable};
 use pouco::waiting::Janitor;
 
 use crate::relay::Relay;
@@ -121,9 +121,8 @@ fn a_silent_tcp_connection_is_watched() {
 
 const READ_ALL: &str = "SELECT * FROM items";
 
-fn keys(session: &mut pouco::store::Session) -> Result<usize, postgres::Error> {
-    let (client, statement) = session.prepared(READ_ALL)?;
-    client.query(&statement, &[]).map(|rows| rows.len())
+fn keys(session: &mut Reading) -> Result<usize, postgres::Error> {
+    session.query(READ_ALL, &[]).map(|rows| rows.len())
 }
 
 /// One reading connection. The janitor is to be kept: deadlines end with it.
@@ -152,8 +151,7 @@ fn a_reader_with_an_outdated_statement_is_replaced() {
 fn a_reader_that_panics_goes_on() {
     let database = database();
     let (readers, _janitor) = reader(&database, MINUTE);
-    let panicking =
-        |_: &mut pouco::store::Session| -> Result<usize, postgres::Error> { panic!("on purpose") };
+    let panicking = |_: &mut Reading| -> Result<usize, postgres::Error> { panic!("on purpose") };
     for _ in 0..3 {
         assert!(readers.read(panicking).is_err());
     }
@@ -166,12 +164,10 @@ fn a_reader_that_panics_goes_on() {
 fn what_the_client_library_refuses_is_no_lost_connection() {
     let database = database();
     let (readers, _janitor) = reader(&database, MINUTE);
-    let wrong = |session: &mut pouco::store::Session| {
-        session.client().query("SELECT $1::text", &[&7_i32]).map(|rows| rows.len())
-    };
+    let wrong = |session: &mut Reading| session.query("SELECT $1::text", &[&7_i32]).map(|rows| rows.len());
     assert_eq!(readers.read(wrong), Err(Unavailable::Refused));
-    let misread = |session: &mut pouco::store::Session| {
-        session.client().query_one("SELECT 'text'", &[]).and_then(|row| row.try_get::<_, i32>(0))
+    let misread = |session: &mut Reading| {
+        session.query("SELECT 'text'", &[]).and_then(|rows| rows[0].try_get::<_, i32>(0))
     };
     assert_eq!(readers.read(misread), Err(Unavailable::Refused));
     readers.close();
@@ -184,9 +180,9 @@ fn a_read_that_ends_its_sessions_is_given_up() {
     let (readers, _janitor) = reader(&database, Duration::from_secs(1));
     let runs = Arc::new(AtomicU64::new(0));
     let counting = runs.clone();
-    let deadly = move |session: &mut pouco::store::Session| {
+    let deadly = move |session: &mut Reading| {
         counting.fetch_add(1, Ordering::Relaxed);
-        session.client().execute("SELECT pg_terminate_backend(pg_backend_pid())", &[])
+        session.query("SELECT pg_terminate_backend(pg_backend_pid())", &[]).map(|rows| rows.len())
     };
     assert_eq!(readers.read(deadly), Err(Unavailable::Deadline));
     let runs = runs.load(Ordering::Relaxed);
