@@ -126,8 +126,8 @@ fn keys(session: &mut Reading) -> Result<usize, postgres::Error> {
 }
 
 /// One reading connection. The janitor is to be kept: deadlines end with it.
-fn reader(database: &Database, deadline: Duration) -> (Arc<Readers>, Arc<Janitor>) {
-    let (connector, janitor) = (Connector::new(database.config()), Janitor::start().unwrap());
+fn reader(config: postgres::Config, deadline: Duration) -> (Arc<Readers>, Arc<Janitor>) {
+    let (connector, janitor) = (Connector::new(config), Janitor::start().unwrap());
     let (readers, _) = Readers::start(&connector, 1, 100, deadline, &janitor).unwrap();
     (readers, janitor)
 }
@@ -138,7 +138,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 #[test]
 fn a_reader_with_an_outdated_statement_is_replaced() {
     let database = database();
-    let (readers, _janitor) = reader(&database, MINUTE);
+    let (readers, _janitor) = reader(database.config(), MINUTE);
     assert_eq!(readers.read(keys), Ok(0));
     database.client().batch_execute("ALTER TABLE items ADD COLUMN more text").unwrap();
     assert_eq!(readers.read(keys), Err(Unavailable::Refused));
@@ -146,11 +146,31 @@ fn a_reader_with_an_outdated_statement_is_replaced() {
     readers.close();
 }
 
+/// What is sent and what comes is larger than any buffer of a socket, so both sides have to wait for room.
+#[test]
+fn a_read_is_of_any_size_on_both_kinds_of_socket() {
+    let database = database();
+    let relay = Relay::to(&database);
+    for config in [database.config(), relay.config()] {
+        let (readers, _janitor) = reader(config, MINUTE);
+        for size in [1, 8_192 - 5, 8 << 20] {
+            let text = "ab".repeat(size);
+            let sent = text.clone();
+            let doubled = move |session: &mut Reading| {
+                let rows = session.query("SELECT $1 || $1", &[&sent])?;
+                rows[0].try_get::<_, String>(0)
+            };
+            assert_eq!(readers.read(doubled), Ok(text.repeat(2)));
+        }
+        readers.close();
+    }
+}
+
 /// A read that panics ends with an answer, and its thread goes on.
 #[test]
 fn a_reader_that_panics_goes_on() {
     let database = database();
-    let (readers, _janitor) = reader(&database, MINUTE);
+    let (readers, _janitor) = reader(database.config(), MINUTE);
     let panicking = |_: &mut Reading| -> Result<usize, postgres::Error> { panic!("on purpose") };
     for _ in 0..3 {
         assert!(readers.read(panicking).is_err());
@@ -163,7 +183,7 @@ fn a_reader_that_panics_goes_on() {
 #[test]
 fn what_the_client_library_refuses_is_no_lost_connection() {
     let database = database();
-    let (readers, _janitor) = reader(&database, MINUTE);
+    let (readers, _janitor) = reader(database.config(), MINUTE);
     let wrong = |session: &mut Reading| session.query("SELECT $1::text", &[&7_i32]).map(|rows| rows.len());
     assert_eq!(readers.read(wrong), Err(Unavailable::Refused));
     let misread = |session: &mut Reading| {
@@ -177,7 +197,7 @@ fn what_the_client_library_refuses_is_no_lost_connection() {
 #[test]
 fn a_read_that_ends_its_sessions_is_given_up() {
     let database = database();
-    let (readers, _janitor) = reader(&database, Duration::from_secs(1));
+    let (readers, _janitor) = reader(database.config(), Duration::from_secs(1));
     let runs = Arc::new(AtomicU64::new(0));
     let counting = runs.clone();
     let deadly = move |session: &mut Reading| {
