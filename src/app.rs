@@ -14,14 +14,14 @@ use crate::limits;
 use crate::logging;
 use crate::metrics::Exposition;
 use crate::process::Process;
-use crate::store::{Connector, Readers, migrate};
+use crate::store::{Connector, Readers, Reads, migrate};
 use crate::waiting::Janitor;
 
 /// A running replica.
 pub struct App {
     inner: Arc<Inner>,
     admin: Option<Server>,
-    reader_threads: Vec<thread::JoinHandle<()>>,
+    reads: Reads,
     config: Config,
 }
 
@@ -114,7 +114,7 @@ impl App {
     fn serve(config: Config, connector: Connector, bound: Bound) -> io::Result<Self> {
         let janitor = Janitor::start()?;
         let read = config.read;
-        let (readers, reader_threads) =
+        let (readers, reads) =
             Readers::start(&connector, read.connections, read.queue, read.deadline, &janitor)?;
         let mut router = Router::new();
         let services =
@@ -127,7 +127,7 @@ impl App {
             true => None,
             false => Some(Server::start(bound.admin, admin_routes(&inner), config.http)?),
         };
-        Ok(Self { inner, admin, reader_threads, config })
+        Ok(Self { inner, admin, reads, config })
     }
 
     /// Stops in the order in which nothing is lost: requests first, then what they queued, then the readers.
@@ -161,10 +161,8 @@ impl App {
             // Nobody's data is in its requests, and the patience with Postgres is not to be spent on them.
             admin.shutdown(self.config.shutdown_grace.min(limits::ADMIN_GRACE));
         }
-        for thread in self.reader_threads {
-            if thread.join().is_err() {
-                log::error!("a reading thread panicked");
-            }
+        if !self.reads.join() {
+            log::error!("a reader panicked");
         }
     }
 }

@@ -6,8 +6,11 @@ use std::time::Duration;
 /// high-water mark; unoptimised code more than twice that.
 pub const COROUTINE_STACK_BYTES: usize = if cfg!(debug_assertions) { 128 * 1024 } else { 32 * 1024 };
 
+/// Bytes of the stack of a coroutine that reads from Postgres: the client library is deeper than a request.
+pub const READER_STACK_BYTES: usize = if cfg!(debug_assertions) { 256 * 1024 } else { 64 * 1024 };
+
 /// Coroutines made ahead, and kept when they end. Each takes 8 KB from the start.
-pub const POOLED_COROUTINES: usize = 128;
+pub const POOLED_COROUTINES: usize = 32;
 
 /// Replicas that the limits below are made for: those of the compose file.
 pub const REPLICAS: usize = 2;

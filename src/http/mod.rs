@@ -203,7 +203,6 @@ mod fields;
 #[doc(hidden)]
 pub mod fuzzing;
 mod head;
-mod interest;
 pub(crate) mod json;
 mod latency;
 mod listener;
@@ -229,7 +228,9 @@ pub use rejection::{IntoAnswer, Rejection};
 pub use request::{Method, Request};
 pub use response::{RETRY_AFTER_S, Response};
 pub use router::{RouteCount, RouteSeconds, RouteTotal, Router};
-pub use server::{Limits, Server, configure_coroutines};
+pub use server::{Limits, Server};
 pub use status::Status;
 pub use stream::{BodyReader, BodyWriter};
 pub use turn::{Turn, Turns};
+
+pub use crate::waiting::configure_coroutines;

@@ -7,7 +7,6 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use may::config as coroutines;
 use may::coroutine;
 use may::io::WaitIoWaker;
 use slab::Slab;
@@ -18,7 +17,6 @@ use super::clock::Clock;
 use super::connection;
 use super::fields::MAX_HEADER_FIELDS;
 use super::head;
-use super::interest::Interest;
 use super::latency::Stopwatch;
 use super::listener::Listener;
 use super::metrics::{Limit, Metrics};
@@ -26,6 +24,8 @@ use super::response::{Persistence, Response};
 use super::router::Router;
 use super::status::Status;
 use crate::limits;
+use crate::waiting::configure_coroutines;
+use crate::waiting::interest::Interest;
 
 /// How often the sweeper looks: the resolution of every time-out, and of the `Date` field.
 const SWEEP_INTERVAL_MS: u64 = 250;
@@ -177,20 +177,6 @@ impl Shared {
             registered.wake();
         }
     }
-}
-
-/// Sets up the coroutine scheduler; [`Server::start`] does it too. It has to happen before the first coroutine.
-///
-/// One thread runs all coroutines. With several, `may` 0.3.51 is not memory-safe: a coroutine that is being put to sleep by
-/// one of them may be woken, run to its end and freed by another, while the first still looks at its stack
-/// (`RawIoBlock::subscribe`). More cores are for more replicas.
-pub fn configure_coroutines() {
-    coroutines()
-        .set_workers(1)
-        .set_stack_size(limits::COROUTINE_STACK_BYTES / size_of::<usize>())
-        .set_pool_capacity(limits::POOLED_COROUTINES);
-    // Pinning starts at core 0 in every process: two replicas of one worker each would share that core.
-    coroutines().set_worker_pin(false);
 }
 
 /// A running server. Dropping it does not stop it; [`Server::shutdown`] does.

@@ -14,10 +14,10 @@ use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, recv, send};
 use socket2::{Domain, Socket};
 
-use super::interest::Interest;
 use super::metrics::Timeout;
 use super::server::{Registered, Shared};
 use crate::limits;
+use crate::waiting::interest::{HUNG_UP, Interest, WRITABLE};
 
 /// Bytes of a refused request that are read and dropped, so that the client reads our answer before a reset.
 const LINGER_BYTES: usize = 256 * 1024;
@@ -27,14 +27,6 @@ const LINGER_MS: u64 = 2_000;
 
 /// A connection that has waited for so many requests will wait for more: worth the system calls that narrow its interest.
 const LASTING_REQUESTS: u32 = 32;
-
-/// The event of `wait_io` after which a read finds nothing (epoll_ctl(2)): OUT, which a Unix socket raises whenever the
-/// client takes an answer. After any other one it may: also after a wake by the drain, which must not close over a request
-/// that has come and whose own event is still to be delivered.
-const WRITABLE: usize = 0x4;
-
-/// The events after which every read returns at once, with the end or the error: ERR, HUP, RDHUP.
-const HUNG_UP: usize = 0x8 | 0x10 | 0x2000;
 
 /// Why a wait or a transfer ended the connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,7 +97,7 @@ impl<'s> Wire<'s> {
         if self.waits.get() == LASTING_REQUESTS
             && self.shared.lasting.load(Ordering::Relaxed) < limits::LASTING_CONNECTIONS
             && matches!(self.socket.domain(), Ok(Domain::UNIX))
-            && let Some(interest) = Interest::input(&self.socket)?
+            && let Some(interest) = Interest::input(&self.socket).map_err(|_| Broken::Gone)?
         {
             self.shared.lasting.fetch_add(1, Ordering::Relaxed);
             self.watch(interest);
@@ -193,6 +185,8 @@ impl<'s> Wire<'s> {
         self.registered.deadline_ms.store(deadline_ms, Ordering::Relaxed);
         let events = self.interest.borrow().wait();
         self.registered.deadline_ms.store(u64::MAX, Ordering::Relaxed);
+        // Also after a wake by the drain, which must not close over a request that has come and whose own event is still to
+        // be delivered.
         if events & !WRITABLE != 0 {
             self.readable.set(true);
         }

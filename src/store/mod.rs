@@ -1,22 +1,26 @@
 //! Postgres: sessions, the group commit, the readers, the change feed, migrations.
 //!
-//! The clients of the `postgres` crate block, so each lives on an OS thread of its own and is reached through a bounded
-//! queue; the coroutine that asked parks until its `reply` comes. Postgres may come late, go away and come back:
-//! every thread here waits, reconnects and goes on, and nobody waits past a deadline for something that was never sent.
+//! The writer and the feed have blocking clients of the `postgres` crate, each on an OS thread of its own; the reading
+//! connections are used by coroutines ([`Reading`]). All are reached through bounded queues, and the coroutine that asked parks
+//! until its `reply` comes. Postgres may come late, go away and come back: all of them wait, reconnect and go on, and nobody
+//! waits past a deadline for something that was never sent.
 //!
 //! What may not enter: HTTP, JSON, any API's table. A table comes in through [`commit::Table`], a look-up through a
 //! closure.
 
 pub mod commit;
 mod feed;
+mod line;
 mod migrations;
 mod reader;
+mod reading;
 mod reply;
 mod session;
 
 pub use feed::{Feed, Follow};
 pub use migrations::migrate;
-pub use reader::{Fetch, Gather, ReadMetrics, Readers};
+pub use reader::{Fetch, Gather, ReadMetrics, Readers, Reads};
+pub use reading::Reading;
 pub(crate) use session::Chain;
 pub use session::{Connector, Session};
 

@@ -1,4 +1,7 @@
 //! Reads: a few connections that share one queue, and look-ups by key that are gathered into one statement.
+//!
+//! Each connection is used by a coroutine of its own, on the worker that also serves the sockets: a read costs no switch
+//! between threads. Connections are opened by a thread, since that may block: it resolves names, and waits for Postgres.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -9,16 +12,21 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use may::coroutine;
+use may::sync::Blocker;
+
 use super::Unavailable;
+use super::reading::{Opened, Reading};
 use super::reply::{self, Reply, Waiter};
-use super::session::{Chain, Connector, Failure, Session};
+use super::session::{Chain, Connector, Failure};
+use crate::limits;
 use crate::waiting::queue::{Queue, Refused};
-use crate::waiting::{Deadlines, Janitor, Tended};
+use crate::waiting::{Deadlines, Janitor, Tended, configure_coroutines, reply as answers};
 
 /// A read that may be run again on a new connection.
 trait Job: Send {
     /// Runs it. On `Err` the session is of no more use; what still waits for an answer wants to run on another.
-    fn run(&mut self, session: &mut Session) -> Result<(), postgres::Error>;
+    fn run(&mut self, session: &mut Reading) -> Result<(), postgres::Error>;
 }
 
 /// What the readers count.
@@ -35,38 +43,47 @@ pub struct ReadMetrics {
 /// A fixed set of reading connections.
 pub struct Readers {
     jobs: Queue<Box<dyn Job>>,
+    openings: Queue<Opening>,
     deadlines: Deadlines,
     timeout: Duration,
     metrics: ReadMetrics,
 }
 
 impl Readers {
-    /// Starts `connections` threads with a connection each.
+    /// Starts `connections` coroutines, which soon have a connection each.
     ///
     /// # Errors
-    /// If no thread can be started.
+    /// If no thread or no coroutine can be started.
     pub fn start(
         connector: &Connector,
         connections: usize,
         queue_jobs: usize,
         timeout: Duration,
         janitor: &Janitor,
-    ) -> io::Result<(Arc<Self>, Vec<thread::JoinHandle<()>>)> {
+    ) -> io::Result<(Arc<Self>, Reads)> {
+        configure_coroutines();
         let readers = Arc::new(Self {
             jobs: Queue::new(queue_jobs),
+            // Each reader waits for one at most.
+            openings: Queue::new(connections),
             deadlines: Deadlines::default(),
             timeout,
             metrics: ReadMetrics::default(),
         });
         janitor.look_after(&readers);
-        let threads = (0..connections).map(|index| {
-            let (readers, connector) = (readers.clone(), connector.clone());
-            thread::Builder::new()
-                .name(format!("pouco-r-{index}"))
-                .spawn(move || readers.read_until_closed(&connector))
+        let opening = (readers.clone(), connector.clone());
+        let opener = thread::Builder::new()
+            .name("pouco-opener".into())
+            .spawn(move || opening.0.open_until_closed(&opening.1))?;
+        let coroutines = (0..connections).map(|_| {
+            let readers = readers.clone();
+            let builder = coroutine::Builder::new()
+                .name("pouco-reader".into())
+                .stack_size(limits::READER_STACK_BYTES / size_of::<usize>());
+            may::go!(builder, move || readers.read_until_closed())
         });
-        let threads = threads.collect::<io::Result<_>>()?;
-        Ok((readers, threads))
+        let coroutines = coroutines.collect::<io::Result<_>>()?;
+        Ok((readers, Reads { opener, coroutines }))
     }
 
     /// Runs `work` on one of the connections and parks until it is done. It runs again if its connection is lost.
@@ -75,16 +92,17 @@ impl Readers {
     /// If the queue is full, the deadline passes, or Postgres refuses.
     pub fn read<T: Send + 'static>(
         &self,
-        work: impl Fn(&mut Session) -> Result<T, postgres::Error> + Send + 'static,
+        work: impl Fn(&mut Reading) -> Result<T, postgres::Error> + Send + 'static,
     ) -> Result<T, Unavailable> {
         let (reply, waiter) = self.channel();
         self.submit(Box::new(Single { work, reply: Some(reply) }))?;
         waiter.wait()
     }
 
-    /// Ends the threads once the queue is empty.
+    /// Ends the coroutines once the queue is empty, and the thread. A connection that is lost from now on is not opened again.
     pub fn close(&self) {
         self.jobs.close();
+        self.openings.close();
     }
 
     /// What the readers counted.
@@ -115,27 +133,52 @@ impl Readers {
         })
     }
 
-    fn read_until_closed(&self, connector: &Connector) {
-        let mut session = None;
-        let mut unfinished = None;
-        let mut losses = 0;
-        loop {
-            let Some(open) = session.take().or_else(|| connector.open_patiently().ok()) else {
-                // Shutting down: the replies of what is left say so when they are dropped.
-                return self.jobs.clear();
-            };
-            let Some(job) = unfinished.take().or_else(|| self.jobs.pop()) else { return };
-            (session, unfinished) = self.run(open, job);
-            // A read that ends every session that it is run on is in no hurry. The end of the process is seen above.
-            losses = if unfinished.is_some() { losses + 1 } else { 0 };
-            if losses > 1 {
-                let _ = connector.rest_before_retry(losses);
+    /// Opens connections for those who ask; ends when the process does.
+    fn open_until_closed(&self, connector: &Connector) {
+        while let Some(Opening { losses, reply }) = self.openings.pop() {
+            let rested = if losses > 1 { connector.rest_before_retry(losses) } else { Ok(()) };
+            match rested.and_then(|()| connector.open_for_reading()) {
+                Ok(opened) => reply.send(opened),
+                Err(_) => {
+                    // Shutting down: whoever waits hears it when the replies are dropped.
+                    self.openings.close();
+                    return self.openings.clear();
+                }
             }
         }
     }
 
+    /// A connection, as soon as Postgres gives one; `None` if the process ends before.
+    fn open(&self, losses: u32) -> Option<Reading> {
+        loop {
+            let (reply, waiter) = answers::channel();
+            self.openings.push(Opening { losses, reply }).ok()?;
+            match waiter.wait()?.hand_over() {
+                Ok(session) => return Some(session),
+                Err(error) => log::error!("a reading connection cannot be used: {error}"),
+            }
+        }
+    }
+
+    fn read_until_closed(&self) {
+        let blocker = Arc::new(Blocker::new(true));
+        let mut session = None;
+        let mut unfinished = None;
+        let mut losses = 0;
+        loop {
+            let Some(open) = session.take().or_else(|| self.open(losses)) else {
+                // Shutting down: the replies of what is left say so when they are dropped.
+                return self.jobs.clear();
+            };
+            let Some(job) = unfinished.take().or_else(|| self.jobs.pop_parked(&blocker)) else { return };
+            (session, unfinished) = self.run(open, job);
+            // A read that ends every session that it is run on is in no hurry. The end of the process is seen above.
+            losses = if unfinished.is_some() { losses + 1 } else { 0 };
+        }
+    }
+
     /// Gives back what can be used again: the connection if it lives, the job if its connection did not.
-    fn run(&self, mut session: Session, mut job: Box<dyn Job>) -> (Option<Session>, Option<Box<dyn Job>>) {
+    fn run(&self, mut session: Reading, mut job: Box<dyn Job>) -> (Option<Reading>, Option<Box<dyn Job>>) {
         self.metrics.reads.fetch_add(1, Ordering::Relaxed);
         match panic::catch_unwind(AssertUnwindSafe(|| job.run(&mut session))) {
             Ok(Ok(())) => (Some(session), None),
@@ -143,7 +186,7 @@ impl Readers {
                 log::warn!("a reading connection is lost: {}", Chain(&error));
                 (None, Some(job))
             }
-            // Its replies say so when they are dropped; this thread is needed by others.
+            // Its replies say so when they are dropped; this coroutine is needed by others.
             Err(_) => {
                 log::error!("a read panicked");
                 (None, None)
@@ -159,6 +202,28 @@ impl Tended for Readers {
     }
 }
 
+/// A reader's wish for a connection.
+struct Opening {
+    /// How many the same read has lost in a row.
+    losses: u32,
+    reply: answers::Reply<Opened>,
+}
+
+/// What runs for the readers until they are closed.
+pub struct Reads {
+    opener: thread::JoinHandle<()>,
+    coroutines: Vec<coroutine::JoinHandle<()>>,
+}
+
+impl Reads {
+    /// Waits until all has ended after [`Readers::close`]; `false` if a part of it panicked. For a thread, which blocks.
+    #[must_use]
+    pub fn join(self) -> bool {
+        let ended: Vec<bool> = self.coroutines.into_iter().map(|one| one.join().is_ok()).collect();
+        self.opener.join().is_ok() && ended.iter().all(|ended| *ended)
+    }
+}
+
 /// One closure with one waiter.
 struct Single<T, W> {
     work: W,
@@ -168,9 +233,9 @@ struct Single<T, W> {
 impl<T, W> Job for Single<T, W>
 where
     T: Send + 'static,
-    W: Fn(&mut Session) -> Result<T, postgres::Error> + Send,
+    W: Fn(&mut Reading) -> Result<T, postgres::Error> + Send,
 {
-    fn run(&mut self, session: &mut Session) -> Result<(), postgres::Error> {
+    fn run(&mut self, session: &mut Reading) -> Result<(), postgres::Error> {
         let Some(reply) = self.reply.take_if(|reply| !reply.is_settled()) else { return Ok(()) };
         match (self.work)(session) {
             Ok(value) => reply.send(value),
@@ -191,7 +256,7 @@ where
 type Asked<K, V> = Vec<(K, Reply<Option<V>>)>;
 
 /// Reads the rows of many keys with one statement.
-pub type Fetch<K, V> = fn(&mut Session, &[K]) -> Result<Vec<(K, V)>, postgres::Error>;
+pub type Fetch<K, V> = fn(&mut Reading, &[K]) -> Result<Vec<(K, V)>, postgres::Error>;
 
 /// Look-ups by key: those that meet in the queue become one statement.
 pub struct Gather<K, V> {
@@ -248,7 +313,7 @@ where
     K: Copy + Eq + Hash + Send,
     V: Clone + Send,
 {
-    fn run(&mut self, session: &mut Session) -> Result<(), postgres::Error> {
+    fn run(&mut self, session: &mut Reading) -> Result<(), postgres::Error> {
         if self.taken.is_empty() {
             self.taken = std::mem::take(&mut *lock_asked(&self.pending));
         }

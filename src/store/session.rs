@@ -1,14 +1,16 @@
 //! One connection to Postgres with its prepared statements, and the patience to get it back.
 
 use std::fmt;
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use postgres::error::{Severity, SqlState};
-use postgres::{Client, Config, NoTls, Statement};
+use postgres::{Client, Config, NoTls, Row, Statement};
 
 use super::Unavailable;
+use super::reading::Opened;
 
 /// A try to connect that takes longer counts as failed.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
@@ -83,13 +85,17 @@ impl Connector {
     /// # Errors
     /// [`Unavailable::ShuttingDown`] after a stop.
     pub fn open_patiently(&self) -> Result<Session, Unavailable> {
+        self.patiently(|| self.open())
+    }
+
+    fn patiently<S>(&self, open: impl Fn() -> Result<S, ConnectError>) -> Result<S, Unavailable> {
         let mut pause = FIRST_RETRY;
         let mut said = false;
         loop {
             if self.0.stopping.load(Ordering::Acquire) {
                 return Err(Unavailable::ShuttingDown);
             }
-            match self.open() {
+            match open() {
                 Ok(session) => {
                     if said {
                         log::info!("Postgres is back");
@@ -114,9 +120,27 @@ impl Connector {
     /// What the connection or the first look at the server met.
     pub fn open(&self) -> Result<Session, ConnectError> {
         let mut client = self.0.config.connect(NoTls).map_err(ConnectError::Postgres)?;
-        check_server(&mut client)?;
+        check_server(&client.query_one(SERVER, &[]).map_err(ConnectError::Postgres)?)?;
+        Ok(Session { client, statements: Vec::new(), _connected: self.count() })
+    }
+
+    /// As [`Connector::open_patiently`], for a connection that a coroutine will use.
+    pub(super) fn open_for_reading(&self) -> Result<Opened, Unavailable> {
+        self.patiently(|| Opened::open(&self.0.config, || self.count()))
+    }
+
+    fn count(&self) -> Connected {
         self.0.connected.fetch_add(1, Ordering::Relaxed);
-        Ok(Session { client, statements: Vec::new(), shared: self.0.clone() })
+        Connected(self.0.clone())
+    }
+}
+
+/// A session that is believed to be alive, for as long as this lives.
+pub(super) struct Connected(Arc<ConnectorState>);
+
+impl Drop for Connected {
+    fn drop(&mut self) {
+        self.0.connected.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -136,14 +160,14 @@ fn bound_silence(config: &mut Config) {
     }
 }
 
-fn check_server(client: &mut Client) -> Result<(), ConnectError> {
-    let row = client
-        .query_one(
-            "SELECT current_setting('server_version_num')::int, current_setting('server_encoding')",
-            &[],
-        )
-        .map_err(ConnectError::Postgres)?;
-    let (version, encoding): (i32, String) = (row.get(0), row.get(1));
+/// Asks for what [`check_server`] looks at.
+pub(super) const SERVER: &str =
+    "SELECT current_setting('server_version_num')::int, current_setting('server_encoding')";
+
+/// Whether the server is one that this was made for.
+pub(super) fn check_server(row: &Row) -> Result<(), ConnectError> {
+    let version = row.try_get(0).map_err(ConnectError::Postgres)?;
+    let encoding: String = row.try_get(1).map_err(ConnectError::Postgres)?;
     if version < OLDEST_SERVER {
         return Err(ConnectError::TooOld(version));
     }
@@ -158,6 +182,10 @@ fn check_server(client: &mut Client) -> Result<(), ConnectError> {
 pub enum ConnectError {
     /// The server or the way to it.
     Postgres(postgres::Error),
+    /// The way to it, before anything was said.
+    Socket(io::Error),
+    /// A session that is read-only where one that writes is wanted, or the other way round.
+    Session,
     /// A server older than 17, as `server_version_num`.
     TooOld(i32),
     /// A database in another encoding than UTF8.
@@ -168,6 +196,8 @@ impl fmt::Display for ConnectError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Postgres(error) => write!(f, "{}", Chain(error)),
+            Self::Socket(error) => write!(f, "error connecting to server: {error}"),
+            Self::Session => f.write_str("the server is not of the kind that target_session_attrs wants"),
             Self::TooOld(version) => write!(f, "Postgres {} is too old, 17 is needed", version / 10_000),
             Self::Encoding(encoding) => write!(f, "the database is encoded in {encoding}, UTF8 is needed"),
         }
@@ -195,7 +225,7 @@ impl fmt::Display for Chain<'_> {
 pub struct Session {
     client: Client,
     statements: Vec<(&'static str, Statement)>,
-    shared: Arc<ConnectorState>,
+    _connected: Connected,
 }
 
 impl Session {
@@ -223,12 +253,6 @@ impl Session {
     /// The bare client, for what is done once.
     pub fn client(&mut self) -> &mut Client {
         &mut self.client
-    }
-}
-
-impl Drop for Session {
-    fn drop(&mut self) {
-        self.shared.connected.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -1,13 +1,17 @@
-//! How a coroutine waits for a thread: answers for one, bounded queues, and the thread that ends waits past their deadline.
+//! How a coroutine waits, for a socket, a thread or another coroutine: answers for one, bounded queues, the thread that ends
+//! waits past their deadline, what the event loop watches.
 //!
-//! A leaf: the store and the caches use it, and it knows neither. A coroutine parks without a time-out and a thread may
+//! A leaf: the engine, the store and the caches use it, and it knows none of them. A coroutine parks without a time-out and a thread may
 //! block; nothing here holds a lock over a wait.
 
+mod coroutines;
 mod deadlines;
+pub(crate) mod interest;
 mod janitor;
 pub(crate) mod queue;
 pub(crate) mod reply;
 
+pub use coroutines::configure_coroutines;
 pub(crate) use deadlines::{Deadlines, Expire};
 pub use janitor::Janitor;
 pub(crate) use janitor::Tended;

@@ -6,7 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use pouco::store::commit::{CommitLimits, Outcome};
-use pouco::store::{Connector, Readers, Unavailable};
+use pouco::store::{Connector, Readers, Reading, Unavailable};
 use pouco::waiting::Janitor;
 
 use crate::relay::Relay;
@@ -121,14 +121,13 @@ fn a_silent_tcp_connection_is_watched() {
 
 const READ_ALL: &str = "SELECT * FROM items";
 
-fn keys(session: &mut pouco::store::Session) -> Result<usize, postgres::Error> {
-    let (client, statement) = session.prepared(READ_ALL)?;
-    client.query(&statement, &[]).map(|rows| rows.len())
+fn keys(session: &mut Reading) -> Result<usize, postgres::Error> {
+    session.query(READ_ALL, &[]).map(|rows| rows.len())
 }
 
 /// One reading connection. The janitor is to be kept: deadlines end with it.
-fn reader(database: &Database, deadline: Duration) -> (Arc<Readers>, Arc<Janitor>) {
-    let (connector, janitor) = (Connector::new(database.config()), Janitor::start().unwrap());
+fn reader(config: postgres::Config, deadline: Duration) -> (Arc<Readers>, Arc<Janitor>) {
+    let (connector, janitor) = (Connector::new(config), Janitor::start().unwrap());
     let (readers, _) = Readers::start(&connector, 1, 100, deadline, &janitor).unwrap();
     (readers, janitor)
 }
@@ -139,7 +138,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 #[test]
 fn a_reader_with_an_outdated_statement_is_replaced() {
     let database = database();
-    let (readers, _janitor) = reader(&database, MINUTE);
+    let (readers, _janitor) = reader(database.config(), MINUTE);
     assert_eq!(readers.read(keys), Ok(0));
     database.client().batch_execute("ALTER TABLE items ADD COLUMN more text").unwrap();
     assert_eq!(readers.read(keys), Err(Unavailable::Refused));
@@ -147,13 +146,32 @@ fn a_reader_with_an_outdated_statement_is_replaced() {
     readers.close();
 }
 
+/// What is sent and what comes is larger than any buffer of a socket, so both sides have to wait for room.
+#[test]
+fn a_read_is_of_any_size_on_both_kinds_of_socket() {
+    let database = database();
+    let relay = Relay::to(&database);
+    for config in [database.config(), relay.config()] {
+        let (readers, _janitor) = reader(config, MINUTE);
+        for size in [1, 8_192 - 5, 8 << 20] {
+            let text = "ab".repeat(size);
+            let sent = text.clone();
+            let doubled = move |session: &mut Reading| {
+                let rows = session.query("SELECT $1 || $1", &[&sent])?;
+                rows[0].try_get::<_, String>(0)
+            };
+            assert_eq!(readers.read(doubled), Ok(text.repeat(2)));
+        }
+        readers.close();
+    }
+}
+
 /// A read that panics ends with an answer, and its thread goes on.
 #[test]
 fn a_reader_that_panics_goes_on() {
     let database = database();
-    let (readers, _janitor) = reader(&database, MINUTE);
-    let panicking =
-        |_: &mut pouco::store::Session| -> Result<usize, postgres::Error> { panic!("on purpose") };
+    let (readers, _janitor) = reader(database.config(), MINUTE);
+    let panicking = |_: &mut Reading| -> Result<usize, postgres::Error> { panic!("on purpose") };
     for _ in 0..3 {
         assert!(readers.read(panicking).is_err());
     }
@@ -165,13 +183,11 @@ fn a_reader_that_panics_goes_on() {
 #[test]
 fn what_the_client_library_refuses_is_no_lost_connection() {
     let database = database();
-    let (readers, _janitor) = reader(&database, MINUTE);
-    let wrong = |session: &mut pouco::store::Session| {
-        session.client().query("SELECT $1::text", &[&7_i32]).map(|rows| rows.len())
-    };
+    let (readers, _janitor) = reader(database.config(), MINUTE);
+    let wrong = |session: &mut Reading| session.query("SELECT $1::text", &[&7_i32]).map(|rows| rows.len());
     assert_eq!(readers.read(wrong), Err(Unavailable::Refused));
-    let misread = |session: &mut pouco::store::Session| {
-        session.client().query_one("SELECT 'text'", &[]).and_then(|row| row.try_get::<_, i32>(0))
+    let misread = |session: &mut Reading| {
+        session.query("SELECT 'text'", &[]).and_then(|rows| rows[0].try_get::<_, i32>(0))
     };
     assert_eq!(readers.read(misread), Err(Unavailable::Refused));
     readers.close();
@@ -181,12 +197,12 @@ fn what_the_client_library_refuses_is_no_lost_connection() {
 #[test]
 fn a_read_that_ends_its_sessions_is_given_up() {
     let database = database();
-    let (readers, _janitor) = reader(&database, Duration::from_secs(1));
+    let (readers, _janitor) = reader(database.config(), Duration::from_secs(1));
     let runs = Arc::new(AtomicU64::new(0));
     let counting = runs.clone();
-    let deadly = move |session: &mut pouco::store::Session| {
+    let deadly = move |session: &mut Reading| {
         counting.fetch_add(1, Ordering::Relaxed);
-        session.client().execute("SELECT pg_terminate_backend(pg_backend_pid())", &[])
+        session.query("SELECT pg_terminate_backend(pg_backend_pid())", &[]).map(|rows| rows.len())
     };
     assert_eq!(readers.read(deadly), Err(Unavailable::Deadline));
     let runs = runs.load(Ordering::Relaxed);

@@ -3,8 +3,8 @@
 set -euo pipefail
 
 readonly workers=${WORKERS:-1}
-# More than these are of no use to a process: look-ups that meet share a statement.
-readonly useful=6
+# More than these are of no use to a process: look-ups that meet share a statement, and a list does not stand in their way.
+readonly useful=2
 
 connections=$((${DATABASE_CONNECTIONS:-30} / workers))
 export POUCO_READ_CONNECTIONS=$((connections < useful ? connections : useful))

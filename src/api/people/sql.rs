@@ -11,8 +11,8 @@ use uuid::Uuid;
 
 use super::Body;
 use super::model::{Person, Stack, render};
-use crate::store::Session;
 use crate::store::commit::Table;
+use crate::store::{Reading, Session};
 
 /// At most this many people answer a search.
 const SEARCH_ROWS: usize = 50;
@@ -131,16 +131,15 @@ impl Table for PeopleTable {
 
 /// The people with these ids, rendered.
 pub(super) fn fetch_bodies(
-    session: &mut Session,
+    session: &mut Reading,
     ids: &[Uuid],
 ) -> Result<Vec<(Uuid, Body)>, postgres::Error> {
-    let (client, statement) = session.prepared(FETCH)?;
-    let rows = client.query(&statement, &[&ids])?;
+    let rows = session.query(FETCH, &[&ids])?;
     Ok(rows.iter().map(|row| (row.get(0), Arc::from(render_from(row, 0)))).collect())
 }
 
 /// The first people, by id, whose texts contain the term; rendered as an array.
-pub(super) fn search(session: &mut Session, term: &str) -> Result<Vec<u8>, postgres::Error> {
+pub(super) fn search(session: &mut Reading, term: &str) -> Result<Vec<u8>, postgres::Error> {
     let sql = if term.contains(SEPARATOR) {
         SEARCH_BY_FIELD
     } else if term.chars().count() < TRIGRAM_CHARS {
@@ -148,8 +147,7 @@ pub(super) fn search(session: &mut Session, term: &str) -> Result<Vec<u8>, postg
     } else {
         SEARCH_BY_TRIGRAMS
     };
-    let (client, statement) = session.prepared(sql)?;
-    let rows = client.query(&statement, &[&like_pattern(term)])?;
+    let rows = session.query(sql, &[&like_pattern(term)])?;
     debug_assert!(rows.len() <= SEARCH_ROWS);
     let mut out = vec![b'['];
     for (index, row) in rows.iter().enumerate() {
@@ -163,9 +161,8 @@ pub(super) fn search(session: &mut Session, term: &str) -> Result<Vec<u8>, postg
 }
 
 /// How many people there are.
-pub(super) fn count(session: &mut Session) -> Result<i64, postgres::Error> {
-    let (client, statement) = session.prepared(COUNT)?;
-    Ok(client.query_one(&statement, &[])?.get(0))
+pub(super) fn count(session: &mut Reading) -> Result<i64, postgres::Error> {
+    Ok(session.query(COUNT, &[])?.first().map_or(0, |row| row.get(0)))
 }
 
 /// A person whose columns start at `first`, rendered.

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::Body;
 use super::model::User;
-use crate::store::Session;
+use crate::store::Reading;
 
 macro_rules! columns {
     () => {
@@ -63,11 +63,10 @@ pub(super) struct Page {
 
 /// The users with these ids, rendered.
 pub(super) fn fetch_bodies(
-    session: &mut Session,
+    session: &mut Reading,
     ids: &[Uuid],
 ) -> Result<Vec<(Uuid, Body)>, postgres::Error> {
-    let (client, statement) = session.prepared(FETCH)?;
-    let rows = client.query(&statement, &[&ids])?;
+    let rows = session.query(FETCH, &[&ids])?;
     let mut out = Vec::new();
     let body = |row: &Row| {
         out.clear();
@@ -79,12 +78,10 @@ pub(super) fn fetch_bodies(
 }
 
 /// At most `limit` users from `start` on, and how many there are.
-pub(super) fn page(session: &mut Session, limit: i64, start: Start) -> Result<Page, postgres::Error> {
-    let sql = if let Start::Offset(_) = start { PAGE_AT } else { PAGE_AFTER };
-    let (client, statement) = session.prepared(sql)?;
+pub(super) fn page(session: &mut Reading, limit: i64, start: Start) -> Result<Page, postgres::Error> {
     let rows = match start {
-        Start::Offset(offset) => client.query(&statement, &[&limit, &offset])?,
-        Start::After(id) => client.query(&statement, &[&limit, &id])?,
+        Start::Offset(offset) => session.query(PAGE_AT, &[&limit, &offset])?,
+        Start::After(id) => session.query(PAGE_AFTER, &[&limit, &id])?,
     };
     let mut page = Page { items: vec![b'['], last: None, len: 0, total: 0 };
     for row in &rows {

@@ -1,9 +1,9 @@
-//! What the event loop watches a connection's socket for.
+//! What the event loop watches a socket for.
 //!
-//! `may` watches a socket for input and for output. A Unix socket raises "output" each time its peer takes an answer (a
+//! `may` watches a socket for input and for output. A Unix socket raises "output" each time its peer takes what was sent (a
 //! TCP socket only after it was full), so a kept connection would be woken twice a request, the second time for nothing,
-//! and its peer would pay for that wake-up too. A connection that has proven to last is therefore watched for input alone,
-//! until a write finds the socket full.
+//! and its peer would pay for that wake-up too. A connection that lasts is therefore watched for input alone, until a write
+//! finds the socket full.
 #![allow(unsafe_code)] // one descriptor becomes a stream of `may`, which offers no other way
 
 use std::io;
@@ -14,14 +14,19 @@ use may::io::{CoIo, SplitIo, SplitReader, WaitIo, WaitIoWaker};
 use may::os::unix::net::UnixStream;
 use socket2::Socket;
 
-use super::wire::Broken;
+/// The event of [`Interest::wait`] after which a read finds nothing (epoll_ctl(2)): OUT, which a Unix socket raises whenever
+/// its peer takes something. After any other one it may.
+pub(crate) const WRITABLE: usize = 0x4;
+
+/// The events after which every read returns at once, with the end or the error: ERR, HUP, RDHUP.
+pub(crate) const HUNG_UP: usize = 0x8 | 0x10 | 0x2000;
 
 /// A descriptor that somebody else owns and closes, for the event loop.
 ///
 /// `CoIo` closes what it holds *before* it takes it from epoll; the number may then belong to another connection
 /// already, which would lose its events. Holding only the number, and closing the socket after, avoids that.
 #[derive(Debug)]
-pub(super) struct FdRef(RawFd);
+pub(crate) struct FdRef(RawFd);
 
 impl AsRawFd for FdRef {
     fn as_raw_fd(&self) -> RawFd {
@@ -30,7 +35,7 @@ impl AsRawFd for FdRef {
 }
 
 /// A socket's place in the event loop; a listener's is never narrowed.
-pub(super) enum Interest {
+pub(crate) enum Interest {
     /// Input and output, by the socket's own descriptor.
     Both(CoIo<FdRef>),
     /// Input, by a second descriptor of the same socket.
@@ -39,7 +44,7 @@ pub(super) enum Interest {
 
 impl Interest {
     /// Watches for input and output. What is there already is told with the first wait.
-    pub(super) fn both(socket: &Socket) -> io::Result<Self> {
+    pub(crate) fn both(socket: &Socket) -> io::Result<Self> {
         let io = CoIo::new(FdRef(socket.as_raw_fd())).map_err(|error| io::Error::other(error.to_string()))?;
         Ok(Self::Both(io))
     }
@@ -50,7 +55,7 @@ impl Interest {
     /// # Errors
     /// After one the socket must be closed before anybody waits: `may` has freed what epoll still knows of it, and only
     /// the end of the socket makes epoll forget.
-    pub(super) fn input(socket: &Socket) -> Result<Option<Self>, Broken> {
+    pub(crate) fn input(socket: &Socket) -> io::Result<Option<Self>> {
         // Whatever could lack a descriptor comes before the first registration; the last of them is for `split`.
         let copies = [copy(socket), copy(socket), copy(socket), copy(socket)];
         let [Ok(watched), Ok(reading), Ok(writing), Ok(spare)] = copies else { return Ok(None) };
@@ -63,25 +68,25 @@ impl Interest {
         let Ok(stream) = stream else { return Ok(None) };
         drop(spare);
         // `split` is what narrows the interest of each half; the writing half is not needed.
-        let (reader, mut writer) = stream.split().map_err(|_| Broken::Gone)?;
+        let (reader, mut writer) = stream.split()?;
         let descriptor = std::mem::replace(writer.inner_mut().inner_mut(), writing);
         drop(writer);
         drop(descriptor);
         Ok(Some(Self::Input(InputOnly { reader, stand_in: Some(reading), descriptor: None })))
     }
 
-    pub(super) fn is_input(&self) -> bool {
+    pub(crate) fn is_input(&self) -> bool {
         matches!(self, Self::Input(_))
     }
 
-    pub(super) fn waker(&self) -> WaitIoWaker {
+    pub(crate) fn waker(&self) -> WaitIoWaker {
         match self {
             Self::Both(io) => io.waker(),
             Self::Input(input) => input.reader.waker(),
         }
     }
 
-    pub(super) fn wait(&self) -> usize {
+    pub(crate) fn wait(&self) -> usize {
         match self {
             Self::Both(io) => io.wait_io(),
             Self::Input(input) => input.reader.wait_io(),
@@ -89,7 +94,7 @@ impl Interest {
     }
 }
 
-pub(super) struct InputOnly {
+pub(crate) struct InputOnly {
     // Leaves epoll before `descriptor` closes what it was known by: see [`FdRef`].
     reader: SplitReader<UnixStream>,
     /// What the stream closes in place of its own. Had from the start: at the end there might be none left.
