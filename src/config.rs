@@ -212,6 +212,12 @@ pub struct Config {
 }
 
 impl Config {
+    /// One of the APIs stores something.
+    #[must_use]
+    pub fn needs_database(&self) -> bool {
+        self.apis.iter().any(|api| api.needs_database())
+    }
+
     /// Reads the environment of the process.
     ///
     /// # Errors
@@ -429,6 +435,8 @@ mod tests {
             "{error}"
         );
         assert_eq!(config(&[("POUCO_APIS", "people")]).unwrap().apis.len(), 1);
+        let needs = |apis| config(&[("POUCO_APIS", apis)]).unwrap().needs_database();
+        assert_eq!(["edge", "users", "edge,people", "all"].map(needs), [false, true, true, true]);
     }
 
     #[test]

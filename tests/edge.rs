@@ -77,6 +77,15 @@ fn every_page_is_behind_every_cache() {
 }
 
 #[test]
+fn alone_it_needs_no_database() {
+    // Without an address the program would start a Postgres of its own.
+    let replica = Replica::spawn(command().env("POUCO_APIS", "edge"));
+    assert_eq!(replica.get("/time").status, 200);
+    assert_eq!(replica.admin.get("/readyz").status, 200);
+    assert_eq!(replica.metric("pouco_database_connections"), 0);
+}
+
+#[test]
 fn head_is_get_without_the_body_and_other_methods_are_refused() {
     let (replica, _database) = start(&[]);
     for prefix in PREFIXES {

@@ -62,7 +62,7 @@ impl Page {
     pub(super) fn render(self, requests: &Requests) -> String {
         match self {
             Page::Index => index(),
-            Page::StaticText => "A static text from pouco\n".to_owned(),
+            Page::StaticText => "A static text\n".to_owned(),
             Page::Time => shown(SystemTime::now().into()),
             Page::Metrics => requests.exposition(),
         }
