@@ -68,11 +68,15 @@ pub(super) fn ranking(view: &View<'_>) -> Table {
     let mut table =
         Table::new(format!("Ranking: correctness first, then CPU for each request; {rounds}."), columns);
     table.head = 1;
+    let [exact, unchecked, wrong] = match view.has_rows() {
+        true => ["Every row exact", "Rows not checked", "Loses or damages rows without any mishap"],
+        false => ["Every answer right", "Answers not checked", "Answers wrongly"],
+    };
     let titles = [
-        (Correctness::Exact, "Every row exact"),
-        (Correctness::Unchecked, "Rows not checked"),
+        (Correctness::Exact, exact),
+        (Correctness::Unchecked, unchecked),
         (Correctness::LostWhenKilled, "Loses acknowledged rows when it is killed"),
-        (Correctness::Wrong, "Loses or damages rows without any mishap"),
+        (Correctness::Wrong, wrong),
         (Correctness::Disqualified, "Disqualified: figures cannot be compared"),
         (Correctness::Failed, "Did not finish"),
     ];
