@@ -77,6 +77,20 @@ fn every_page_is_behind_every_cache() {
 }
 
 #[test]
+fn pages_without_a_prefix_are_kept_where_it_is_told() {
+    for (keeper, told) in [("memory", ["MISS", "HIT"]), ("nginx", ["BYPASS"; 2]), ("redis", ["BYPASS"; 2])] {
+        let settings = [("POUCO_APIS", "edge"), ("POUCO_EDGE_CACHE", keeper)];
+        let replica = Replica::spawn(command().envs(settings));
+        for status in told {
+            assert_eq!(cache_status(&replica.get("/time")), status, "{keeper}");
+        }
+        let times = told.iter().filter(|status| **status != "HIT").count();
+        assert_eq!(computed(&replica, keeper, "time"), times as u64, "{keeper}");
+        assert_eq!(cache_status(&replica.get("/memory/")), "MISS", "the others are what they were");
+    }
+}
+
+#[test]
 fn alone_it_needs_no_database() {
     // Without an address the program would start a Postgres of its own.
     let replica = Replica::spawn(command().env("POUCO_APIS", "edge"));

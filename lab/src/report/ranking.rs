@@ -41,9 +41,13 @@ pub(super) fn ranking(view: &View<'_>) -> Table {
         Column::of("CPU", "× the generator's"),
     ];
     let mut metrics = vec![Metric::CpuPerThousand, Metric::Cpu, Metric::CpuByGenerator];
+    if view.asks_the_api() {
+        columns.push(Column::of("Requests per CPU s", "API"));
+        metrics.push(Metric::RequestsPerRoleCpu(Role::Api));
+    }
     if view.reads_only() {
-        columns.extend(["API", "whole stack"].map(|of| Column::of("Requests per CPU s", of)));
-        metrics.extend([Metric::RequestsPerRoleCpu(Role::Api), Metric::RequestsPerCpu]);
+        columns.push(Column::of("Requests per CPU s", "whole stack"));
+        metrics.push(Metric::RequestsPerCpu);
     }
     columns.extend(["working peak", "raw peak"].map(|peak| Column::of("Memory, MB", peak)));
     columns.push(Column::number("Capacity, × the rates"));

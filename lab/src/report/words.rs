@@ -57,7 +57,7 @@ fn questions(view: &View<'_>) -> Vec<Question> {
             unit: "× the contest's rates",
         },
     ];
-    if view.reads_only() {
+    if view.asks_the_api() {
         all.push(Question {
             metric: Metric::RequestsPerRoleCpu(Role::Api),
             label: "Most with the API's CPU",
