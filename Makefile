@@ -46,3 +46,4 @@ bench-%:
 clean:
 	$(LAB) down people
 	$(LAB) down users
+	$(LAB) down edge

@@ -29,6 +29,7 @@ struct Inner {
     server: Server,
     readers: Arc<Readers>,
     connector: Connector,
+    needs_database: bool,
     apis: Mutex<Vec<Box<dyn Running>>>,
     // Its thread ends with it.
     _janitor: Arc<Janitor>,
@@ -97,32 +98,34 @@ pub fn raise_descriptor_limit(connections: usize) {
 }
 
 impl App {
-    /// Waits for Postgres, migrates, and starts to serve.
+    /// Waits for Postgres and migrates, if an API needs that, and starts to serve.
     ///
     /// # Errors
     /// A line for the user. After [`Connector::stop_waiting`] it is an empty one: the wait was ended on purpose.
     pub fn start(config: Config, connector: Connector, bound: Bound) -> Result<Self, String> {
-        let mut session = connector.open_patiently().map_err(|_| String::new())?;
-        let applied = migrate(&mut session)?;
-        if applied > 0 {
-            log::info!("{applied} migrations applied");
+        if config.needs_database() {
+            let mut session = connector.open_patiently().map_err(|_| String::new())?;
+            let applied = migrate(&mut session)?;
+            if applied > 0 {
+                log::info!("{applied} migrations applied");
+            }
         }
-        drop(session);
         Self::serve(config, connector, bound).map_err(|error| format!("cannot start: {error}"))
     }
 
     fn serve(config: Config, connector: Connector, bound: Bound) -> io::Result<Self> {
         let janitor = Janitor::start()?;
-        let read = config.read;
-        let (readers, reads) =
-            Readers::start(&connector, read.connections, read.queue, read.deadline, &janitor)?;
+        let (read, needs_database) = (config.read, config.needs_database());
+        let connections = if needs_database { read.connections } else { 0 };
+        let (readers, reads) = Readers::start(&connector, connections, read.queue, read.deadline, &janitor)?;
         let mut router = Router::new();
         let services =
             Services { config: &config, connector: &connector, readers: &readers, janitor: &janitor };
         let apis =
             config.apis.iter().map(|api| api.mount(&services, &mut router)).collect::<io::Result<_>>()?;
         let server = Server::start(bound.public, router, config.http)?;
-        let inner = Arc::new(Inner { server, readers, connector, apis: Mutex::new(apis), _janitor: janitor });
+        let apis = Mutex::new(apis);
+        let inner = Arc::new(Inner { server, readers, connector, needs_database, apis, _janitor: janitor });
         let admin = match bound.admin.is_empty() {
             true => None,
             false => Some(Server::start(bound.admin, admin_routes(&inner), config.http)?),
@@ -167,13 +170,13 @@ impl App {
     }
 }
 
-/// `/healthz`: the process answers. `/readyz`: it has a database. `/metrics`: what it counted.
+/// `/healthz`: the process answers. `/readyz`: it has a database, or needs none. `/metrics`: what it counted.
 fn admin_routes(inner: &Arc<Inner>) -> Router {
     let mut router = Router::new();
     router.route(Method::Get, "/healthz", |_, response| response.json(b"{\"status\":\"ok\"}"));
     let asked = inner.clone();
     router.route(Method::Get, "/readyz", move |_, response| {
-        if asked.connector.connected() > 0 {
+        if !asked.needs_database || asked.connector.connected() > 0 {
             response.json(b"{\"status\":\"ready\"}");
         } else {
             response.status(Status::ServiceUnavailable).json(b"{\"status\":\"no database\"}");

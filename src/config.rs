@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::api::Api;
+use crate::api::edge::Keeper;
 use crate::cache::expiring;
 use crate::cache::shared::{RedisAddress, RedisSettings};
 use crate::http::{Address, Limits};
@@ -124,6 +125,8 @@ settings! {
         "answers of the users API in the process; past it those go that were not asked for the longest";
     USERS_CACHE_ENTRIES = "POUCO_USERS_CACHE_ENTRIES", N(limits::USERS_CACHE_ENTRIES), "1 to 1000000",
         "as POUCO_USERS_CACHE_BYTES, in answers";
+    EDGE_CACHE = "POUCO_EDGE_CACHE", T("memory"), "memory, nginx or redis",
+        "what keeps the pages of the edge API that have no prefix; nginx: one before the server, which computes each time";
     EDGE_CACHE_TTL = "POUCO_EDGE_CACHE_TTL_MS", N(limits::EDGE_CACHE_TTL_MS), "1 to 86400000 ms",
         "how long a page of the edge API lives in the process";
     EDGE_CACHE_BYTES = "POUCO_EDGE_CACHE_BYTES", N(limits::EDGE_CACHE_BYTES), "1024 to 1099511627776 bytes",
@@ -203,6 +206,8 @@ pub struct Config {
     /// `None` if it is off.
     pub users_cache: Option<expiring::Limits>,
     pub edge_cache: expiring::Limits,
+    /// What keeps its pages without a prefix.
+    pub edge_keeper: Keeper,
     pub redis: Option<RedisSettings>,
     pub redis_ttl: Duration,
     pub feed_interval: Duration,
@@ -212,6 +217,12 @@ pub struct Config {
 }
 
 impl Config {
+    /// One of the APIs stores something.
+    #[must_use]
+    pub fn needs_database(&self) -> bool {
+        self.apis.iter().any(|api| api.needs_database())
+    }
+
     /// Reads the environment of the process.
     ///
     /// # Errors
@@ -255,6 +266,7 @@ impl Config {
             feed_interval: raw.duration(&FEED_INTERVAL, 10..=10_000)?,
             cache_bytes: raw.number(&CACHE_BYTES, 65_536..=1 << 40)?,
             users_cache: raw.users_cache()?,
+            edge_keeper: raw.parsed(&EDGE_CACHE, Keeper::parse)?,
             edge_cache: expiring::Limits {
                 bytes: raw.number(&EDGE_CACHE_BYTES, 1_024..=1 << 40)?,
                 entries: raw.size(&EDGE_CACHE_ENTRIES, 1..=1_000_000)?,
@@ -429,6 +441,8 @@ mod tests {
             "{error}"
         );
         assert_eq!(config(&[("POUCO_APIS", "people")]).unwrap().apis.len(), 1);
+        let needs = |apis| config(&[("POUCO_APIS", apis)]).unwrap().needs_database();
+        assert_eq!(["edge", "users", "edge,people", "all"].map(needs), [false, true, true, true]);
     }
 
     #[test]

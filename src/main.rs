@@ -150,13 +150,13 @@ impl Backend {
 fn serve(config: Config) -> Result<(), Failure> {
     let stop = Stop::watch()?;
     let bound = Bound::new(&config)?;
-    let backend = Backend::open(&config.database)?;
-    let connector = Connector::new(backend.config.clone());
+    let backend = if config.needs_database() { Some(Backend::open(&config.database)?) } else { None };
+    let connector = Connector::new(backend.as_ref().map(|it| it.config.clone()).unwrap_or_default());
     stop.while_starting(&connector);
     // After Postgres was started, which would inherit it.
     raise_descriptor_limit(config.http.connections);
     pouco::http::configure_coroutines();
-    let greeting = greeting(&bound, &backend);
+    let greeting = greeting(&bound, backend.as_ref());
     let app = App::start(config, connector, bound)?;
     stop.started();
     print(&greeting)?;
@@ -240,7 +240,7 @@ fn leave_at_last() {
     }
 }
 
-fn greeting(bound: &Bound, backend: &Backend) -> String {
+fn greeting(bound: &Bound, backend: Option<&Backend>) -> String {
     let mut text = format!("pouco {} is ready\n", env!("CARGO_PKG_VERSION"));
     for address in bound.addresses() {
         text.push_str(&format!("  API:      {}\n", shown(address)));
@@ -248,7 +248,8 @@ fn greeting(bound: &Bound, backend: &Backend) -> String {
     for address in bound.admin_addresses() {
         text.push_str(&format!("  admin:    {} (/healthz, /readyz, /metrics)\n", shown(address)));
     }
-    text.push_str(&format!("  database: {}\n", backend.describe()));
+    let database = backend.map_or_else(|| "none, since nothing is stored".to_owned(), Backend::describe);
+    text.push_str(&format!("  database: {database}\n"));
     if let Some(Address::Tcp(host_port)) = bound.addresses().next() {
         let host_port = host_port.replace("0.0.0.0", "localhost");
         text.push_str(&format!(

@@ -77,6 +77,29 @@ fn every_page_is_behind_every_cache() {
 }
 
 #[test]
+fn pages_without_a_prefix_are_kept_where_it_is_told() {
+    for (keeper, told) in [("memory", ["MISS", "HIT"]), ("nginx", ["BYPASS"; 2]), ("redis", ["BYPASS"; 2])] {
+        let settings = [("POUCO_APIS", "edge"), ("POUCO_EDGE_CACHE", keeper)];
+        let replica = Replica::spawn(command().envs(settings));
+        for status in told {
+            assert_eq!(cache_status(&replica.get("/time")), status, "{keeper}");
+        }
+        let times = told.iter().filter(|status| **status != "HIT").count();
+        assert_eq!(computed(&replica, keeper, "time"), times as u64, "{keeper}");
+        assert_eq!(cache_status(&replica.get("/memory/")), "MISS", "the others are what they were");
+    }
+}
+
+#[test]
+fn alone_it_needs_no_database() {
+    // Without an address the program would start a Postgres of its own.
+    let replica = Replica::spawn(command().env("POUCO_APIS", "edge"));
+    assert_eq!(replica.get("/time").status, 200);
+    assert_eq!(replica.admin.get("/readyz").status, 200);
+    assert_eq!(replica.metric("pouco_database_connections"), 0);
+}
+
+#[test]
 fn head_is_get_without_the_body_and_other_methods_are_refused() {
     let (replica, _database) = start(&[]);
     for prefix in PREFIXES {

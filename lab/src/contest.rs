@@ -33,8 +33,8 @@
 //! accept = [201, 400, 422]
 //! ```
 //!
-//! A contest that only reads has no `[kill]` and no `count_path`, but a `ready_path`, and its data in `seed`. Instead of
-//! `[budget]` there may be several, `[budgets.NAME]`, with a `default_budget`: a run is within one of them
+//! A contest that only reads has no `[kill]` and no `count_path`, but a `ready_path`, and its data in `seed`. One that stores
+//! nothing at all has no `seed` either, and `database_connections = 0`. Instead of `[budget]` there may be several, `[budgets.NAME]`, with a `default_budget`: a run is within one of them
 //! ([`Contest::within`]).
 
 use std::collections::BTreeMap;
@@ -43,6 +43,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, anyhow, ensure};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+use crate::oracle;
 
 /// A contest, checked.
 #[derive(Clone, Debug, Deserialize)]
@@ -58,7 +60,8 @@ pub struct Contest {
     pub title: String,
     /// Where every contestant of it answers: `http://ADDRESS:PORT`.
     pub url: String,
-    /// Which oracle judges the stored rows: `people`, or `users` for a contest that only reads.
+    /// Which oracle judges: `people` what was stored; `users` that nothing changed, in a contest that only reads; `edge` the
+    /// answers alone, where nothing is stored.
     pub oracle: String,
     /// Answers a plain number once the contestant serves, and when it has written everything; absent where nothing is counted.
     #[serde(default)]
@@ -102,7 +105,7 @@ pub struct Budget {
     pub cpus: f64,
     /// Bytes of memory.
     pub memory_bytes: u64,
-    /// Connections to the database at any time, over all processes.
+    /// Connections to the database at any time, over all processes; 0 where the contest has none.
     pub database_connections: u32,
     /// Of these, as many as shall always be open; absent where that is the contestant's business.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -249,13 +252,18 @@ impl Contest {
         let one = self.budgets.is_empty().then_some(&self.budget);
         for budget in self.budgets.values().chain(one) {
             budget.check()?;
+            ensure!(
+                (budget.database_connections > 0) == self.has_rows(),
+                "budget.database_connections must be above 0, and 0 with the oracle `edge`, which counts no rows"
+            );
         }
         if let Some(kill) = &self.kill {
             ensure!(kill.rate > 0.0 && kill.seconds > 0.0, "kill: rate and seconds must be above 0");
         }
         ensure!(self.url.starts_with("http://"), "url must begin with http://");
         ensure!(self.count_path.is_some() || self.ready_path.is_some(), "count_path or ready_path is needed");
-        ensure!(self.reads_only() == self.seed.is_some(), "the oracle `users` and `seed` belong together");
+        let has_data = self.reads_only() && self.has_rows();
+        ensure!(has_data == self.seed.is_some(), "the oracle `users` and `seed` belong together");
         for scenario in &self.load.scenarios {
             let name = &scenario.name;
             ensure!(
@@ -272,10 +280,17 @@ impl Contest {
         Ok(())
     }
 
-    /// Nothing is written in it: its data are there before the load, and must be the same after it.
+    /// Nothing is written in it: its data are there before the load, and must be the same after it; or it has none.
     #[must_use]
     pub fn reads_only(&self) -> bool {
-        self.oracle == crate::oracle::users::NAME
+        self.oracle == oracle::users::NAME || !self.has_rows()
+    }
+
+    /// Contestants keep rows in a database, at which the oracle looks; else answers are all that it judges, and nothing is drawn from
+    /// payloads or data.
+    #[must_use]
+    pub fn has_rows(&self) -> bool {
+        self.oracle != oracle::edge::NAME
     }
 
     /// Answers 200 once the contestant serves.
@@ -311,7 +326,6 @@ impl Contest {
 impl Budget {
     fn check(&self) -> Result<()> {
         ensure!(self.cpus > 0.0 && self.memory_bytes > 0, "budget: cpus and memory_bytes must be above 0");
-        ensure!(self.database_connections > 0, "budget.database_connections must be above 0");
         ensure!(
             self.database_connections_min.is_none_or(|least| least <= self.database_connections),
             "budget.database_connections_min must not be above database_connections"
@@ -341,6 +355,24 @@ mod tests {
         let people = Contest::load(&Path::new(env!("CARGO_MANIFEST_DIR")).join(".."), "people").unwrap();
         assert_eq!(people.budget_name, None);
         assert!(people.within(Some("single")).unwrap_err().to_string().contains("one budget"));
+    }
+
+    #[test]
+    fn a_contest_without_rows_has_no_connections_and_no_data() {
+        type Change = fn(&mut Contest);
+        let edge = || Contest::load(&Path::new(env!("CARGO_MANIFEST_DIR")).join(".."), "edge").unwrap();
+        assert!(edge().reads_only() && !edge().has_rows() && users().has_rows());
+        let cases: [(Change, &str); 3] = [
+            (|it| it.budget.database_connections = 1, "counts no rows"),
+            (|it| it.oracle = "people".into(), "must be above 0"),
+            (|it| it.seed = Some("seed.sql".into()), "`seed` belong together"),
+        ];
+        for (change, said) in cases {
+            let mut contest = edge();
+            change(&mut contest);
+            let error = contest.check().unwrap_err().to_string();
+            assert!(error.contains(said), "{error}");
+        }
     }
 
     #[test]

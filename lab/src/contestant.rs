@@ -31,6 +31,8 @@
 //! and `peers/NAME/CONTEST` are one contestant ([`Contestant::entering`]). What is otherwise in a budget of a contest that has
 //! several stands in `[budgets.NAME]` (`budgets.rs`).
 //!
+//! Where a contest counts no rows, there is no `[database]`.
+//!
 //! For tests, and for a look without containers, `[processes.NAME] command = […]` takes the place of `compose` and
 //! `[services]`.
 
@@ -44,7 +46,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use self::budgets::{Changes, Share};
-use crate::contest::Budget;
+use crate::contest::{Budget, Contest};
 
 /// A contestant, checked on its own; [`Contestant::fits`] checks it against a contest's budget.
 #[derive(Clone, Debug, Deserialize)]
@@ -74,8 +76,9 @@ pub struct Contestant {
     /// What it is made of, with versions, for the report.
     #[serde(default)]
     pub versions: BTreeMap<String, String>,
-    /// Where its rows are.
-    pub database: Database,
+    /// Where its rows are; absent where it stores none.
+    #[serde(default)]
+    pub database: Option<Database>,
     /// All services of its compose file, with their share of the budget.
     #[serde(default)]
     pub services: BTreeMap<String, Service>,
@@ -245,16 +248,42 @@ impl Contestant {
             ensure!(cpus > 0.0 && bytes > 0, "{name}: cpus and memory_bytes must be above 0");
         }
         self.check_budgets()?;
-        if let Some(service) = &self.database.service {
-            ensure!(
+        match &self.database {
+            Some(Database { service: Some(service), .. }) => ensure!(
                 self.services.contains_key(service),
                 "database.service = {service}: no such service; there are: {}",
                 names(&self.services)
-            );
-        } else {
-            ensure!(self.database.url_variable.is_some(), "database: service or url_variable is needed");
+            ),
+            Some(database) => {
+                ensure!(database.url_variable.is_some(), "database: service or url_variable is needed");
+            }
+            None => {}
         }
         Ok(())
+    }
+
+    /// # Errors
+    /// It does not enter `contest`, does not fit into its budget, or lacks what its oracle looks at.
+    pub fn may_enter(&self, contest: &Contest) -> Result<()> {
+        let (name, contest_name) = (&self.name, &contest.name);
+        ensure!(self.enters(contest_name), "{name} does not enter the contest {contest_name}");
+        ensure!(
+            self.database.is_some() || !contest.has_rows(),
+            "{name}: no [database] in its contestant.toml, and the contest {contest_name} counts rows"
+        );
+        ensure!(
+            self.database.is_none() || contest.has_rows(),
+            "{name}: a [database] in its contestant.toml, and the contest {contest_name} has no connections for it"
+        );
+        self.fits(&contest.budget)
+    }
+
+    /// Where its rows are, for whoever counts them.
+    ///
+    /// # Errors
+    /// It stores none.
+    pub fn rows(&self) -> Result<&Database> {
+        self.database.as_ref().with_context(|| format!("{}: no [database] in its contestant.toml", self.name))
     }
 
     /// # Errors
@@ -387,5 +416,24 @@ memory_bytes = 536_870_912
             assert!(said.contains(expected), "{to}: {said}");
         }
         assert_eq!(said("cpus", "cpus"), "");
+    }
+
+    #[test]
+    fn rows_are_counted_where_there_is_a_database_and_nowhere_else() {
+        let top = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let contest = |name| Contest::load(&top, name).unwrap();
+        let entering = |name, without: bool| {
+            let mut it: Contestant = toml::from_str(COMPOSED).unwrap();
+            it.contests = vec!["people".into(), "edge".into()];
+            it.services.values_mut().for_each(|service| service.cpus = 0.1);
+            it.services.values_mut().for_each(|service| service.memory_bytes = 1);
+            it.database = it.database.filter(|_| !without);
+            it.may_enter(&contest(name)).map_err(|error| error.to_string())
+        };
+        assert_eq!((entering("people", false), entering("edge", true)), (Ok(()), Ok(())));
+        let error = entering("people", true).unwrap_err();
+        assert!(error.contains("no [database]") && error.contains("people counts rows"), "{error}");
+        assert!(entering("edge", false).unwrap_err().contains("no connections"));
+        assert!(entering("users", false).unwrap_err().contains("does not enter"));
     }
 }

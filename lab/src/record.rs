@@ -143,6 +143,9 @@ pub struct Attempt {
     /// Rows after the load.
     #[serde(default)]
     pub stored: Option<Stored>,
+    /// What was answered, in a contest that counts no rows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answers: Option<Answers>,
     /// Rows after a SIGKILL of everything in the midst of a second, short load.
     #[serde(default)]
     pub killed: Option<Killed>,
@@ -409,6 +412,46 @@ impl Stored {
         let missing = self.expected_low.saturating_sub(self.rows);
         let surplus = self.rows.saturating_sub(self.expected_high);
         named.max(missing + surplus)
+    }
+}
+
+/// What the oracle of a contest without rows found in the answers of the load.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, Serialize, PartialEq)]
+pub struct Answers {
+    /// Answers with an allowed status: each of them was looked at.
+    pub checked: u64,
+    /// Of these, other than the contest asks; they are among the failed requests too.
+    pub wrong: u64,
+    /// Of the right ones, by what the contestant said of its cache.
+    #[serde(default)]
+    pub by_cache: BTreeMap<String, u64>,
+    /// The largest age of an answer that shows when it was made.
+    #[serde(default)]
+    pub oldest_seconds: Option<f64>,
+    /// As [`Stored::settled_seconds`].
+    #[serde(default)]
+    pub settled_seconds: Option<f64>,
+}
+
+impl Answers {
+    /// All were looked at and right; where there was none, nothing is known.
+    #[must_use]
+    pub fn right(&self) -> bool {
+        self.checked > 0 && self.wrong == 0
+    }
+
+    /// In a sentence.
+    #[must_use]
+    pub fn told(&self) -> String {
+        let by_cache: String =
+            self.by_cache.iter().map(|(word, count)| format!(", {count} {word}")).collect();
+        let oldest = self.oldest_seconds.map(|age| format!("; the oldest was of {age:.1} s before"));
+        format!(
+            "no rows are counted: {} answers checked, {} wrong{by_cache}{}",
+            self.checked,
+            self.wrong,
+            oldest.unwrap_or_default()
+        )
     }
 }
 

@@ -43,7 +43,7 @@ fn every_contestant_fits_into_the_budget_of_its_contests() {
     let contestants = contestants();
     assert!(contestants.len() >= 7, "{}", contestants.len());
     for (contest, contestant) in &contestants {
-        contestant.fits(&contest.budget).unwrap();
+        contestant.may_enter(contest).unwrap();
         let reads = contestant.modes.values().all(|mode| mode.acknowledges == Acknowledges::ReadOnly);
         assert_eq!(reads, contest.reads_only(), "{} in {}", contestant.name, contest.name);
     }

@@ -17,12 +17,20 @@ use crate::metrics::Exposition;
 use crate::store::{Connector, Readers, Session};
 use crate::waiting::Janitor;
 
-/// Every API: its name, the function that mounts it, and the one that fills its table for a try.
-const APIS: &[(&str, Mount, Option<Seed>)] = &[
-    ("people", people::mount, None),
-    ("users", users::mount, Some(users::seed)),
-    ("edge", edge::mount, None),
+/// Every API: its name, the function that mounts it, and what it has in Postgres.
+const APIS: &[(&str, Mount, Stored)] = &[
+    ("people", people::mount, Stored::Rows(None)),
+    ("users", users::mount, Stored::Rows(Some(users::seed))),
+    ("edge", edge::mount, Stored::Nothing),
 ];
+
+/// What an API has in Postgres.
+enum Stored {
+    /// A replica that has no other APIs needs no database.
+    Nothing,
+    /// Rows; with what fills its table for a try, if there is such a thing.
+    Rows(Option<Seed>),
+}
 
 type Mount = fn(&Services<'_>, &mut Router) -> io::Result<Box<dyn Running>>;
 
@@ -53,7 +61,16 @@ impl Api {
     /// What fills the table of the API of this name. `None` if there is no such API, or nothing to fill.
     #[must_use]
     pub fn seed(name: &str) -> Option<Seed> {
-        APIS.iter().find(|(known, ..)| *known == name).and_then(|(.., seed)| *seed)
+        APIS.iter().find(|(known, ..)| *known == name).and_then(|(.., stored)| match stored {
+            Stored::Rows(seed) => *seed,
+            Stored::Nothing => None,
+        })
+    }
+
+    /// It stores something.
+    #[must_use]
+    pub fn needs_database(self) -> bool {
+        matches!(APIS[self.0].2, Stored::Rows(_))
     }
 
     /// The name in `POUCO_APIS`.

@@ -1,86 +1,19 @@
 // Sends the contest's load with k6: users by their id and lists, each in a scenario of its own, with fixed rates of arrivals.
 //
-// It knows no rates, names or statuses of its own: lab/src/drivers/k6 reads them from contest.toml and passes them as JSON in
-// POUCO_PLAN. Each virtual user keeps its connection, as k6 does by default. What an answer says is checked here for its id, or for
-// its number of items, offset and total; the native generator compares every field.
+// Each virtual user keeps its connection, as k6 does by default. What an answer says is checked here for its id, or for its number of
+// items, offset and total; the native generator compares every field.
 import http from 'k6/http';
-import exec from 'k6/execution';
 import { check } from 'k6';
-import { SharedArray } from 'k6/data';
-import { Counter, Gauge, Trend } from 'k6/metrics';
+import { arrive, judged, lines, optionsWith, plan, send } from '../k6-load.js';
 
-const plan = JSON.parse(__ENV.POUCO_PLAN);
-const knownStatuses = new Set(plan.statuses);
-const byId = new Map(plan.scenarios.map((scenario) => [scenario.id, scenario]));
+export { handleSummary } from '../k6-load.js';
 
-// The names are also in lab/src/drivers/k6/summary.rs, which reads them.
-const begunAtMs = new Gauge('pouco_begun_at_ms');
-const users = new Counter('pouco_users');
-const sent = new Counter('pouco_sent');
-const answers = new Counter('pouco_answers');
-const failed = new Counter('pouco_failed');
-const statuses = new Counter('pouco_statuses');
-const duration = new Trend('pouco_duration', true);
+// The data's ids, in their order.
+const ids = lines(plan.terms, 't');
 
-// The data's ids, in their order: a header, then one a line. One copy for all virtual users.
-const ids = new SharedArray('ids', () => {
-  const all = open(plan.terms).split('\n');
-  if (all.pop() !== '' || all.shift() !== 't' || all.length === 0) {
-    throw new Error(`${plan.terms}: the header 't' must come first, then ids with a line end each`);
-  }
-  return all;
-});
-
-function scenarioOptions(scenario) {
-  const common = {
-    exec: 'user',
-    gracefulStop: plan.graceful_stop,
-    timeUnit: scenario.time_unit,
-    preAllocatedVUs: scenario.pre_allocated,
-    maxVUs: scenario.max_vus,
-  };
-  const [only, ...more] = scenario.stages;
-  if (more.length === 0 && only.target === scenario.start_rate) {
-    return Object.assign(common, {
-      executor: 'constant-arrival-rate',
-      rate: only.target,
-      duration: only.duration,
-    });
-  }
-  return Object.assign(common, {
-    executor: 'ramping-arrival-rate',
-    startRate: scenario.start_rate,
-    stages: scenario.stages,
-  });
-}
-
-// The first three are what the contest asks for. k6 keeps figures of one request name only where a threshold asks for them:
-// the others are always met.
-function thresholds() {
-  const wanted = {
-    checks: ['rate>0.99'],
-    http_req_failed: ['rate<0.01'],
-    http_req_duration: ['p(99)<500'],
-  };
-  const requests = plan.scenarios.flatMap((scenario) => scenario.requests);
-  for (const { name } of requests) {
-    wanted[`pouco_duration{request:${name}}`] = ['max>=0'];
-    for (const counter of ['pouco_sent', 'pouco_failed']) {
-      wanted[`${counter}{request:${name}}`] = ['count>=0'];
-    }
-    for (const status of [...plan.statuses, 'other']) {
-      wanted[`pouco_statuses{request:${name},status:${status}}`] = ['count>=0'];
-    }
-  }
-  return wanted;
-}
-
-export const options = {
-  scenarios: Object.fromEntries(plan.scenarios.map((scenario) => [scenario.id, scenarioOptions(scenario)])),
-  thresholds: thresholds(),
-  systemTags: ['scenario'],
-  summaryTrendStats: ['count', 'p(50)', 'p(75)', 'p(90)', 'p(95)', 'p(99)', 'p(99.9)', 'max'],
-};
+// What the contest asks for.
+const wanted = { checks: ['rate>0.99'], http_req_failed: ['rate<0.01'], http_req_duration: ['p(99)<500'] };
+export const options = optionsWith(wanted, {});
 
 // A whole number from 0 on, below `count`.
 function any(count) {
@@ -139,43 +72,17 @@ function drawn(path) {
 }
 
 // Whether the answer is as it must be.
-function send(request) {
+function answered(request) {
   const { path, checks } = drawn(request.path);
-  const tags = { request: request.name };
-  sent.add(1, tags);
-  const begunAt = Date.now();
-  const response = http.request(request.method, plan.url + path, null, {
-    headers: plan.headers,
-    tags,
-    timeout: plan.timeout,
-    redirects: 0,
-    responseCallback: http.expectedStatuses(...request.accept),
-  });
-  // From before the connect, which k6's own http_req_duration leaves out, to the last byte. Of a request without an answer k6
-  // tells no times.
-  const { blocked, duration: afterwards } = response.timings;
-  duration.add(response.status === 0 ? Date.now() - begunAt : blocked + afterwards, tags);
-  answers.add(response.status === 0 ? 0 : 1);
-  const status = knownStatuses.has(response.status) ? String(response.status) : 'other';
-  statuses.add(1, { request: request.name, status });
-  return request.accept.includes(response.status) && check(response, checks, tags);
+  const others = { responseCallback: http.expectedStatuses(...request.accept) };
+  const response = send(request, plan.url + path, null, others);
+  return request.accept.includes(response.status) && check(response, checks, { request: request.name });
 }
 
 export function user() {
-  const scenario = byId.get(exec.scenario.name);
-  if (exec.scenario.iterationInTest === 0) {
-    begunAtMs.add(exec.scenario.startTime);
-  }
-  users.add(1);
-  for (const request of scenario.requests) {
-    const good = send(request);
-    failed.add(good ? 0 : 1, { request: request.name });
-    if (!good) {
+  for (const request of arrive().scenario.requests) {
+    if (!judged(request, answered(request))) {
       return;
     }
   }
-}
-
-export function handleSummary(data) {
-  return { [plan.summary]: JSON.stringify(data) };
 }

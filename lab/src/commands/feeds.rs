@@ -27,7 +27,8 @@ pub(crate) fn feeds(
     if contest.reads_only() {
         ensure!(payloads.or(terms).is_none(), "--payloads and --terms: {} has its own data", contest.name);
         let folder = tempfile::Builder::new().prefix("pouco-lab-data-").tempdir()?;
-        return Ok((of_data(folder.path())?, Some(folder)));
+        let lines = if contest.has_rows() { users::feeds() } else { <_>::default() };
+        return Ok((of_data(folder.path(), lines)?, Some(folder)));
     }
     let (payloads_file, terms_file) = match (payloads, terms) {
         (Some(payloads), Some(terms)) => (payloads.canonicalize()?, terms.canonicalize()?),
@@ -44,9 +45,8 @@ pub(crate) fn feeds(
     Ok((feeds, None))
 }
 
-/// Rows as payloads, and their ids as terms, in `folder`.
-fn of_data(folder: &Path) -> Result<Feeds> {
-    let (payloads, terms) = users::feeds();
+/// Rows as payloads, and their ids as terms, in `folder`; of a contest without rows there is nothing but the files.
+fn of_data(folder: &Path, (payloads, terms): (Lines, Lines)) -> Result<Feeds> {
     let write = |name: &str, header: &str, lines: &Lines| {
         let mut text = format!("{header}\n").into_bytes();
         for number in 0..lines.count() as u64 {
@@ -73,7 +73,7 @@ mod tests {
     #[test]
     fn the_files_hold_the_data() {
         let folder = tempfile::tempdir().unwrap();
-        let feeds = of_data(folder.path()).unwrap();
+        let feeds = of_data(folder.path(), users::feeds()).unwrap();
         assert_eq!(Lines::read(&feeds.payloads_file, "payload").unwrap(), *feeds.payloads);
         assert_eq!(Lines::read(&feeds.terms_file, "t").unwrap(), *feeds.terms);
         assert_eq!(feeds.terms.count(), feeds.payloads.count());

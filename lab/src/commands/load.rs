@@ -42,6 +42,9 @@ pub(crate) fn run(places: &Places, options: &Load) -> Result<bool> {
         println!("{}", serde_json::to_string_pretty(&outcome.figures)?);
     } else {
         print!("{}", table(&outcome.figures));
+        if let Some(answers) = &outcome.answers {
+            println!("{}", answers.told());
+        }
         let generator = &outcome.generator;
         let requests = outcome.figures.total.count.max(1);
         println!(

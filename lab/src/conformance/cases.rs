@@ -68,6 +68,8 @@ pub(super) struct Expect {
     pub(super) json: Option<String>,
     /// A pattern for the body as text.
     pub(super) body: Option<String>,
+    /// The body, to the byte, with variables.
+    pub(super) body_is: Option<String>,
     /// The body, or a member of it, is a JSON array.
     pub(super) items: Option<Items>,
     /// The body is a number: the variable of this name plus one for each 201 of the pass so far.
@@ -191,7 +193,7 @@ impl Expect {
 
     fn templates(&self) -> impl Iterator<Item = &String> {
         let items = self.items.iter().flat_map(|items| items.contain.iter().chain(&items.lack));
-        self.json.iter().chain(items)
+        self.json.iter().chain(&self.body_is).chain(items)
     }
 }
 
@@ -230,6 +232,7 @@ mod tests {
             ("rule = 'b'\npath = '/'\nexpect = { status = [200], header = { x = '(' } }", "expect.header.x"),
             ("rule = 'b'\npath = '/'\nexpect = { status = [200], grown_since = 'q' }", "no case before"),
             ("rule = 'b'\npath = '/'\nexpect = { status = [200], json = '{c}' }", "{c} is neither"),
+            ("rule = 'b'\npath = '/'\nexpect = { status = [200], body_is = '{c}' }", "{c} is neither"),
             (
                 "rule = 'b'\npath = '/'\nexpect = { status = [200], items = { lack = ['{c}'] } }",
                 "{c} is neither",

@@ -35,6 +35,12 @@ pub(super) fn check(expect: &Expect, answer: &Answer, state: &State<'_>) -> Resu
     {
         return Err(format!("the body {} does not match {pattern}", quoted(&text)));
     }
+    if let Some(template) = &expect.body_is {
+        let expected = fill(template, state.values).map_err(|Unfilled(why)| why)?;
+        if answer.body != expected.as_bytes() {
+            return Err(format!("the body {} is not {}", quoted(&text), quoted(&expected)));
+        }
+    }
     if let Some(json) = &expect.json {
         let expected = parsed(json, state)?;
         if !contains(&answered(answer)?, &expected) {
@@ -148,6 +154,7 @@ mod tests {
     fn each_expectation_holds_for_what_it_asks_and_for_nothing_else() {
         for (expect, good, bad) in [
             ("body = '^a+$'", "aaa", "aab"),
+            (r#"body_is = "{word}\n""#, "ana\n", "ana"),
             (r#"json = '{"x":["{word}"]}'"#, r#"{"x":["ana"],"y":1}"#, r#"{"x":["ana","b"]}"#),
             (r#"json = '{"x":null}'"#, "{}", r#"{"x":[]}"#),
             (r#"json = '{"x":[]}'"#, r#"{"x":[]}"#, r#"{"x":null}"#),

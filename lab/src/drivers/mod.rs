@@ -19,7 +19,7 @@ use std::sync::atomic::AtomicBool;
 use anyhow::Result;
 
 use crate::contest::Contest;
-use crate::record::{Generator, LoadFigures, Second};
+use crate::record::{Answers, Generator, LoadFigures, Second};
 
 pub use crate::oracle::{Creation, Creations};
 pub use arrivals::Arrivals;
@@ -61,6 +61,8 @@ pub struct Outcome {
     pub begun_at: Option<f64>,
     /// What the oracle needs.
     pub creations: Creations,
+    /// What it found in answers, where it looks at them alone.
+    pub answers: Option<Answers>,
     /// What the tool used between the first user and the last answer, and whether it was the bottleneck.
     pub generator: Generator,
     /// Stopped before its end: what was sent last may be missing in all of these.

@@ -23,9 +23,11 @@ impl Driver for Native {
     }
 
     fn run(&self, job: &Job<'_>, stop: &AtomicBool, progress: &mut dyn FnMut(&Snapshot)) -> Result<Outcome> {
-        let payloads = Arc::new(Lines::read(job.payloads, "payload")?);
-        let terms = Arc::new(Lines::read(job.terms, "t")?);
-        let plan = plan(job, payloads, terms)?;
+        let (payloads, terms) = match job.contest.has_rows() {
+            true => (Lines::read(job.payloads, "payload")?, Lines::read(job.terms, "t")?),
+            false => <_>::default(),
+        };
+        let plan = plan(job, Arc::new(payloads), Arc::new(terms))?;
         let arrivals = Arrivals::new(job.contest, job.scale, job.seconds)?;
         let mut so_far = Snapshot::default();
         // The generator makes its tables and then begins: milliseconds.
@@ -46,6 +48,7 @@ impl Driver for Native {
             series: outcome.series,
             begun_at,
             creations: Creations::Each(outcome.creations),
+            answers: outcome.answers,
             generator: outcome.generator,
             interrupted: outcome.ended != Ended::Whole,
         })

@@ -88,6 +88,8 @@ pub enum Metric {
     Failed,
     /// Rows that are not as they must be after the load.
     WrongRows,
+    /// Answers that an oracle without rows found wrong.
+    WrongAnswers,
     /// Acknowledged rows that were gone after a SIGKILL.
     LostKilled,
     /// Seconds without an answer after it.
@@ -116,6 +118,7 @@ impl Metric {
             Self::Time(Some(request), percentile) => format!("{} of {request}", percentile.name()),
             Self::Failed => "failed requests".to_owned(),
             Self::WrongRows => "rows lost or wrong".to_owned(),
+            Self::WrongAnswers => "wrong answers".to_owned(),
             Self::LostKilled => "rows lost after a kill".to_owned(),
             Self::Unavailable => "unavailable after a kill".to_owned(),
             Self::BrokenRules => "rules not kept".to_owned(),
@@ -136,6 +139,7 @@ impl Metric {
             | Self::RequestsPerRoleCpu(_)
             | Self::Failed
             | Self::WrongRows
+            | Self::WrongAnswers
             | Self::LostKilled
             | Self::BrokenRules => "",
         }
@@ -173,6 +177,7 @@ impl Metric {
             Self::Time(Some(request), percentile) => percentile.of(load?.requests.get(request)?),
             Self::Failed => Some(load?.total.failed as f64),
             Self::WrongRows => Some(attempt.stored.as_ref()?.wrong() as f64),
+            Self::WrongAnswers => Some(attempt.answers.as_ref()?.wrong as f64),
             Self::LostKilled => Some(attempt.killed.as_ref()?.stored.lost as f64),
             Self::Unavailable => attempt.killed.as_ref()?.unavailable_seconds,
             Self::BrokenRules => Some(attempt.conformance.as_ref()?.failures.len() as f64),

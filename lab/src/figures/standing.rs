@@ -1,4 +1,4 @@
-//! A contestant's attempts together: what became of its rows, whether it has a rank, and which.
+//! A contestant's attempts together: what became of its rows, or what its answers were, whether it has a rank, and which.
 //!
 //! The order is by correctness first. A contestant that keeps everything stands before one that loses rows when it is killed,
 //! and that one before one that loses rows without any mishap; within each group the CPU seconds for 1,000 requests decide.
@@ -6,19 +6,19 @@
 use std::cmp::Ordering;
 
 use super::Metric;
-use crate::record::{Attempt, Capacity, Entry, Record, Status};
+use crate::record::{Answers, Attempt, Capacity, Entry, Record, Status};
 use crate::stats::{self, Estimate};
 
 /// What became of a contestant's rows, the best first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Correctness {
-    /// All rows are as they must be, after a kill too if there was one.
+    /// All rows are as they must be, after a kill too if there was one; where none are counted, all answers.
     Exact,
-    /// Nobody looked at the rows: there was no attempt with an oracle.
+    /// Nobody looked at rows or answers: there was no attempt with an oracle.
     Unchecked,
     /// Exact after the load, and rows that had been acknowledged were gone after a SIGKILL.
     LostWhenKilled,
-    /// Rows are missing or wrong after a load without any mishap.
+    /// Rows are missing or wrong after a load without any mishap, or answers were.
     Wrong,
     /// Its figures cannot be compared.
     Disqualified,
@@ -69,6 +69,10 @@ impl<'a> Standing<'a> {
         }
         if self.valid().filter_map(|attempt| attempt.stored.as_ref()).any(|stored| !stored.exact()) {
             return Correctness::Wrong;
+        }
+        let mut answers = self.valid().filter_map(|attempt| attempt.answers.as_ref()).peekable();
+        if answers.peek().is_some() {
+            return if answers.all(Answers::right) { Correctness::Exact } else { Correctness::Wrong };
         }
         let mut killed = self.valid().filter_map(|attempt| attempt.killed.as_ref());
         if killed.any(|killed| !killed.stored.exact()) {

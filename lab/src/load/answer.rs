@@ -21,6 +21,8 @@ pub(super) type Malformed = &'static str;
 pub(super) struct Whole<'a> {
     pub(super) status: u16,
     pub(super) location: Option<&'a [u8]>,
+    /// Its `X-Cache-Status`.
+    pub(super) cache: Option<&'a [u8]>,
     pub(super) body: &'a [u8],
     /// The connection takes no further request.
     pub(super) close: bool,
@@ -51,6 +53,7 @@ struct State {
 struct Head {
     status: u16,
     location: Option<Range<usize>>,
+    cache: Option<Range<usize>>,
     framing: Framing,
     body_at: usize,
     close: bool,
@@ -97,8 +100,9 @@ impl Answer {
             Framing::Chunked => &self.state.decoded,
             _ => &data[self.state.body.clone()],
         };
-        let location = head.location.clone().map(|range| &data[range]);
-        Ok(Some(Whole { status: head.status, location, body, close: head.close || ended }))
+        let part = |range: &Option<Range<usize>>| range.clone().map(|range| &data[range]);
+        let (location, cache) = (part(&head.location), part(&head.cache));
+        Ok(Some(Whole { status: head.status, location, cache, body, close: head.close || ended }))
     }
 
     /// Makes ready for the next answer.
@@ -192,6 +196,7 @@ fn read_head(data: &[u8], begin: usize, bodiless: bool) -> Result<Option<Head>, 
     let mut head = Head {
         status,
         location: None,
+        cache: None,
         framing: Framing::UntilClose,
         body_at,
         close: answer.version == Some(0),
@@ -224,11 +229,18 @@ impl Head {
             let mut options = header.value.split(|&byte| byte == b',').map(<[u8]>::trim_ascii);
             self.close |= options.any(|option| option.eq_ignore_ascii_case(b"close"));
         } else if header.name.eq_ignore_ascii_case("location") {
-            let from = header.value.as_ptr().addr() - data.as_ptr().addr();
-            self.location = Some(from..from + header.value.len());
+            self.location = Some(place(header.value, data));
+        } else if header.name.eq_ignore_ascii_case("x-cache-status") {
+            self.cache = Some(place(header.value, data));
         }
         Ok(())
     }
+}
+
+/// Where `part` of `data` lies in it.
+fn place(part: &[u8], data: &[u8]) -> Range<usize> {
+    let from = part.as_ptr().addr() - data.as_ptr().addr();
+    from..from + part.len()
 }
 
 fn number(text: &[u8]) -> Option<usize> {
@@ -272,6 +284,21 @@ mod tests {
         in_all_pieces(text, false, &(201, Some("/pessoas/1".into()), "ok".into(), false));
         let text = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: foo, Close\r\n\r\n";
         in_all_pieces(text, false, &(200, None, String::new(), true));
+    }
+
+    #[test]
+    fn what_a_cache_says() {
+        for size in [7, 200] {
+            let mut answer = Answer::default();
+            let text = b"HTTP/1.1 200 OK\r\nx-cache-status: HIT\r\ncontent-length: 2\r\n\r\nok";
+            let said = text.chunks(size).find_map(|piece| {
+                answer.feed(piece, false, false).unwrap().map(|whole| whole.cache.map(<[u8]>::to_vec))
+            });
+            assert_eq!(said, Some(Some(b"HIT".to_vec())));
+        }
+        let mut answer = Answer::default();
+        let without = answer.feed(b"HTTP/1.1 204 No Content\r\n\r\n", false, false).unwrap().unwrap();
+        assert_eq!(without.cache, None);
     }
 
     #[test]

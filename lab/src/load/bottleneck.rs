@@ -168,7 +168,7 @@ mod tests {
         let mut figures = Figures::new(["a".to_owned()].into_iter(), None).unwrap();
         for ms in times_ms {
             figures.start();
-            figures.end(&End { kind: 0, status: 200, nanos: ms * MILLI, failure: None });
+            figures.end(&End { kind: 0, status: 200, nanos: ms * MILLI, failure: None, page: None });
         }
         figures
     }

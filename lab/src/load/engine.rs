@@ -21,6 +21,7 @@ use super::socket::{self, Poller, Ready};
 use super::user::{User, Verdict};
 use super::{Connections, Ended, Outcome, Plan, Snapshot};
 use crate::contest::Scenario;
+use crate::oracle::edge::Right;
 use crate::record::Generator;
 
 const SECOND: u64 = 1_000_000_000;
@@ -411,7 +412,7 @@ impl<'a> Engine<'a> {
     }
 
     fn answered(&mut self, key: usize, connection: usize, verdict: &Verdict) {
-        self.ended(key, verdict.status, verdict.failure.as_deref());
+        self.ended(key, verdict.status, verdict.failure.as_deref(), verdict.page);
         let user = &mut self.users[key];
         if self.kept || verdict.close {
             user.connection = None;
@@ -463,7 +464,7 @@ impl<'a> Engine<'a> {
 
     /// A request without a whole answer.
     fn fail(&mut self, key: usize, message: &str) {
-        self.ended(key, 0, Some(message));
+        self.ended(key, 0, Some(message), None);
         let user = &self.users[key];
         if user.creating {
             self.figures.creations.push(user.creation(0, None));
@@ -472,7 +473,7 @@ impl<'a> Engine<'a> {
     }
 
     /// A request has ended, in one way or the other.
-    fn ended(&mut self, key: usize, status: u16, failure: Option<&str>) {
+    fn ended(&mut self, key: usize, status: u16, failure: Option<&str>, page: Option<Option<Right>>) {
         let now = self.now();
         self.in_flight -= 1;
         self.last_end = now;
@@ -481,7 +482,7 @@ impl<'a> Engine<'a> {
         if user.measured {
             self.watch.end(now);
             let kind = self.first_kind[user.scenario] + user.step;
-            self.figures.end(&End { kind, status, nanos: now.saturating_sub(user.intended), failure });
+            self.figures.end(&End { kind, status, nanos: now.saturating_sub(user.intended), failure, page });
         }
     }
 
@@ -520,6 +521,7 @@ impl<'a> Engine<'a> {
             ended,
             figures,
             series: self.figures.series,
+            answers: self.figures.answers_checked,
             generator: Generator { cpu_seconds, memory_bytes: peak_memory_bytes(), bottleneck },
             creations: self.figures.creations,
             payloads_used: self.payloads_used,

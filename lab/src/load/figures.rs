@@ -10,7 +10,8 @@ use hdrhistogram::Histogram;
 
 use super::arrivals::float;
 use super::{Creation, Rule};
-use crate::record::{ErrorCount, LoadFigures, RequestFigures, Second};
+use crate::oracle::edge::Right;
+use crate::record::{Answers, ErrorCount, LoadFigures, RequestFigures, Second};
 
 /// The longest time that is told apart: twice the longest timeout of a contest.
 const LONGEST_MICROS: u64 = 120_000_000;
@@ -40,6 +41,8 @@ pub(super) struct End<'a> {
     pub(super) status: u16,
     pub(super) nanos: u64,
     pub(super) failure: Option<&'a str>,
+    /// Of an answer that was looked at as a page: what was right about it, or nothing.
+    pub(super) page: Option<Option<Right>>,
 }
 
 /// Everything that is counted.
@@ -59,6 +62,22 @@ pub(super) struct Figures {
     /// Slower than the rule allows a hundredth of all to be.
     slow: u64,
     rule: Option<Rule>,
+    /// Of pages; absent where there was none.
+    pub(super) answers_checked: Option<Answers>,
+}
+
+fn count_page(answers: &mut Answers, page: Option<Right>) {
+    let Some(right) = page else {
+        answers.wrong += 1;
+        return;
+    };
+    match answers.by_cache.get_mut(right.cache) {
+        Some(count) => *count += 1,
+        None => drop(answers.by_cache.insert(right.cache.to_owned(), 1)),
+    }
+    if let Some(age) = right.age.map(|age| age.as_secs_f64()) {
+        answers.oldest_seconds = Some(answers.oldest_seconds.map_or(age, |oldest| oldest.max(age)));
+    }
 }
 
 impl Figures {
@@ -78,6 +97,7 @@ impl Figures {
             answered_in_all: 0,
             slow: 0,
             rule,
+            answers_checked: None,
         })
     }
 
@@ -104,6 +124,11 @@ impl Figures {
         }
         if self.rule.is_some_and(|rule| float(micros) > rule.p99_ms * 1e3) {
             self.slow += 1;
+        }
+        if let Some(page) = end.page {
+            let answers = self.answers_checked.get_or_insert_default();
+            answers.checked += 1;
+            count_page(answers, page);
         }
         if let Some(message) = end.failure {
             kind.failed += 1;
@@ -231,7 +256,7 @@ mod tests {
 
     fn end(kind: usize, millis: u64, failure: Option<&str>) -> End<'_> {
         let status = if failure.is_some() { 0 } else { 200 };
-        End { kind, status, nanos: millis * 1_000_000, failure }
+        End { kind, status, nanos: millis * 1_000_000, failure, page: None }
     }
 
     #[test]

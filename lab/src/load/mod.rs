@@ -21,8 +21,7 @@
 //! over 64 kept connections; at 1,340 a second 31, as fewer requests share a wake-up.
 //!
 //! **Every answer is checked**: whole and well-formed, its status among those the contest accepts, a 201 with a `Location` where a
-//! later request needs one, and its body as [`check`] and [`check_users`] say. Nothing is sampled, but for the rows within a list
-//! of users.
+//! later request needs one, and its body as [`check`] says. Nothing is sampled, but for the rows within a list of users.
 //!
 //! One thread, one event loop. What may not enter: what becomes of the figures, and anything of one contestant.
 
@@ -30,7 +29,6 @@ mod answer;
 mod arrivals;
 mod bottleneck;
 mod check;
-mod check_users;
 mod connections;
 mod drawn;
 mod engine;
@@ -50,7 +48,7 @@ pub use self::limit::{Found, MAX_STEPS, PLATEAU_SECONDS, SEARCH_SECONDS, STEP_SE
 use crate::contest::{Contest, Load, Phase};
 use crate::lines::Lines;
 use crate::oracle::Creation;
-use crate::record::{Generator, LoadFigures, Second, Step};
+use crate::record::{Answers, Generator, LoadFigures, Second, Step};
 
 /// Seconds in which a plateau's rates rise to their height; its figures begin after them.
 pub const PLATEAU_RAMP_SECONDS: u32 = 4;
@@ -122,6 +120,8 @@ pub enum Checks {
     /// Users: whoever is looked up is whom the data have under that id, and a list is a page of the data. The payloads are the
     /// data, a row a line, and the terms their ids.
     Users,
+    /// Pages: what [`crate::oracle::edge`] says of them and their caches.
+    Edge,
 }
 
 /// What a step of a capacity search must keep.
@@ -155,7 +155,8 @@ impl Plan {
         let checks = match contest.oracle.as_str() {
             "people" => Checks::People,
             crate::oracle::users::NAME => Checks::Users,
-            other => bail!("oracle: 'people' and 'users' are known, '{other}' is not"),
+            crate::oracle::edge::NAME => Checks::Edge,
+            other => bail!("oracle: 'people', 'users' and 'edge' are known, '{other}' is not"),
         };
         let kept = contest.load.kept_connections;
         Ok(Self {
@@ -267,6 +268,8 @@ pub struct Outcome {
     pub figures: LoadFigures,
     /// For [`crate::record::Attempt::series`], without the warm-up.
     pub series: Vec<Second>,
+    /// For [`crate::record::Attempt::answers`], where pages were checked.
+    pub answers: Option<Answers>,
     /// For [`crate::record::Attempt::generator`]; CPU of the generator's thread, warm-up included.
     pub generator: Generator,
     /// For [`crate::oracle::Creations::Each`]: every creation that was sent, in the order in which they ended.

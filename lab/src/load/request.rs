@@ -2,9 +2,11 @@
 
 use anyhow::{Context, Result, bail, ensure};
 
+use super::check::Check;
 use super::drawn::Draw;
 use super::{Checks, Plan};
 use crate::contest::{Request, Scenario};
+use crate::oracle::edge::Page;
 
 /// What a `Location` may be at most; longer ones end the chain.
 pub(super) const MAX_LOCATION_BYTES: usize = 2048;
@@ -37,24 +39,6 @@ pub(super) struct Ready {
     before: Vec<u8>,
     /// The rest of the head; with a body, up to its length.
     after: Vec<u8>,
-}
-
-/// What an allowed answer's body must be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Check {
-    Nothing,
-    /// The person that was sent.
-    Person,
-    /// An array of people.
-    People,
-    /// The user whose id was asked for.
-    User,
-    /// So many rows of the data, from the offset on.
-    Page {
-        limit: usize,
-    },
-    /// That there is no such user.
-    NotFound,
 }
 
 enum Part {
@@ -122,7 +106,11 @@ impl Ready {
             (Checks::People, _) if needs_term => Check::People,
             (Checks::Users, Some(Draw::StoredId)) => Check::User,
             (Checks::Users, Some(Draw::UnknownId)) => Check::NotFound,
-            (Checks::Users, Some(Draw::Offset { limit })) => Check::Page { limit },
+            (Checks::Users, Some(Draw::Offset { limit })) => Check::List { limit },
+            (Checks::Edge, _) => Check::Page(
+                Page::at(&request.path)
+                    .context("path: /static-text and /time are pages that can be judged")?,
+            ),
             _ => Check::Nothing,
         };
         Ok(Self {

@@ -1,9 +1,10 @@
 //! A user on its way through its chain, and what an answer means to it.
 
 use super::answer::Whole;
-use super::request::{Check, Ready, path_of};
-use super::{check, check_users};
+use super::check::{Check, check};
+use super::request::{Ready, path_of};
 use crate::lines::Lines;
+use crate::oracle::edge::Right;
 use crate::oracle::{Creation, id_of_location};
 
 /// A user on its way.
@@ -12,7 +13,7 @@ pub(super) struct User {
     /// Of the request under way, or the one after the pause.
     pub(super) step: usize,
     /// In the order of arrival, over all scenarios.
-    number: u64,
+    pub(super) number: u64,
     /// It was meant to start after the warm-up.
     pub(super) measured: bool,
     /// Of the request under way; 0 in a pause.
@@ -74,6 +75,8 @@ pub(super) struct Verdict {
     /// The connection takes no further request.
     pub(super) close: bool,
     pub(super) failure: Option<String>,
+    /// Of an answer that was looked at as a page: what was right about it, or nothing.
+    pub(super) page: Option<Option<Right>>,
 }
 
 impl Verdict {
@@ -82,33 +85,19 @@ impl Verdict {
         let status = whole.status;
         let location =
             whole.location.map(|bytes| String::from_utf8_lossy(bytes).into_owned().into_boxed_str());
+        let mut page = None;
         let failure = if !request.accept.contains(&status) {
             Some(format!("status {status}, allowed are {:?}", request.accept))
         } else if request.must_locate && status == 201 && location.as_deref().and_then(path_of).is_none() {
             Some("201 without a Location that is a path".into())
         } else if status == 200 || request.check == Check::NotFound {
-            check_body(whole.body, request.check, user, payloads).err().map(str::to_owned)
+            let checked = check(whole, request.check, user, payloads);
+            page = matches!(request.check, Check::Page(_)).then(|| checked.ok().flatten());
+            checked.err().map(str::to_owned)
         } else {
             None
         };
-        Self { status, location, close: whole.close, failure }
-    }
-}
-
-fn check_body(body: &[u8], check: Check, user: &User, payloads: &Lines) -> Result<(), &'static str> {
-    match check {
-        Check::Nothing => Ok(()),
-        Check::People => check::people(body),
-        Check::Person => {
-            let payload = user.payload.map_or(&b""[..], |number| payloads.get(number));
-            check::person(body, payload, user.location.as_deref().unwrap_or_default())
-        }
-        Check::User => check_users::user(body, payloads.get(user.row)),
-        Check::Page { limit } => {
-            let whole = user.number.is_multiple_of(check_users::WHOLE_EVERY);
-            check_users::page(body, payloads, user.row, limit, whole)
-        }
-        Check::NotFound => check_users::not_found(body),
+        Self { status, location, close: whole.close, failure, page }
     }
 }
 

@@ -5,12 +5,13 @@
 //! answer ([`Creations::Each`]) gives exact figures; one that only counts them ([`Creations::Counted`]) gives the least number
 //! that explains the counts.
 //!
-//! A contest that only reads has its rows from the beginning: [`users`].
+//! A contest that only reads has its rows from the beginning: [`users`]. One that stores nothing has its answers alone: [`edge`].
 //!
 //! What may not enter: how rows are fetched. They come as [`Row`]s; see [`rows_from_json_lines`].
 
 mod counted;
 mod each;
+pub mod edge;
 mod findings;
 mod people;
 mod rows;

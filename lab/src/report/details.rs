@@ -40,8 +40,16 @@ fn by_attempt(view: &View<'_>, table: &mut Table, of: impl Fn(&Attempt) -> Optio
     }
 }
 
-/// Rows against what was acknowledged, or against the data.
+/// What the oracle looked at: the title of that part.
+pub(super) fn judged(view: &View<'_>) -> &'static str {
+    if view.has_rows() { "Rows" } else { "Answers" }
+}
+
+/// Rows against what was acknowledged, or against the data; or what was answered.
 pub(super) fn stored(view: &View<'_>) -> Table {
+    if !view.has_rows() {
+        return answers(view);
+    }
     if view.reads_only() {
         return data(view);
     }
@@ -85,6 +93,30 @@ fn data(view: &View<'_>) -> Table {
             faults(stored.altered),
             faults(stored.foreign),
             optional(stored.settled_seconds.map(format::significant)),
+        ])
+    });
+    table
+}
+
+/// Answers of a contest that counts no rows.
+fn answers(view: &View<'_>) -> Table {
+    let columns = ["Checked", "Wrong", "Oldest, s", "Settled after, s"];
+    let mut all = vec![Column::text("Round")];
+    all.extend(columns.into_iter().map(Column::number));
+    all.push(Column::text("What caches said of the right ones"));
+    let caption =
+        "This contest stores nothing, so no rows were counted: each answer of the load was checked.";
+    let mut table = Table::new(caption, all);
+    by_attempt(view, &mut table, |attempt| {
+        let answers = attempt.answers.as_ref()?;
+        let count = |(word, count): (&String, &u64)| format!("{} {word}", format::count(*count as f64));
+        let by_cache: Vec<String> = answers.by_cache.iter().map(count).collect();
+        Some(vec![
+            number(answers.checked),
+            faults(answers.wrong),
+            optional(answers.oldest_seconds.map(format::significant)),
+            optional(answers.settled_seconds.map(format::significant)),
+            optional((!by_cache.is_empty()).then(|| by_cache.join(", "))),
         ])
     });
     table
@@ -193,33 +225,39 @@ pub(super) fn budget(view: &View<'_>) -> Table {
     table
 }
 
-/// Connections to the database and whether its promises are kept.
+/// Connections to the database and whether its promises are kept; of a contest without one whether the limits hold.
 pub(super) fn durability(view: &View<'_>) -> Table {
-    let columns = vec![
-        Column::text("Contestant"),
+    let of_database = [
         Column::of("Database connections", "limit"),
         Column::of("Database connections", "most seen"),
         Column::text("Durability of the database"),
-        Column::text("All limits hold"),
     ];
+    let mut columns = vec![Column::text("Contestant")];
+    columns.extend(of_database.into_iter().filter(|_| view.has_rows()));
+    columns.push(Column::text("All limits hold"));
     let rows = view.standings.iter().filter_map(|standing| {
         let (_, proof) = proof(standing)?;
         let peaks = standing.attempts.iter().filter_map(|a| a.proof.as_ref()?.database_connections_peak);
         let settings: Vec<String> =
             proof.durability.iter().map(|(key, value)| format!("{key} = {value}")).collect();
-        Some(row(vec![
-            Cell::new(view.label(standing)),
-            number(u64::from(proof.database_connections_limit)),
-            optional(peaks.max().map(|peak| peak.to_string())),
-            optional((!settings.is_empty()).then(|| settings.join(", "))),
-            if proof.holds {
-                Cell::new("✓ yes").tone(Tone::Good)
-            } else {
-                Cell::new("✗ no").tone(Tone::Bad)
-            },
-        ]))
+        let mut cells = vec![Cell::new(view.label(standing))];
+        if view.has_rows() {
+            cells.extend([
+                number(u64::from(proof.database_connections_limit)),
+                optional(peaks.max().map(|peak| peak.to_string())),
+                optional((!settings.is_empty()).then(|| settings.join(", "))),
+            ]);
+        }
+        let (holds, tone) = if proof.holds { ("✓ yes", Tone::Good) } else { ("✗ no", Tone::Bad) };
+        cells.push(Cell::new(holds).tone(tone));
+        Some(row(cells))
     });
-    Table::new("Connections and durability.", columns).with(rows.collect())
+    let caption = if view.has_rows() {
+        "Connections and durability."
+    } else {
+        "Whether the limits hold; there is no database."
+    };
+    Table::new(caption, columns).with(rows.collect())
 }
 
 /// Rules of the API that were not kept, each once for a contestant.
@@ -416,11 +454,14 @@ pub(super) fn circumstances(view: &View<'_>) -> Table {
         (
             "Budget of each contestant",
             format!(
-                "{}{} CPUs, {} MB, {} database connections{}",
+                "{}{} CPUs, {} MB{}{}",
                 view.budget_name(),
                 format::significant(budget.cpus),
                 format::megabytes(budget.memory_bytes),
-                budget.database_connections,
+                match budget.database_connections {
+                    0 => ", no database".to_owned(),
+                    some => format!(", {some} database connections"),
+                },
                 budget.processes.map(|all| format!(", API processes: {all}")).unwrap_or_default()
             ),
         ),
@@ -446,7 +487,10 @@ pub(super) fn footnotes(view: &View<'_>) -> Vec<(&'static str, &'static str)> {
     }
     let replaced = ["Exact", "Lost", "201 before or after commit", "Rank"];
     let others = FOOTNOTES.into_iter().filter(|(term, _)| !replaced.contains(term));
-    let [exact, requests, rank] = FOOTNOTES_OF_READS;
+    let [mut exact, requests, mut rank] = FOOTNOTES_OF_READS;
+    if !view.has_rows() {
+        [exact, rank] = FOOTNOTES_OF_ANSWERS;
+    }
     [exact, requests].into_iter().chain(others).chain([rank]).collect()
 }
 
@@ -460,6 +504,14 @@ const FOOTNOTES_OF_READS: [(&str, &str); 3] = [
         "all requests sent, divided by the CPU seconds of the services that serve the API, or by those of the whole stack.",
     ),
     ("Rank", "contestants whose data are as they were first; within each group by CPU s per 1,000 requests."),
+];
+
+const FOOTNOTES_OF_ANSWERS: [(&str, &str); 2] = [
+    (
+        "Right",
+        "nothing is stored, so no rows are counted: every answer of the load was looked at, and is as the contest asks.",
+    ),
+    ("Rank", "contestants without a wrong answer first; within each group by CPU s per 1,000 requests."),
 ];
 
 const FOOTNOTES: [(&str, &str); 14] = [

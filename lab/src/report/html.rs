@@ -32,7 +32,7 @@ pub fn html(record: &Record) -> String {
                     (section("ranking", "Ranking", &ranking_part(&view)))
                     (section("times", "Answer times", &times_part(&view)))
                     (section("course", "The load second by second", &course_part(&view)))
-                    (section("rows", "Rows", &rows_part(&view)))
+                    (section("rows", details::judged(&view), &rows_part(&view)))
                     (section("budget", "The budget and its proof", &tables(
                         "budget", &[details::budget(&view), details::durability(&view)])))
                     (section("rules", "Rules of the API", &tables("rules", &[details::conformance(&view)])))

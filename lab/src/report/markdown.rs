@@ -22,7 +22,7 @@ pub fn markdown(record: &Record) -> String {
     ));
     section(&mut out, "Ranking", &[ranking::ranking(&view), ranking::cpu(&view)]);
     section(&mut out, "Answer times", &[ranking::times(&view)]);
-    section(&mut out, "Rows", &[details::stored(&view), details::killed(&view)]);
+    section(&mut out, details::judged(&view), &[details::stored(&view), details::killed(&view)]);
     for example in details::examples(&view) {
         out.push_str(&format!("- {}\n", escape(&example)));
     }

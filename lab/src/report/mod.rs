@@ -48,6 +48,17 @@ impl<'a> View<'a> {
         !entries.is_empty() && entries.iter().all(|entry| entry.acknowledges == Acknowledges::ReadOnly)
     }
 
+    /// The contest has rows to look at; else its answers are what is judged.
+    fn has_rows(&self) -> bool {
+        self.record.budget.database_connections > 0
+    }
+
+    /// Nothing is stored, and yet each request is the API's: without rows a cache before it may answer nearly all of them, and what
+    /// the API does with its CPU says nothing.
+    fn asks_the_api(&self) -> bool {
+        self.reads_only() && self.has_rows()
+    }
+
     /// `single: ` and the like; nothing where the contest has one budget.
     fn budget_name(&self) -> String {
         self.record.budget_name.as_ref().map(|name| format!("{name}: ")).unwrap_or_default()

@@ -41,9 +41,13 @@ pub(super) fn ranking(view: &View<'_>) -> Table {
         Column::of("CPU", "× the generator's"),
     ];
     let mut metrics = vec![Metric::CpuPerThousand, Metric::Cpu, Metric::CpuByGenerator];
+    if view.asks_the_api() {
+        columns.push(Column::of("Requests per CPU s", "API"));
+        metrics.push(Metric::RequestsPerRoleCpu(Role::Api));
+    }
     if view.reads_only() {
-        columns.extend(["API", "whole stack"].map(|of| Column::of("Requests per CPU s", of)));
-        metrics.extend([Metric::RequestsPerRoleCpu(Role::Api), Metric::RequestsPerCpu]);
+        columns.push(Column::of("Requests per CPU s", "whole stack"));
+        metrics.push(Metric::RequestsPerCpu);
     }
     columns.extend(["working peak", "raw peak"].map(|peak| Column::of("Memory, MB", peak)));
     columns.push(Column::number("Capacity, × the rates"));
@@ -68,11 +72,15 @@ pub(super) fn ranking(view: &View<'_>) -> Table {
     let mut table =
         Table::new(format!("Ranking: correctness first, then CPU for each request; {rounds}."), columns);
     table.head = 1;
+    let [exact, unchecked, wrong] = match view.has_rows() {
+        true => ["Every row exact", "Rows not checked", "Loses or damages rows without any mishap"],
+        false => ["Every answer right", "Answers not checked", "Answers wrongly"],
+    };
     let titles = [
-        (Correctness::Exact, "Every row exact"),
-        (Correctness::Unchecked, "Rows not checked"),
+        (Correctness::Exact, exact),
+        (Correctness::Unchecked, unchecked),
         (Correctness::LostWhenKilled, "Loses acknowledged rows when it is killed"),
-        (Correctness::Wrong, "Loses or damages rows without any mishap"),
+        (Correctness::Wrong, wrong),
         (Correctness::Disqualified, "Disqualified: figures cannot be compared"),
         (Correctness::Failed, "Did not finish"),
     ];

@@ -57,7 +57,7 @@ fn questions(view: &View<'_>) -> Vec<Question> {
             unit: "× the contest's rates",
         },
     ];
-    if view.reads_only() {
+    if view.asks_the_api() {
         all.push(Question {
             metric: Metric::RequestsPerRoleCpu(Role::Api),
             label: "Most with the API's CPU",
@@ -68,16 +68,25 @@ fn questions(view: &View<'_>) -> Vec<Question> {
     all
 }
 
-/// What became of the rows: a symbol, words and a tone.
+/// Its answers are what was judged, and no rows.
+fn answers(standing: &Standing<'_>) -> bool {
+    standing.valid().any(|attempt| attempt.answers.is_some())
+}
+
+/// What became of the rows, or what the answers were: a symbol, words and a tone.
 pub(super) fn correctness(standing: &Standing<'_>) -> (&'static str, String, Tone) {
     let worst = |metric| standing.worst(&metric).unwrap_or(0.0);
     match standing.correctness {
+        Correctness::Exact if answers(standing) => ("✓", "right".to_owned(), Tone::Good),
         Correctness::Exact => ("✓", "exact".to_owned(), Tone::Good),
         Correctness::Unchecked => ("?", "not checked".to_owned(), Tone::Muted),
         Correctness::LostWhenKilled if worst(Metric::LostKilled) > 0.0 => {
             ("!", format!("{} lost after kill", format::count(worst(Metric::LostKilled))), Tone::Warn)
         }
         Correctness::LostWhenKilled => ("!", "rows wrong after kill".to_owned(), Tone::Warn),
+        Correctness::Wrong if answers(standing) => {
+            ("✗", format!("{} wrong", format::count(worst(Metric::WrongAnswers))), Tone::Bad)
+        }
         Correctness::Wrong => {
             let rounds = standing.valid().filter_map(|attempt| attempt.stored.as_ref());
             let lost = rounds.map(|stored| stored.lost).max().unwrap_or(0);
@@ -101,6 +110,10 @@ fn fault(standing: &Standing<'_>) -> String {
     if standing.correctness != Correctness::Wrong {
         return killed
             .map_or_else(|| "had wrong rows after a kill".to_owned(), |text| format!("lost {text}"));
+    }
+    if answers(standing) {
+        let wrong = standing.worst(&Metric::WrongAnswers).unwrap_or(0.0);
+        return format!("gave {} in a round", format::plural(wrong, "wrong answer", "wrong answers"));
     }
     let wrong = standing.worst(&Metric::WrongRows).unwrap_or(0.0);
     let rounds = standing.valid().filter_map(|attempt| attempt.stored.as_ref());
@@ -164,10 +177,13 @@ fn lead(view: &View<'_>, field: &[&Standing<'_>], won: &[(&'static str, &Standin
         return "No contestant has a rank in this run.".to_owned();
     };
     let name = view.label(first);
-    let field_words = match first.correctness {
-        Correctness::Exact => "whose rows were exact",
-        Correctness::Unchecked => "whose rows were not checked",
-        _ => "with a rank, all of which lost rows",
+    let field_words = match (first.correctness, view.has_rows()) {
+        (Correctness::Exact, true) => "whose rows were exact",
+        (Correctness::Unchecked, true) => "whose rows were not checked",
+        (_, true) => "with a rank, all of which lost rows",
+        (Correctness::Exact, false) => "whose answers were right",
+        (Correctness::Unchecked, false) => "whose answers were not checked",
+        (_, false) => "with a rank, all of which gave wrong answers",
     };
     if let [_] = field {
         let others = view.record.contestants.len() - 1;
@@ -205,8 +221,10 @@ fn lead(view: &View<'_>, field: &[&Standing<'_>], won: &[(&'static str, &Standin
 /// What became of those that are not in `field`: one is told of in full, several by their names.
 fn unlike(view: &View<'_>, field: &[&Standing<'_>]) -> String {
     let others: Vec<_> = view.standings.iter().filter(|standing| !is_in(field, standing)).collect();
+    let (loses, lose) =
+        if view.has_rows() { ("loses rows", "lose rows") } else { ("answers wrongly", "answer wrongly") };
     let groups = [
-        ("loses rows", "lose rows", &[Correctness::LostWhenKilled, Correctness::Wrong][..]),
+        (loses, lose, &[Correctness::LostWhenKilled, Correctness::Wrong][..]),
         ("is disqualified", "are disqualified", &[Correctness::Disqualified]),
         ("did not finish", "did not finish", &[Correctness::Failed]),
     ];
@@ -267,7 +285,8 @@ fn answer<'v, 'a>(
         .map(|(other, value)| format!("{} ({})", view.label(other), format::significant(value)))
         .collect();
     if !ahead.is_empty() {
-        text.push_str(&format!(" Ahead of it, but losing rows: {}.", format::list(&ahead)));
+        let but = if view.has_rows() { "losing rows" } else { "with wrong answers" };
+        text.push_str(&format!(" Ahead of it, but {but}: {}.", format::list(&ahead)));
     }
     Some((winner, clear, text))
 }
@@ -282,11 +301,13 @@ fn rows_point(view: &View<'_>) -> Option<Point> {
         view.ranked().filter(|standing| standing.correctness > Correctness::Unchecked).collect();
     let mut text = String::new();
     if !exact.is_empty() {
-        text = format!("{} lost none.", format::list(&exact));
+        let what = if view.has_rows() { "lost none" } else { "gave none that is wrong" };
+        text = format!("{} {what}.", format::list(&exact));
     }
     for standing in &faulty {
         text.push_str(&format!(" {} {}.", view.label(standing), fault(standing)));
     }
     let tone = if faulty.is_empty() { Tone::Plain } else { Tone::Warn };
-    (!text.is_empty()).then(|| Point { label: "Rows", text: text.trim_start().to_owned(), tone })
+    let label = if view.has_rows() { "Rows" } else { "Answers" };
+    (!text.is_empty()).then(|| Point { label, text: text.trim_start().to_owned(), tone })
 }

@@ -2,7 +2,7 @@
 //!
 //! Started on a fresh volume and once more, so that what only a first start costs is not in the figures; its rules checked, its
 //! limits read; loaded, and left alone until it has nothing more to do; its rows compared with what was acknowledged, its
-//! limits read again; and at last killed under load.
+//! limits read again; and at last killed under load. Where nothing is stored, the answers of the load are all that is judged.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,7 +18,7 @@ use crate::http;
 use crate::machine;
 use crate::meters::{Database, Meter, MeterReport, SeriesPoint};
 use crate::oracle::{self, Excluded, Row};
-use crate::record::{Attempt, Second, Status, Stored};
+use crate::record::{Answers, Attempt, Second, Status, Stored};
 use crate::stack::{self, Stack};
 use crate::view::{Tick, View};
 
@@ -77,12 +77,14 @@ fn steps(
     attempt.verdict.warnings.extend(advice);
     let excluded = Excluded::new(&pass.unique, pass.sent.iter().map(Vec::as_slice));
     attempt.conformance = Some(pass.conformance);
-    // A wrong table or column is better known now than after minutes of load. The people of the pass are there already.
-    let readable = match contest.reads_only() {
-        true => data::judge(stack, contestant).map(drop),
-        false => rows(stack, &contestant.database.rows).map(drop),
-    };
-    readable.context("database.rows in contestant.toml")?;
+    if contest.has_rows() {
+        // A wrong table or column is better known now than after minutes of load. The people of the pass are there already.
+        let readable = match contest.reads_only() {
+            true => data::judge(stack, contestant).map(drop),
+            false => rows(stack, &contestant.rows()?.rows).map(drop),
+        };
+        readable.context("database.rows in contestant.toml")?;
+    }
     let mut proved = proof::before(stack, contestant)?;
 
     let (outcome, report, rest) = load(settings, entrant, stack, stop, &file_name(attempt), view)?;
@@ -108,22 +110,55 @@ fn steps(
     attempt.verdict.reasons.extend(objections);
     anyhow::ensure!(!outcome.interrupted, "interrupted");
 
-    let warning = settle::rows_stay(stack, &contestant.database.rows, stop)?;
+    let settled_seconds = Some(rest.after.as_secs_f64());
+    if !contest.has_rows() {
+        let answers = Answers { settled_seconds, ..outcome.answers.unwrap_or_default() };
+        view.step(&answers.told());
+        attempt.answers = Some(answers);
+        return Ok(());
+    }
+    let left = Left { creations: &outcome.creations, used, excluded: &excluded, settled_seconds };
+    judge_rows(settings, entrant, stack, attempt, &left, stop, view)
+}
+
+/// What the load has left to judge.
+struct Left<'l> {
+    creations: &'l Creations,
+    /// Lines of the payload file that were sent.
+    used: u64,
+    /// Nicks of the pass over the rules.
+    excluded: &'l Excluded,
+    settled_seconds: Option<f64>,
+}
+
+/// The rows after the load, and after a kill if there is one.
+fn judge_rows(
+    settings: &Settings,
+    entrant: &Entrant,
+    stack: &mut dyn Stack,
+    attempt: &mut Attempt,
+    left: &Left<'_>,
+    stop: &AtomicBool,
+    view: &mut View,
+) -> Result<()> {
+    let contestant = &entrant.contestant;
+    let query = &contestant.rows()?.rows;
+    let warning = settle::rows_stay(stack, query, stop)?;
     attempt.verdict.warnings.extend(warning.map(str::to_owned));
-    let after_load = match contest.reads_only() {
+    let after_load = match settings.contest.reads_only() {
         true => None,
-        false => Some(rows(stack, &contestant.database.rows)?),
+        false => Some(rows(stack, query)?),
     };
     let mut stored = match &after_load {
         None => data::judge(stack, contestant)?,
-        Some(rows) => judge(settings, &outcome.creations, rows, &excluded, counted(settings))?,
+        Some(rows) => judge(settings, left.creations, rows, left.excluded, counted(settings))?,
     };
-    stored.settled_seconds = Some(rest.after.as_secs_f64());
+    stored.settled_seconds = left.settled_seconds;
     view.step(&told(&stored));
     attempt.stored = Some(stored);
 
     if let Some(rows) = after_load.as_ref().filter(|_| settings.kill) {
-        let former = kill::Former { used, rows, excluded: &excluded };
+        let former = kill::Former { used: left.used, rows, excluded: left.excluded };
         let (killed, warnings) = kill::run(settings, entrant, stack, &former, stop, view)?;
         attempt.verdict.warnings.extend(warnings);
         view.step(&format!("after SIGKILL: {}", told(&killed.stored)));
@@ -147,8 +182,8 @@ pub(super) fn start_twice(
     if contest.seed.is_some() {
         data::sow(contest, &entrant.contestant, stack, stop)?;
         view.step("its data are stored");
-    } else {
-        begins_empty(stack, &entrant.contestant.database.rows)?;
+    } else if contest.has_rows() {
+        begins_empty(stack, &entrant.contestant.rows()?.rows)?;
     }
     proof::limit_connections(stack, &entrant.contestant, &contest.budget)?;
     let restarted = Instant::now();
@@ -215,8 +250,9 @@ fn load(
 
 /// A meter on everything that runs, and on the sessions of the contestant's role.
 pub(super) fn metered(stack: &dyn Stack, entrant: &Entrant) -> Result<Meter> {
-    let user = entrant.contestant.database.user.clone();
-    let database = stack.database().map(|service| Database { service: service.to_owned(), user });
+    let database = entrant.contestant.database.as_ref().zip(stack.database());
+    let database =
+        database.map(|(it, service)| Database { service: service.to_owned(), user: it.user.clone() });
     Meter::start(stack.targets()?, database)
 }
 

@@ -272,7 +272,10 @@ impl Search<'_> {
         } else {
             limits?;
         }
-        let query = &self.entrant.contestant.database.rows;
+        if !self.settings.contest.has_rows() {
+            return Ok(());
+        }
+        let query = &self.entrant.contestant.rows()?.rows;
         settle::rows_stay(stack, query, self.stop)?;
         if self.settings.contest.reads_only() {
             let wrong = data::judge(stack, &self.entrant.contestant)?.wrong();

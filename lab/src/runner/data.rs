@@ -26,7 +26,7 @@ pub(super) fn sow(
     let Some(seed) = &contest.seed else { return Ok(()) };
     let file = contest.folder.join(seed);
     let text = std::fs::read_to_string(&file).with_context(|| file.display().to_string())?;
-    let role = format!("SET ROLE \"{}\"", contestant.database.user);
+    let role = format!("SET ROLE \"{}\"", contestant.rows()?.user);
     let all: Vec<String> = std::iter::once(role).chain(statements(&text)).collect();
     settle::database_answers(stack, stop)?;
     stack.script(&all).with_context(|| file.display().to_string())?;
@@ -47,7 +47,7 @@ pub(super) fn sow(
 /// # Errors
 /// The database cannot be asked, or gives what is no row.
 pub(super) fn judge(stack: &dyn Stack, contestant: &Contestant) -> Result<Stored> {
-    users::judge(stack.rows(&contestant.database.rows)?.as_bytes()).context("the contestant's rows")
+    users::judge(stack.rows(&contestant.rows()?.rows)?.as_bytes()).context("the contestant's rows")
 }
 
 /// Each by itself, since some, such as `VACUUM`, cannot be in one transaction with others. A statement ends with a `;` at the end

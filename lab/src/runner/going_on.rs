@@ -172,6 +172,7 @@ mod tests {
             resources: None,
             generator: None,
             stored: None,
+            answers: None,
             killed: None,
             series: Vec::new(),
         }

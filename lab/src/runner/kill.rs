@@ -65,8 +65,9 @@ pub fn run(
     })?;
     settle::ready(&settings.contest, stop)?;
     let mut warnings = outcome.warnings;
-    warnings.extend(settle::rows_stay(stack, &entrant.contestant.database.rows, stop)?.map(str::to_owned));
-    let after = rows(stack, &entrant.contestant.database.rows)?;
+    let query = &entrant.contestant.rows()?.rows;
+    warnings.extend(settle::rows_stay(stack, query, stop)?.map(str::to_owned));
+    let after = rows(stack, query)?;
 
     let creations = Creations::Each(outcome.creations);
     let mut stored = oracle::judge(

@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
@@ -120,17 +120,11 @@ impl Entrant {
 /// Runs it, and returns what was seen. The record is in the folder after every attempt.
 ///
 /// # Errors
-/// The record cannot be written, or a contestant does not fit into the budget. What fails while a contestant runs is written
+/// The record cannot be written, or a contestant may not enter the contest. What fails while a contestant runs is written
 /// into the record, and the contest goes on.
 pub fn run(settings: &Settings, stop: &AtomicBool, view: &mut View) -> Result<Record> {
     for entrant in &settings.entrants {
-        entrant.contestant.fits(&settings.contest.budget)?;
-        ensure!(
-            entrant.contestant.contests.contains(&settings.contest.name),
-            "{} does not enter the contest {}",
-            entrant.contestant.name,
-            settings.contest.name
-        );
+        entrant.contestant.may_enter(&settings.contest)?;
     }
     let mut record = begin(settings)?;
     let unbuilt = if settings.build { build(settings, stop, view) } else { BTreeMap::new() };
@@ -294,6 +288,7 @@ fn begun(entrant: &Entrant, round: u32) -> Attempt {
         resources: None,
         generator: None,
         stored: None,
+        answers: None,
         killed: None,
         series: Vec::new(),
     }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use anyhow::{Context, Result};
 
 use crate::contest::Budget;
-use crate::contestant::Contestant;
+use crate::contestant::{Contestant, Database};
 use crate::meters::{Cgroup, Target, limits_hold};
 use crate::record::{Limits, Proof, ServiceProof};
 use crate::stack::{Stack, shares};
@@ -14,16 +14,14 @@ use crate::stack::{Stack, shares};
 /// What a 201 stands on. All of them must be `on`.
 const DURABILITY: [&str; 3] = ["fsync", "full_page_writes", "synchronous_commit"];
 
-/// Sets the bound on connections, for all sessions that begin after it.
+/// Sets the bound on connections, for all sessions that begin after it; where there is no database, none.
 ///
 /// # Errors
 /// The database refuses.
 pub fn limit_connections(stack: &dyn Stack, contestant: &Contestant, budget: &Budget) -> Result<()> {
-    let statement = format!(
-        "ALTER DATABASE \"{}\" CONNECTION LIMIT {}",
-        contestant.database.name, budget.database_connections
-    );
-    stack.sql(&statement).map(drop)
+    let Some(database) = &contestant.database else { return Ok(()) };
+    let (name, limit) = (&database.name, budget.database_connections);
+    stack.sql(&format!("ALTER DATABASE \"{name}\" CONNECTION LIMIT {limit}")).map(drop)
 }
 
 /// The limits of everything that runs, before the load.
@@ -32,12 +30,12 @@ pub fn limit_connections(stack: &dyn Stack, contestant: &Contestant, budget: &Bu
 /// A limit cannot be read, or the database cannot be asked.
 pub fn before(stack: &dyn Stack, contestant: &Contestant) -> Result<Proof> {
     let shares = shares(contestant);
-    let mut proof = Proof {
-        durability: durability(stack)?,
-        database_connections_limit: connections_limit(stack, contestant)?,
-        superuser: superuser(stack, contestant)?,
-        ..Proof::default()
-    };
+    let mut proof = Proof::default();
+    if let Some(database) = &contestant.database {
+        proof.durability = durability(stack)?;
+        proof.database_connections_limit = connections_limit(stack, database)?;
+        proof.superuser = superuser(stack, database)?;
+    }
     for target in stack.targets()? {
         let set = shares.iter().find(|(name, ..)| *name == target.service).map(|(_, _, limits)| *limits);
         let before = found(&target)?;
@@ -58,10 +56,12 @@ pub fn before(stack: &dyn Stack, contestant: &Contestant) -> Result<Proof> {
 /// # Errors
 /// As for [`before`].
 pub fn after(stack: &dyn Stack, contestant: &Contestant, proof: &mut Proof) -> Result<()> {
-    let limit = connections_limit(stack, contestant)?;
-    proof.database_connections_limit = proof.database_connections_limit.max(limit);
-    proof.superuser = proof.superuser.max(superuser(stack, contestant)?);
-    changed(&mut proof.durability, durability(stack)?);
+    if let Some(database) = &contestant.database {
+        let limit = connections_limit(stack, database)?;
+        proof.database_connections_limit = proof.database_connections_limit.max(limit);
+        proof.superuser = proof.superuser.max(superuser(stack, database)?);
+        changed(&mut proof.durability, durability(stack)?);
+    }
     for target in stack.targets()? {
         let now = found(&target)?;
         // Of two containers of one service each is another one.
@@ -118,10 +118,10 @@ pub fn objections(proof: &Proof, contestant: &Contestant, budget: &Budget) -> Ve
     if proof.database_connections_limit > budget.database_connections {
         objections.push("the database does not bound its connections as it was told".to_owned());
     }
-    if proof.superuser == Some(true) {
+    if let Some(database) = contestant.database.as_ref().filter(|_| proof.superuser == Some(true)) {
         objections.push(format!(
             "the role {} is a superuser of Postgres, for whom no limit of connections holds",
-            contestant.database.user
+            database.user
         ));
     }
     if let Some(peak) = proof.database_connections_peak.filter(|peak| *peak > budget.database_connections) {
@@ -144,18 +144,15 @@ fn found(target: &Target) -> Result<Limits> {
 }
 
 /// As Postgres has it; -1 is no limit, and no number of connections.
-fn connections_limit(stack: &dyn Stack, contestant: &Contestant) -> Result<u32> {
-    let statement = format!(
-        "SELECT datconnlimit FROM pg_database WHERE datname = {}",
-        text_literal(&contestant.database.name)
-    );
+fn connections_limit(stack: &dyn Stack, database: &Database) -> Result<u32> {
+    let statement =
+        format!("SELECT datconnlimit FROM pg_database WHERE datname = {}", text_literal(&database.name));
     Ok(stack.sql(&statement)?.trim().parse().unwrap_or(u32::MAX))
 }
 
 /// Absent where there is no such role.
-fn superuser(stack: &dyn Stack, contestant: &Contestant) -> Result<Option<bool>> {
-    let statement =
-        format!("SELECT rolsuper FROM pg_roles WHERE rolname = {}", text_literal(&contestant.database.user));
+fn superuser(stack: &dyn Stack, database: &Database) -> Result<Option<bool>> {
+    let statement = format!("SELECT rolsuper FROM pg_roles WHERE rolname = {}", text_literal(&database.user));
     Ok(match stack.sql(&statement)?.trim() {
         "t" => Some(true),
         "f" => Some(false),
@@ -314,6 +311,19 @@ mod tests {
         after(&answers("20", "f", ""), &contestant, &mut proof).unwrap();
         assert_eq!((proof.database_connections_limit, proof.superuser), (u32::MAX, Some(true)));
         assert!(proof.durability.values().any(|value| value == "off"), "{:?}", proof.durability);
+    }
+
+    #[test]
+    fn without_a_database_nothing_is_asked_of_one() {
+        let (mut contestant, contest) = pouco();
+        contestant.database = None;
+        let answers = Answers([("SHOW", "off"), ("datconnlimit", "-1"), ("rolsuper", "t"), ("-", "")]);
+        limit_connections(&answers, &contestant, &contest.budget).unwrap();
+        let mut proof = before(&answers, &contestant).unwrap();
+        after(&answers, &contestant, &mut proof).unwrap();
+        assert!(proof.durability.is_empty() && proof.superuser.is_none(), "{proof:?}");
+        let found = objections(&proof, &contestant, &Budget { database_connections: 0, ..contest.budget });
+        assert!(found.iter().all(|objection| objection.ends_with("does not run")), "{found:?}");
     }
 
     #[test]

@@ -21,7 +21,7 @@ pub fn up(
     view: &mut View,
 ) -> Result<()> {
     let contestant = &entrant.contestant;
-    contestant.fits(&contest.budget)?;
+    contestant.may_enter(contest)?;
     view.heading(&entrant.id());
     let mut stack = stack::open(contest, contestant, &entrant.mode)?;
     if build {

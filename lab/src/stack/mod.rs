@@ -24,7 +24,7 @@ pub trait Stack {
     /// A build failed.
     fn build(&mut self) -> Result<()>;
 
-    /// Starts it with an empty database; what a former run left is removed before.
+    /// Starts it with an empty database, if it has one; what a former run left is removed before.
     ///
     /// # Errors
     /// Something else serves at the contest's address, the engine refused, or a process could not be started.
@@ -147,7 +147,9 @@ fn api_environment(contest: &Contest, contestant: &Contestant, mode: &str) -> Ve
         of_budget.into_iter().filter_map(|(name, all)| Some((name.to_owned(), share(all?)))).collect();
     let of_mode = contestant.modes.get(mode).into_iter().flat_map(|mode| &mode.environment);
     environment.extend(of_mode.map(|(name, value)| (name.clone(), value.clone())));
-    environment.push(("DATABASE_CONNECTIONS".into(), each.to_string()));
+    if all > 0 {
+        environment.push(("DATABASE_CONNECTIONS".into(), each.to_string()));
+    }
     environment
 }
 
@@ -174,6 +176,8 @@ mod tests {
         assert_eq!(environment[..2], ["WORKERS=4", "DATABASE_CONNECTIONS_MIN=8"]);
         assert!(environment.contains(&"DATABASE_CONNECTIONS=40".to_owned()), "{environment:?}");
         // What a contestant says itself comes later, and the later one counts.
+        let edge = Contest::read(&top.join("contests/edge")).unwrap();
+        assert!(!shown(&edge, &contestant).iter().any(|it| it.starts_with("DATABASE")), "it has none");
         let mode = contestant.modes.values_mut().next().unwrap();
         mode.environment.insert("WORKERS".to_owned(), "1".to_owned());
         let last = shown(&multi, &contestant).into_iter().rfind(|it| it.starts_with("WORKERS"));

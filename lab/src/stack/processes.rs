@@ -17,7 +17,7 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use super::{STOP_LIMIT, Stack, api_environment};
 use crate::command;
 use crate::contest::Contest;
-use crate::contestant::{Contestant, Process, Role};
+use crate::contestant::{Contestant, Database, Process, Role};
 use crate::meters::Target;
 use crate::view;
 
@@ -32,7 +32,8 @@ pub struct Processes {
     port: String,
     specifications: BTreeMap<String, Process>,
     environment: Vec<(String, String)>,
-    database_url: String,
+    /// Of its database, if it has one.
+    database_url: Option<String>,
     /// What has to be emptied before a contest.
     reset: Vec<String>,
     logs: tempfile::TempDir,
@@ -43,19 +44,27 @@ impl Processes {
     /// # Errors
     /// The variable with the connection string is not set, or a log folder cannot be made.
     pub fn new(contest: &Contest, contestant: &Contestant, mode: &str) -> Result<Self> {
-        let variable = contestant.database.url_variable.as_deref().unwrap_or_default();
-        let database_url = std::env::var(variable)
-            .with_context(|| format!("{}: {variable} must hold a connection string", contestant.name))?;
+        let url = |database: &Database| {
+            let variable = database.url_variable.as_deref().unwrap_or_default();
+            std::env::var(variable)
+                .with_context(|| format!("{}: {variable} must hold a connection string", contestant.name))
+        };
+        let database = contestant.database.as_ref();
         Ok(Self {
             folder: contestant.folder.clone(),
             port: contest.address().rsplit(':').next().unwrap_or_default().to_owned(),
             specifications: contestant.processes.clone(),
             environment: api_environment(contest, contestant, mode),
-            database_url,
-            reset: contestant.database.reset.clone(),
+            database_url: database.map(url).transpose()?,
+            reset: database.map(|database| database.reset.clone()).unwrap_or_default(),
             logs: tempfile::Builder::new().prefix("pouco-lab-").tempdir()?,
             running: BTreeMap::new(),
         })
+    }
+
+    fn connect(&self) -> Result<Client> {
+        let url = self.database_url.as_deref().context("no database is at hand")?;
+        Client::connect(url, NoTls).context("the contestant's database")
     }
 
     fn start(&mut self) -> Result<()> {
@@ -167,7 +176,7 @@ impl Stack for Processes {
     }
 
     fn script(&self, statements: &[String]) -> Result<()> {
-        let mut client = Client::connect(&self.database_url, NoTls).context("the contestant's database")?;
+        let mut client = self.connect()?;
         for statement in statements {
             client.simple_query(statement).with_context(|| statement.clone())?;
         }
@@ -175,7 +184,7 @@ impl Stack for Processes {
     }
 
     fn sql(&self, statement: &str) -> Result<String> {
-        let mut client = Client::connect(&self.database_url, NoTls).context("the contestant's database")?;
+        let mut client = self.connect()?;
         let mut text = String::new();
         for message in client.simple_query(statement).with_context(|| statement.to_owned())? {
             if let SimpleQueryMessage::Row(row) = message {

@@ -1,8 +1,10 @@
 //! A contest of two seconds on plain processes and a real Postgres: an honest contestant, one that lies about its rows, and
-//! one whose limits do not hold.
+//! one whose limits do not hold. The other contests' kinds are in files of their own.
 #![allow(clippy::unwrap_used)] // a test that cannot go on fails
 
+mod edge;
 mod tiny;
+mod tiny_edge;
 mod tiny_users;
 mod users;
 

@@ -24,7 +24,7 @@ struct Tiny {
 
 /// What a request asks for, and its body.
 pub(crate) struct Request {
-    method: String,
+    pub(crate) method: String,
     pub(crate) path: String,
     body: Vec<u8>,
 }

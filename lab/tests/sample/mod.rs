@@ -175,6 +175,7 @@ pub(crate) fn failed_attempt(contestant: &str, round: u32) -> Attempt {
         resources: None,
         generator: None,
         stored: None,
+        answers: None,
         killed: None,
         series: Vec::new(),
     }
@@ -231,6 +232,7 @@ fn attempt(kind: &Kind, round: u32) -> Attempt {
             },
         }),
         stored: Some(stored(kind.lost, 46_527)),
+        answers: None,
         killed: Some(Killed {
             stored: stored(kind.lost_killed, 2_547),
             unavailable_seconds: Some(0.6 * wobble(round)),

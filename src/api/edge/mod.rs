@@ -1,6 +1,6 @@
 //! The edge cache: an index page, a static text, the time and the counters of these, each behind three caches by prefix.
 //!
-//! `/memory/…` (also without a prefix) is kept in this process, `/redis/…` in a Redis that all replicas share, and `/nginx/…` by the
+//! `/memory/…` (also without a prefix, unless the server is told otherwise) is kept in this process, `/redis/…` in a Redis that all replicas share, and `/nginx/…` by the
 //! nginx before them, so here it is always computed. `X-Cache-Status` says what the cache did. `/metrics` without a prefix is
 //! the one page that no cache keeps.
 
@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use self::pages::Page;
 use self::requests::Requests;
+pub use self::routes::Keeper;
 use self::routes::{Layer, ROUTES};
 use super::kept::{expose_coalesced, expose_expiring};
 use super::{Running, Services};
@@ -30,6 +31,8 @@ type Body = Arc<[u8]>;
 
 /// What the handlers share.
 struct Edge {
+    /// Of the paths without a prefix.
+    plain: Layer,
     memory: Arc<Expiring<Page, Body, Infallible>>,
     redis: Shared<Infallible>,
     requests: Requests,
@@ -41,7 +44,7 @@ struct Edge {
 pub(super) fn mount(services: &Services<'_>, router: &mut Router) -> io::Result<Box<dyn Running>> {
     let config = services.config;
     let redis = config.redis.as_ref();
-    mount_with(config.edge_cache, redis, config.redis_ttl, services.janitor, router)
+    mount_with(config.edge_keeper, config.edge_cache, redis, config.redis_ttl, services.janitor, router)
 }
 
 /// As the table of APIs does, for a server that has nothing else: this API needs no database.
@@ -49,6 +52,7 @@ pub(super) fn mount(services: &Services<'_>, router: &mut Router) -> io::Result<
 /// # Errors
 /// If no thread can be started.
 pub fn mount_with(
+    plain: Keeper,
     memory: expiring::Limits,
     redis: Option<&RedisSettings>,
     redis_ttl: Duration,
@@ -58,6 +62,7 @@ pub fn mount_with(
     let memory = Expiring::new(memory);
     janitor.look_after(&memory);
     let edge = Arc::new(Edge {
+        plain: plain.layer(),
         memory,
         redis: Shared::start(redis, redis_ttl, janitor)?,
         requests: Requests::default(),

@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use time::OffsetDateTime;
 
 use super::requests::Requests;
-use super::routes::ROUTES;
+use super::routes::{Layer, ROUTES};
 use crate::cache::Weigh;
 
 const HTML: &str = "text/html; charset=utf-8";
@@ -62,7 +62,7 @@ impl Page {
     pub(super) fn render(self, requests: &Requests) -> String {
         match self {
             Page::Index => index(),
-            Page::StaticText => "A static text from pouco\n".to_owned(),
+            Page::StaticText => "A static text\n".to_owned(),
             Page::Time => shown(SystemTime::now().into()),
             Page::Metrics => requests.exposition(),
         }
@@ -75,7 +75,9 @@ fn index() -> String {
          <p>X-Cache-Status says what the cache did.</p>\n<ul>\n",
     );
     for route in &ROUTES {
-        let _ = writeln!(text, "<li><a href=\"{0}\">{0}</a>: {1}</li>", route.path, route.layer.describe());
+        let kept =
+            route.layer.map_or("kept as the server is told, by itself in the process", Layer::describe);
+        let _ = writeln!(text, "<li><a href=\"{0}\">{0}</a>: {kept}</li>", route.path);
     }
     text.push_str("</ul>\n</html>\n");
     text

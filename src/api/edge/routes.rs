@@ -41,17 +41,50 @@ impl Layer {
     }
 }
 
+/// What keeps the pages that are asked for without a prefix.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keeper {
+    /// This process.
+    Memory,
+    /// An nginx before it, that keeps these paths too.
+    Nginx,
+    /// A Redis that all replicas share.
+    Redis,
+}
+
+impl Keeper {
+    /// The one of this name.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        let all = [Self::Memory, Self::Nginx, Self::Redis];
+        all.into_iter().find(|keeper| keeper.layer().name() == name)
+    }
+
+    pub(super) const fn layer(self) -> Layer {
+        match self {
+            Self::Memory => Layer::Memory,
+            Self::Nginx => Layer::Nginx,
+            Self::Redis => Layer::Redis,
+        }
+    }
+}
+
 /// A path with what it shows and what keeps that.
 pub(super) struct Route {
     /// Its place in the table.
     pub(super) index: usize,
     pub(super) path: &'static str,
-    pub(super) layer: Layer,
+    /// Absent: whatever keeps the paths without a prefix.
+    pub(super) layer: Option<Layer>,
     pub(super) page: Page,
 }
 
 const fn route(index: usize, path: &'static str, layer: Layer, page: Page) -> Route {
-    Route { index, path, layer, page }
+    Route { index, path, layer: Some(layer), page }
+}
+
+const fn plain(index: usize, path: &'static str, page: Page) -> Route {
+    Route { index, path, layer: None, page }
 }
 
 /// How many paths there are.
@@ -59,9 +92,9 @@ pub(super) const ROUTE_COUNT: usize = 16;
 
 /// Every path, those that are asked for most in front: the router compares the first few one by one.
 pub(super) static ROUTES: [Route; ROUTE_COUNT] = [
-    route(0, "/static-text", Layer::Memory, Page::StaticText),
-    route(1, "/time", Layer::Memory, Page::Time),
-    route(2, "/", Layer::Memory, Page::Index),
+    plain(0, "/static-text", Page::StaticText),
+    plain(1, "/time", Page::Time),
+    plain(2, "/", Page::Index),
     route(3, "/metrics", Layer::Live, Page::Metrics),
     route(4, "/memory/static-text", Layer::Memory, Page::StaticText),
     route(5, "/memory/time", Layer::Memory, Page::Time),
@@ -81,8 +114,9 @@ impl Edge {
     /// The page of a route, from what keeps it.
     pub(super) fn answer(&self, route: &Route, request: &Request<'_>, response: &mut Response<'_>) {
         self.requests.count(route, request.method());
-        let compute = || Ok(self.compute(route));
-        let Ok(Served { value, source }) = match route.layer {
+        let layer = route.layer.unwrap_or(self.plain);
+        let compute = || Ok(self.compute(layer, route.page));
+        let Ok(Served { value, source }) = match layer {
             Layer::Live | Layer::Nginx => compute().map(|value| Served { value, source: Source::Bypass }),
             Layer::Memory => self.memory.get_or_compute(&route.page, compute),
             Layer::Redis => self.redis.get_or_compute(route.page.key(), compute),
@@ -95,9 +129,9 @@ impl Edge {
         response.header("X-Cache-Status", status(source)).body(route.page.content_type(), &value);
     }
 
-    fn compute(&self, route: &Route) -> Body {
-        self.computed[route.layer as usize][route.page as usize].add(1);
-        route.page.render(&self.requests).into_bytes().into()
+    fn compute(&self, layer: Layer, page: Page) -> Body {
+        self.computed[layer as usize][page as usize].add(1);
+        page.render(&self.requests).into_bytes().into()
     }
 }
 
@@ -124,9 +158,9 @@ mod tests {
                 other => other.name(),
             };
             let prefix = match route.path.strip_suffix(page).unwrap() {
-                "/" if route.page == Page::Metrics => Layer::Live,
-                "/" => Layer::Memory,
-                prefix => *Layer::ALL.iter().find(|layer| prefix == format!("/{}/", layer.name())).unwrap(),
+                "/" if route.page == Page::Metrics => Some(Layer::Live),
+                "/" => None,
+                prefix => Layer::ALL.into_iter().find(|layer| prefix == format!("/{}/", layer.name())),
             };
             assert_eq!(route.layer, prefix, "{}", route.path);
         }

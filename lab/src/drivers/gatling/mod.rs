@@ -216,5 +216,6 @@ fn outcome(
         bottleneck,
     };
     let begun_at = span.map(|(from, _)| from);
-    Ok(Outcome { figures, series, begun_at, creations, generator, interrupted: attended.interrupted })
+    let interrupted = attended.interrupted;
+    Ok(Outcome { figures, series, begun_at, creations, answers: None, generator, interrupted })
 }

@@ -50,10 +50,7 @@ impl Container {
         let mut command = Command::new(&self.engine);
         command.args(["run", "--rm", "--name", &self.name, "--network", "host", "--env", "POUCO_PLAN"]);
         command.args(["--cap-drop", "all", "--read-only", "--security-opt", "label=disable"]);
-        command.args(["--ulimit", "nproc=4096:4096"]);
-        if let Some(most) = rustix::process::getrlimit(Resource::Nofile).maximum {
-            command.args(["--ulimit", &format!("nofile={most}:{most}")]);
-        }
+        command.args(limits());
         if self.engine.ends_with("docker") {
             // Root of a docker container is root here too, and its files would be root's; podman's is who calls it.
             let (user, group) = (rustix::process::getuid().as_raw(), rustix::process::getgid().as_raw());
@@ -68,7 +65,7 @@ impl Container {
 
     pub(super) fn versioned(&self) -> Command {
         let mut command = Command::new(&self.engine);
-        command.args(["run", "--rm", "--network", "none", "--ulimit", "nproc=4096:4096", IMAGE, "version"]);
+        command.args(["run", "--rm", "--network", "none"]).args(limits()).args([IMAGE, "version"]);
         command
     }
 
@@ -84,6 +81,14 @@ impl Container {
         let mut remove = Command::new(&self.engine);
         let _ = command::unstopped(remove.args(["rm", "--force", &self.name]), ASK_LIMIT);
     }
+}
+
+/// Of every container: what an engine sets by itself may be more than it is allowed to where it runs.
+fn limits() -> Vec<String> {
+    let files = rustix::process::getrlimit(Resource::Nofile).maximum;
+    let files = files.map(|most| format!("nofile={most}:{most}"));
+    let all = std::iter::once("nproc=4096:4096".to_owned()).chain(files);
+    all.flat_map(|limit| ["--ulimit".to_owned(), limit]).collect()
 }
 
 /// The same name on both sides.
@@ -112,6 +117,10 @@ mod tests {
             format!("--volume /a/ids:/a/ids:ro --volume /b/k6.js:/b/k6.js:ro --volume /out:/out {IMAGE}");
         assert!(words.ends_with(&mounts), "{words}");
         assert!(!words.contains("--user"), "{words}");
+        let limited = |command: &Command| {
+            limits().iter().all(|limit| command.get_args().any(|word| word == limit.as_str()))
+        };
+        assert!(limited(&command) && limited(&container.versioned()), "{words}");
         let docker = Container { engine: PathBuf::from("docker"), ..container };
         let command = docker.command(&[], Path::new("/out")).unwrap();
         assert!(command.get_args().any(|word| word == "--user"));

@@ -1,4 +1,5 @@
-//! k6, with the script `k6.js` in the contest's folder: for those who know k6's figures better than Gatling's.
+//! k6, with the script `k6.js` in the contest's folder, and what all such scripts share beside it: for those who know k6's figures
+//! better than Gatling's.
 //!
 //! It takes about as much CPU as Gatling (0.4 ms a request), drops users for whom it has no virtual user free, starts users late
 //! without a word where it is short of CPU (which the sums of its seconds show), and does not keep one connection for a user's
@@ -34,6 +35,9 @@ use summary::{Summary, Sums};
 
 /// Where `go install` puts it, below the home folder.
 const USUAL_PLACE: &str = "go/bin/k6";
+
+/// In `lab/contests`.
+const COMMON: &str = "k6-load.js";
 
 /// To read the payloads, to make virtual users, and to write the summary: beside the load's length and the last users' chains.
 const SPARE: Duration = Duration::from_secs(120);
@@ -97,7 +101,10 @@ impl K6 {
     ) -> Result<Command> {
         let mut command = match &self.how {
             How::Program(program) => Command::new(program),
-            How::Container(container) => container.command(&[files, &[script]].concat(), folder)?,
+            How::Container(container) => {
+                let common = common(script);
+                container.command(&[files, &[script, &common]].concat(), folder)?
+            }
         };
         command.args(["run", "--quiet", "--no-color", "--no-usage-report", "--address", &rest.to_string()]);
         command.arg(script).env("POUCO_PLAN", plan);
@@ -137,7 +144,9 @@ impl Driver for K6 {
 
     fn run(&self, job: &Job<'_>, stop: &AtomicBool, progress: &mut dyn FnMut(&Snapshot)) -> Result<Outcome> {
         let script = job.contest.folder.join("k6.js");
-        ensure!(script.is_file(), "contest {} has no script for k6: {}", job.contest.name, script.display());
+        for file in [&script, &common(&script)] {
+            ensure!(file.is_file(), "contest {} has no script for k6: {}", job.contest.name, file.display());
+        }
         let arrivals = Arrivals::new(job.contest, job.scale, job.seconds)?;
         let summary = job.folder.join("k6-summary.json");
         ensure!(!summary.exists(), "{} is there already: of an earlier load", summary.display());
@@ -177,6 +186,12 @@ impl Driver for K6 {
         let summary = Summary::parse(&text).with_context(|| summary.display().to_string())?;
         outcome(job, &summary, &plan, &arrivals, &live, &attended, warning)
     }
+}
+
+/// What the scripts of all contests have in common lies beside their folders, and they import it from there.
+fn common(script: &Path) -> PathBuf {
+    let contests = script.parent().and_then(Path::parent);
+    contests.unwrap_or(Path::new("/")).join(COMMON)
 }
 
 /// Those of the environment's variables that would change the load.
@@ -275,5 +290,7 @@ fn outcome(
         bottleneck,
     };
     let begun_at = live.begun.or(span.map(|(from, _)| from));
-    Ok(Outcome { figures, series, begun_at, creations, generator, interrupted: attended.interrupted })
+    let answers = plan.pages.as_ref().map(|pages| summary.answers(&pages.words));
+    let interrupted = attended.interrupted;
+    Ok(Outcome { figures, series, begun_at, creations, answers, generator, interrupted })
 }

@@ -12,6 +12,7 @@ use serde::Serialize;
 use crate::contest::{Request, Scenario};
 use crate::drivers::arrivals::{ScenarioArrivals, whole};
 use crate::drivers::{Arrivals, Job};
+use crate::oracle::edge;
 
 /// Rates are whole numbers a so long time: 0.001 users a second are the finest step.
 const RATE_UNIT_SECONDS: f64 = 1_000.0;
@@ -41,7 +42,23 @@ pub(super) struct Plan {
     summary: String,
     pub(super) statuses: BTreeSet<u16>,
     scenarios: Vec<PlannedScenario>,
+    /// What pages must be, in a contest of pages.
+    pub(super) pages: Option<PlannedPages>,
 }
+
+/// The numbers and words of [`crate::oracle::edge`].
+#[derive(Debug, Serialize)]
+pub(super) struct PlannedPages {
+    static_text: &'static str,
+    oldest_ms: u64,
+    pub(super) words: [&'static str; edge::WORDS.len()],
+}
+
+const PAGES: PlannedPages = PlannedPages {
+    static_text: edge::STATIC_TEXT,
+    oldest_ms: edge::OLDEST.as_secs() * 1_000,
+    words: edge::WORDS,
+};
 
 #[derive(Debug, Serialize)]
 struct PlannedScenario {
@@ -99,6 +116,7 @@ impl Plan {
                 .zip(&arrivals.scenarios)
                 .map(|((number, scenario), arrivals)| planned(number, scenario, arrivals))
                 .collect(),
+            pages: (!job.contest.has_rows()).then_some(PAGES),
         })
     }
 }
@@ -240,6 +258,15 @@ mod tests {
         assert_eq!(rates(2), (0.into(), stages(40_000)));
         assert_eq!(plan["scenarios"][1]["requests"][0]["accept"], serde_json::json!([404]));
         assert_eq!(plan["terms"], "/tmp/terms.tsv");
+    }
+
+    #[test]
+    fn pages_are_judged_by_the_oracles_numbers_and_words() {
+        let edge = Contest::load(&Path::new(env!("CARGO_MANIFEST_DIR")).join(".."), "edge").unwrap();
+        let pages = &plan(&edge, 1.0, None).unwrap()["pages"];
+        assert_eq!((&pages["static_text"], &pages["oldest_ms"]), (&"A static text\n".into(), &62_000.into()));
+        assert_eq!(pages["words"][0], "HIT");
+        assert!(plan(&people(), 1.0, None).unwrap()["pages"].is_null());
     }
 
     #[test]

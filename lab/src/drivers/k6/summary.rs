@@ -14,7 +14,7 @@ use serde::Deserialize;
 use crate::drivers::Creations;
 use crate::drivers::arrivals::{Arrivals, whole};
 use crate::drivers::figures::{Errors, interpolate};
-use crate::record::{LoadFigures, RequestFigures, Second};
+use crate::record::{Answers, LoadFigures, RequestFigures, Second};
 
 /// Connect, ask and read: k6 answers from memory.
 const REST_TIMEOUT: Duration = Duration::from_millis(500);
@@ -91,6 +91,22 @@ impl Summary {
             sent,
             acknowledged: self.count("pouco_acknowledged"),
             failed: sent.saturating_sub(allowed),
+        }
+    }
+
+    /// What the script found in pages, of which a cache may say one of `words`.
+    pub(super) fn answers(&self, words: &[&str]) -> Answers {
+        let of_word = |word: &&str| {
+            let count = self.count(&format!("pouco_pages{{cache:{word}}}"));
+            (count > 0).then(|| ((*word).to_owned(), count))
+        };
+        let wrong = self.count("pouco_wrong");
+        Answers {
+            checked: self.count("pouco_pages") + wrong,
+            wrong,
+            by_cache: words.iter().filter_map(of_word).collect(),
+            oldest_seconds: self.value("pouco_age_ms", "max").map(|age| age / 1_000.0),
+            settled_seconds: None,
         }
     }
 

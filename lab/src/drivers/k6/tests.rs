@@ -246,3 +246,37 @@ fn settings_of_the_users_own_do_not_reach_it() {
     let names = ["HOME", "K6", "K6_VUS", "K6_OUT", "POUCO_K6_"].map(std::ffi::OsString::from);
     assert_eq!(settings_of_k6(names.into_iter()).collect::<Vec<_>>(), ["K6_VUS", "K6_OUT"]);
 }
+
+#[test]
+fn what_scripts_share_is_where_they_import_it_from() {
+    let contests = Path::new(env!("CARGO_MANIFEST_DIR")).join("contests");
+    for name in ["people", "users", "edge"] {
+        let script = contests.join(name).join("k6.js");
+        assert_eq!(common(&script), contests.join(COMMON));
+        let text = fs::read_to_string(&script).unwrap();
+        assert!(text.contains(&format!("from '../{COMMON}'")), "{name}");
+    }
+    let shared = fs::read_to_string(contests.join(COMMON)).unwrap();
+    assert!(shared.contains("export function handleSummary"), "{COMMON}");
+}
+
+#[test]
+fn pages_are_counted_by_the_word_of_their_cache() {
+    let mut recorded: serde_json::Value = serde_json::from_str(SUMMARY).unwrap();
+    let metrics = recorded["metrics"].as_object_mut().unwrap();
+    let mut put = |name: &str, value: &str, number: f64| {
+        metrics.insert(name.into(), serde_json::json!({ "values": { value: number } }));
+    };
+    put("pouco_pages", "count", 12.0);
+    put("pouco_pages{cache:HIT}", "count", 11.0);
+    put("pouco_pages{cache:MISS}", "count", 1.0);
+    put("pouco_pages{cache:STALE}", "count", 0.0);
+    put("pouco_wrong", "count", 3.0);
+    put("pouco_age_ms", "max", 9_500.0);
+    let answers = Summary::parse(&recorded.to_string()).unwrap().answers(&["HIT", "MISS", "STALE"]);
+    assert_eq!((answers.checked, answers.wrong), (15, 3));
+    let by_cache: Vec<_> = answers.by_cache.iter().map(|(word, count)| (word.as_str(), *count)).collect();
+    assert_eq!(by_cache, [("HIT", 11), ("MISS", 1)]);
+    assert_eq!(answers.oldest_seconds, Some(9.5));
+    assert_eq!(Summary::parse(SUMMARY).unwrap().answers(&["HIT"]), crate::record::Answers::default());
+}

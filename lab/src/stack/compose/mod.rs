@@ -55,8 +55,8 @@ pub struct Compose {
     project: String,
     files: Vec<PathBuf>,
     shares: Vec<(String, Role)>,
-    database: String,
-    database_name: String,
+    /// Service and name of its database, if it has one.
+    database: Option<(String, String)>,
     /// Where the contest expects it to serve.
     address: String,
     /// The override file lives here for as long as the project does.
@@ -84,8 +84,13 @@ impl Compose {
         contestant: &Contestant,
         mode: &str,
     ) -> Result<Self> {
-        let service =
-            contestant.database.service.clone().ok_or_else(|| anyhow!("database.service is missing"))?;
+        let database = match &contestant.database {
+            None => None,
+            Some(it) => {
+                let service = it.service.clone().ok_or_else(|| anyhow!("database.service is missing"))?;
+                Some((service, it.name.clone()))
+            }
+        };
         let limits = folder.path().join("limits.yml");
         std::fs::write(&limits, override_file(contest, contestant, mode))?;
         let mut files = Vec::new();
@@ -99,8 +104,7 @@ impl Compose {
             project: format!("pouco-lab-{}", contestant.name),
             files,
             shares: shares(contestant).into_iter().map(|(name, role, _)| (name, role)).collect(),
-            database: service,
-            database_name: contestant.database.name.clone(),
+            database,
             address: contest.address().to_owned(),
             _folder: folder,
             up: false,
@@ -201,15 +205,17 @@ impl Compose {
 
     /// Runs `statements` in one session of the database's superuser.
     fn psql(&self, options: &[&str], statements: &[&str]) -> Result<String> {
+        let (service, name) =
+            self.database.as_ref().ok_or_else(|| anyhow!("{}: no database is at hand", self.project))?;
         let containers = self.containers()?;
         let postgres = containers
             .iter()
-            .filter(|container| container.service == self.database)
+            .filter(|container| container.service == *service)
             .max_by_key(|container| container.pid > 0)
-            .ok_or_else(|| anyhow!("{}: no container of the service {}", self.project, self.database))?;
+            .ok_or_else(|| anyhow!("{}: no container of the service {service}", self.project))?;
         let mut command = self.engine.command();
         command.args(["exec", "--user", "postgres", &postgres.id, "psql", "-XAtq", "-v", "ON_ERROR_STOP=1"]);
-        command.args(options).args(["-U", "postgres", "-d", &self.database_name]);
+        command.args(options).args(["-U", "postgres", "-d", name]);
         for statement in statements {
             command.args(["-c", statement]);
         }
@@ -317,7 +323,7 @@ impl Stack for Compose {
     }
 
     fn database(&self) -> Option<&str> {
-        Some(&self.database)
+        self.database.as_ref().map(|(service, _)| service.as_str())
     }
 
     fn logs(&self) -> String {

@@ -1,4 +1,4 @@
-//! Whether an allowed answer says what it must. Every answer is checked, none is sampled.
+//! Whether an answer of the contest `people` is what was sent.
 //!
 //! - **A looked-up person** must be a JSON object whose `id` is the last segment of the `Location`, and whose `apelido`, `nome`,
 //!   `nascimento` and `stack` are the values that were sent. Each value is compared as it was written, byte by byte, and only
@@ -8,8 +8,9 @@
 //!   at here: the conformance pass does.
 
 use serde::Deserialize;
-use serde_json::Value;
 use serde_json::value::RawValue;
+
+use super::same;
 
 /// More people than this no search answers.
 const MAX_PEOPLE: usize = 50;
@@ -50,16 +51,6 @@ pub(super) fn person(body: &[u8], payload: &[u8], location: &str) -> Result<(), 
         }
     }
     Ok(())
-}
-
-/// An absent value is null.
-pub(super) fn same(got: Option<&RawValue>, sent: Option<&RawValue>) -> bool {
-    let (got, sent) = (got.map_or("null", RawValue::get), sent.map_or("null", RawValue::get));
-    got == sent
-        || match (serde_json::from_str::<Value>(got), serde_json::from_str::<Value>(sent)) {
-            (Ok(got), Ok(sent)) => got == sent,
-            _ => false,
-        }
 }
 
 /// `body` must be an array of at most 50 objects.

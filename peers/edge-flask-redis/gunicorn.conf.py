@@ -1,0 +1,21 @@
+"""Gunicorn reads this file by its name, from the folder that it starts in."""
+
+import os
+
+wsgi_app = "app:app"
+bind = os.environ.get("LISTEN", "0.0.0.0:9999")
+backlog = 4096
+# One process, so that its counts are the counts: it has less than one CPU anyway.
+workers = 1
+worker_class = "gthread"
+# A connection that was opened and says nothing holds one.
+threads = 16
+keepalive = 75
+# A worker that waits for its CPU quota is not dead.
+timeout = 60
+graceful_timeout = 10
+# Where the worker shows that it lives: memory, as gunicorn's documentation advises in containers.
+worker_tmp_dir = "/dev/shm"
+# Nobody steers it from outside, and the container has no place for the socket.
+control_socket_disable = True
+loglevel = "warning"
