@@ -37,24 +37,12 @@ pub(super) struct Line {
 }
 
 impl Line {
-    /// Connects to the first of `config`'s hosts that takes it. Blocks, for each address at most as long as `config` says.
+    /// Connects to the host of this index. Blocks, for each of its addresses at most as long as `config` says.
     ///
     /// # Errors
-    /// Those of the last host.
-    pub(super) fn connect(config: &Config) -> io::Result<Self> {
-        let mut last = io::Error::other("no host is given");
-        let hosts = config.get_hosts().len().max(config.get_hostaddrs().len());
-        let first = match config.get_load_balance_hosts() {
-            LoadBalanceHosts::Random if hosts > 0 => fastrand::usize(..hosts),
-            _ => 0,
-        };
-        for index in 0..hosts {
-            match connect_to(config, (first + index) % hosts) {
-                Ok(socket) => return Self::new(socket, config),
-                Err(error) => last = error,
-            }
-        }
-        Err(last)
+    /// Those of its last address.
+    pub(super) fn connect(config: &Config, host: usize) -> io::Result<Self> {
+        Self::new(connect_to(config, host)?, config)
     }
 
     fn new(socket: Socket, config: &Config) -> io::Result<Self> {
@@ -153,6 +141,16 @@ impl Line {
             }
         }
     }
+}
+
+/// The hosts of `config`, in the order in which they are to be tried.
+pub(super) fn hosts(config: &Config) -> impl Iterator<Item = usize> {
+    let all = config.get_hosts().len().max(config.get_hostaddrs().len());
+    let first = match config.get_load_balance_hosts() {
+        LoadBalanceHosts::Random if all > 0 => fastrand::usize(..all),
+        _ => 0,
+    };
+    (0..all).map(move |index| (first + index) % all)
 }
 
 /// Connects to the host of this index, at the first of its addresses that takes it.

@@ -15,7 +15,7 @@ use postgres::{Config, Error, NoTls, Row, Statement};
 use tokio_postgres::tls::NoTlsStream;
 use tokio_postgres::{Client, Connection};
 
-use super::line::{Line, Pipe};
+use super::line::{Line, Pipe, hosts};
 use super::session::{ConnectError, Connected, SERVER, check_server};
 use crate::waiting::interest::Interest;
 
@@ -28,12 +28,28 @@ pub(crate) struct Opened {
 }
 
 impl Opened {
-    /// Connects, says who we are, and looks at the server. Blocks.
+    /// Connects to the first of the hosts that will do. Blocks.
     ///
     /// # Errors
-    /// What the connection or the first look at the server met.
-    pub(super) fn open(config: &Config, connected: impl FnOnce() -> Connected) -> Result<Self, ConnectError> {
-        let line = Arc::new(Line::connect(config).map_err(ConnectError::Socket)?);
+    /// What the connection to the last host met, or the first look at it.
+    pub(super) fn open(config: &Config, connected: impl Fn() -> Connected) -> Result<Self, ConnectError> {
+        let mut last = ConnectError::Socket(io::Error::other("no host is given"));
+        for host in hosts(config) {
+            match Self::open_at(config, host, &connected) {
+                Ok(opened) => return Ok(opened),
+                Err(error) => last = error,
+            }
+        }
+        Err(last)
+    }
+
+    /// Connects, says who we are, and looks at the server.
+    fn open_at(
+        config: &Config,
+        host: usize,
+        connected: impl Fn() -> Connected,
+    ) -> Result<Self, ConnectError> {
+        let line = Arc::new(Line::connect(config, host).map_err(ConnectError::Socket)?);
         let (startup, pipe) = (startup(config), Pipe(line.clone()));
         let mut opening = pin!(startup.connect_raw(pipe, NoTls));
         let woken = Woken::new();

@@ -146,6 +146,33 @@ fn a_reader_with_an_outdated_statement_is_replaced() {
     readers.close();
 }
 
+/// As libpq: the next host is tried where one cannot be reached, or is not of the kind that is wanted.
+#[test]
+fn a_reader_takes_the_first_host_that_will_do() {
+    let database = database();
+    let relay = Relay::to(&database);
+    let mut config = postgres::Config::new();
+    // Nobody listens in an empty folder.
+    let nowhere = tempfile::tempdir().unwrap();
+    config.host_path(nowhere.path()).port(5_432);
+    config.host("127.0.0.1").port(relay.address.port());
+    let given = relay.config();
+    config.user(given.get_user().unwrap()).dbname(given.get_dbname().unwrap());
+    let (readers, _janitor) = reader(config.clone(), MINUTE);
+    assert_eq!(readers.read(keys), Ok(0));
+    readers.close();
+
+    config.target_session_attrs(postgres::config::TargetSessionAttrs::ReadOnly);
+    assert!(Connector::new(config.clone()).open().is_err());
+    let (readers, _janitor) = reader(config.clone(), Duration::from_millis(500));
+    assert_eq!(readers.read(keys), Err(Unavailable::Deadline));
+    readers.close();
+    config.options("-c default_transaction_read_only=on");
+    let (readers, _janitor) = reader(config, MINUTE);
+    assert_eq!(readers.read(keys), Ok(0));
+    readers.close();
+}
+
 /// What is sent and what comes is larger than any buffer of a socket, so both sides have to wait for room.
 #[test]
 fn a_read_is_of_any_size_on_both_kinds_of_socket() {
