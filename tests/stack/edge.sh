@@ -108,7 +108,8 @@ check "/nginx: 404, no redirection" equal "$(status "$base/nginx")" 404
 public=$(http "$base/metrics")
 check "the public counters are there" contains "$public" 'http_total_requests{path="/nginx/time",method="GET"}'
 check "and nothing of the replica's own metrics is public" equal "$(grep -cE 'pouco_|process_|http_request_' <<<"$public")" 0
-for path in /healthz /readyz /api1/metrics /api2/metrics; do
+check "/healthz is the users API's, and says that it answers" equal "$(http "$base/healthz")" '{"status":"ok"}'
+for path in /readyz /api1/metrics /api2/metrics; do
   check "$path is not public" equal "$(status "$base$path")" 404
 done
 
