@@ -3,11 +3,11 @@
 set -euo pipefail
 
 readonly workers=${WORKERS:-1}
-# More than these are of no use to a process: look-ups that meet share a statement, and a list does not stand in their way.
-readonly useful=2
-
+# The least that the contest allows: look-ups that meet share a statement, so more are of no use here.
 connections=$((${DATABASE_CONNECTIONS:-30} / workers))
-export POUCO_READ_CONNECTIONS=$((connections < useful ? connections : useful))
+least=$((${DATABASE_CONNECTIONS_MIN:-5} / workers))
+least=$((least > 2 ? least : 2))
+export POUCO_READ_CONNECTIONS=$((connections < least ? connections : least))
 if [ "$workers" -eq 1 ]; then
   exec pouco serve
 fi
