@@ -156,7 +156,7 @@ fn serve(config: Config) -> Result<(), Failure> {
     // After Postgres was started, which would inherit it.
     raise_descriptor_limit(config.http.connections);
     pouco::http::configure_coroutines();
-    let greeting = greeting(&bound, backend.as_ref());
+    let greeting = greeting(&bound, backend.as_ref(), &config.apis);
     let app = App::start(config, connector, bound)?;
     stop.started();
     print(&greeting)?;
@@ -240,7 +240,7 @@ fn leave_at_last() {
     }
 }
 
-fn greeting(bound: &Bound, backend: Option<&Backend>) -> String {
+fn greeting(bound: &Bound, backend: Option<&Backend>, apis: &[Api]) -> String {
     let mut text = format!("pouco {} is ready\n", env!("CARGO_PKG_VERSION"));
     for address in bound.addresses() {
         text.push_str(&format!("  API:      {}\n", shown(address)));
@@ -252,10 +252,9 @@ fn greeting(bound: &Bound, backend: Option<&Backend>) -> String {
     text.push_str(&format!("  database: {database}\n"));
     if let Some(Address::Tcp(host_port)) = bound.addresses().next() {
         let host_port = host_port.replace("0.0.0.0", "localhost");
-        text.push_str(&format!(
-            "  try: curl -i http://{host_port}/pessoas -d '{{\"apelido\":\"ana\",\"nome\":\"Ana\",\
-             \"nascimento\":\"2000-10-01\",\"stack\":[\"Rust\"]}}'\n"
-        ));
+        for api in apis {
+            text.push_str(&format!("  try: curl -i http://{host_port}{}\n", api.example()));
+        }
     }
     text.push_str("  stop: Ctrl-C\n");
     text

@@ -1,6 +1,7 @@
 //! The APIs: one folder each, with its routes, its model and its SQL. A new one is a copy of such a folder and a line in
 //! the table below.
 
+mod dates;
 pub mod edge;
 mod id;
 mod kept;
@@ -17,11 +18,11 @@ use crate::metrics::Exposition;
 use crate::store::{Connector, Readers, Session};
 use crate::waiting::Janitor;
 
-/// Every API: its name, the function that mounts it, and what it has in Postgres.
-const APIS: &[(&str, Mount, Stored)] = &[
-    ("people", people::mount, Stored::Rows(None)),
-    ("users", users::mount, Stored::Rows(Some(users::seed))),
-    ("edge", edge::mount, Stored::Nothing),
+/// Every API: its name, the function that mounts it, what it has in Postgres, and a request to begin with.
+const APIS: &[(&str, Mount, Stored, &str)] = &[
+    ("people", people::mount, Stored::Rows(None), people::EXAMPLE),
+    ("users", users::mount, Stored::Rows(Some(users::seed)), "/users"),
+    ("edge", edge::mount, Stored::Nothing, "/static-text"),
 ];
 
 /// What an API has in Postgres.
@@ -61,7 +62,7 @@ impl Api {
     /// What fills the table of the API of this name. `None` if there is no such API, or nothing to fill.
     #[must_use]
     pub fn seed(name: &str) -> Option<Seed> {
-        APIS.iter().find(|(known, ..)| *known == name).and_then(|(.., stored)| match stored {
+        APIS.iter().find(|(known, ..)| *known == name).and_then(|(_, _, stored, _)| match stored {
             Stored::Rows(seed) => *seed,
             Stored::Nothing => None,
         })
@@ -77,6 +78,12 @@ impl Api {
     #[must_use]
     pub fn name(self) -> &'static str {
         APIS[self.0].0
+    }
+
+    /// A request to begin with: its path, and what else curl needs for it.
+    #[must_use]
+    pub fn example(self) -> &'static str {
+        APIS[self.0].3
     }
 
     /// Adds the routes of the API and starts what it needs.

@@ -3,8 +3,6 @@
 //! Each connection is used by a coroutine of its own, on the worker that also serves the sockets: a read costs no switch
 //! between threads. Connections are opened by a thread, since that may block: it resolves names, and waits for Postgres.
 
-use std::collections::HashMap;
-use std::hash::Hash;
 use std::io;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -267,7 +265,7 @@ pub struct Gather<K, V> {
 
 impl<K, V> Gather<K, V>
 where
-    K: Copy + Eq + Hash + Send + 'static,
+    K: Copy + Ord + Send + 'static,
     V: Clone + Send + 'static,
 {
     /// Look-ups that `fetch` answers, on the connections of `readers`.
@@ -310,7 +308,7 @@ struct Gathered<K, V> {
 
 impl<K, V> Job for Gathered<K, V>
 where
-    K: Copy + Eq + Hash + Send,
+    K: Copy + Ord + Send,
     V: Clone + Send,
 {
     fn run(&mut self, session: &mut Reading) -> Result<(), postgres::Error> {
@@ -323,10 +321,12 @@ where
         }
         let keys: Vec<K> = self.taken.iter().map(|(key, _)| *key).collect();
         match (self.fetch)(session, &keys) {
-            Ok(rows) => {
-                let found: HashMap<K, V> = rows.into_iter().collect();
+            Ok(mut rows) => {
+                // Mostly there is one, for which any table would be too much.
+                rows.sort_unstable_by_key(|(key, _)| *key);
                 for (key, reply) in self.taken.drain(..) {
-                    reply.send(found.get(&key).cloned());
+                    let place = rows.binary_search_by_key(&key, |(key, _)| *key);
+                    reply.send(place.ok().map(|place| rows[place].1.clone()));
                 }
             }
             Err(error) if Failure::of(&error) == Failure::Lost => return Err(error),

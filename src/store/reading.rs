@@ -189,12 +189,15 @@ fn run<T>(
             return answer;
         }
         // What the statement has just said to the connection is heard now; what the connection says to it, in another round.
-        woken.0.0.store(false, Ordering::Relaxed);
-        // In order it ends only after its client, whom the statement holds.
-        if let Poll::Ready(Err(error)) = Pin::new(&mut *connection).poll(context) {
-            return Err(error);
-        }
-        if !woken.0.0.load(Ordering::Relaxed) {
+        loop {
+            woken.0.0.store(false, Ordering::Relaxed);
+            // In order it ends only after its client, whom the statement holds.
+            if let Poll::Ready(Err(error)) = Pin::new(&mut *connection).poll(context) {
+                return Err(error);
+            }
+            if woken.0.0.load(Ordering::Relaxed) {
+                break;
+            }
             wait();
         }
     }

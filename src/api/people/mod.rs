@@ -25,6 +25,10 @@ use crate::store::{Feed, Gather, Readers};
 /// A rendered person; what `GET /pessoas/{id}` answers with.
 type Body = Arc<[u8]>;
 
+/// A person to begin with.
+pub(super) const EXAMPLE: &str =
+    "/pessoas -d '{\"apelido\":\"ana\",\"nome\":\"Ana\",\"nascimento\":\"2000-10-01\",\"stack\":[\"Rust\"]}'";
+
 /// What the handlers share.
 struct People {
     queue: Arc<CommitQueue<PeopleTable>>,

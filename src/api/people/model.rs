@@ -8,6 +8,7 @@ use simd_json::tape::Value;
 use time::{Date, Month};
 use uuid::Uuid;
 
+use super::super::dates::write_date;
 use crate::http::{Rejection, Status, json};
 
 /// Characters of a nickname and of an element of the stack; UTF-8 takes up to four bytes for each.
@@ -105,12 +106,6 @@ pub(super) fn render<'e>(
         }
     }
     out.push(b'}');
-}
-
-/// `YYYY-MM-DD`; the year has four digits, since that is what was accepted.
-fn write_date(out: &mut Vec<u8>, date: Date) {
-    use std::io::Write;
-    let _ = write!(out, "{:04}-{:02}-{:02}", date.year(), u8::from(date.month()), date.day());
 }
 
 /// Parses and checks a body, in place: the body is scratch afterwards. The person gets an id of `replica`.

@@ -1,10 +1,9 @@
 //! A user and a page of users as JSON.
 
-use std::io::Write;
-
 use time::OffsetDateTime;
 use uuid::Uuid;
 
+use super::super::dates::write_moment;
 use crate::http::json;
 
 /// A row, with its texts where the driver has put them.
@@ -27,30 +26,13 @@ impl User<'_> {
         json::write_string(out, self.email);
         out.extend_from_slice(b",\"full_name\":");
         json::write_string(out, self.full_name);
-        let _ = write!(out, ",\"age\":{},\"country_code\":", self.age);
+        out.extend_from_slice(b",\"age\":");
+        out.extend_from_slice(itoa::Buffer::new().format(self.age).as_bytes());
+        out.extend_from_slice(b",\"country_code\":");
         json::write_string(out, self.country_code);
-        let _ = write!(out, ",\"is_active\":{},\"created_at\":\"", self.is_active);
+        out.extend_from_slice(if self.is_active { b",\"is_active\":true" } else { b",\"is_active\":false" });
+        out.extend_from_slice(b",\"created_at\":\"");
         write_moment(out, self.created_at);
         out.extend_from_slice(b"\"}");
     }
-}
-
-/// RFC 3339 section 5.6 in UTC; with the microseconds that Postgres keeps, if there are any.
-fn write_moment(out: &mut Vec<u8>, moment: OffsetDateTime) {
-    let moment = moment.to_utc();
-    let (date, time) = (moment.date(), moment.time());
-    let _ = write!(
-        out,
-        "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}",
-        date.year(),
-        u8::from(date.month()),
-        date.day(),
-        time.hour(),
-        time.minute(),
-        time.second()
-    );
-    if time.microsecond() > 0 {
-        let _ = write!(out, ".{:06}", time.microsecond());
-    }
-    out.push(b'Z');
 }
