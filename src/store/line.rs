@@ -205,7 +205,7 @@ fn connect(domain: Domain, address: &SockAddr, timeout: Option<&Duration>) -> io
 }
 
 /// What the client library reads from and writes to. It is never woken through its context: whoever polls it waits by
-/// [`Line::wait`] before the next time.
+/// [`Line::park`] before the next time.
 pub(super) struct Pipe(pub(super) Arc<Line>);
 
 impl AsyncRead for Pipe {
@@ -228,5 +228,30 @@ impl AsyncWrite for Pipe {
 
     fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         Poll::Ready(Ok(()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+
+    #[test]
+    fn a_tcp_connection_is_kept_alive_as_the_settings_say() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let connected = |settings: &str| {
+            let config = format!("host=127.0.0.1 port={port} user=anyone {settings}").parse().unwrap();
+            connect_to(&config, 0).unwrap()
+        };
+        let kept =
+            connected("keepalives_idle=7 keepalives_interval=3 keepalives_retries=2 tcp_user_timeout=9");
+        assert!(kept.tcp_nodelay().unwrap() && kept.keepalive().unwrap());
+        assert_eq!(kept.tcp_keepalive_time().unwrap(), Duration::from_secs(7));
+        assert_eq!(kept.tcp_keepalive_interval().unwrap(), Duration::from_secs(3));
+        assert_eq!(kept.tcp_keepalive_retries().unwrap(), 2);
+        assert_eq!(kept.tcp_user_timeout().unwrap(), Some(Duration::from_secs(9)));
+        assert!(!connected("keepalives=0").keepalive().unwrap());
     }
 }
