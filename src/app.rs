@@ -1,8 +1,8 @@
 //! The whole replica: store, APIs, the public server and the admin server, started and stopped in order.
 
 use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
-use std::thread;
 use std::time::Duration;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -14,8 +14,10 @@ use crate::limits;
 use crate::logging;
 use crate::metrics::Exposition;
 use crate::process::Process;
-use crate::store::{Connector, Readers, Reads, migrate};
+use crate::readiness::Readiness;
+use crate::store::{Connector, Purpose, Readers, Reads, migrate};
 use crate::waiting::Janitor;
+use crate::waiting::spawn;
 
 /// A running replica.
 pub struct App {
@@ -30,6 +32,7 @@ struct Inner {
     readers: Arc<Readers>,
     connector: Connector,
     needs_database: bool,
+    draining: AtomicBool,
     apis: Mutex<Vec<Box<dyn Running>>>,
     // Its thread ends with it.
     _janitor: Arc<Janitor>,
@@ -104,7 +107,7 @@ impl App {
     /// A line for the user. After [`Connector::stop_waiting`] it is an empty one: the wait was ended on purpose.
     pub fn start(config: Config, connector: Connector, bound: Bound) -> Result<Self, String> {
         if config.needs_database() {
-            let mut session = connector.open_patiently().map_err(|_| String::new())?;
+            let mut session = connector.open_patiently(Purpose::Write).map_err(|_| String::new())?;
             let applied = migrate(&mut session)?;
             if applied > 0 {
                 log::info!("{applied} migrations applied");
@@ -125,7 +128,9 @@ impl App {
             config.apis.iter().map(|api| api.mount(&services, &mut router)).collect::<io::Result<_>>()?;
         let server = Server::start(bound.public, router, config.http)?;
         let apis = Mutex::new(apis);
-        let inner = Arc::new(Inner { server, readers, connector, needs_database, apis, _janitor: janitor });
+        let draining = AtomicBool::new(false);
+        let inner =
+            Arc::new(Inner { server, readers, connector, needs_database, draining, apis, _janitor: janitor });
         let admin = match bound.admin.is_empty() {
             true => None,
             false => Some(Server::start(bound.admin, admin_routes(&inner), config.http)?),
@@ -136,13 +141,14 @@ impl App {
     /// Stops in the order in which nothing is lost: requests first, then what they queued, then the readers.
     /// `true` if every request had ended within the grace period.
     pub fn stop(self) -> bool {
+        self.inner.draining.store(true, Ordering::Release);
         let drained = self.inner.server.shutdown(self.config.shutdown_grace);
         // Every answer is sent, or out of time: whoever has lost the database need not find it again.
         self.inner.connector.stop_waiting();
         // A thread that waits for a Postgres that stands still cannot be woken. Nobody waits for it any more, and what it
         // sent is Postgres's to finish: the process leaves without it.
         let (ending, ended) = mpsc::channel::<()>();
-        let rest = thread::Builder::new().name("pouco-stop".into()).spawn(move || {
+        let rest = spawn("pouco-stop", move || {
             self.end_threads();
             drop(ending);
         });
@@ -170,25 +176,49 @@ impl App {
     }
 }
 
-/// `/healthz`: the process answers. `/readyz`: it has a database, or needs none. `/metrics`: what it counted.
+impl Inner {
+    /// What stands against this replica; of its own faults alone, if only they are asked for.
+    fn readiness(&self, own: bool) -> Readiness {
+        let mut readiness = Readiness::default();
+        if self.draining.load(Ordering::Acquire) {
+            readiness.own("server", "it is shutting down");
+        }
+        if self.needs_database && self.connector.connected() == 0 {
+            readiness.outside("database", "there is no connection to Postgres");
+        }
+        if !self.readers.are_whole() {
+            readiness.own("database", "a reader has ended");
+        }
+        for api in self.apis.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+            api.readiness(&mut readiness);
+        }
+        if own {
+            readiness.keep_own();
+        }
+        readiness
+    }
+}
+
+/// `/healthz`: the process answers. `/readyz`: all is well. `/readyz?traffic`: no other replica would do better.
+/// `/metrics`: what it counted.
 fn admin_routes(inner: &Arc<Inner>) -> Router {
     let mut router = Router::new();
     router.route(Method::Get, "/healthz", |_, response| response.json(b"{\"status\":\"ok\"}"));
     let asked = inner.clone();
-    router.route(Method::Get, "/readyz", move |_, response| {
-        if !asked.needs_database || asked.connector.connected() > 0 {
-            response.json(b"{\"status\":\"ready\"}");
-        } else {
-            response.status(Status::ServiceUnavailable).json(b"{\"status\":\"no database\"}");
+    router.route(Method::Get, "/readyz", move |request, response| {
+        let own = request.query_text("traffic").is_ok_and(|word| word.is_some());
+        let readiness = asked.readiness(own);
+        if !readiness.is_ready() {
+            response.status(Status::ServiceUnavailable);
         }
+        response.json(readiness.json().as_bytes());
     });
     let asked = inner.clone();
     router.route(Method::Get, "/metrics", move |_, response| {
         let mut exposition = Exposition::default();
         exposition.http(&asked.server);
         exposition.readers(&asked.readers);
-        let connected = asked.connector.connected() as u64;
-        exposition.sample("pouco_database_connections", "Open connections to Postgres.", &[], connected);
+        exposition.database(&asked.connector);
         for api in asked.apis.lock().unwrap_or_else(PoisonError::into_inner).iter() {
             api.expose(&mut exposition);
         }

@@ -113,6 +113,8 @@ settings! {
         "reads that may wait for a connection; one more is a 503";
     READ_DEADLINE = "POUCO_READ_DEADLINE_MS", N(limits::READ_DEADLINE_MS), "100 to 600000 ms",
         "how long a read may take; then it is a 503";
+    SILENCE = "POUCO_SILENCE_MS", N(limits::SILENCE_MS), "100 to 600000 ms",
+        "how long Postgres may be silent in a statement; then it is asked by a second connection, and left if it is silent there too";
     CACHE_BYTES = "POUCO_CACHE_BYTES", N(limits::CACHE_BYTES), "65536 to 1099511627776 bytes",
         "people kept in memory with their search index; past it searches go to Postgres";
     FEED_INTERVAL = "POUCO_FEED_INTERVAL_MS", N(limits::FEED_INTERVAL_MS), "10 to 10000 ms",
@@ -202,6 +204,7 @@ pub struct Config {
     pub http: Limits,
     pub commit: CommitLimits,
     pub read: ReadLimits,
+    pub silence: Duration,
     pub cache_bytes: u64,
     /// `None` if it is off.
     pub users_cache: Option<expiring::Limits>,
@@ -263,6 +266,7 @@ impl Config {
                 queue: raw.size(&READ_QUEUE, 1..=1_000_000)?,
                 deadline: raw.duration(&READ_DEADLINE, 100..=600_000)?,
             },
+            silence: raw.duration(&SILENCE, 100..=600_000)?,
             feed_interval: raw.duration(&FEED_INTERVAL, 10..=10_000)?,
             cache_bytes: raw.number(&CACHE_BYTES, 65_536..=1 << 40)?,
             users_cache: raw.users_cache()?,

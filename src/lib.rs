@@ -16,5 +16,6 @@ pub mod limits;
 pub mod logging;
 pub mod metrics;
 pub mod process;
+pub mod readiness;
 pub mod store;
 pub mod waiting;

@@ -9,6 +9,10 @@ pub const COROUTINE_STACK_BYTES: usize = if cfg!(debug_assertions) { 128 * 1024 
 /// Bytes of the stack of a coroutine that reads from Postgres: the client library is deeper than a request.
 pub const READER_STACK_BYTES: usize = if cfg!(debug_assertions) { 256 * 1024 } else { 64 * 1024 };
 
+/// Bytes of a thread's stack. The deepest is the one that opens connections; the system's own default is four times as
+/// much, and counts against a limit of the address space.
+pub const THREAD_STACK_BYTES: usize = 512 * 1024;
+
 /// Coroutines made ahead, and kept when they end. Each takes 8 KB from the start.
 pub const POOLED_COROUTINES: usize = 32;
 
@@ -81,6 +85,27 @@ pub const READ_QUEUE: usize = 4_096;
 /// How long a read may take.
 pub const READ_DEADLINE_MS: u64 = 5_000;
 
+/// Connecting to a server, signing in and the first question together.
+pub const CONNECT_TIMEOUT_MS: u64 = 5_000;
+/// The longest pause between two tries to connect.
+pub const LAST_RETRY_MS: u64 = 500;
+/// How long a session may be silent in a statement before its server is asked about it.
+pub const SILENCE_MS: u64 = 10_000;
+/// How long the answer to that may take.
+pub const ASK_TIMEOUT_MS: u64 = 3_000;
+/// How long a statement may wait for one lock.
+pub const LOCK_TIMEOUT_MS: u64 = 10_000;
+/// How often a backend looks whether its client is still there while it works or waits.
+pub const CLIENT_CHECK_MS: u64 = 2_000;
+/// How often a session that nobody uses is asked whether it still answers.
+pub const IDLE_CHECK_MS: u64 = 10_000;
+/// How old the last poll of a feed, and the oldest row of a queue, may be for a replica to be ready.
+pub const READY_AGE_MS: u64 = 2_000;
+/// How often a feed whose index was given up looks whether the database is what it was.
+pub const WATCH_INTERVAL_MS: u64 = 1_000;
+/// The longest rest between two polls of a feed whose horizon is frozen.
+pub const FEED_REST_MS: u64 = 1_000;
+
 /// Rows that `pouco seed` makes at most: one transaction writes them.
 pub const SEED_ROWS: u64 = 10_000_000;
 
@@ -139,6 +164,11 @@ pub const STOP_GRACE_PERIOD_MS: u64 = 30_000;
 const _: () = assert!(
     (WRITERS_PER_REPLICA + FEEDS_PER_REPLICA + READERS_PER_REPLICA) * REPLICAS <= POSTGRES_CONNECTIONS
 );
+const _: () = assert!(
+    SILENCE_MS + ASK_TIMEOUT_MS + 2 * LAST_RETRY_MS <= 16_000,
+    "creations are back so long after a server has fallen silent and another one is there"
+);
+const _: () = assert!(FEED_REST_MS < READY_AGE_MS && WATCH_INTERVAL_MS < READY_AGE_MS);
 const _: () = assert!(IDLE_TIMEOUT_MS > NGINX_KEEPALIVE_MS);
 const _: () = assert!(SHUTDOWN_GRACE_MS + STOP_REST_MS < STOP_GRACE_PERIOD_MS);
 const _: () =

@@ -18,6 +18,7 @@ use log::{Level, LevelFilter, Log, Metadata, Record};
 use time::OffsetDateTime;
 
 use crate::limits::{LOG_FLUSH_MS, LOG_MESSAGE_BYTES, LOG_QUEUE_BYTES};
+use crate::waiting::spawn;
 
 /// Memory of a queued line beside its message, about.
 const LINE_OVERHEAD_BYTES: usize = 128;
@@ -113,9 +114,7 @@ pub fn install(level: LevelFilter, format: Format) -> io::Result<()> {
     // A second call (in tests) keeps the first logger.
     if log::set_logger(log).is_ok() {
         log::set_max_level(level);
-        thread::Builder::new()
-            .name("pouco-log".into())
-            .spawn(|| log.write_forever(|line| io::stderr().write_all(line)))?;
+        spawn("pouco-log", || log.write_forever(|line| io::stderr().write_all(line)))?;
         std::panic::set_hook(Box::new(log_panic));
     }
     Ok(())

@@ -13,7 +13,7 @@ use pouco::config::{Config, Database, SETTINGS};
 use pouco::http::Address;
 use pouco::limits;
 use pouco::logging;
-use pouco::store::{Connector, migrate};
+use pouco::store::{Connector, Purpose, migrate};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
@@ -151,7 +151,8 @@ fn serve(config: Config) -> Result<(), Failure> {
     let stop = Stop::watch()?;
     let bound = Bound::new(&config)?;
     let backend = if config.needs_database() { Some(Backend::open(&config.database)?) } else { None };
-    let connector = Connector::new(backend.as_ref().map(|it| it.config.clone()).unwrap_or_default());
+    let database = backend.as_ref().map(|it| it.config.clone()).unwrap_or_default();
+    let connector = Connector::with_silence(database, config.silence);
     stop.while_starting(&connector);
     // After Postgres was started, which would inherit it.
     raise_descriptor_limit(config.http.connections);
@@ -269,7 +270,8 @@ fn shown(address: &Address) -> String {
 
 fn run_migrations(config: &Config) -> Result<(), Failure> {
     let backend = Backend::open(&config.database)?;
-    let mut session = Connector::new(backend.config).open().map_err(|error| error.to_string())?;
+    let mut session =
+        Connector::new(backend.config).open(Purpose::Write).map_err(|error| error.to_string())?;
     let applied = migrate(&mut session)?;
     print(&format!("{applied} migrations applied\n"))
 }
@@ -302,7 +304,8 @@ impl SeedOrder {
 
     fn run(&self, config: &Config) -> Result<(), Failure> {
         let backend = Backend::open(&config.database)?;
-        let mut session = Connector::new(backend.config).open().map_err(|error| error.to_string())?;
+        let mut session =
+            Connector::new(backend.config).open(Purpose::Write).map_err(|error| error.to_string())?;
         migrate(&mut session)?;
         let added = (self.fill)(&mut session, self.rows, self.seed)
             .map_err(|error| format!("cannot fill {}: {error}", self.api))?;
@@ -312,9 +315,11 @@ impl SeedOrder {
 
 fn count(config: &Config) -> Result<(), Failure> {
     let backend = Backend::open(&config.database)?;
-    let mut session = Connector::new(backend.config).open().map_err(|error| error.to_string())?;
-    let row = session.client().query_one("SELECT count(*) FROM people", &[]);
-    let count: i64 = row.map_err(|error| format!("cannot count: {error}"))?.get(0);
+    let connector = Connector::new(backend.config);
+    let mut session = connector.open(Purpose::Read).map_err(|error| error.to_string())?;
+    let rows = session.query("SELECT count(*) FROM people", &[]);
+    let rows = rows.map_err(|error| format!("cannot count: {error}"))?;
+    let count: i64 = rows.first().map_or(0, |row| row.get(0));
     print(&format!("{count}\n"))
 }
 

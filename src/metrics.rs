@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crate::http;
 use crate::instruments::{Histogram, Snapshot};
 use crate::process::Process;
-use crate::store::commit::{CommitLimits, CommitMetrics};
-use crate::store::{Feed, Readers};
+use crate::store::commit::{CommitQueue, Table};
+use crate::store::{Connector, Feed, Readers};
 
 /// A counter whose name does not end like one: it is what dashboards of an older backend ask for.
 const REQUESTS_BY_PATH: &str = "http_total_requests";
@@ -102,8 +102,8 @@ impl Exposition {
     }
 
     /// What a commit queue counted.
-    pub fn commit_queue(&mut self, table: &str, metrics: &CommitMetrics) {
-        let labels = [("table", table)];
+    pub fn commit_queue<T: Table>(&mut self, table: &str, queue: &CommitQueue<T>) {
+        let (metrics, limits, labels) = (queue.metrics(), queue.limits(), [("table", table)]);
         let samples: [(&'static str, &str, &AtomicU64); 9] = [
             ("pouco_commit_batches_total", "Batches committed.", &metrics.batches),
             ("pouco_commit_rows_total", "Rows in committed batches.", &metrics.rows),
@@ -130,14 +130,22 @@ impl Exposition {
         for (name, help, histogram) in histograms {
             self.histogram(name, help, &labels, &histogram.snapshot());
         }
+        let help = "Rows that may wait.";
+        self.sample("pouco_commit_waiting_limit_rows", help, &labels, limits.queue_rows);
+        let help = "Bytes that may wait.";
+        self.sample("pouco_commit_waiting_limit_bytes", help, &labels, limits.queue_bytes);
+        let help = "Age of the oldest row whose fate is not known yet.";
+        self.sample("pouco_commit_oldest_seconds", help, &labels, queue.oldest().as_secs_f64());
     }
 
-    /// How much may wait in a commit queue.
-    pub fn commit_limits(&mut self, table: &str, limits: &CommitLimits) {
-        let labels = [("table", table)];
-        let (rows, bytes) = (limits.queue_rows, limits.queue_bytes);
-        self.sample("pouco_commit_waiting_limit_rows", "Rows that may wait.", &labels, rows);
-        self.sample("pouco_commit_waiting_limit_bytes", "Bytes that may wait.", &labels, bytes);
+    /// What is known of the way to Postgres.
+    pub fn database(&mut self, connector: &Connector) {
+        let help = "Open connections to Postgres.";
+        self.sample("pouco_database_connections", help, &[], connector.connected());
+        let help = "Connections given up because Postgres was silent.";
+        self.sample("pouco_database_silences_total", help, &[], connector.silences());
+        let help = "Times that the database had lost something that was seen in it.";
+        self.sample("pouco_database_histories_total", help, &[], connector.history());
     }
 
     /// What the readers counted, and how much waits for them.
@@ -152,14 +160,15 @@ impl Exposition {
     }
 
     /// What a feed counted.
-    #[allow(clippy::cast_precision_loss)] // milliseconds of any uptime
     pub fn feed(&mut self, name: &str, feed: &Feed) {
         let (metrics, labels) = (feed.metrics(), [("feed", name)]);
         let loaded = |value: &AtomicU64| value.load(Ordering::Relaxed);
         self.sample("pouco_feed_polls_total", "Polls of the feed.", &labels, loaded(&metrics.polls));
         self.sample("pouco_feed_rows_total", "Rows read, known ones too.", &labels, loaded(&metrics.rows));
-        let lag = feed.lag_ms() as f64 / 1_000.0;
+        let lag = feed.lag().as_secs_f64();
         self.sample("pouco_feed_lag_seconds", "Age of the state read last.", &labels, lag);
+        let age = feed.poll_age().as_secs_f64();
+        self.sample("pouco_feed_poll_age_seconds", "Time since the last poll ended.", &labels, age);
     }
 
     /// What was asked of something in memory.

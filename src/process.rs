@@ -2,9 +2,10 @@
 
 use std::fs;
 use std::io;
-use std::thread;
 
 use rustix::param::{clock_ticks_per_second, page_size};
+
+use crate::waiting::spawn;
 
 /// Where the fields of `/proc/self/stat` stand behind the name, which may hold blanks: two less than proc(5) numbers them,
 /// and counted from 0.
@@ -35,7 +36,7 @@ impl Process {
         let (reply, answer) = may::sync::mpsc::channel();
         // Who waits gets an answer also from a thread that ended without one.
         let read = move || drop(reply.send(Self::read()));
-        thread::Builder::new().name("pouco-process".into()).spawn(read)?;
+        spawn("pouco-process", read)?;
         answer.recv().map_err(io::Error::other)?
     }
 

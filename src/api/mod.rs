@@ -15,6 +15,7 @@ use std::sync::Arc;
 use crate::config::Config;
 use crate::http::Router;
 use crate::metrics::Exposition;
+use crate::readiness::Readiness;
 use crate::store::{Connector, Readers, Session};
 use crate::waiting::Janitor;
 
@@ -111,6 +112,9 @@ pub struct Services<'s> {
 pub trait Running: Send + Sync {
     /// Writes out what is queued and ends the API's threads. No request comes any more.
     fn stop(&mut self);
+
+    /// Says what stands against a request for this API.
+    fn readiness(&self, _readiness: &mut Readiness) {}
 
     /// Adds the API's counters.
     fn expose(&self, exposition: &mut Exposition);

@@ -126,6 +126,11 @@ impl<K: Weigh + Eq + Hash + Clone, V: Weigh + Clone> Bounded<K, V> {
         self.entries.insert(key, value);
     }
 
+    /// Drops all entries.
+    pub fn clear(&self) {
+        self.entries.clear();
+    }
+
     /// The bytes of all entries.
     #[must_use]
     pub fn bytes(&self) -> u64 {

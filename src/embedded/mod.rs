@@ -139,6 +139,19 @@ impl Cluster {
     /// # Errors
     /// See [`EmbeddedError`].
     pub fn start(data_dir: Option<PathBuf>, bin_dir: Option<PathBuf>) -> Result<Self, EmbeddedError> {
+        Self::start_with(data_dir, bin_dir, &[])
+    }
+
+    /// As [`Cluster::start`], with settings (`name=value`) that come after the usual ones and so replace them: a server
+    /// that another one follows, or that follows another one (its data folder then has a `standby.signal`).
+    ///
+    /// # Errors
+    /// See [`EmbeddedError`].
+    pub fn start_with(
+        data_dir: Option<PathBuf>,
+        bin_dir: Option<PathBuf>,
+        settings: &[String],
+    ) -> Result<Self, EmbeddedError> {
         let owner = Owner::current();
         let folder = match data_dir {
             Some(folder) => std::path::absolute(&folder)
@@ -154,7 +167,8 @@ impl Cluster {
         let sockets = socket_folder(&owner, &folder)?;
         let data = initialise(&owner, &folder, &bin)?;
         process::wait_for_orphan(&data)?;
-        let postmaster = Postmaster::spawn(&bin, &data, &sockets, &folder.join("postgres.log"), owner.uid())?;
+        let log = folder.join("postgres.log");
+        let postmaster = Postmaster::spawn(&bin, &data, &sockets, &log, owner.uid(), settings)?;
         let cluster = Self { postmaster, folder, sockets, _lock: lock };
         cluster.wait_until_ready()?;
         cluster.create_database()?;

@@ -45,19 +45,21 @@ pub(super) struct Postmaster {
 
 impl Postmaster {
     /// Starts `postgres`. The thread that forks also waits for the child's end, since the kernel sends the
-    /// parent-death signal when that *thread* ends.
+    /// parent-death signal when that *thread* ends. `more` are settings beside [`SETTINGS`].
     pub(super) fn spawn(
         bin: &Path,
         data: &Path,
         sockets: &Path,
         log: &Path,
         uid: Option<u32>,
+        more: &[String],
     ) -> Result<Self, EmbeddedError> {
         let io = |error| EmbeddedError::Io("cannot start Postgres".into(), error);
         let log_file = File::create(log).map_err(io)?;
         let mut command = Command::new(bin.join("postgres"));
         command.arg("-D").arg(data);
-        for setting in SETTINGS {
+        // Of two values for one setting the later counts.
+        for setting in SETTINGS.iter().copied().chain(more.iter().map(String::as_str)) {
             command.args(["-c", setting]);
         }
         command.arg("-c").arg(format!("unix_socket_directories={}", sockets.display()));

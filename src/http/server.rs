@@ -26,6 +26,7 @@ use super::status::Status;
 use crate::limits;
 use crate::waiting::configure_coroutines;
 use crate::waiting::interest::Interest;
+use crate::waiting::spawn;
 
 /// How often the sweeper looks: the resolution of every time-out, and of the `Date` field.
 const SWEEP_INTERVAL_MS: u64 = 250;
@@ -214,7 +215,7 @@ impl Server {
             left: Condvar::new(),
         });
         let sweeping = shared.clone();
-        let sweeper = thread::Builder::new().name("pouco-sweeper".into()).spawn(move || sweep(&sweeping))?;
+        let sweeper = spawn("pouco-sweeper", move || sweep(&sweeping))?;
         let accepting = listeners
             .into_iter()
             .map(|listener| start_accepting(listener, &shared))

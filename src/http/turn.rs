@@ -14,9 +14,10 @@ use std::collections::VecDeque;
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread;
 
 use may::sync::Blocker;
+
+use crate::waiting::spawn;
 
 /// Gives turns. Its thread sleeps while nobody waits, and ends with it.
 pub struct Turns {
@@ -55,7 +56,7 @@ impl Turns {
     pub fn start() -> io::Result<Self> {
         let line = Arc::new(Line::default());
         let calling = line.clone();
-        thread::Builder::new().name("pouco-turns".into()).spawn(move || calling.call())?;
+        spawn("pouco-turns", move || calling.call())?;
         Ok(Self { line })
     }
 
@@ -116,6 +117,7 @@ impl Line {
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::AtomicUsize;
+    use std::thread;
 
     use super::*;
 

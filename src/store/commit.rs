@@ -17,16 +17,20 @@ use std::time::{Duration, Instant};
 use uuid::Uuid;
 
 use super::Unavailable;
+use super::connect::Connector;
+use super::failure::{Chain, Failure};
 use super::reply::{self, Reply};
-use super::session::{Chain, Connector, Failure, Session};
+use super::session::Session;
+use super::writer::Writer;
 use crate::instruments::{Histogram, ROWS, SECONDS};
-use crate::waiting::{Janitor, Tended};
+use crate::limits;
+use crate::waiting::{Janitor, Tended, spawn};
 
 /// How often a batch that was undone is tried again: after a deadlock, a serialization failure, on a fresh session.
 const RETRIES: u32 = 10;
 
-/// A session that was idle for longer is asked whether it still answers before rows are taken for it.
-const PROBE_AFTER: Duration = Duration::from_secs(1);
+/// How often a writer that has nothing to do asks.
+const IDLE_CHECK: Duration = Duration::from_millis(limits::IDLE_CHECK_MS);
 
 /// What a queue inserts. The store knows no table of its own.
 pub trait Table: Send + Sync + 'static {
@@ -144,6 +148,8 @@ struct Pending<R> {
 struct Queue<R> {
     rows: VecDeque<Pending<R>>,
     bytes: usize,
+    /// Since when the oldest of the rows waits that the writer has taken.
+    taken: Option<Instant>,
     closed: bool,
 }
 
@@ -170,7 +176,7 @@ impl<T: Table> CommitQueue<T> {
         janitor: &Janitor,
     ) -> io::Result<(Arc<Self>, thread::JoinHandle<()>)> {
         let queue = Arc::new(Self {
-            queue: Mutex::new(Queue { rows: VecDeque::new(), bytes: 0, closed: false }),
+            queue: Mutex::new(Queue { rows: VecDeque::new(), bytes: 0, taken: None, closed: false }),
             bell: Condvar::new(),
             limits,
             metrics: CommitMetrics::default(),
@@ -178,7 +184,7 @@ impl<T: Table> CommitQueue<T> {
         janitor.look_after(&queue);
         let writing = queue.clone();
         let name = format!("pouco-w-{}", T::NAME);
-        let writer = thread::Builder::new().name(name).spawn(move || writing.write_for_life(&connector))?;
+        let writer = spawn(name, move || writing.write_for_life(&connector))?;
         Ok((queue, writer))
     }
 
@@ -213,6 +219,14 @@ impl<T: Table> CommitQueue<T> {
     pub fn close(&self) {
         self.lock().closed = true;
         self.bell.notify_all();
+    }
+
+    /// How long the oldest row has waited whose fate is not known yet; zero if there is none.
+    #[must_use]
+    pub fn oldest(&self) -> Duration {
+        let queue = self.lock();
+        let waiting = queue.rows.front().map(|pending| pending.since);
+        waiting.into_iter().chain(queue.taken).map(|since| since.elapsed()).max().unwrap_or_default()
     }
 
     /// What the queue counted.
@@ -250,34 +264,47 @@ impl<T: Table> CommitQueue<T> {
     }
 
     fn write_until_closed(&self, connector: &Connector) {
-        let mut writer = Writer { connector, session: None, used: Instant::now() };
+        let mut writer = Writer::new(connector);
         // Rows are taken only for a session that answers: those that wait for Postgres to come or to come back stay in the
         // queue, where their deadline can end them unsent.
-        while writer.session().is_ok() && self.wait_for_rows() && writer.wake().is_ok() {
+        while writer.session().is_ok() {
+            match self.wait_for_rows() {
+                Awaited::Rows => {}
+                Awaited::Nothing if writer.wake().is_ok() => continue,
+                Awaited::Nothing | Awaited::Closed => return,
+            }
+            if writer.wake().is_err() {
+                return;
+            }
             let mut batch = self.take_batch();
             batch.sort_by(|one, other| T::order(&one.row, &other.row));
             if !batch.is_empty() {
                 self.settle(&mut writer, batch, false);
             }
+            self.lock().taken = None;
             writer.used = Instant::now();
         }
     }
 
-    /// Returns when a batch is full or its first row has waited long enough; `false` once the queue is closed and empty.
-    fn wait_for_rows(&self) -> bool {
+    /// Returns when a batch is full or its first row has waited long enough, and when nothing has come for a while.
+    fn wait_for_rows(&self) -> Awaited {
         let mut queue = self.lock();
+        let idle_since = Instant::now();
         loop {
-            let Some(first) = queue.rows.front() else {
-                if queue.closed {
-                    return false;
+            let left = match queue.rows.front() {
+                None if queue.closed => return Awaited::Closed,
+                None => match IDLE_CHECK.saturating_sub(idle_since.elapsed()) {
+                    Duration::ZERO => return Awaited::Nothing,
+                    left => left,
+                },
+                Some(first) => {
+                    let left = self.limits.linger.saturating_sub(first.since.elapsed());
+                    if left.is_zero() || queue.rows.len() >= self.limits.batch_rows || queue.closed {
+                        return Awaited::Rows;
+                    }
+                    left
                 }
-                queue = self.bell.wait(queue).unwrap_or_else(PoisonError::into_inner);
-                continue;
             };
-            let left = self.limits.linger.saturating_sub(first.since.elapsed());
-            if left.is_zero() || queue.rows.len() >= self.limits.batch_rows || queue.closed {
-                return true;
-            }
             queue = self.bell.wait_timeout(queue, left).unwrap_or_else(PoisonError::into_inner).0;
         }
     }
@@ -288,6 +315,7 @@ impl<T: Table> CommitQueue<T> {
         let count = queue.rows.len().min(self.limits.batch_rows);
         let batch: Vec<_> = queue.rows.drain(..count).collect();
         queue.bytes -= batch.iter().map(|pending| pending.bytes).sum::<usize>();
+        queue.taken = batch.iter().map(|pending| pending.since).min();
         self.note_waiting(&queue);
         drop(queue);
         let taken = Instant::now();
@@ -297,25 +325,43 @@ impl<T: Table> CommitQueue<T> {
         batch
     }
 
-    /// Sends a batch until its outcome is known.
+    /// Rows that are certainly not stored wait again, in the order in which they came, for as long as they may.
+    fn put_back(&self, mut batch: Vec<Pending<T::Row>>) {
+        batch.sort_by_key(|pending| pending.since);
+        let mut queue = self.lock();
+        for pending in batch.into_iter().rev() {
+            queue.bytes += pending.bytes;
+            queue.rows.push_front(pending);
+        }
+        self.note_waiting(&queue);
+    }
+
+    /// Sends a batch until its outcome is known, or until it is certain that it is not stored.
     ///
     /// Race window: a connection that dies after the statement was sent leaves a backend that may still commit. The same
     /// INSERT with the same ids is then sent again: it waits for that backend where their keys meet, and skips the rows
     /// that made it. Whether *ours* made it is read in a new statement, whose snapshot is taken after the wait. (Reading
     /// first and inserting what is missing would race with the old backend.)
+    ///
+    /// What is read may be stored here alone: neither a read nor an INSERT that inserts nothing waits for the standbys that
+    /// a commit has to wait for. A fence does, and both answers, stored and taken, come after it.
     fn settle(&self, writer: &mut Writer<'_>, mut batch: Vec<Pending<T::Row>>, mut uncertain: bool) {
         let mut tries = 0;
+        let mut told = false;
         loop {
             let Ok(session) = writer.session() else {
                 return give_up(batch, uncertain);
             };
             let failed = match self.try_batch(session, &batch, uncertain) {
-                Ok(stored) => return answer::<T>(batch, stored),
+                Ok(stored) => {
+                    writer.stale = 0;
+                    return answer::<T>(batch, stored);
+                }
                 Err(failed) => failed,
             };
             let failure = failed.failure();
             if matches!(failure, Failure::Lost | Failure::Stale | Failure::Broken) {
-                writer.session = None;
+                writer.leave(failure == Failure::Lost);
             }
             let name = T::NAME;
             match failure {
@@ -323,9 +369,6 @@ impl<T: Table> CommitQueue<T> {
                     log::warn!("{name}: connection lost with {} rows sent: {failed}", batch.len());
                     self.metrics.uncertain.fetch_add(1, Memory::Relaxed);
                     uncertain = true;
-                }
-                Failure::Conflict | Failure::Stale if tries < RETRIES => {
-                    self.metrics.conflicts.fetch_add(1, Memory::Relaxed);
                 }
                 Failure::Data | Failure::Broken if batch.len() > 1 => {
                     uncertain |= failure == Failure::Broken;
@@ -341,13 +384,25 @@ impl<T: Table> CommitQueue<T> {
                     log::error!("{name}: a row is not understood: {failed}");
                     return self.refuse(writer, batch, Err(Unavailable::Refused), true);
                 }
-                Failure::Conflict | Failure::Stale | Failure::Server => {
-                    log::error!("{name}: {} rows not stored: {failed}", batch.len());
-                    if !uncertain {
-                        let replies = batch.into_iter().map(|pending| pending.reply);
-                        return replies.for_each(|reply| reply.fail(Unavailable::Refused));
+                // An earlier try may have made it: its fate must be read, however long that takes.
+                Failure::Conflict | Failure::Stale | Failure::Server if uncertain => {
+                    if !std::mem::replace(&mut told, true) {
+                        log::warn!("{name}: the fate of {} rows is not known yet: {failed}", batch.len());
                     }
-                    // An earlier try may have made it: its fate must be read, however long that takes.
+                }
+                // The next session may be long in coming, and the rows have their deadline.
+                Failure::Stale => {
+                    self.metrics.conflicts.fetch_add(1, Memory::Relaxed);
+                    self.put_back(batch);
+                    return writer.rest_after_stale();
+                }
+                Failure::Conflict if tries < RETRIES => {
+                    self.metrics.conflicts.fetch_add(1, Memory::Relaxed);
+                }
+                Failure::Conflict | Failure::Server => {
+                    log::error!("{name}: {} rows not stored: {failed}", batch.len());
+                    let replies = batch.into_iter().map(|pending| pending.reply);
+                    return replies.for_each(|reply| reply.fail(Unavailable::Refused));
                 }
             }
             if writer.connector.rest_before_retry(tries).is_err() {
@@ -365,19 +420,31 @@ impl<T: Table> CommitQueue<T> {
     ) -> Result<Vec<Uuid>, Failed> {
         let rows: Vec<&T::Row> = batch.iter().map(|pending| &pending.row).collect();
         let sent = Instant::now();
-        let stored = self.guarded(|| {
-            let inserted = T::insert(session, &rows)?;
-            if !uncertain {
-                return Ok(inserted);
-            }
+        session.take_warning();
+        let inserted = self.guarded(|| T::insert(session, &rows))?;
+        // With a warning it is as uncertain as without an answer: the wait for a standby may have been cancelled.
+        let stored = if session.take_warning() || uncertain {
             let ids: Vec<Uuid> = rows.iter().map(|row| T::id(row)).collect();
-            T::present(session, &ids)
-        })?;
+            self.confirm(session, &ids)?
+        } else {
+            inserted
+        };
         self.metrics.commit_seconds.observe_duration(sent.elapsed(), 1);
         self.metrics.batch_rows.observe(batch.len() as u64, 1);
         self.metrics.batches.fetch_add(1, Memory::Relaxed);
         self.metrics.rows.fetch_add(batch.len() as u64, Memory::Relaxed);
         Ok(stored)
+    }
+
+    /// Which of the ids are stored, here and wherever a commit has to be.
+    fn confirm(&self, session: &mut Session, ids: &[Uuid]) -> Result<Vec<Uuid>, Failed> {
+        let stored = self.guarded(|| T::present(session, ids))?;
+        session.take_warning();
+        session.fence().map_err(Failed::Postgres)?;
+        match session.take_warning() {
+            true => Err(Failed::Unconfirmed),
+            false => Ok(stored),
+        }
     }
 
     /// The code of a table may panic; its rows still want their answers.
@@ -407,10 +474,10 @@ impl<T: Table> CommitQueue<T> {
                 break Vec::new();
             }
             let Ok(session) = writer.session() else { return give_up(batch, true) };
-            match self.guarded(|| T::present(session, &ids)) {
+            match self.confirm(session, &ids) {
                 Ok(stored) => break stored,
                 Err(failed) if failed.failure() == Failure::Broken => break Vec::new(),
-                Err(_) => writer.session = None,
+                Err(_) => writer.leave(true),
             }
             if writer.connector.rest_before_retry(tries).is_err() {
                 return give_up(batch, true);
@@ -436,6 +503,8 @@ impl<T: Table> CommitQueue<T> {
 /// Why a try failed.
 enum Failed {
     Postgres(postgres::Error),
+    /// Postgres has warned at the commit of the fence.
+    Unconfirmed,
     Panicked,
 }
 
@@ -443,6 +512,7 @@ impl Failed {
     fn failure(&self) -> Failure {
         match self {
             Self::Postgres(error) => Failure::of(error),
+            Self::Unconfirmed => Failure::Lost,
             Self::Panicked => Failure::Broken,
         }
     }
@@ -452,6 +522,7 @@ impl fmt::Display for Failed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Postgres(error) => Chain(error).fmt(f),
+            Self::Unconfirmed => f.write_str("the wait for a standby was cancelled"),
             Self::Panicked => f.write_str("a panic"),
         }
     }
@@ -495,32 +566,10 @@ impl<T: Table> Tended for CommitQueue<T> {
     }
 }
 
-/// The writer's connection, opened when it is needed.
-struct Writer<'c> {
-    connector: &'c Connector,
-    session: Option<Session>,
-    /// When it last answered.
-    used: Instant,
-}
-
-impl Writer<'_> {
-    fn session(&mut self) -> Result<&mut Session, Unavailable> {
-        match &mut self.session {
-            Some(session) => Ok(session),
-            empty => Ok(empty.insert(self.connector.open_patiently()?)),
-        }
-    }
-
-    /// Makes sure that somebody answers, if nobody has for a while. Postgres may have gone or may stand still: rows sent
-    /// to it would have to wait for their fate, rows in the queue have their deadline.
-    fn wake(&mut self) -> Result<(), Unavailable> {
-        if self.used.elapsed() >= PROBE_AFTER
-            && let Some(session) = &mut self.session
-            && let Err(error) = session.probe()
-        {
-            log::warn!("an idle writing connection was lost: {}", Chain(&error));
-            self.session = None;
-        }
-        self.session().map(|_| ())
-    }
+/// What a writer waited for.
+enum Awaited {
+    Rows,
+    /// Nothing has come for a while.
+    Nothing,
+    Closed,
 }

@@ -1,14 +1,24 @@
 //! The change feed: each replica follows what all others commit.
 //!
 //! Rows carry the id of the transaction that wrote them. Transactions do not commit in the order of their ids, so "the
-//! highest id seen" would lose rows. The cursor is the snapshot's horizon instead: everything below it has ended. Rows at or
-//! above the horizon are read too, and again by the next poll; whoever consumes them ignores what it knows.
+//! highest id seen" would lose rows. The cursor is the snapshot's horizon: everything below it has ended. Rows at or above
+//! the cursor are read again by the next poll; the consumer ignores what it knows.
+//!
+//! The horizon alone loses rows as well. It may lie past ids that ended without durable WAL (aborts, and commits that wrote
+//! nothing). After a crash or a promotion Postgres gives these ids out again, to new rows. So the cursor never passes the
+//! highest id *seen in a row* by more than one: such a row's commit is in the WAL, and every id that is given out after a
+//! recovery is above it (docs/decisions/0001-the-feed-misses-nothing.md).
+//!
+//! That rests on the WAL: a database that has lost a part of it, which was seen, is read anew from the beginning. Its
+//! server tells by identifier, timeline or position ([`super::server`]); where it does not, the row that was seen last is
+//! missed at the start of a session.
 //!
 //! A transaction that stays open freezes the horizon but blinds nobody: rows behind it are read again and again, at a
 //! pace that bounds the cost. On an engine without snapshots of this kind a sequence per writer takes the column's place:
 //! each writer commits one batch at a time, so its own numbers come in order.
 
 use std::io;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
@@ -16,37 +26,65 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use postgres::Row;
-use postgres::fallible_iterator::FallibleIterator;
+use postgres::types::PgLsn;
+use uuid::Uuid;
 
-use super::session::{Chain, Connector, Failure, Session};
+use super::connect::{Connector, Purpose};
+use super::failure::{Chain, Failure};
+use super::session::Session;
+use crate::limits;
+use crate::waiting::spawn;
 
-/// A poll that found the horizon where it was rests this many times as long as it took: a window that cannot shrink costs
-/// a bounded part of a CPU. Any other rests as long as it took at least.
+/// A poll that found the horizon where it was, and rows behind it, rests this many times as long as it took: a window that
+/// cannot shrink costs a bounded part of a CPU. Any other rests as long as it took at least.
 const FROZEN_REST_FACTOR: u32 = 10;
 
 /// ... but no longer than this: slow, not blind.
-const LONGEST_REST: Duration = Duration::from_secs(2);
+const LONGEST_REST: Duration = Duration::from_millis(limits::FEED_REST_MS);
 
 /// Between two tries of a feed that fails, the rest doubles from the interval up to this.
 const LONGEST_RETRY: Duration = Duration::from_secs(10);
 
-/// Who consumes a feed.
+/// Between two looks of a feed that has nobody to read rows for.
+const WATCH_INTERVAL: Duration = Duration::from_millis(limits::WATCH_INTERVAL_MS);
+
+/// How far the server's WAL is safe; the same expression is part of a feed's own statement.
+const FLUSHED: &str = "
+    SELECT CASE WHEN pg_is_in_recovery() THEN coalesce(pg_last_wal_replay_lsn(), '0/0')
+                ELSE pg_current_wal_flush_lsn() END";
+
+/// The consumer of a feed.
 pub trait Follow: Send + 'static {
-    /// The statement: parameter 1 is the cursor (`bigint`), column 0 the horizon, and column 1 is null in the one row that
-    /// comes when there is nothing new.
+    /// The statement: parameter 1 is the cursor (`bigint`). Column 0 is the horizon (`bigint`), column 1 how far the WAL is
+    /// safe (`pg_lsn`), column 2 the id of the row's transaction (`bigint`), which is null in the one row that comes when
+    /// there is nothing new, column 3 the row's own id (`uuid`).
     const SQL: &'static str;
 
-    /// Takes a row that may be known already. `false` ends the feed.
-    fn row(&mut self, row: &Row) -> bool;
+    /// What was given is not to be relied on: the database has lost some of it. Everything is given again.
+    fn begin_again(&mut self);
 
-    /// Everything that was committed when the poll began has been given to [`Follow::row`].
+    /// Takes a row that may be known already.
+    fn row(&mut self, row: &Row) -> Followed;
+
+    /// Everything that was committed when the poll began has been given to [`Follow::row`], as far as any server is known
+    /// to have come.
     fn caught_up(&mut self);
 
-    /// Called once after the feed was ended by [`Follow::row`], with the feed's session.
+    /// Called on a thread and with a session of its own after [`Follow::row`] wanted no more: what Postgres needs to stand
+    /// in for the consumer's memory. It may take its time.
     ///
     /// # Errors
-    /// Those of Postgres; they are logged.
-    fn ended(&mut self, session: &mut Session) -> Result<(), postgres::Error>;
+    /// Those of Postgres. It is called again if the connection was lost.
+    fn stand_in(session: &mut Session) -> Result<(), postgres::Error>;
+}
+
+/// What a consumer says to a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Followed {
+    /// It goes on.
+    Taken,
+    /// It wants no more rows, until all begins again.
+    Full,
 }
 
 /// What a feed counts.
@@ -58,6 +96,8 @@ pub struct FeedMetrics {
     pub rows: AtomicU64,
     /// When the last poll began that was completed, in milliseconds since the feed's start.
     caught_up_ms: AtomicU64,
+    /// When it ended.
+    polled_ms: AtomicU64,
 }
 
 /// A running feed.
@@ -78,11 +118,19 @@ impl Feed {
         let metrics = Arc::new(FeedMetrics::default());
         let (stop, stopped) = mpsc::channel();
         let started = Instant::now();
-        let mut follower =
-            Follower { connector, interval, stopped, follower, metrics: metrics.clone(), started, cursor: 0 };
-        let thread = thread::Builder::new()
-            .name("pouco-feed".into())
-            .spawn(move || follower.follow_until_stopped())?;
+        let mut follower = Follower {
+            connector,
+            interval,
+            stopped,
+            follower,
+            metrics: metrics.clone(),
+            started,
+            history: 0,
+            cursor: 0,
+            newest: None,
+            full: false,
+        };
+        let thread = spawn("pouco-feed", move || follower.follow_until_stopped())?;
         Ok(Self { metrics, started, stop: Some(stop), thread: Some(thread) })
     }
 
@@ -92,10 +140,26 @@ impl Feed {
         &self.metrics
     }
 
-    /// How old the newest state is that has been read completely, in milliseconds; since the start if there is none.
+    /// How old the newest state is that has been read completely; since the start if there is none.
     #[must_use]
-    pub fn lag_ms(&self) -> u64 {
-        millis(self.started.elapsed()).saturating_sub(self.metrics.caught_up_ms.load(Ordering::Relaxed))
+    pub fn lag(&self) -> Duration {
+        self.age(&self.metrics.caught_up_ms)
+    }
+
+    /// How long ago the last poll ended; since the start if there is none.
+    #[must_use]
+    pub fn poll_age(&self) -> Duration {
+        self.age(&self.metrics.polled_ms)
+    }
+
+    /// Whether the thread has not ended.
+    #[must_use]
+    pub fn is_alive(&self) -> bool {
+        self.thread.as_ref().is_some_and(|thread| !thread.is_finished())
+    }
+
+    fn age(&self, moment: &AtomicU64) -> Duration {
+        self.started.elapsed().saturating_sub(Duration::from_millis(moment.load(Ordering::Relaxed)))
     }
 
     /// Ends the thread after its present poll.
@@ -116,22 +180,42 @@ struct Follower<F> {
     follower: F,
     metrics: Arc<FeedMetrics>,
     started: Instant,
+    /// Which of the database's histories the consumer has.
+    history: u64,
+    /// Everything below it is known; 0 before the first poll.
     cursor: i64,
+    /// The row of the highest transaction that was seen, with that.
+    newest: Option<(i64, Uuid)>,
+    /// Whether the consumer wants no rows.
+    full: bool,
+}
+
+/// Why a session is left in order.
+enum Left {
+    Stopped,
+    /// Another session has to take its place.
+    Outdated,
 }
 
 /// What a poll came to.
-enum Polled {
-    Completed,
-    Ended,
+struct Polled {
+    rows: u64,
+    horizon: i64,
+    /// How far the server's WAL is safe.
+    flushed: PgLsn,
+    /// Whether the row that was seen last was seen again.
+    confirmed: bool,
+    full: bool,
 }
 
 impl<F: Follow> Follower<F> {
     fn follow_until_stopped(&mut self) {
         let mut retry = self.interval;
-        while let Ok(mut session) = self.connector.open_patiently() {
+        while let Ok(mut session) = self.connector.open_patiently(Purpose::Read) {
             let polls = self.metrics.polls.load(Ordering::Relaxed);
             match self.follow(&mut session) {
-                Ok(()) => return,
+                Ok(Left::Stopped) => return,
+                Ok(Left::Outdated) => continue,
                 Err(error) if Failure::of(&error) == Failure::Lost => {
                     log::warn!("the feed lost its connection: {}", Chain(&error));
                 }
@@ -145,48 +229,132 @@ impl<F: Follow> Follower<F> {
         }
     }
 
-    fn follow(&mut self, session: &mut Session) -> Result<(), postgres::Error> {
+    fn follow(&mut self, session: &mut Session) -> Result<Left, postgres::Error> {
         // The table grows faster than its statistics: without any, the planner would read all of it at every poll.
-        session
-            .client()
-            .batch_execute("SET enable_seqscan = off; SET plan_cache_mode = force_generic_plan")?;
-        loop {
+        session.batch("SET enable_seqscan = off; SET plan_cache_mode = force_generic_plan")?;
+        if self.history != session.history() {
+            self.begin_again(session.history());
+        }
+        // The row that was seen last must be there: the first poll of a session reads it again. A standby may be behind.
+        let mut unconfirmed = self.newest.map(|(feed, _)| feed).filter(|_| !session.in_recovery());
+        self.cursor = unconfirmed.map_or(self.cursor, |feed| self.cursor.min(feed));
+        while !session.is_outdated() {
             let (began, cursor) = (Instant::now(), self.cursor);
-            if let Polled::Ended = self.poll(session)? {
-                return self.follower.ended(session);
-            }
-            self.metrics.polls.fetch_add(1, Ordering::Relaxed);
-            self.metrics.caught_up_ms.store(millis(began - self.started), Ordering::Relaxed);
-            self.follower.caught_up();
-            let rest = match cursor {
-                // The first poll reads everything; how long it took says nothing of the next.
-                0 => Duration::ZERO,
-                frozen if frozen == self.cursor => (began.elapsed() * FROZEN_REST_FACTOR).min(LONGEST_REST),
-                _ => began.elapsed().min(LONGEST_REST),
+            let is_current;
+            let rest = if self.full {
+                is_current = self.look(session)?;
+                WATCH_INTERVAL
+            } else {
+                let polled = self.poll(session)?;
+                if unconfirmed.take().is_some() && !polled.confirmed {
+                    self.connector.distrust();
+                    return Ok(Left::Outdated);
+                }
+                if polled.full {
+                    self.full = true;
+                    self.prepare_stand_in();
+                    continue;
+                }
+                self.cursor = self.next_cursor(&polled);
+                is_current = self.connector.note_flushed(polled.flushed);
+                if is_current {
+                    self.follower.caught_up();
+                }
+                self.rest_after(&polled, cursor, began.elapsed())
             };
-            if self.rest(rest.max(self.interval)) {
-                return Ok(());
+            self.metrics.polls.fetch_add(1, Ordering::Relaxed);
+            if is_current {
+                self.metrics.caught_up_ms.store(millis(began - self.started), Ordering::Relaxed);
+            }
+            self.metrics.polled_ms.store(millis(self.started.elapsed()), Ordering::Relaxed);
+            if self.rest(rest) {
+                return Ok(Left::Stopped);
             }
         }
+        Ok(Left::Outdated)
+    }
+
+    fn begin_again(&mut self, history: u64) {
+        (self.history, self.cursor, self.newest, self.full) = (history, 0, None, false);
+        self.follower.begin_again();
+    }
+
+    /// Not on the feed's own thread, which goes on watching the database.
+    fn prepare_stand_in(&self) {
+        let connector = self.connector.clone();
+        let prepare = move || {
+            while let Ok(mut session) = connector.open_patiently(Purpose::Write) {
+                match F::stand_in(&mut session) {
+                    Ok(()) => return,
+                    Err(error) if Failure::of(&error) == Failure::Lost => {}
+                    Err(error) => {
+                        return log::error!("searches in Postgres lack their index: {}", Chain(&error));
+                    }
+                }
+            }
+        };
+        if let Err(error) = spawn("pouco-stand-in", prepare) {
+            log::error!("searches in Postgres lack their index: {error}");
+        }
+    }
+
+    fn next_cursor(&self, polled: &Polled) -> i64 {
+        polled.horizon.min(self.newest.map_or(0, |(feed, _)| feed) + 1)
+    }
+
+    fn rest_after(&self, polled: &Polled, cursor: i64, took: Duration) -> Duration {
+        let rest = match cursor {
+            // The first poll reads everything; how long it took says nothing of the next.
+            0 => Duration::ZERO,
+            // Without rows the cursor stands still because nothing is new.
+            frozen if frozen == self.cursor && polled.rows > 0 => took * FROZEN_REST_FACTOR,
+            _ => took,
+        };
+        rest.min(LONGEST_REST).max(self.interval)
     }
 
     /// Reads row by row: the first poll does not hold all of the table in memory.
     fn poll(&mut self, session: &mut Session) -> Result<Polled, postgres::Error> {
-        let (client, statement) = session.prepared(F::SQL)?;
-        let mut rows = client.query_raw(&statement, [self.cursor])?;
-        let mut horizon = self.cursor;
-        while let Some(row) = rows.next()? {
-            horizon = row.get(0);
-            if row.get::<_, Option<uuid::Uuid>>(1).is_none() {
-                continue;
+        let Self { follower, metrics, cursor, newest, .. } = self;
+        let seen = *newest;
+        let first = *cursor == 0;
+        let flushed = PgLsn::from(0);
+        let mut polled = Polled { rows: 0, horizon: *cursor, flushed, confirmed: false, full: false };
+        let mut broken = None;
+        let mut take = |row: &Row| -> Result<Followed, postgres::Error> {
+            polled.horizon = row.try_get(0)?;
+            polled.flushed = row.try_get(1)?;
+            let Some(feed) = row.try_get::<_, Option<i64>>(2)? else { return Ok(Followed::Taken) };
+            let id: Uuid = row.try_get(3)?;
+            polled.rows += 1;
+            polled.confirmed |= seen == Some((feed, id));
+            // The first poll also brings rows of a restored dump, whose numbers are still to come.
+            if newest.is_none_or(|(highest, _)| feed > highest) && (!first || feed < polled.horizon) {
+                *newest = Some((feed, id));
             }
-            self.metrics.rows.fetch_add(1, Ordering::Relaxed);
-            if !self.follower.row(&row) {
-                return Ok(Polled::Ended);
+            metrics.rows.fetch_add(1, Ordering::Relaxed);
+            Ok(follower.row(row))
+        };
+        let ended = session.each(F::SQL, &[&*cursor], |row| match take(row) {
+            Ok(Followed::Taken) => ControlFlow::Continue(()),
+            Ok(Followed::Full) => ControlFlow::Break(()),
+            Err(error) => {
+                broken = Some(error);
+                ControlFlow::Break(())
             }
+        })?;
+        if let Some(error) = broken {
+            return Err(error);
         }
-        self.cursor = horizon;
-        Ok(Polled::Completed)
+        polled.full = ended.is_break();
+        Ok(polled)
+    }
+
+    /// Without rows to read there is still a database that may lose some. `false` if its server is behind.
+    fn look(&self, session: &mut Session) -> Result<bool, postgres::Error> {
+        let rows = session.query(FLUSHED, &[])?;
+        let flushed = rows.first().map(|row| row.try_get(0)).transpose()?;
+        Ok(flushed.is_none_or(|flushed| self.connector.note_flushed(flushed)))
     }
 
     /// `true` if the feed is stopped meanwhile.

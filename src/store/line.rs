@@ -1,21 +1,23 @@
-//! The socket of a reading connection: opened by a thread that may block, then used by a coroutine that parks.
+//! The socket of a session: opened and at first used by a thread, which waits in the kernel with an end to its patience;
+//! handed over to a coroutine, which parks.
 
 use std::io;
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, mpsc};
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use postgres::Config;
-use postgres::config::{Host, LoadBalanceHosts};
+use postgres::config::Host;
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, recv, send};
 use socket2::{Domain, SockAddr, Socket, TcpKeepalive, Type};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::waiting::interest::{HUNG_UP, Interest, WRITABLE};
+use crate::waiting::spawn;
 
 /// Where Postgres listens if nobody says.
 const DEFAULT_PORT: u16 = 5432;
@@ -23,7 +25,8 @@ const DEFAULT_PORT: u16 = 5432;
 /// A connected socket.
 pub(super) struct Line {
     socket: Socket,
-    /// Whether who reads it is a thread, which waits in the kernel.
+    opened: Instant,
+    /// Whether a thread reads it, which waits in the kernel.
     blocking: AtomicBool,
     /// Whether a read may find something: a read that leaves room has emptied the socket, and what comes later raises a new
     /// edge (epoll(7)).
@@ -34,33 +37,76 @@ pub(super) struct Line {
     hung_up: AtomicBool,
     /// Whether the event loop does not take it, so that nobody can wait for it.
     unwatched: AtomicBool,
+    /// Whether a thread waited in vain for as long as it has patience.
+    silent: AtomicBool,
+    /// Whether it is of no more use, although the kernel knows nothing of that.
+    given_up: AtomicBool,
+    /// Whether a statement is under way.
+    busy: AtomicBool,
+    /// When Postgres was heard last, or was asked, in milliseconds since `opened`.
+    heard_ms: AtomicU64,
 }
 
 impl Line {
-    /// Connects to the host of this index. Blocks, for each of its addresses at most as long as `config` says.
+    /// Connects to the host of this index. Blocks, at most until `deadline`.
     ///
     /// # Errors
     /// Those of its last address.
-    pub(super) fn connect(config: &Config, host: usize) -> io::Result<Self> {
-        Self::new(connect_to(config, host)?, config)
-    }
-
-    fn new(socket: Socket, config: &Config) -> io::Result<Self> {
-        // Nobody waits longer for the first answers than for the connection.
-        socket.set_read_timeout(config.get_connect_timeout().copied())?;
+    pub(super) fn connect(config: &Config, host: usize, deadline: Instant) -> io::Result<Self> {
         Ok(Self {
-            socket,
+            socket: connect_to(config, host, deadline)?,
+            opened: Instant::now(),
             blocking: AtomicBool::new(true),
             readable: AtomicBool::new(false),
             full: AtomicBool::new(false),
             hung_up: AtomicBool::new(false),
             unwatched: AtomicBool::new(false),
+            silent: AtomicBool::new(false),
+            given_up: AtomicBool::new(false),
+            busy: AtomicBool::new(false),
+            heard_ms: AtomicU64::new(0),
         })
+    }
+
+    /// For a thread: how long each of its waits may last.
+    pub(super) fn set_patience(&self, patience: Duration) -> io::Result<()> {
+        self.socket.set_read_timeout(Some(patience))?;
+        self.socket.set_write_timeout(Some(patience))
+    }
+
+    /// For a thread: its next read, or write if it found no room, waits in the kernel.
+    pub(super) fn block(&self) {
+        if !self.full.swap(false, Ordering::Relaxed) {
+            self.readable.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// For a thread: whether its last wait was in vain.
+    pub(super) fn was_silent(&self) -> bool {
+        self.silent.swap(false, Ordering::Relaxed)
+    }
+
+    /// For a thread: its next read is an error.
+    pub(super) fn give_up(&self) {
+        self.given_up.store(true, Ordering::Relaxed);
+        self.readable.store(true, Ordering::Relaxed);
+    }
+
+    /// Ends the connection from aside: a coroutine that waits for it is woken, and its next read is an error. `false` if
+    /// that was done before.
+    pub(super) fn cut(&self) -> bool {
+        if self.given_up.swap(true, Ordering::Relaxed) {
+            return false;
+        }
+        // One that has ended already is as good.
+        let _ = self.socket.shutdown(std::net::Shutdown::Both);
+        true
     }
 
     /// From now on a coroutine uses it, and waits with this.
     pub(super) fn hand_over(&self) -> io::Result<Interest> {
         self.socket.set_read_timeout(None)?;
+        self.socket.set_write_timeout(None)?;
         self.socket.set_nonblocking(true)?;
         self.blocking.store(false, Ordering::Relaxed);
         self.readable.store(true, Ordering::Relaxed);
@@ -71,11 +117,6 @@ impl Line {
             },
             _ => Interest::both(&self.socket),
         }
-    }
-
-    /// For the opening thread: its next read waits for what comes.
-    pub(super) fn block(&self) {
-        self.readable.store(true, Ordering::Relaxed);
     }
 
     /// For a coroutine: parks until a read may find something, or until there may be room where a write found none.
@@ -102,10 +143,30 @@ impl Line {
         }
     }
 
+    /// A statement begins, or ends.
+    pub(super) fn set_busy(&self, busy: bool) {
+        self.note_heard();
+        self.busy.store(busy, Ordering::Relaxed);
+    }
+
+    /// Whether a statement is under way, and how long nothing has been heard of Postgres.
+    pub(super) fn silence(&self) -> (bool, Duration) {
+        let heard = Duration::from_millis(self.heard_ms.load(Ordering::Relaxed));
+        (self.busy.load(Ordering::Relaxed), self.opened.elapsed().saturating_sub(heard))
+    }
+
+    fn note_heard(&self) {
+        let now = u64::try_from(self.opened.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.heard_ms.store(now, Ordering::Relaxed);
+    }
+
     /// Reads what has come. `None` if there is nothing.
     fn read(&self, room: &mut [u8]) -> io::Result<Option<usize>> {
         if self.unwatched.load(Ordering::Relaxed) {
             return Err(io::Error::other("the event loop takes no more sockets"));
+        }
+        if self.given_up.load(Ordering::Relaxed) {
+            return Err(io::Error::new(io::ErrorKind::TimedOut, "Postgres does not answer"));
         }
         let blocking = self.blocking.load(Ordering::Relaxed);
         while self.readable.load(Ordering::Relaxed) {
@@ -114,13 +175,14 @@ impl Line {
                     // A thread would wait in the next read; it knows better whether there is more to come.
                     let more = !blocking && (count == room.len() || self.hung_up.load(Ordering::Relaxed));
                     self.readable.store(more, Ordering::Relaxed);
+                    self.note_heard();
                     return Ok(Some(count));
                 }
                 Err(Errno::INTR) => {}
-                Err(Errno::AGAIN) if blocking => {
-                    return Err(io::Error::new(io::ErrorKind::TimedOut, "Postgres does not answer"));
+                Err(Errno::AGAIN) => {
+                    self.readable.store(false, Ordering::Relaxed);
+                    self.silent.store(blocking, Ordering::Relaxed);
                 }
-                Err(Errno::AGAIN) => self.readable.store(false, Ordering::Relaxed),
                 Err(error) => return Err(error.into()),
             }
         }
@@ -135,6 +197,7 @@ impl Line {
                 Err(Errno::INTR) => {}
                 Err(Errno::AGAIN) => {
                     self.full.store(true, Ordering::Relaxed);
+                    self.silent.store(self.blocking.load(Ordering::Relaxed), Ordering::Relaxed);
                     return Ok(None);
                 }
                 Err(error) => return Err(error.into()),
@@ -143,32 +206,26 @@ impl Line {
     }
 }
 
-/// The hosts of `config`, in the order in which they are to be tried.
-pub(super) fn hosts(config: &Config) -> impl Iterator<Item = usize> {
-    let all = config.get_hosts().len().max(config.get_hostaddrs().len());
-    let first = match config.get_load_balance_hosts() {
-        LoadBalanceHosts::Random if all > 0 => fastrand::usize(..all),
-        _ => 0,
-    };
-    (0..all).map(move |index| (first + index) % all)
-}
-
 /// Connects to the host of this index, at the first of its addresses that takes it.
-fn connect_to(config: &Config, index: usize) -> io::Result<Socket> {
+fn connect_to(config: &Config, index: usize, deadline: Instant) -> io::Result<Socket> {
     let ports = config.get_ports();
     let port = ports.get(index).or(ports.first()).copied().unwrap_or(DEFAULT_PORT);
     if let Some(address) = config.get_hostaddrs().get(index) {
-        return connect_tcp(config, SocketAddr::new(*address, port));
+        return connect_tcp(config, SocketAddr::new(*address, port), left(deadline)?);
     }
     match &config.get_hosts()[index] {
         Host::Unix(folder) => {
             let address = SockAddr::unix(folder.join(format!(".s.PGSQL.{port}")))?;
-            connect(Domain::UNIX, &address, config.get_connect_timeout())
+            connect(Domain::UNIX, &address, left(deadline)?)
         }
         Host::Tcp(name) => {
             let mut last = io::Error::new(io::ErrorKind::NotFound, "the host has no address");
-            for address in (name.as_str(), port).to_socket_addrs()? {
-                match connect_tcp(config, address) {
+            let mut addresses = resolve(name, port, deadline)?;
+            while let Some(address) = addresses.pop() {
+                // One that stays silent leaves time for the others.
+                let others = u32::try_from(addresses.len()).unwrap_or(u32::MAX);
+                let timeout = left(deadline)? / others.saturating_add(1);
+                match connect_tcp(config, address, timeout) {
                     Ok(socket) => return Ok(socket),
                     Err(error) => last = error,
                 }
@@ -178,8 +235,36 @@ fn connect_to(config: &Config, index: usize) -> io::Result<Socket> {
     }
 }
 
-fn connect_tcp(config: &Config, address: SocketAddr) -> io::Result<Socket> {
-    let socket = connect(Domain::for_address(address), &address.into(), config.get_connect_timeout())?;
+/// What is left until `deadline`.
+fn left(deadline: Instant) -> io::Result<Duration> {
+    match deadline.saturating_duration_since(Instant::now()) {
+        Duration::ZERO => Err(io::ErrorKind::TimedOut.into()),
+        left => Ok(left),
+    }
+}
+
+/// The addresses of a host, the last of them to be tried first.
+///
+/// The system's resolver takes no time-out: a thread waits for it, which is left to its end if that is too late.
+fn resolve(name: &str, port: u16, deadline: Instant) -> io::Result<Vec<SocketAddr>> {
+    if let Ok(address) = name.parse::<IpAddr>() {
+        return Ok(vec![SocketAddr::new(address, port)]);
+    }
+    let (resolved, answer) = mpsc::channel();
+    let name = name.to_owned();
+    spawn("pouco-resolve", move || {
+        let addresses = (name.as_str(), port).to_socket_addrs().map(Iterator::collect::<Vec<_>>);
+        // Too late for who asked.
+        let _ = resolved.send(addresses);
+    })?;
+    let late = |_| io::Error::new(io::ErrorKind::TimedOut, "the name of the host is not resolved in time");
+    let mut addresses = answer.recv_timeout(left(deadline)?).map_err(late)??;
+    addresses.reverse();
+    Ok(addresses)
+}
+
+fn connect_tcp(config: &Config, address: SocketAddr, timeout: Duration) -> io::Result<Socket> {
+    let socket = connect(Domain::for_address(address), &address.into(), timeout)?;
     socket.set_tcp_nodelay(true)?;
     socket.set_tcp_user_timeout(config.get_tcp_user_timeout().copied())?;
     if config.get_keepalives() {
@@ -195,17 +280,14 @@ fn connect_tcp(config: &Config, address: SocketAddr) -> io::Result<Socket> {
     Ok(socket)
 }
 
-fn connect(domain: Domain, address: &SockAddr, timeout: Option<&Duration>) -> io::Result<Socket> {
+fn connect(domain: Domain, address: &SockAddr, timeout: Duration) -> io::Result<Socket> {
     let socket = Socket::new(domain, Type::STREAM, None)?;
-    match timeout {
-        Some(timeout) => socket.connect_timeout(address, *timeout)?,
-        None => socket.connect(address)?,
-    }
+    socket.connect_timeout(address, timeout)?;
     Ok(socket)
 }
 
-/// What the client library reads from and writes to. It is never woken through its context: whoever polls it waits by
-/// [`Line::park`] before the next time.
+/// What the client library reads from and writes to. It is never woken through its context: its caller waits by
+/// [`Line::block`] or [`Line::park`] before the next poll.
 pub(super) struct Pipe(pub(super) Arc<Line>);
 
 impl AsyncRead for Pipe {
@@ -243,7 +325,7 @@ mod tests {
         let port = listener.local_addr().unwrap().port();
         let connected = |settings: &str| {
             let config = format!("host=127.0.0.1 port={port} user=anyone {settings}").parse().unwrap();
-            connect_to(&config, 0).unwrap()
+            connect_to(&config, 0, Instant::now() + Duration::from_secs(5)).unwrap()
         };
         let kept =
             connected("keepalives_idle=7 keepalives_interval=3 keepalives_retries=2 tcp_user_timeout=9");

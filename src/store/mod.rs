@@ -1,28 +1,31 @@
 //! Postgres: sessions, the group commit, the readers, the change feed, migrations.
 //!
-//! The writer and the feed have blocking clients of the `postgres` crate, each on an OS thread of its own; the reading
-//! connections are used by coroutines ([`Reading`]). All are reached through bounded queues, and the coroutine that asked parks
-//! until its `reply` comes. Postgres may come late, go away and come back: all of them wait, reconnect and go on, and nobody
-//! waits past a deadline for something that was never sent.
+//! The writer and the feed use their sessions on an OS thread of their own; those of the readers are used by coroutines.
+//! All are reached through bounded queues, and the coroutine that asked parks until its `reply` comes. Postgres may come
+//! late, go away, fall silent and come back, or come back with less than it had: all of them wait, reconnect and go on,
+//! and nobody waits past a deadline for something that was never sent.
 //!
 //! What may not enter: HTTP, JSON, any API's table. A table comes in through [`commit::Table`], a look-up through a
 //! closure.
 
 pub mod commit;
+mod connect;
+mod failure;
 mod feed;
 mod line;
 mod migrations;
 mod reader;
-mod reading;
 mod reply;
+mod server;
 mod session;
+mod writer;
 
-pub use feed::{Feed, Follow};
+pub use connect::{ConnectError, Connector, Purpose};
+pub(crate) use failure::Chain;
+pub use feed::{Feed, Follow, Followed};
 pub use migrations::migrate;
 pub use reader::{Fetch, Gather, ReadMetrics, Readers, Reads};
-pub use reading::Reading;
-pub(crate) use session::Chain;
-pub use session::{Connector, Session};
+pub use session::Session;
 
 /// Why the store could not do what was asked. The client may try again: all of these are a 503.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,11 +2,14 @@
 //!
 //! Each connection is used by a coroutine of its own, on the worker that also serves the sockets: a read costs no switch
 //! between threads. Connections are opened by a thread, since that may block: it resolves names, and waits for Postgres.
+//!
+//! A coroutine waits for its socket without a time-out. The janitor cuts a connection that has been silent for too long in
+//! a statement: those who asked have had their deadline by then, and the backend ends when it finds its client gone.
 
 use std::io;
 use std::panic::{self, AssertUnwindSafe};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -14,18 +17,30 @@ use may::coroutine;
 use may::sync::Blocker;
 
 use super::Unavailable;
-use super::reading::{Opened, Reading};
+use super::connect::{Connector, Purpose};
+use super::failure::{Chain, Failure};
+use super::line::Line;
 use super::reply::{self, Reply, Waiter};
-use super::session::{Chain, Connector, Failure};
+use super::session::{Opened, Session};
 use crate::limits;
 use crate::waiting::queue::{Queue, Refused};
-use crate::waiting::{Deadlines, Janitor, Tended, configure_coroutines, reply as answers};
+use crate::waiting::{Deadlines, Janitor, Tended, configure_coroutines, reply as answers, spawn};
 
 /// A read that may be run again on a new connection.
 trait Job: Send {
     /// Runs it. On `Err` the session is of no more use; what still waits for an answer wants to run on another.
-    fn run(&mut self, session: &mut Reading) -> Result<(), postgres::Error>;
+    fn run(&mut self, session: &mut Session) -> Result<(), postgres::Error>;
 }
+
+/// What waits for a connection.
+enum Work {
+    Read(Box<dyn Job>),
+    /// Asks the server of an idle connection whether it still answers.
+    Probe,
+}
+
+/// How often an idle connection is asked.
+const IDLE_CHECK: Duration = Duration::from_millis(limits::IDLE_CHECK_MS);
 
 /// What the readers count.
 #[derive(Debug, Default)]
@@ -40,11 +55,17 @@ pub struct ReadMetrics {
 
 /// A fixed set of reading connections.
 pub struct Readers {
-    jobs: Queue<Box<dyn Job>>,
+    jobs: Queue<Work>,
     openings: Queue<Opening>,
+    connector: Connector,
+    /// Those of the connections, for the janitor.
+    lines: Mutex<Vec<Weak<Line>>>,
+    probed: Mutex<Instant>,
     deadlines: Deadlines,
     timeout: Duration,
     metrics: ReadMetrics,
+    /// Coroutines that have not ended.
+    alive: AtomicUsize,
 }
 
 impl Readers {
@@ -64,21 +85,26 @@ impl Readers {
             jobs: Queue::new(queue_jobs),
             // Each reader waits for one at most.
             openings: Queue::new(connections),
+            connector: connector.clone(),
+            lines: Mutex::default(),
+            probed: Mutex::new(Instant::now()),
             deadlines: Deadlines::default(),
             timeout,
             metrics: ReadMetrics::default(),
+            alive: AtomicUsize::new(connections),
         });
         janitor.look_after(&readers);
-        let opening = (readers.clone(), connector.clone());
-        let opener = thread::Builder::new()
-            .name("pouco-opener".into())
-            .spawn(move || opening.0.open_until_closed(&opening.1))?;
+        let opening = readers.clone();
+        let opener = spawn("pouco-opener", move || opening.open_until_closed())?;
         let coroutines = (0..connections).map(|_| {
             let readers = readers.clone();
             let builder = coroutine::Builder::new()
                 .name("pouco-reader".into())
                 .stack_size(limits::READER_STACK_BYTES / size_of::<usize>());
-            may::go!(builder, move || readers.read_until_closed())
+            may::go!(builder, move || {
+                let _alive = Alive(&readers.alive);
+                readers.read_until_closed();
+            })
         });
         let coroutines = coroutines.collect::<io::Result<_>>()?;
         Ok((readers, Reads { opener, coroutines }))
@@ -90,7 +116,7 @@ impl Readers {
     /// If the queue is full, the deadline passes, or Postgres refuses.
     pub fn read<T: Send + 'static>(
         &self,
-        work: impl Fn(&mut Reading) -> Result<T, postgres::Error> + Send + 'static,
+        work: impl Fn(&mut Session) -> Result<T, postgres::Error> + Send + 'static,
     ) -> Result<T, Unavailable> {
         let (reply, waiter) = self.channel();
         self.submit(Box::new(Single { work, reply: Some(reply) }))?;
@@ -115,6 +141,12 @@ impl Readers {
         self.jobs.load()
     }
 
+    /// Whether every connection has its coroutine.
+    #[must_use]
+    pub fn are_whole(&self) -> bool {
+        self.alive.load(Ordering::Relaxed) == self.openings.load().1
+    }
+
     fn channel<T: Send + 'static>(&self) -> (Reply<T>, Waiter<T>) {
         let (reply, waiter) = reply::channel();
         self.deadlines.add(Instant::now() + self.timeout, reply.expiry());
@@ -122,7 +154,7 @@ impl Readers {
     }
 
     fn submit(&self, job: Box<dyn Job>) -> Result<(), Unavailable> {
-        self.jobs.push(job).map_err(|refused| match refused {
+        self.jobs.push(Work::Read(job)).map_err(|refused| match refused {
             Refused::Closed => Unavailable::ShuttingDown,
             Refused::Full => {
                 self.metrics.queue_full.fetch_add(1, Ordering::Relaxed);
@@ -132,13 +164,16 @@ impl Readers {
     }
 
     /// Opens connections for those who ask; ends when the process does.
-    fn open_until_closed(&self, connector: &Connector) {
+    fn open_until_closed(&self) {
         while let Some(Opening { losses, reply }) = self.openings.pop() {
-            let rested = if losses > 1 { connector.rest_before_retry(losses) } else { Ok(()) };
-            match rested.and_then(|()| connector.open_for_reading()) {
-                Ok(opened) => reply.send(opened),
+            let rested = if losses > 1 { self.connector.rest_before_retry(losses) } else { Ok(()) };
+            match rested.and_then(|()| self.connector.open_for_handover(Purpose::Read)) {
+                Ok(opened) => {
+                    self.watch(opened.line());
+                    reply.send(opened);
+                }
                 Err(_) => {
-                    // Shutting down: whoever waits hears it when the replies are dropped.
+                    // Shutting down: the waiting coroutines hear it when the replies are dropped.
                     self.openings.close();
                     return self.openings.clear();
                 }
@@ -146,8 +181,14 @@ impl Readers {
         }
     }
 
+    fn watch(&self, line: &Arc<Line>) {
+        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        lines.retain(|line| line.strong_count() > 0);
+        lines.push(Arc::downgrade(line));
+    }
+
     /// A connection, as soon as Postgres gives one; `None` if the process ends before.
-    fn open(&self, losses: u32) -> Option<Reading> {
+    fn open(&self, losses: u32) -> Option<Session> {
         loop {
             let (reply, waiter) = answers::channel();
             self.openings.push(Opening { losses, reply }).ok()?;
@@ -168,21 +209,26 @@ impl Readers {
                 // Shutting down: the replies of what is left say so when they are dropped.
                 return self.jobs.clear();
             };
-            let Some(job) = unfinished.take().or_else(|| self.jobs.pop_parked(&blocker)) else { return };
-            (session, unfinished) = self.run(open, job);
+            let Some(work) = unfinished.take().or_else(|| self.jobs.pop_parked(&blocker)) else { return };
+            if open.is_outdated() {
+                unfinished = Some(work);
+                continue;
+            }
+            (session, unfinished) = self.run(open, work);
             // A read that ends every session that it is run on is in no hurry. The end of the process is seen above.
             losses = if unfinished.is_some() { losses + 1 } else { 0 };
         }
     }
 
-    /// Gives back what can be used again: the connection if it lives, the job if its connection did not.
-    fn run(&self, mut session: Reading, mut job: Box<dyn Job>) -> (Option<Reading>, Option<Box<dyn Job>>) {
+    /// Gives back what can be used again: the connection if it lives, the work if its connection did not.
+    fn run(&self, mut session: Session, work: Work) -> (Option<Session>, Option<Work>) {
+        let Work::Read(mut job) = work else { return (self.probed(session), None) };
         self.metrics.reads.fetch_add(1, Ordering::Relaxed);
         match panic::catch_unwind(AssertUnwindSafe(|| job.run(&mut session))) {
             Ok(Ok(())) => (Some(session), None),
             Ok(Err(error)) => {
                 log::warn!("a reading connection is lost: {}", Chain(&error));
-                (None, Some(job))
+                (None, Some(Work::Read(job)))
             }
             // Its replies say so when they are dropped; this coroutine is needed by others.
             Err(_) => {
@@ -191,12 +237,58 @@ impl Readers {
             }
         }
     }
+
+    /// The connection, unless it was idle and does not answer.
+    fn probed(&self, mut session: Session) -> Option<Session> {
+        if session.idle() < IDLE_CHECK {
+            return Some(session);
+        }
+        match session.batch("") {
+            Ok(()) => Some(session),
+            Err(error) => {
+                log::warn!("an idle reading connection is lost: {}", Chain(&error));
+                None
+            }
+        }
+    }
+
+    /// Cuts the connections that have been silent for too long in a statement, and has those asked that are idle.
+    fn look_after_lines(&self, now: Instant) {
+        let (mut count, mut idle) = (0, false);
+        for line in self.lines.lock().unwrap_or_else(PoisonError::into_inner).iter().filter_map(Weak::upgrade)
+        {
+            let (busy, quiet) = line.silence();
+            if busy && quiet >= self.timeout.max(self.connector.silence()) && line.cut() {
+                self.connector.note_cut();
+            }
+            idle |= !busy && quiet >= IDLE_CHECK;
+            count += 1;
+        }
+        let mut probed = self.probed.lock().unwrap_or_else(PoisonError::into_inner);
+        if idle && now.saturating_duration_since(*probed) >= IDLE_CHECK {
+            *probed = now;
+            for _ in 0..count {
+                // As many as there are connections, so that each idle one gets one. What finds no room is no loss.
+                let _ = self.jobs.push(Work::Probe);
+            }
+        }
+    }
+}
+
+/// Counts a coroutine until it ends.
+struct Alive<'r>(&'r AtomicUsize);
+
+impl Drop for Alive<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl Tended for Readers {
     fn tend(&self, now: Instant) {
         let expired = self.deadlines.expire(now);
         self.metrics.expired.fetch_add(expired, Ordering::Relaxed);
+        self.look_after_lines(now);
     }
 }
 
@@ -231,9 +323,9 @@ struct Single<T, W> {
 impl<T, W> Job for Single<T, W>
 where
     T: Send + 'static,
-    W: Fn(&mut Reading) -> Result<T, postgres::Error> + Send,
+    W: Fn(&mut Session) -> Result<T, postgres::Error> + Send,
 {
-    fn run(&mut self, session: &mut Reading) -> Result<(), postgres::Error> {
+    fn run(&mut self, session: &mut Session) -> Result<(), postgres::Error> {
         let Some(reply) = self.reply.take_if(|reply| !reply.is_settled()) else { return Ok(()) };
         match (self.work)(session) {
             Ok(value) => reply.send(value),
@@ -254,7 +346,7 @@ where
 type Asked<K, V> = Vec<(K, Reply<Option<V>>)>;
 
 /// Reads the rows of many keys with one statement.
-pub type Fetch<K, V> = fn(&mut Reading, &[K]) -> Result<Vec<(K, V)>, postgres::Error>;
+pub type Fetch<K, V> = fn(&mut Session, &[K]) -> Result<Vec<(K, V)>, postgres::Error>;
 
 /// Look-ups by key: those that meet in the queue become one statement.
 pub struct Gather<K, V> {
@@ -311,7 +403,7 @@ where
     K: Copy + Ord + Send,
     V: Clone + Send,
 {
-    fn run(&mut self, session: &mut Reading) -> Result<(), postgres::Error> {
+    fn run(&mut self, session: &mut Session) -> Result<(), postgres::Error> {
         if self.taken.is_empty() {
             self.taken = std::mem::take(&mut *lock_asked(&self.pending));
         }

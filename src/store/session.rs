@@ -1,371 +1,449 @@
-//! One connection to Postgres with its prepared statements, and the patience to get it back.
+//! One connection to Postgres with its prepared statements, used by a thread or by a coroutine.
+//!
+//! The protocol is that of `tokio-postgres`, on which the `postgres` crate rests; nothing of tokio's runtime is used. What is
+//! polled here is one statement with the connection that carries it, and what wakes it is the socket. A thread waits in the
+//! kernel; a coroutine parks, and the worker serves others.
+//!
+//! A session whose server falls silent is not waited for without end. A thread asks the server about it by a second
+//! session: one that answers, and says that the backend is busy, is waited for. A coroutine's session is cut by
+//! the owner of the sessions ([`super::Readers`]).
 
-use std::fmt;
 use std::io;
+use std::ops::ControlFlow;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
+use std::time::{Duration, Instant};
 
-use postgres::error::{Severity, SqlState};
-use postgres::{Client, Config, NoTls, Row, Statement};
+use futures_core::Stream;
+use postgres::error::{DbError, Severity};
+use postgres::types::ToSql;
+use postgres::{Config, Error, NoTls, Row, Statement};
+use tokio_postgres::tls::NoTlsStream;
+use tokio_postgres::{AsyncMessage, Client, Connection};
 
-use super::Unavailable;
-use super::reading::Opened;
+use super::connect::{Activity, ConnectError, Connected, Connector};
+use super::line::{Line, Pipe};
+use super::server::{Backend, LOOK, Server};
+use crate::limits;
+use crate::waiting::interest::Interest;
 
-/// A try to connect that takes longer counts as failed.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+/// A session of a read-only server, where one that writes is preferred, is left after so long for another try.
+const MAKESHIFT_LIFE: Duration = Duration::from_secs(5);
 
-/// Pauses between tries: doubled from the first to the last, which keeps a waiting replica from costing anything.
-const FIRST_RETRY: Duration = Duration::from_millis(20);
-const LAST_RETRY: Duration = Duration::from_millis(500);
+/// How long an idle backend that is asked whether it lives may be silent.
+const PROBE_SILENCE: Duration = Duration::from_secs(2);
 
-/// When a TCP connection that goes silent counts as lost, unless `DATABASE_URL` says otherwise. The system's own answer is
-/// two hours, or never. A stopped Postgres is not silent: its kernel still acknowledges. Unix sockets need none of this.
-const KEEPALIVE_IDLE: Duration = Duration::from_secs(10);
-const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
-const UNACKNOWLEDGED: Duration = Duration::from_secs(20);
-/// What the client library has for [`KEEPALIVE_IDLE`] if nobody set it.
-const UNSET_KEEPALIVE_IDLE: Duration = Duration::from_secs(2 * 60 * 60);
+/// How long an answer may be underway whose backend is idle already.
+const UNDERWAY: Duration = Duration::from_secs(1);
 
-/// The longest pause before the same is tried again on a session that works.
-const LONGEST_PAUSE_MS: u64 = 128;
+/// Commits something that is no row, so that it waits for what an earlier commit had to wait for. A read does not wait,
+/// nor does a statement that changes nothing.
+const FENCE: &str = "SELECT pg_logical_emit_message(true, 'pouco', '')";
 
-/// The oldest server that has the builtin locale provider, on which case folding rests.
-const OLDEST_SERVER: i32 = 170_000;
+/// Ends backends that this process has left, unless they are another's by now.
+const END_BACKENDS: &str = "
+    SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+    JOIN unnest($1::int[], $2::bigint[]) AS left_behind (pid, started) USING (pid)
+    WHERE (extract(epoch FROM backend_start) * 1000000)::bigint = started";
 
-/// Where Postgres is, and whether the process still wants it.
-#[derive(Clone)]
-pub struct Connector(Arc<ConnectorState>);
-
-struct ConnectorState {
-    config: Config,
-    stopping: AtomicBool,
-    connected: AtomicUsize,
-}
-
-impl Connector {
-    /// A connector for `config`; nothing is opened yet.
-    #[must_use]
-    pub fn new(mut config: Config) -> Self {
-        config.application_name("pouco");
-        bound_silence(&mut config);
-        Self(Arc::new(ConnectorState {
-            config,
-            stopping: AtomicBool::new(false),
-            connected: AtomicUsize::new(0),
-        }))
-    }
-
-    /// Makes every wait for a first connection or for a lost one give up.
-    pub fn stop_waiting(&self) {
-        self.0.stopping.store(true, Ordering::Release);
-    }
-
-    /// Rests before something is tried for another time: longer each time, and never the same for two replicas.
-    ///
-    /// # Errors
-    /// [`Unavailable::ShuttingDown`] after [`Connector::stop_waiting`].
-    pub(crate) fn rest_before_retry(&self, tries: u32) -> Result<(), Unavailable> {
-        let longest = 1_u64.checked_shl(tries).unwrap_or(u64::MAX).min(LONGEST_PAUSE_MS);
-        std::thread::sleep(Duration::from_millis(fastrand::u64(longest / 2..=longest)));
-        match self.0.stopping.load(Ordering::Acquire) {
-            true => Err(Unavailable::ShuttingDown),
-            false => Ok(()),
-        }
-    }
-
-    /// Sessions that are believed to be alive.
-    #[must_use]
-    pub fn connected(&self) -> usize {
-        self.0.connected.load(Ordering::Relaxed)
-    }
-
-    /// Opens a session, trying again until it works or [`Connector::stop_waiting`] is called.
-    ///
-    /// # Errors
-    /// [`Unavailable::ShuttingDown`] after a stop.
-    pub fn open_patiently(&self) -> Result<Session, Unavailable> {
-        self.patiently(|| self.open())
-    }
-
-    fn patiently<S>(&self, open: impl Fn() -> Result<S, ConnectError>) -> Result<S, Unavailable> {
-        let mut pause = FIRST_RETRY;
-        let mut said = false;
-        loop {
-            if self.0.stopping.load(Ordering::Acquire) {
-                return Err(Unavailable::ShuttingDown);
-            }
-            match open() {
-                Ok(session) => {
-                    if said {
-                        log::info!("Postgres is back");
-                    }
-                    return Ok(session);
-                }
-                Err(error) => {
-                    if !said {
-                        log::warn!("waiting for Postgres: {error}");
-                        said = true;
-                    }
-                    std::thread::sleep(pause);
-                    pause = (pause * 2).min(LAST_RETRY);
-                }
-            }
-        }
-    }
-
-    /// Opens a session, once.
-    ///
-    /// # Errors
-    /// What the connection or the first look at the server met.
-    pub fn open(&self) -> Result<Session, ConnectError> {
-        let mut client = self.0.config.connect(NoTls).map_err(ConnectError::Postgres)?;
-        check_server(&client.query_one(SERVER, &[]).map_err(ConnectError::Postgres)?)?;
-        Ok(Session { client, statements: Vec::new(), _connected: self.count() })
-    }
-
-    /// As [`Connector::open_patiently`], for a connection that a coroutine will use.
-    pub(super) fn open_for_reading(&self) -> Result<Opened, Unavailable> {
-        self.patiently(|| Opened::open(&self.0.config, || self.count()))
-    }
-
-    fn count(&self) -> Connected {
-        self.0.connected.fetch_add(1, Ordering::Relaxed);
-        Connected(self.0.clone())
-    }
-}
-
-/// A session that is believed to be alive, for as long as this lives.
-pub(super) struct Connected(Arc<ConnectorState>);
-
-impl Drop for Connected {
-    fn drop(&mut self) {
-        self.0.connected.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-/// Sets what the user has not set.
-fn bound_silence(config: &mut Config) {
-    if config.get_connect_timeout().is_none() {
-        config.connect_timeout(CONNECT_TIMEOUT);
-    }
-    if config.get_tcp_user_timeout().is_none() {
-        config.tcp_user_timeout(UNACKNOWLEDGED);
-    }
-    if config.get_keepalives_idle() == UNSET_KEEPALIVE_IDLE {
-        config.keepalives_idle(KEEPALIVE_IDLE);
-    }
-    if config.get_keepalives_interval().is_none() {
-        config.keepalives_interval(KEEPALIVE_INTERVAL);
-    }
-}
-
-/// Asks for what [`check_server`] looks at.
-pub(super) const SERVER: &str =
-    "SELECT current_setting('server_version_num')::int, current_setting('server_encoding')";
-
-/// Whether the server is one that this was made for.
-pub(super) fn check_server(row: &Row) -> Result<(), ConnectError> {
-    let version = row.try_get(0).map_err(ConnectError::Postgres)?;
-    let encoding: String = row.try_get(1).map_err(ConnectError::Postgres)?;
-    if version < OLDEST_SERVER {
-        return Err(ConnectError::TooOld(version));
-    }
-    if encoding != "UTF8" {
-        return Err(ConnectError::Encoding(encoding));
-    }
-    Ok(())
-}
-
-/// Why a session could not be opened.
-#[derive(Debug)]
-pub enum ConnectError {
-    /// The server or the way to it.
-    Postgres(postgres::Error),
-    /// The way to it, before anything was said.
-    Socket(io::Error),
-    /// A session that is read-only where one that writes is wanted, or the other way round.
-    Session,
-    /// A server older than 17, as `server_version_num`.
-    TooOld(i32),
-    /// A database in another encoding than UTF8.
-    Encoding(String),
-}
-
-impl fmt::Display for ConnectError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Postgres(error) => write!(f, "{}", Chain(error)),
-            Self::Socket(error) => write!(f, "error connecting to server: {error}"),
-            Self::Session => f.write_str("the server is not of the kind that target_session_attrs wants"),
-            Self::TooOld(version) => write!(f, "Postgres {} is too old, 17 is needed", version / 10_000),
-            Self::Encoding(encoding) => write!(f, "the database is encoded in {encoding}, UTF8 is needed"),
-        }
-    }
-}
-
-impl std::error::Error for ConnectError {}
-
-/// An error with its causes: the `postgres` crate's own text is only "db error".
-pub(crate) struct Chain<'e>(pub(crate) &'e (dyn std::error::Error + 'static));
-
-impl fmt::Display for Chain<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.0)?;
-        let mut cause = self.0.source();
-        while let Some(error) = cause {
-            write!(f, ": {error}")?;
-            cause = error.source();
-        }
-        Ok(())
-    }
-}
-
-/// An open connection. Each statement is prepared once for its life.
-pub struct Session {
+/// A session as its opening thread makes it.
+pub(super) struct Opened {
     client: Client,
+    connection: Connection<Pipe, NoTlsStream>,
+    line: Arc<Line>,
+    server: Server,
+    host: usize,
+    connector: Connector,
+    history: u64,
+    makeshift: bool,
+    connected: Connected,
+}
+
+impl Opened {
+    /// Connects, says who we are, and looks at the server. Blocks, at most until `deadline`.
+    ///
+    /// # Errors
+    /// What the connection met, or the first look.
+    pub(super) fn open(connector: &Connector, host: usize, deadline: Instant) -> Result<Self, ConnectError> {
+        let line = Arc::new(Line::connect(connector.config(), host, deadline)?);
+        let wait = || {
+            let left = deadline.saturating_duration_since(Instant::now());
+            // A socket that takes no time-out is of no use either.
+            match left.is_zero() || line.set_patience(left).is_err() {
+                true => line.give_up(),
+                false => line.block(),
+            }
+        };
+        let (startup, pipe, woken) = (startup(connector.config()), Pipe(line.clone()), Woken::new());
+        let mut opening = pin!(startup.connect_raw(pipe, NoTls));
+        let (client, mut connection) = loop {
+            if let Poll::Ready(opened) = opening.as_mut().poll(&mut Context::from_waker(&woken.1)) {
+                break opened?;
+            }
+            wait();
+        };
+        let (check, lock) = (limits::CLIENT_CHECK_MS.to_string(), limits::LOCK_TIMEOUT_MS.to_string());
+        let values: [&(dyn ToSql + Sync); 2] = [&check, &lock];
+        let look = client.query_one(LOOK, &values);
+        let server = Server::read(&run(&mut connection, &woken, &mut false, look, wait)?)?;
+        let (connector, connected) = (connector.clone(), connector.count());
+        let (history, makeshift) = (0, false);
+        Ok(Self { client, connection, line, server, host, connector, history, makeshift, connected })
+    }
+
+    pub(super) fn server(&self) -> &Server {
+        &self.server
+    }
+
+    /// What holds for the session once it is chosen.
+    pub(super) fn take(&mut self, history: u64, makeshift: bool) {
+        (self.history, self.makeshift) = (history, makeshift);
+    }
+
+    /// The socket, for the one who looks after the session from aside.
+    pub(super) fn line(&self) -> &Arc<Line> {
+        &self.line
+    }
+
+    /// The session in the hands of the coroutine that calls this.
+    ///
+    /// # Errors
+    /// The event loop takes no more sockets.
+    pub(super) fn hand_over(self) -> io::Result<Session> {
+        let interest = self.line.hand_over()?;
+        Ok(Session { interest: Some(interest), ..Session::of_thread(self) })
+    }
+}
+
+/// What the start of a session needs; the rest of `config` is for the socket.
+fn startup(config: &Config) -> tokio_postgres::Config {
+    let mut startup = tokio_postgres::Config::new();
+    startup.ssl_mode(config.get_ssl_mode()).channel_binding(config.get_channel_binding());
+    if let Some(user) = config.get_user() {
+        startup.user(user);
+    }
+    if let Some(password) = config.get_password() {
+        startup.password(password);
+    }
+    if let Some(database) = config.get_dbname() {
+        startup.dbname(database);
+    }
+    if let Some(options) = config.get_options() {
+        startup.options(options);
+    }
+    if let Some(name) = config.get_application_name() {
+        startup.application_name(name);
+    }
+    startup
+}
+
+/// An open session. Each statement is prepared once for its life.
+pub struct Session {
+    // Order matters: leaves the event loop before `line` closes the descriptor.
+    interest: Option<Interest>,
+    client: Client,
+    connection: Connection<Pipe, NoTlsStream>,
+    line: Arc<Line>,
+    woken: Woken,
     statements: Vec<(&'static str, Statement)>,
+    /// Whether Postgres warned since that was asked last.
+    warned: bool,
+    watch: Watch,
+    history: u64,
+    makeshift: bool,
+    in_recovery: bool,
+    opened: Instant,
     _connected: Connected,
 }
 
 impl Session {
-    /// The client and the prepared statement for `sql`.
+    /// The session in the hands of the thread that opened it.
+    pub(super) fn of_thread(opened: Opened) -> Self {
+        let Opened { client, connection, line, server, host, connector, history, makeshift, connected } =
+            opened;
+        let patience = connector.silence();
+        Self {
+            interest: None,
+            client,
+            connection,
+            line,
+            woken: Woken::new(),
+            statements: Vec::new(),
+            warned: false,
+            watch: Watch { connector, host, backend: server.backend, patience, set: None, doubted: false },
+            history,
+            makeshift,
+            in_recovery: server.in_recovery,
+            opened: Instant::now(),
+            _connected: connected,
+        }
+    }
+
+    /// The rows of `sql`; waits until they are here.
     ///
     /// # Errors
-    /// Those of `PREPARE`.
-    pub fn prepared(&mut self, sql: &'static str) -> Result<(&mut Client, Statement), postgres::Error> {
+    /// Those of the statement, or of the connection, which is then of no more use.
+    pub fn query(&mut self, sql: &'static str, values: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, Error> {
+        let statement = self.statement(sql)?;
+        self.with(|client| client.query(&statement, values))
+    }
+
+    /// How many rows `sql` has changed.
+    ///
+    /// # Errors
+    /// As [`Session::query`].
+    pub fn execute(&mut self, sql: &'static str, values: &[&(dyn ToSql + Sync)]) -> Result<u64, Error> {
+        let statement = self.statement(sql)?;
+        self.with(|client| client.execute(&statement, values))
+    }
+
+    /// Gives the rows of `sql` to `take` as they come, until it breaks.
+    ///
+    /// # Errors
+    /// As [`Session::query`].
+    pub fn each(
+        &mut self,
+        sql: &'static str,
+        values: &[&(dyn ToSql + Sync)],
+        mut take: impl FnMut(&Row) -> ControlFlow<()>,
+    ) -> Result<ControlFlow<()>, Error> {
+        let statement = self.statement(sql)?;
+        let values = values.iter().map(|value| *value as &dyn ToSql);
+        let rows = self.with(|client| client.query_raw(&statement, values.collect::<Vec<_>>()))?;
+        let mut rows = pin!(rows);
+        loop {
+            let next =
+                std::future::poll_fn(|context| rows.as_mut().poll_next(context).map(Option::transpose));
+            let Some(row) = self.with(|_| next)? else { return Ok(ControlFlow::Continue(())) };
+            if take(&row).is_break() {
+                return Ok(ControlFlow::Break(()));
+            }
+        }
+    }
+
+    /// Runs statements that are separated by semicolons and have no values.
+    ///
+    /// # Errors
+    /// As [`Session::query`].
+    pub fn batch(&mut self, sql: &str) -> Result<(), Error> {
+        self.with(|client| client.batch_execute(sql))
+    }
+
+    /// Whether somebody still answers an idle session.
+    ///
+    /// # Errors
+    /// The connection is lost, or its server silent.
+    pub(super) fn probe(&mut self) -> Result<(), Error> {
+        let patience = self.watch.patience;
+        self.watch.patience = patience.min(PROBE_SILENCE);
+        let answer = self.batch("");
+        self.watch.patience = patience;
+        answer
+    }
+
+    /// Waits until everything that this server has committed, and the session has seen, is as safe as a commit has to be.
+    ///
+    /// # Errors
+    /// As [`Session::query`].
+    pub(super) fn fence(&mut self) -> Result<(), Error> {
+        self.query(FENCE, &[]).map(drop)
+    }
+
+    /// Whether Postgres has warned since this was asked last. A commit that warns was not waited for as it had to be.
+    pub(super) fn take_warning(&mut self) -> bool {
+        std::mem::take(&mut self.warned)
+    }
+
+    /// Ends backends of sessions that were left.
+    pub(super) fn end(&mut self, backends: &[Backend]) -> Result<(), Error> {
+        let pids: Vec<i32> = backends.iter().map(|backend| backend.pid).collect();
+        let started: Vec<i64> = backends.iter().map(|backend| backend.started_us).collect();
+        self.query(END_BACKENDS, &[&pids, &started]).map(drop)
+    }
+
+    pub(super) fn backend(&self) -> Backend {
+        self.watch.backend
+    }
+
+    /// Whether another session is to take its place: the database is not what it was when this one was opened, or a
+    /// better server may be there by now.
+    pub(super) fn is_outdated(&self) -> bool {
+        self.history != self.watch.connector.history()
+            || self.makeshift && self.opened.elapsed() >= MAKESHIFT_LIFE
+    }
+
+    /// How long it has had nothing to do.
+    pub(super) fn idle(&self) -> Duration {
+        self.line.silence().1
+    }
+
+    /// Whether its server is a standby, which may be behind.
+    pub(super) fn in_recovery(&self) -> bool {
+        self.in_recovery
+    }
+
+    /// How often the database had lost something when the session was opened.
+    pub(super) fn history(&self) -> u64 {
+        self.history
+    }
+
+    /// For a thread: how long the server may be silent before it is asked.
+    pub(super) fn set_silence(&mut self, silence: Duration) {
+        self.watch.patience = silence;
+    }
+
+    /// As [`Session::query`] by a thread, for which a silence is the end.
+    pub(super) fn query_unwatched(
+        &mut self,
+        sql: &'static str,
+        values: &[&(dyn ToSql + Sync)],
+    ) -> Result<Vec<Row>, Error> {
+        self.watch.set_patience(&self.line);
+        let Self { client, connection, line, woken, warned, .. } = self;
+        let wait = || if line.was_silent() { line.give_up() } else { line.block() };
+        run(connection, woken, warned, client.query(sql, values), wait)
+    }
+
+    fn statement(&mut self, sql: &'static str) -> Result<Statement, Error> {
         if let Some((_, statement)) = self.statements.iter().find(|(known, _)| std::ptr::eq(*known, sql)) {
-            return Ok((&mut self.client, statement.clone()));
+            return Ok(statement.clone());
         }
-        let statement = self.client.prepare(sql)?;
+        let statement = self.with(|client| client.prepare(sql))?;
         self.statements.push((sql, statement.clone()));
-        Ok((&mut self.client, statement))
+        Ok(statement)
     }
 
-    /// Whether somebody still answers; waits for as long as nobody does and the connection is not known to be lost.
-    ///
-    /// # Errors
-    /// The connection is lost.
-    pub(crate) fn probe(&mut self) -> Result<(), postgres::Error> {
-        self.client.batch_execute("")
-    }
-
-    /// The bare client, for what is done once.
-    pub fn client(&mut self) -> &mut Client {
-        &mut self.client
-    }
-}
-
-/// What a failed statement means for what was asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Failure {
-    /// The connection is gone, or Postgres itself does not know; what was sent may or may not have been done.
-    Lost,
-    /// Undone because of another transaction; the same again will work.
-    Conflict,
-    /// Undone, and this session will not do it, but another may: it forgot its statements, or its server became a standby.
-    Stale,
-    /// The data itself was refused.
-    Data,
-    /// Undone for a reason of the server's (disk full, out of memory, a missing table, cancelled, …).
-    Server,
-    /// Our own code does not understand the answer: done or not, and the same again will end alike.
-    Broken,
-}
-
-impl Failure {
-    pub(crate) fn of(error: &postgres::Error) -> Self {
-        match error.as_db_error() {
-            Some(said) => Self::said(said.parsed_severity(), said.code()),
-            None => Self::unsaid(&error.to_string()),
-        }
-    }
-
-    /// By what Postgres said. An ERROR undoes the statement and keeps the session, whatever its code; anything worse ends
-    /// the session, and the statement may have been committed before.
-    fn said(severity: Option<Severity>, state: &SqlState) -> Self {
-        if matches!(severity, Some(Severity::Fatal | Severity::Panic)) {
-            return Self::Lost;
-        }
-        match state.code() {
-            "40001" | "40P01" => Self::Conflict,
-            // "Statement completion unknown": how a distributed engine says that a commit may have been done.
-            "40003" => Self::Lost,
-            // Cancelled by hand or by statement_timeout; the session lives.
-            "57014" => Self::Server,
-            code => match &code[..2] {
-                "57" | "08" => Self::Lost,
-                // Data, constraints, views' checks, what exceeds a limit (an index entry too long), what a trigger raises.
-                "22" | "23" | "44" | "54" | "P0" => Self::Data,
-                // "Cached plan must not change result type"; a read-only or broken transaction; an unknown statement.
-                "0A" | "25" | "26" => Self::Stale,
-                _ => Self::Server,
-            },
-        }
-    }
-
-    /// By what the client library says where Postgres said nothing. It has no predicates, only texts; a test holds them.
-    fn unsaid(text: &str) -> Self {
-        let starts = |starts: &[&str]| starts.iter().any(|start| text.starts_with(start));
-        if starts(&["error serializing parameter", "error encoding message"]) {
-            return Self::Data;
-        }
-        if starts(&["error deserializing", "invalid column", "query returned", "expected "]) {
-            return Self::Broken;
-        }
-        Self::Lost
+    /// Runs what `ask` asks of the client.
+    fn with<'s, T, F>(&'s mut self, ask: impl FnOnce(&'s Client) -> F) -> Result<T, Error>
+    where
+        F: Future<Output = Result<T, Error>>,
+    {
+        let Self { interest, client, connection, line, woken, warned, watch, .. } = self;
+        let statement = ask(client);
+        line.set_busy(true);
+        let answer = match interest {
+            Some(interest) => run(connection, woken, warned, statement, || line.park(interest)),
+            None => {
+                watch.set_patience(line);
+                run(connection, woken, warned, statement, || watch.wait(line))
+            }
+        };
+        line.set_busy(false);
+        answer
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// How a thread waits for its session's server.
+struct Watch {
+    connector: Connector,
+    host: usize,
+    backend: Backend,
+    /// How long the server may be silent before it is asked.
+    patience: Duration,
+    /// What the socket was told of that.
+    set: Option<Duration>,
+    /// Whether the backend was idle when it was asked about.
+    doubted: bool,
+}
 
-    #[test]
-    fn a_code_says_what_became_of_the_statement() {
-        let of = |severity, code| Failure::said(Some(severity), &SqlState::from_code(code));
-        for (code, failure) in [
-            ("40001", Failure::Conflict),
-            ("40P01", Failure::Conflict),
-            ("40003", Failure::Lost),
-            ("08007", Failure::Lost),
-            ("57P01", Failure::Lost),
-            ("57014", Failure::Server),
-            ("53100", Failure::Server),
-            ("53200", Failure::Server),
-            ("55P03", Failure::Server),
-            ("42P01", Failure::Server),
-            ("XX000", Failure::Server),
-            ("25006", Failure::Stale),
-            ("26000", Failure::Stale),
-            ("0A000", Failure::Stale),
-            ("22021", Failure::Data),
-            ("23514", Failure::Data),
-            ("54000", Failure::Data),
-            ("P0001", Failure::Data),
-        ] {
-            assert_eq!(of(Severity::Error, code), failure, "{code}");
-            assert_eq!(of(Severity::Fatal, code), Failure::Lost, "{code}");
-            assert_eq!(of(Severity::Panic, code), Failure::Lost, "{code}");
+impl Watch {
+    /// A statement begins.
+    fn set_patience(&mut self, line: &Line) {
+        self.doubted = false;
+        self.tell(line, self.patience);
+    }
+
+    fn tell(&mut self, line: &Line, patience: Duration) {
+        if self.set != Some(patience) && line.set_patience(patience).is_ok() {
+            self.set = Some(patience);
         }
     }
 
-    #[test]
-    fn what_the_user_set_for_silence_stays() {
-        let mut given: Config =
-            "host=a user=b connect_timeout=7 tcp_user_timeout=8 keepalives_idle=9 keepalives_interval=6"
-                .parse()
-                .unwrap();
-        bound_silence(&mut given);
-        assert_eq!(given.get_connect_timeout(), Some(&Duration::from_secs(7)));
-        assert_eq!(given.get_tcp_user_timeout(), Some(&Duration::from_secs(8)));
-        assert_eq!(given.get_keepalives_idle(), Duration::from_secs(9));
-        assert_eq!(given.get_keepalives_interval(), Some(Duration::from_secs(6)));
-        let mut bare: Config = "host=a user=b".parse().unwrap();
-        bound_silence(&mut bare);
-        assert_eq!(bare.get_connect_timeout(), Some(&CONNECT_TIMEOUT));
-        assert_eq!(bare.get_tcp_user_timeout(), Some(&UNACKNOWLEDGED));
-        assert_eq!(bare.get_keepalives_idle(), KEEPALIVE_IDLE);
-        assert_eq!(bare.get_keepalives_interval(), Some(KEEPALIVE_INTERVAL));
+    /// Race window: an idle backend may have answered between the silence and the question, so that its answer is on its
+    /// way; it has another moment. That it is idle then as well says that the answer was lost.
+    fn wait(&mut self, line: &Line) {
+        if !line.was_silent() {
+            return line.block();
+        }
+        match self.connector.ask(self.host, self.backend) {
+            Activity::Busy => line.block(),
+            Activity::Idle if !self.doubted => {
+                self.doubted = true;
+                self.tell(line, UNDERWAY);
+                line.block();
+            }
+            activity => {
+                self.connector.note_silence(self.host, activity);
+                line.give_up();
+            }
+        }
+    }
+}
+
+/// Whether something that is polled was woken by something else that is polled.
+struct Woken(Arc<Flag>, Waker);
+
+struct Flag(AtomicBool);
+
+impl Woken {
+    fn new() -> Self {
+        let flag = Arc::new(Flag(AtomicBool::new(false)));
+        Self(flag.clone(), Waker::from(flag))
+    }
+}
+
+impl Wake for Flag {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Logs what Postgres tells beside its answers; `true` if it warns.
+fn note(notice: &DbError) -> bool {
+    let warns = notice.parsed_severity() == Some(Severity::Warning);
+    let level = if warns { log::Level::Warn } else { log::Level::Debug };
+    log::log!(level, "Postgres says: {}: {}", notice.severity(), notice.message());
+    warns
+}
+
+/// Runs `statement` over `connection` until its answer is whole; `wait` waits for the socket.
+fn run<T>(
+    connection: &mut Connection<Pipe, NoTlsStream>,
+    woken: &Woken,
+    warned: &mut bool,
+    statement: impl Future<Output = Result<T, Error>>,
+    mut wait: impl FnMut(),
+) -> Result<T, Error> {
+    let mut statement = pin!(statement);
+    let context = &mut Context::from_waker(&woken.1);
+    loop {
+        if let Poll::Ready(answer) = statement.as_mut().poll(context) {
+            return answer;
+        }
+        // What the statement has just said to the connection is heard now; what the connection says to it, in another round.
+        loop {
+            woken.0.0.store(false, Ordering::Relaxed);
+            match Pin::new(&mut *connection).poll_message(context) {
+                Poll::Ready(Some(Ok(AsyncMessage::Notice(notice)))) => {
+                    *warned |= note(&notice);
+                    continue;
+                }
+                Poll::Ready(Some(Ok(_))) => continue,
+                Poll::Ready(Some(Err(error))) => return Err(error),
+                // In order it ends only after its client, whom the statement holds; the statement knows what that means.
+                Poll::Ready(None) => break,
+                Poll::Pending => {}
+            }
+            if woken.0.0.load(Ordering::Relaxed) {
+                break;
+            }
+            wait();
+        }
     }
 }

@@ -8,6 +8,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::spawn;
+
 /// How late a deadline may be noticed.
 const LOOK_INTERVAL: Duration = Duration::from_millis(100);
 
@@ -31,7 +33,7 @@ impl Janitor {
     pub fn start() -> io::Result<Arc<Self>> {
         let janitor = Arc::new(Self::default());
         let weak = Arc::downgrade(&janitor);
-        thread::Builder::new().name("pouco-janitor".into()).spawn(move || {
+        spawn("pouco-janitor", move || {
             while let Some(janitor) = weak.upgrade() {
                 let now = Instant::now();
                 let tended = lock(&janitor.tended).clone();

@@ -11,7 +11,21 @@ mod janitor;
 pub(crate) mod queue;
 pub(crate) mod reply;
 
+use std::io;
+use std::thread;
+
 pub use coroutines::configure_coroutines;
 pub(crate) use deadlines::{Deadlines, Expire};
 pub use janitor::Janitor;
 pub(crate) use janitor::Tended;
+
+/// Starts a thread of ours: named, and with a stack of [`crate::limits::THREAD_STACK_BYTES`].
+///
+/// # Errors
+/// If no thread can be started.
+pub(crate) fn spawn<T: Send + 'static>(
+    name: impl Into<String>,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> io::Result<thread::JoinHandle<T>> {
+    thread::Builder::new().name(name.into()).stack_size(crate::limits::THREAD_STACK_BYTES).spawn(work)
+}

@@ -9,9 +9,9 @@ mod bounds;
 mod conflicts;
 mod panics;
 #[allow(unreachable_pub)]
-mod relay;
-#[allow(unreachable_pub)]
 mod rig;
 mod sessions;
 mod shutdown;
+mod silence;
+mod standby;
 mod uncertain;

@@ -85,21 +85,22 @@ impl<N: Named> Table for Keyed<N> {
         assert!(!has(PANICS_BEFORE_IT_IS_SENT), "on purpose");
         let ids: Vec<Uuid> = rows.iter().map(|row| row.id).collect();
         let keys: Vec<&str> = rows.iter().map(|row| row.key.as_str()).collect();
-        let (client, statement) = session.prepared(N::INSERT)?;
-        let inserted = client.query(&statement, &[&ids, &keys])?;
+        let inserted = session.query(N::INSERT, &[&ids, &keys])?;
         assert!(!has(PANICS_AFTER_THE_COMMIT), "on purpose");
         Ok(inserted.iter().map(|row| row.get(0)).collect())
     }
 
     fn present(session: &mut Session, ids: &[Uuid]) -> Result<Vec<Uuid>, postgres::Error> {
-        let (client, statement) = session.prepared(N::PRESENT)?;
-        Ok(client.query(&statement, &[&ids])?.iter().map(|row| row.get(0)).collect())
+        Ok(session.query(N::PRESENT, &[&ids])?.iter().map(|row| row.get(0)).collect())
     }
 }
 
 /// A database with both tables. `nextval('attempts')` counts the rows that were tried, also in what is undone.
 pub fn database() -> Database {
-    let database = Database::create();
+    with_tables(Database::create())
+}
+
+pub fn with_tables(database: Database) -> Database {
     let schema = "
         CREATE SEQUENCE attempts;
         CREATE TABLE trouble (state text);
@@ -148,8 +149,11 @@ pub struct Rig<N: Named = Items> {
 
 impl<N: Named> Rig<N> {
     pub fn start(config: postgres::Config, limits: CommitLimits) -> Self {
+        Self::with(Connector::new(config), limits)
+    }
+
+    pub fn with(connector: Connector, limits: CommitLimits) -> Self {
         let janitor = Janitor::start().unwrap();
-        let connector = Connector::new(config);
         let (queue, writer) = CommitQueue::start(connector.clone(), limits, &janitor).unwrap();
         Self { queue, connector, writer: Some(writer), _janitor: janitor }
     }
@@ -242,4 +246,11 @@ pub fn terminate(database: &Database, pid: i32) {
 pub fn stored_keys(database: &Database) -> Vec<String> {
     let rows = database.client().query("SELECT key FROM items ORDER BY key", &[]).unwrap();
     rows.iter().map(|row| row.get(0)).collect()
+}
+
+/// From now on every INSERT fails with this SQLSTATE; with none if it is empty.
+pub fn set_trouble(database: &Database, state: &str) {
+    let sql = "INSERT INTO trouble SELECT $1::text WHERE $1 <> ''";
+    database.client().batch_execute("DELETE FROM trouble").unwrap();
+    database.client().execute(sql, &[&state]).unwrap();
 }

@@ -6,12 +6,11 @@ use std::thread;
 use std::time::Duration;
 
 use pouco::store::commit::{CommitLimits, Outcome};
-use pouco::store::{Connector, Readers, Reading, Unavailable};
+use pouco::store::{Connector, Purpose, Readers, Session, Unavailable};
 use pouco::waiting::Janitor;
 
-use crate::relay::Relay;
 use crate::rig::*;
-use crate::support::{Database, eventually};
+use crate::support::{Database, Relay, eventually};
 
 /// Longer than a session may be idle unasked.
 const IDLE: Duration = Duration::from_millis(1_200);
@@ -51,22 +50,30 @@ fn a_cancelled_statement_is_refused_on_a_living_session() {
 #[test]
 fn a_session_that_became_read_only_is_replaced() {
     let database = database();
-    set_for_new_sessions(&database, "default_transaction_read_only = on");
     let rig: Rig = Rig::of(&database, limits());
-    eventually("the writer is connected", || rig.connector.connected() == 1);
-    set_for_new_sessions(&database, "default_transaction_read_only = off");
     assert_eq!(rig.commit("a"), Ok(Outcome::Stored));
+    let former = writers(&database);
+    set_trouble(&database, "25006");
+    let sent = rig.send(item("b"));
+    eventually("a session is left", || counted(&rig.queue.metrics().conflicts) > 2);
+    assert!(!sent.is_finished());
+    set_trouble(&database, "");
+    assert_eq!(sent.join().unwrap(), Ok(Outcome::Stored));
+    assert_ne!(writers(&database), former);
+    assert_eq!(counted(&rig.queue.metrics().uncertain), 0);
 }
 
-/// ... and as long as every session is read-only, rows are refused and not held for ever.
+/// ... and as long as every session is read-only none of them is taken: rows wait, until their deadline.
 #[test]
 fn a_database_that_stays_read_only_refuses() {
     let database = database();
     set_for_new_sessions(&database, "default_transaction_read_only = on");
-    let rig: Rig = Rig::of(&database, limits());
-    assert_eq!(rig.commit("a"), Err(Unavailable::Refused));
+    let deadline = Duration::from_millis(500);
+    let rig: Rig = Rig::of(&database, CommitLimits { deadline, ..limits() });
+    assert_eq!(rig.commit("a"), Err(Unavailable::Deadline));
     set_for_new_sessions(&database, "default_transaction_read_only = off");
-    assert_eq!(rig.commit("a"), Ok(Outcome::Stored));
+    eventually("creations are back", || rig.commit("b") == Ok(Outcome::Stored));
+    assert_eq!(stored_keys(&database), ["b"]);
 }
 
 /// A session that was ended while idle is noticed before rows are given to it.
@@ -121,7 +128,7 @@ fn a_silent_tcp_connection_is_watched() {
 
 const READ_ALL: &str = "SELECT * FROM items";
 
-fn keys(session: &mut Reading) -> Result<usize, postgres::Error> {
+fn keys(session: &mut Session) -> Result<usize, postgres::Error> {
     session.query(READ_ALL, &[]).map(|rows| rows.len())
 }
 
@@ -163,7 +170,7 @@ fn a_reader_takes_the_first_host_that_will_do() {
     readers.close();
 
     config.target_session_attrs(postgres::config::TargetSessionAttrs::ReadOnly);
-    assert!(Connector::new(config.clone()).open().is_err());
+    assert!(Connector::new(config.clone()).open(Purpose::Read).is_err());
     let (readers, _janitor) = reader(config.clone(), Duration::from_millis(500));
     assert_eq!(readers.read(keys), Err(Unavailable::Deadline));
     readers.close();
@@ -183,7 +190,7 @@ fn a_read_is_of_any_size_on_both_kinds_of_socket() {
         for size in [1, 8_192 - 5, 8 << 20] {
             let text = "ab".repeat(size);
             let sent = text.clone();
-            let doubled = move |session: &mut Reading| {
+            let doubled = move |session: &mut Session| {
                 let rows = session.query("SELECT $1 || $1", &[&sent])?;
                 rows[0].try_get::<_, String>(0)
             };
@@ -198,7 +205,7 @@ fn a_read_is_of_any_size_on_both_kinds_of_socket() {
 fn a_reader_that_panics_goes_on() {
     let database = database();
     let (readers, _janitor) = reader(database.config(), MINUTE);
-    let panicking = |_: &mut Reading| -> Result<usize, postgres::Error> { panic!("on purpose") };
+    let panicking = |_: &mut Session| -> Result<usize, postgres::Error> { panic!("on purpose") };
     for _ in 0..3 {
         assert!(readers.read(panicking).is_err());
     }
@@ -211,9 +218,9 @@ fn a_reader_that_panics_goes_on() {
 fn what_the_client_library_refuses_is_no_lost_connection() {
     let database = database();
     let (readers, _janitor) = reader(database.config(), MINUTE);
-    let wrong = |session: &mut Reading| session.query("SELECT $1::text", &[&7_i32]).map(|rows| rows.len());
+    let wrong = |session: &mut Session| session.query("SELECT $1::text", &[&7_i32]).map(|rows| rows.len());
     assert_eq!(readers.read(wrong), Err(Unavailable::Refused));
-    let misread = |session: &mut Reading| {
+    let misread = |session: &mut Session| {
         session.query("SELECT 'text'", &[]).and_then(|rows| rows[0].try_get::<_, i32>(0))
     };
     assert_eq!(readers.read(misread), Err(Unavailable::Refused));
@@ -227,7 +234,7 @@ fn a_read_that_ends_its_sessions_is_given_up() {
     let (readers, _janitor) = reader(database.config(), Duration::from_secs(1));
     let runs = Arc::new(AtomicU64::new(0));
     let counting = runs.clone();
-    let deadly = move |session: &mut Reading| {
+    let deadly = move |session: &mut Session| {
         counting.fetch_add(1, Ordering::Relaxed);
         session.query("SELECT pg_terminate_backend(pg_backend_pid())", &[]).map(|rows| rows.len())
     };

@@ -4,10 +4,9 @@ use std::net::TcpListener;
 use std::sync::mpsc;
 use std::thread;
 
-use crate::relay::Relay;
 use crate::rig::*;
 use crate::support::replica::command;
-use crate::support::{Database, Replica, eventually};
+use crate::support::{Database, Relay, Replica, eventually};
 use rustix::process::Signal;
 
 /// An uncertain row on a full disk: the writer ends nevertheless.

@@ -5,9 +5,8 @@ use std::thread::JoinHandle;
 use pouco::store::Unavailable;
 use pouco::store::commit::Outcome;
 
-use crate::relay::Relay;
 use crate::rig::*;
-use crate::support::{Database, eventually};
+use crate::support::{Database, Relay, eventually};
 
 /// Sends `a`, `b` and `c` as one batch while somebody else holds `b`, and kills the backend in the middle, twice.
 fn killed_twice(database: &Database, rig: &Rig) -> (Vec<JoinHandle<Answer>>, postgres::Client) {
@@ -84,12 +83,6 @@ fn a_connection_cut_before_the_commit_loses_nothing() {
         assert_eq!(stored_keys(&database), ["a", "b", "c"]);
         assert_eq!(counted(&rig.queue.metrics().conflicts), 0);
     }
-}
-
-fn set_trouble(database: &Database, state: &str) {
-    let sql = "INSERT INTO trouble SELECT $1::text WHERE $1 <> ''";
-    database.client().batch_execute("DELETE FROM trouble").unwrap();
-    database.client().execute(sql, &[&state]).unwrap();
 }
 
 fn attempts(database: &Database) -> i64 {

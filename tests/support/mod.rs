@@ -4,6 +4,7 @@
 pub mod client;
 pub mod engine;
 pub mod exposition;
+pub mod relay;
 pub mod replica;
 
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -16,6 +17,7 @@ use tempfile::TempDir;
 
 pub use client::{Answer, Connection, Target};
 pub use engine::Engine;
+pub use relay::Relay;
 pub use replica::Replica;
 
 /// One Postgres for all tests of a file that run at the same time; it ends with the last of them.
@@ -58,19 +60,35 @@ pub fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
     }
 }
 
+impl SharedCluster {
+    fn start(settings: &[String]) -> Arc<Self> {
+        let folder = open_tempdir();
+        let cluster = Cluster::start_with(Some(folder.path().join("data")), None, settings)
+            .unwrap_or_else(|error| panic!("{error}"));
+        Arc::new(Self { cluster: Some(cluster), folder })
+    }
+}
+
 impl Database {
     pub fn create() -> Self {
         let shared = {
             let mut known = CLUSTER.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
             known.upgrade().unwrap_or_else(|| {
-                let folder = open_tempdir();
-                let cluster = Cluster::start(Some(folder.path().join("data")), None)
-                    .unwrap_or_else(|error| panic!("{error}"));
-                let shared = Arc::new(SharedCluster { cluster: Some(cluster), folder });
+                let shared = SharedCluster::start(&[]);
                 *known = Arc::downgrade(&shared);
                 shared
             })
         };
+        Self::create_in(shared)
+    }
+
+    /// In a Postgres of its own, with settings of its own.
+    pub fn create_with(settings: &[&str]) -> Self {
+        let settings: Vec<String> = settings.iter().map(|setting| (*setting).to_owned()).collect();
+        Self::create_in(SharedCluster::start(&settings))
+    }
+
+    fn create_in(shared: Arc<SharedCluster>) -> Self {
         let name = format!("test_{}", DATABASES.fetch_add(1, Ordering::Relaxed));
         let database = Self { shared, name };
         let mut client = database.cluster().config_of("postgres").connect(NoTls).unwrap();
@@ -80,6 +98,11 @@ impl Database {
 
     fn cluster(&self) -> &Cluster {
         self.shared.cluster.as_ref().unwrap()
+    }
+
+    /// The process id of the postmaster.
+    pub fn postmaster(&self) -> u32 {
+        self.cluster().pid()
     }
 
     pub fn client(&self) -> Client {

@@ -1,14 +1,14 @@
 //! The people that this replica knows: all of them while they fit into memory, else those that were asked for last.
 //!
 //! Postgres is the truth. The index is a replica of it that is rebuilt at any start: the feed reads everything once and
-//! follows what all replicas commit. Past its bound in bytes the index is given up as a whole, which is logged and
+//! follows what all replicas commit. Should the database turn out to have lost what was seen in it, an empty index takes the
+//! old one's place and is filled anew; Postgres answers meanwhile. Past its bound in bytes the index is given up as a whole, which is logged and
 //! counted: a search over a part of the people would be wrong, so searches then go to Postgres, and a bounded cache takes
 //! the place of the bodies.
 
 use std::io;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread;
 
 use postgres::Row;
 use time::{Date, Month};
@@ -22,7 +22,8 @@ use crate::cache::search::{Index, Record};
 use crate::http::{Response, Turns};
 use crate::instruments::Counter;
 use crate::metrics::Exposition;
-use crate::store::{Follow, Session};
+use crate::store::{Follow, Followed, Session};
+use crate::waiting::spawn;
 
 /// About the size of a rendered person of the contest, for the cache's first size.
 const TYPICAL_BODY_BYTES: u64 = 300;
@@ -36,6 +37,12 @@ pub(super) struct Directory {
     index: Mutex<Option<Index>>,
     /// Whether the index holds everybody, so that a search in it is exact. Changed only under the lock, and with the index.
     complete: AtomicBool,
+    /// Counts the indexes. What was learnt of the database before the present one began is not added to it. Changed only
+    /// under the lock, and with the index.
+    generation: AtomicU64,
+    /// Whether the first index has been complete or was given up.
+    settled: AtomicBool,
+    bytes: u64,
     turns: Turns,
     // In use only without the index, so the bound holds for both together.
     bodies: Bounded<Uuid, Body>,
@@ -65,8 +72,11 @@ impl Directory {
     pub(super) fn new(bytes: u64) -> io::Result<Self> {
         let nick_bytes = bytes / NICK_SHARE;
         Ok(Self {
-            index: Mutex::new(Some(Index::new(usize::try_from(bytes).unwrap_or(usize::MAX)))),
+            index: Mutex::new(Some(empty_index(bytes))),
             complete: AtomicBool::new(false),
+            generation: AtomicU64::new(0),
+            settled: AtomicBool::new(false),
+            bytes,
             turns: Turns::start()?,
             bodies: Bounded::new(bytes - nick_bytes, TYPICAL_BODY_BYTES),
             taken: Bounded::new(nick_bytes, TYPICAL_NICK_BYTES),
@@ -74,6 +84,16 @@ impl Directory {
             by_nick: Lookups::default(),
             searches: Lookups::default(),
         })
+    }
+
+    /// Which index this is; to be asked before the database is.
+    pub(super) fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Acquire)
+    }
+
+    /// Whether the first index is past its reading.
+    pub(super) fn is_settled(&self) -> bool {
+        self.settled.load(Ordering::Acquire)
     }
 
     /// Answers with a known person. `false` if Postgres has to be asked: a miss says nothing.
@@ -98,19 +118,22 @@ impl Directory {
         self.searches.count(self.search(term, response))
     }
 
-    /// Race window: between two slices the lock is free and the worker serves others. The index may be given up then; so is
-    /// the search, with what it has written, and Postgres is asked.
+    /// Race window: between two slices the lock is free and the worker serves others. The index may be given up then, or
+    /// another one may be in its place; so the search is given up, with what it has written, and Postgres is asked.
     fn search(&self, term: &str, response: &mut Response<'_>) -> bool {
         if !self.complete.load(Ordering::Acquire) {
             return false;
         }
+        let generation = self.generation();
         let Some(mut search) = self.index().as_ref().map(|index| index.search(term)) else { return false };
         let mut body = Vec::new();
         let mut turn = None;
         loop {
             {
                 let index = self.index();
-                let Some(index) = index.as_ref() else { return false };
+                let Some(index) = index.as_ref().filter(|_| self.generation() == generation) else {
+                    return false;
+                };
                 if index.advance(&mut search) && index.write_found(&mut search, &mut body, render_record) {
                     break;
                 }
@@ -122,28 +145,51 @@ impl Directory {
         true
     }
 
-    /// A person that this replica has just committed.
-    pub(super) fn stored(&self, person: &Person) {
+    /// A person that this replica has just committed; `generation` is that of the time before.
+    ///
+    /// Race window: the database may have lost this person since. Then the index is another one by now, or is about to be:
+    /// the person is not added to the new one, and the old one goes. If the person is not lost the feed brings it.
+    pub(super) fn stored(&self, person: &Person, generation: u64) {
         let note = note(person.nascimento, person.stack.is_some());
-        let known = self.add(person.id, note, person.texts());
-        if !known {
+        let mut known = self.index();
+        if self.generation() != generation {
+            return;
+        }
+        if !self.add(&mut known, person.id, note, person.texts()) {
             self.taken.insert(person.apelido.as_str().into(), ());
             self.bodies.insert(person.id, person.render().into());
         }
     }
 
     /// A nickname that Postgres refused as taken; the feed will bring its owner.
-    pub(super) fn refused(&self, nick: &str) {
-        if self.index().is_none() {
+    pub(super) fn refused(&self, nick: &str, generation: u64) {
+        if self.is_without_index(generation).is_some() {
             self.taken.insert(nick.into(), ());
         }
     }
 
     /// A person that was read from Postgres by id.
-    pub(super) fn fetched(&self, id: Uuid, body: Body) {
-        if self.index().is_none() {
+    pub(super) fn fetched(&self, id: Uuid, body: Body, generation: u64) {
+        if self.is_without_index(generation).is_some() {
             self.bodies.insert(id, body);
         }
+    }
+
+    /// The lock, if the caches are in use and are still those of this generation.
+    fn is_without_index(&self, generation: u64) -> Option<MutexGuard<'_, Option<Index>>> {
+        Some(self.index()).filter(|index| index.is_none() && self.generation() == generation)
+    }
+
+    /// Forgets everybody.
+    fn begin_again(&self) {
+        let mut known = self.index();
+        self.complete.store(false, Ordering::Release);
+        self.generation.fetch_add(1, Ordering::AcqRel);
+        let former = known.replace(empty_index(self.bytes));
+        self.bodies.clear();
+        self.taken.clear();
+        drop(known);
+        free(former);
     }
 
     pub(super) fn expose(&self, exposition: &mut Exposition) {
@@ -173,18 +219,21 @@ impl Directory {
     /// Adds to the index, if there is one. `false` if there is none, or none any more.
     ///
     /// The index that cannot take a person is given up before anybody can search in it without that person.
-    fn add<'t>(&self, id: Uuid, note: u32, texts: impl Iterator<Item = &'t str>) -> bool {
-        let mut known = self.index();
+    fn add<'t>(
+        &self,
+        known: &mut Option<Index>,
+        id: Uuid,
+        note: u32,
+        texts: impl Iterator<Item = &'t str>,
+    ) -> bool {
         let Some(index) = known.as_mut() else { return false };
         if index.add(id, note, texts) == Ok(()) {
             return true;
         }
         self.complete.store(false, Ordering::Release);
-        let given_up = known.take();
-        drop(known);
+        self.settled.store(true, Ordering::Release);
         log::warn!("people do not fit into POUCO_CACHE_BYTES any more: searches go to Postgres from now on");
-        // It has many pieces to free, and the worker others to serve. Without a thread it is freed here.
-        drop(thread::Builder::new().name("pouco-free".into()).spawn(move || drop(given_up)));
+        free(known.take());
         false
     }
 
@@ -193,48 +242,65 @@ impl Directory {
     }
 }
 
+fn empty_index(bytes: u64) -> Index {
+    Index::new(usize::try_from(bytes).unwrap_or(usize::MAX))
+}
+
+/// An index has many pieces to free, and the worker others to serve. Without a thread it is freed here.
+fn free(index: Option<Index>) {
+    drop(spawn("pouco-free", move || drop(index)));
+}
+
 /// Brings into the directory what the feed reads.
 pub(super) struct Following(pub(super) Arc<Directory>);
 
 impl Follow for Following {
     const SQL: &'static str = sql::FEED;
 
-    fn row(&mut self, row: &Row) -> bool {
-        let (id, apelido, nome): (Uuid, &str, &str) = (row.get(1), row.get(2), row.get(3));
+    fn begin_again(&mut self) {
+        self.0.begin_again();
+    }
+
+    fn row(&mut self, row: &Row) -> Followed {
+        let (id, apelido, nome): (Uuid, &str, &str) = (row.get(3), row.get(4), row.get(5));
         // Our own people come back with the feed; they are not read again.
         match self.0.index().as_ref() {
-            Some(index) if index.contains(id) => return true,
+            Some(index) if index.contains(id) => return Followed::Taken,
             Some(_) => {}
             // Without an index there is nothing to follow for.
-            None => return false,
+            None => return Followed::Full,
         }
         // Somebody else may have written a date that is no day, or a stack with a null in it: no person, and no reason to end.
         let (birth, stack) = match read_rest(row) {
             Ok(rest) => rest,
             Err(error) => {
                 log::error!("the row {id} is no person and is not searched: {error}");
-                return true;
+                return Followed::Taken;
             }
         };
         let texts = [apelido, nome].into_iter().chain(stack.iter().flatten().copied());
-        self.0.add(id, note(birth, stack.is_some()), texts)
+        match self.0.add(&mut self.0.index(), id, note(birth, stack.is_some()), texts) {
+            true => Followed::Taken,
+            false => Followed::Full,
+        }
     }
 
     fn caught_up(&mut self) {
         // Under the lock: it must not be given up between the question and the answer.
         let index = self.0.index();
         if index.is_some() && !self.0.complete.swap(true, Ordering::AcqRel) {
+            self.0.settled.store(true, Ordering::Release);
             log::info!("searches are answered from memory");
         }
     }
 
-    fn ended(&mut self, session: &mut Session) -> Result<(), postgres::Error> {
+    fn stand_in(session: &mut Session) -> Result<(), postgres::Error> {
         sql::ensure_search_index(session)
     }
 }
 
 fn read_rest(row: &Row) -> Result<(Date, Option<Vec<&str>>), postgres::Error> {
-    Ok((row.try_get(4)?, row.try_get(5)?))
+    Ok((row.try_get(6)?, row.try_get(7)?))
 }
 
 /// What a person has beside texts, in one number: year, month and day of birth, and whether there is a stack.

@@ -19,6 +19,7 @@ use self::sql::PeopleTable;
 use super::{Running, Services};
 use crate::http::{Method, Router};
 use crate::metrics::Exposition;
+use crate::readiness::Readiness;
 use crate::store::commit::CommitQueue;
 use crate::store::{Feed, Gather, Readers};
 
@@ -80,9 +81,22 @@ impl Running for Mounted {
         self.feed.stop();
     }
 
+    fn readiness(&self, readiness: &mut Readiness) {
+        readiness.age("people", "the last poll of the feed is old", self.feed.poll_age());
+        readiness.age("people", "a creation has waited for long", self.people.queue.oldest());
+        if !self.people.directory.is_settled() {
+            readiness.own("people", "memory is being filled for the first time");
+        }
+        if !self.feed.is_alive() {
+            readiness.own("people", "the feed has ended");
+        }
+        if self.writer.as_ref().is_none_or(thread::JoinHandle::is_finished) {
+            readiness.own("people", "the writer has ended");
+        }
+    }
+
     fn expose(&self, exposition: &mut Exposition) {
-        exposition.commit_queue("people", self.people.queue.metrics());
-        exposition.commit_limits("people", self.people.queue.limits());
+        exposition.commit_queue("people", &self.people.queue);
         exposition.feed("people", &self.feed);
         self.people.directory.expose(exposition);
     }

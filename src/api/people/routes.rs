@@ -26,9 +26,10 @@ impl People {
         if self.directory.is_taken(&person.apelido) {
             return Err(TAKEN);
         }
+        let generation = self.directory.generation();
         match self.queue.commit(person.clone())? {
             Outcome::Stored => {
-                self.directory.stored(&person);
+                self.directory.stored(&person, generation);
                 response
                     .status(Status::Created)
                     .header("location", format_args!("/pessoas/{}", person.id))
@@ -36,7 +37,7 @@ impl People {
                 Ok(())
             }
             Outcome::Duplicate => {
-                self.directory.refused(&person.apelido);
+                self.directory.refused(&person.apelido, generation);
                 Err(TAKEN)
             }
             Outcome::Invalid => Err(UNSTORABLE),
@@ -53,9 +54,10 @@ impl People {
         if self.directory.answer(id, response) {
             return Ok(());
         }
+        let generation = self.directory.generation();
         let body = self.by_id.get(id)?.ok_or(NO_PERSON)?;
         response.json(&body);
-        self.directory.fetched(id, body);
+        self.directory.fetched(id, body, generation);
         Ok(())
     }
 

@@ -11,8 +11,8 @@ use uuid::Uuid;
 
 use super::Body;
 use super::model::{Person, Stack, render};
+use crate::store::Session;
 use crate::store::commit::Table;
-use crate::store::{Reading, Session};
 
 /// At most this many people answer a search.
 const SEARCH_ROWS: usize = 50;
@@ -69,15 +69,18 @@ const SEARCH_BY_FIELD: &str = "
                   WHERE lower(element COLLATE pg_c_utf8) LIKE lower($1::text COLLATE pg_c_utf8))
     ORDER BY id LIMIT 50";
 
-/// One row at least, so that the horizon always comes; it is the one of the snapshot that the rows are read with.
+/// One row at least, so that horizon and WAL position always come; the horizon is that of the snapshot that the rows are
+/// read with.
 ///
 /// No row that can be seen has a transaction's number past the snapshot, but for those of a database that was restored from
-/// a dump: they come with the first reading of all (a replica that ran meanwhile has to be restarted), and would else come again
-/// with every later one.
+/// a dump: they come with the first reading of all (a replica that ran meanwhile has to be restarted), and otherwise would
+/// come again with every later one.
 pub(super) const FEED: &str = "
-    SELECT now.horizon, id, apelido, nome, nascimento, stack
+    SELECT now.horizon, now.flushed, feed, id, apelido, nome, nascimento, stack
     FROM (SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS horizon,
-                 pg_snapshot_xmax(pg_current_snapshot())::text::bigint AS next) AS now
+                 pg_snapshot_xmax(pg_current_snapshot())::text::bigint AS next,
+                 CASE WHEN pg_is_in_recovery() THEN coalesce(pg_last_wal_replay_lsn(), '0/0')
+                      ELSE pg_current_wal_flush_lsn() END AS flushed) AS now
          LEFT JOIN people ON feed >= $1
                         AND feed < CASE WHEN $1 = 0 THEN 9223372036854775807 ELSE now.next END";
 
@@ -111,27 +114,24 @@ impl Table for PeopleTable {
         let stacks: Vec<Option<String>> =
             rows.iter().map(|row| row.stack.as_ref().map(array_literal)).collect();
         let values: [&(dyn ToSql + Sync); 5] = [&ids, &nicks, &names, &births, &stacks];
-        let (client, statement) = session.prepared(INSERT)?;
-        match client.execute(&statement, &values) {
+        match session.execute(INSERT, &values) {
             Ok(_) => return Ok(ids),
             Err(error) if error.code() == Some(&SqlState::UNIQUE_VIOLATION) => {}
             Err(error) => return Err(error),
         }
-        let (client, statement) = session.prepared(INSERT_FREE)?;
-        let inserted = client.query(&statement, &values)?;
+        let inserted = session.query(INSERT_FREE, &values)?;
         Ok(inserted.iter().map(|row| row.get(0)).collect())
     }
 
     fn present(session: &mut Session, ids: &[Uuid]) -> Result<Vec<Uuid>, postgres::Error> {
-        let (client, statement) = session.prepared(PRESENT)?;
-        let rows = client.query(&statement, &[&ids])?;
+        let rows = session.query(PRESENT, &[&ids])?;
         Ok(rows.iter().map(|row| row.get(0)).collect())
     }
 }
 
 /// The people with these ids, rendered.
 pub(super) fn fetch_bodies(
-    session: &mut Reading,
+    session: &mut Session,
     ids: &[Uuid],
 ) -> Result<Vec<(Uuid, Body)>, postgres::Error> {
     let rows = session.query(FETCH, &[&ids])?;
@@ -139,7 +139,7 @@ pub(super) fn fetch_bodies(
 }
 
 /// The first people, by id, whose texts contain the term; rendered as an array.
-pub(super) fn search(session: &mut Reading, term: &str) -> Result<Vec<u8>, postgres::Error> {
+pub(super) fn search(session: &mut Session, term: &str) -> Result<Vec<u8>, postgres::Error> {
     let sql = if term.contains(SEPARATOR) {
         SEARCH_BY_FIELD
     } else if term.chars().count() < TRIGRAM_CHARS {
@@ -161,7 +161,7 @@ pub(super) fn search(session: &mut Reading, term: &str) -> Result<Vec<u8>, postg
 }
 
 /// How many people there are.
-pub(super) fn count(session: &mut Reading) -> Result<i64, postgres::Error> {
+pub(super) fn count(session: &mut Session) -> Result<i64, postgres::Error> {
     Ok(session.query(COUNT, &[])?.first().map_or(0, |row| row.get(0)))
 }
 
@@ -178,29 +178,31 @@ fn render_row(out: &mut Vec<u8>, row: &Row, first: usize) {
     render(out, row.get(first), row.get(first + 1), nome, nascimento, stack.map(Vec::into_iter));
 }
 
+const LOCK_SEARCH_INDEX: &str = "SELECT pg_try_advisory_lock($1)";
+const SEARCH_INDEX: &str = "SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass('people_search')";
+
 /// Makes the trigram index for searches in Postgres, unless it is there or another replica is at it.
 ///
-/// Concurrently: creations go on meanwhile. What an interrupted try left behind is no use to anybody and goes first.
+/// Concurrently: creations go on meanwhile, and it waits for theirs as long as they take. What an interrupted try left
+/// behind is no use to anybody and goes first.
 pub(super) fn ensure_search_index(session: &mut Session) -> Result<(), postgres::Error> {
     const LOCK_KEY: i64 = 0x706f_7563_6f02;
-    let client = session.client();
-    let locked: bool = client.query_one("SELECT pg_try_advisory_lock($1)", &[&LOCK_KEY])?.get(0);
-    if !locked {
+    let locked = session.query(LOCK_SEARCH_INDEX, &[&LOCK_KEY])?;
+    if !locked.first().is_some_and(|row| row.get(0)) {
         return Ok(());
     }
-    let valid = client
-        .query_opt("SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass('people_search')", &[])?;
-    match valid.map(|row| row.get::<_, bool>(0)) {
+    session.batch("SET lock_timeout = 0")?;
+    match session.query(SEARCH_INDEX, &[])?.first().map(|row| row.get(0)) {
         Some(true) => return Ok(()),
-        Some(false) => client.batch_execute("DROP INDEX people_search")?,
+        Some(false) => session.batch("DROP INDEX people_search")?,
         None => {}
     }
     log::info!("making the index for searches in Postgres");
-    client.batch_execute(
+    session.batch(
         "CREATE INDEX CONCURRENTLY people_search ON people
          USING gist (people_search_text(apelido, nome, stack) gist_trgm_ops (siglen = 64))",
     )?;
-    client.batch_execute("ANALYZE people")?;
+    session.batch("ANALYZE people")?;
     log::info!("searches in Postgres have their index");
     Ok(())
 }

@@ -54,16 +54,14 @@ impl Batch {
 /// many came in.
 ///
 /// # Errors
-/// What Postgres said; then none came in.
+/// What Postgres said; then none came in, and the session is of no more use.
 pub(in crate::api) fn seed(session: &mut Session, rows: u64, seed: u64) -> Result<u64, String> {
     fill(session, rows, seed).map_err(|error| Chain(&error).to_string())
 }
 
 fn fill(session: &mut Session, rows: u64, seed: u64) -> Result<u64, postgres::Error> {
     let mut random = Rng::with_seed(seed);
-    let client = session.client();
-    let mut transaction = client.transaction()?;
-    let insert = transaction.prepare(INSERT)?;
+    session.batch("BEGIN")?;
     let (mut number, mut added) = (0, 0);
     while number < rows {
         let mut batch = Batch::default();
@@ -71,10 +69,10 @@ fn fill(session: &mut Session, rows: u64, seed: u64) -> Result<u64, postgres::Er
             number += 1;
             batch.push(number, &mut random);
         }
-        added += transaction.execute(&insert, &batch.values())?;
+        added += session.execute(INSERT, &batch.values())?;
     }
-    transaction.commit()?;
+    session.batch("COMMIT")?;
     // Counting reads the index alone where the visibility map says that it may, and a plan for no rows is one for none.
-    client.batch_execute("VACUUM (ANALYZE) users")?;
+    session.batch("VACUUM (ANALYZE) users")?;
     Ok(added)
 }

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::Body;
 use super::model::User;
-use crate::store::Reading;
+use crate::store::Session;
 
 macro_rules! columns {
     () => {
@@ -63,7 +63,7 @@ pub(super) struct Page {
 
 /// The users with these ids, rendered.
 pub(super) fn fetch_bodies(
-    session: &mut Reading,
+    session: &mut Session,
     ids: &[Uuid],
 ) -> Result<Vec<(Uuid, Body)>, postgres::Error> {
     let rows = session.query(FETCH, &[&ids])?;
@@ -78,7 +78,7 @@ pub(super) fn fetch_bodies(
 }
 
 /// At most `limit` users from `start` on, and how many there are.
-pub(super) fn page(session: &mut Reading, limit: i64, start: Start) -> Result<Page, postgres::Error> {
+pub(super) fn page(session: &mut Session, limit: i64, start: Start) -> Result<Page, postgres::Error> {
     let rows = match start {
         Start::Offset(offset) => session.query(PAGE_AT, &[&limit, &offset])?,
         Start::After(id) => session.query(PAGE_AFTER, &[&limit, &id])?,

@@ -15,7 +15,7 @@ use super::{Body, RedisSettings};
 use crate::limits;
 use crate::waiting::queue::Queue;
 use crate::waiting::reply::{self, Reply, Slot};
-use crate::waiting::{Deadlines, Expire, Janitor, Tended};
+use crate::waiting::{Deadlines, Expire, Janitor, Tended, spawn};
 
 /// What a look-up came to.
 pub(super) enum Looked {
@@ -110,7 +110,7 @@ impl Remote {
         });
         janitor.look_after(&remote);
         let talking = Conversation::new(remote.clone());
-        let thread = thread::Builder::new().name("pouco-redis".into()).spawn(move || talking.run())?;
+        let thread = spawn("pouco-redis", move || talking.run())?;
         Ok((remote, thread))
     }
 

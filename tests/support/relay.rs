@@ -7,15 +7,19 @@ use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 
-use crate::support::Database;
+use super::Database;
 
 #[derive(Default)]
 struct State {
     streams: Vec<TcpStream>,
-    /// What Postgres answers is dropped.
-    muted: bool,
+    /// How many there have been.
+    connections: usize,
+    /// What Postgres answers is dropped on the first so many connections.
+    muted: usize,
     /// Nothing is passed on in either direction.
     stopped: bool,
+    /// The end of one side is not told to the other.
+    kept_open: bool,
 }
 
 #[derive(Default)]
@@ -65,7 +69,12 @@ impl Relay {
 
     /// From now on Postgres's answers are lost.
     pub fn mute(&self) {
-        self.shared.change(|state| state.muted = true);
+        self.shared.change(|state| state.muted = usize::MAX);
+    }
+
+    /// From now on Postgres's answers are lost on the connections that are open.
+    pub fn mute_present(&self) {
+        self.shared.change(|state| state.muted = state.connections);
     }
 
     /// From now on nothing passes, as if Postgres stood still.
@@ -73,9 +82,14 @@ impl Relay {
         self.shared.change(|state| state.stopped = true);
     }
 
+    /// From now on clients do not hear that Postgres has closed a connection.
+    pub fn keep_open(&self) {
+        self.shared.change(|state| state.kept_open = true);
+    }
+
     /// All as it should be, for the connections that are left and for new ones.
     pub fn repair(&self) {
-        self.shared.change(|state| (state.muted, state.stopped) = (false, false));
+        self.shared.change(|state| (state.muted, state.stopped) = (0, false));
     }
 
     /// Resets all open connections.
@@ -97,30 +111,37 @@ impl Shared {
 
     fn pass_between(self: &Arc<Self>, client: &TcpStream, server: &UnixStream) {
         client.set_nodelay(true).unwrap();
-        self.change(|state| state.streams.push(client.try_clone().unwrap()));
+        let mut number = 0;
+        self.change(|state| {
+            state.streams.push(client.try_clone().unwrap());
+            number = state.connections;
+            state.connections += 1;
+        });
         let (mut asking, mut asked) = (client.try_clone().unwrap(), server.try_clone().unwrap());
         let (mut answering, mut answered) = (server.try_clone().unwrap(), client.try_clone().unwrap());
         let shared = self.clone();
         thread::spawn(move || {
-            shared.pass(&mut asking, &mut asked, false);
+            shared.pass(&mut asking, &mut asked, None);
             let _ = asked.shutdown(Shutdown::Both);
         });
         let shared = self.clone();
         thread::spawn(move || {
-            shared.pass(&mut answering, &mut answered, true);
-            let _ = answered.shutdown(Shutdown::Both);
+            shared.pass(&mut answering, &mut answered, Some(number));
+            if !shared.state.lock().unwrap().kept_open {
+                let _ = answered.shutdown(Shutdown::Both);
+            }
         });
     }
 
-    /// Until one side has ended.
-    fn pass(&self, from: &mut impl Read, to: &mut impl Write, are_answers: bool) {
+    /// Until one side has ended. What passes are answers if the connection has a number.
+    fn pass(&self, from: &mut impl Read, to: &mut impl Write, answers: Option<usize>) {
         let mut bytes = [0; 4_096];
         while let Ok(count @ 1..) = from.read(&mut bytes) {
             let muted = {
                 let state = self.state.lock().unwrap();
                 self.changed.wait_while(state, |state| state.stopped).unwrap().muted
             };
-            if !(are_answers && muted) && to.write_all(&bytes[..count]).is_err() {
+            if answers.is_none_or(|number| number >= muted) && to.write_all(&bytes[..count]).is_err() {
                 return;
             }
         }

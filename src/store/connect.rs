@@ -1,0 +1,491 @@
+//! The way to Postgres: which of the servers that `DATABASE_URL` names is taken, how long each of them may take, and the
+//! patience to get one back.
+//!
+//! What may not enter: statements of anybody's tables. What a session does is [`Session`]'s.
+
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use postgres::Config;
+use postgres::config::{LoadBalanceHosts, TargetSessionAttrs};
+use postgres::types::PgLsn;
+
+use super::Unavailable;
+use super::failure::Chain;
+use super::server::{Backend, Lineage, Lost, Server};
+use super::session::{Opened, Session};
+use crate::limits;
+
+/// Connecting, signing in and the first question together, unless `DATABASE_URL` has a `connect_timeout`.
+const CONNECT_TIMEOUT: Duration = Duration::from_millis(limits::CONNECT_TIMEOUT_MS);
+
+/// The same, where the server of a silent session is asked about it.
+const ASK_TIMEOUT: Duration = Duration::from_millis(limits::ASK_TIMEOUT_MS);
+
+/// A server that was silent is tried after all others for so long.
+const AVOIDED: Duration = Duration::from_secs(10);
+
+/// A primary that another one has succeeded is taken after so long a time in which nothing better answered.
+const SUCCEEDED_PATIENCE: Duration = Duration::from_secs(10);
+
+/// Pauses between tries: doubled from the first to the last, which keeps a waiting replica from costing anything.
+const FIRST_RETRY: Duration = Duration::from_millis(20);
+const LAST_RETRY: Duration = Duration::from_millis(limits::LAST_RETRY_MS);
+
+/// When a TCP connection that goes silent counts as lost, unless `DATABASE_URL` says otherwise. The system's own answer is
+/// two hours, or never. A stopped Postgres is not silent: its kernel still acknowledges. Unix sockets need none of this.
+const KEEPALIVE_IDLE: Duration = Duration::from_secs(10);
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
+const UNACKNOWLEDGED: Duration = Duration::from_secs(20);
+/// What the client library has for [`KEEPALIVE_IDLE`] if nobody set it.
+const UNSET_KEEPALIVE_IDLE: Duration = Duration::from_secs(2 * 60 * 60);
+
+/// The longest pause before the same is tried again on a session that works.
+const LONGEST_PAUSE_MS: u64 = 128;
+
+/// The statement by which a second session asks what a first one is at.
+const ACTIVITY: &str = "
+    SELECT coalesce(state NOT LIKE 'idle%', true) FROM pg_stat_activity
+    WHERE pid = $1 AND (extract(epoch FROM backend_start) * 1000000)::bigint = $2";
+
+/// What a session is for. `target_session_attrs` in `DATABASE_URL` counts more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// It writes, so its server has to.
+    Write,
+    /// It must see what was written: a server that writes is preferred, and a read-only one taken where no other answers.
+    Read,
+}
+
+/// Where Postgres is, whether the process still wants it, and what is known of its database.
+#[derive(Clone)]
+pub struct Connector(Arc<Shared>);
+
+struct Shared {
+    config: Config,
+    silence: Duration,
+    stopping: AtomicBool,
+    connected: AtomicUsize,
+    silences: AtomicU64,
+    lineage: Mutex<Option<Lineage>>,
+    /// Counts the times that the database had lost something.
+    history: AtomicU64,
+    /// When each host was silent last.
+    silent: Mutex<Vec<Option<Instant>>>,
+}
+
+impl Connector {
+    /// A connector for `config`; nothing is opened yet.
+    #[must_use]
+    pub fn new(config: Config) -> Self {
+        Self::with_silence(config, Duration::from_millis(limits::SILENCE_MS))
+    }
+
+    /// ... whose sessions may be silent for so long before their server is asked about them.
+    #[must_use]
+    pub fn with_silence(mut config: Config, silence: Duration) -> Self {
+        config.application_name("pouco");
+        bound_silence(&mut config);
+        let hosts = config.get_hosts().len().max(config.get_hostaddrs().len());
+        Self(Arc::new(Shared {
+            config,
+            silence,
+            stopping: AtomicBool::new(false),
+            connected: AtomicUsize::new(0),
+            silences: AtomicU64::new(0),
+            lineage: Mutex::new(None),
+            history: AtomicU64::new(0),
+            silent: Mutex::new(vec![None; hosts]),
+        }))
+    }
+
+    /// Makes every wait for a first connection or for a lost one give up.
+    pub fn stop_waiting(&self) {
+        self.0.stopping.store(true, Ordering::Release);
+    }
+
+    /// Rests before something is tried for another time: longer each time, and never the same for two replicas.
+    ///
+    /// # Errors
+    /// [`Unavailable::ShuttingDown`] after [`Connector::stop_waiting`].
+    pub(crate) fn rest_before_retry(&self, tries: u32) -> Result<(), Unavailable> {
+        let longest = 1_u64.checked_shl(tries).unwrap_or(u64::MAX).min(LONGEST_PAUSE_MS);
+        std::thread::sleep(Duration::from_millis(fastrand::u64(longest / 2..=longest)));
+        match self.0.stopping.load(Ordering::Acquire) {
+            true => Err(Unavailable::ShuttingDown),
+            false => Ok(()),
+        }
+    }
+
+    /// Sessions that are believed to be alive.
+    #[must_use]
+    pub fn connected(&self) -> usize {
+        self.0.connected.load(Ordering::Relaxed)
+    }
+
+    /// How often the database had lost something that had been seen in it.
+    #[must_use]
+    pub fn history(&self) -> u64 {
+        self.0.history.load(Ordering::Acquire)
+    }
+
+    /// Sessions that were given up because their server was silent.
+    #[must_use]
+    pub fn silences(&self) -> u64 {
+        self.0.silences.load(Ordering::Relaxed)
+    }
+
+    /// How long a session may be silent before its server is asked about it.
+    pub(super) fn silence(&self) -> Duration {
+        self.0.silence
+    }
+
+    pub(super) fn config(&self) -> &Config {
+        &self.0.config
+    }
+
+    /// Opens a session, trying again until it works or [`Connector::stop_waiting`] is called.
+    ///
+    /// # Errors
+    /// [`Unavailable::ShuttingDown`] after a stop.
+    pub fn open_patiently(&self, purpose: Purpose) -> Result<Session, Unavailable> {
+        self.open_for_handover(purpose).map(Session::of_thread)
+    }
+
+    /// As [`Connector::open_patiently`], for a session that may go to a coroutine.
+    pub(super) fn open_for_handover(&self, purpose: Purpose) -> Result<Opened, Unavailable> {
+        let (began, mut pause, mut said) = (Instant::now(), FIRST_RETRY, false);
+        loop {
+            if self.0.stopping.load(Ordering::Acquire) {
+                return Err(Unavailable::ShuttingDown);
+            }
+            match self.open_once(purpose, began.elapsed() >= SUCCEEDED_PATIENCE) {
+                Ok(session) => {
+                    if said {
+                        log::info!("Postgres is back");
+                    }
+                    return Ok(session);
+                }
+                Err(error) => {
+                    if !said {
+                        log::warn!("waiting for Postgres: {error}");
+                        said = true;
+                    }
+                    std::thread::sleep(pause);
+                    pause = (pause * 2).min(LAST_RETRY);
+                }
+            }
+        }
+    }
+
+    /// Opens a session, once.
+    ///
+    /// # Errors
+    /// What the connection to the last of the servers met, or the first look at it.
+    pub fn open(&self, purpose: Purpose) -> Result<Session, ConnectError> {
+        self.open_once(purpose, true).map(Session::of_thread)
+    }
+
+    /// Takes the first server that fits, otherwise the first that will do.
+    fn open_once(&self, purpose: Purpose, succeeded: bool) -> Result<Opened, ConnectError> {
+        let mut makeshift = None;
+        let mut last = ConnectError::Socket(io::Error::other("no host is given"));
+        for (host, avoided) in self.hosts() {
+            if avoided && makeshift.is_some() {
+                break;
+            }
+            let opened = match self.open_at(host, self.connect_timeout()) {
+                Ok(opened) => opened,
+                Err(error) => {
+                    last = error;
+                    continue;
+                }
+            };
+            match self.fits(opened.server(), purpose, succeeded) {
+                Ok(true) => return Ok(self.take(opened, false)),
+                Ok(false) => makeshift = makeshift.or(Some(opened)),
+                Err(error) => last = error,
+            }
+        }
+        makeshift.map(|opened| self.take(opened, true)).ok_or(last)
+    }
+
+    fn open_at(&self, host: usize, timeout: Duration) -> Result<Opened, ConnectError> {
+        let opened = Opened::open(self, host, Instant::now() + timeout);
+        if opened.as_ref().is_err_and(ConnectError::is_silence) {
+            self.avoid(host);
+        }
+        opened
+    }
+
+    fn connect_timeout(&self) -> Duration {
+        self.0.config.get_connect_timeout().copied().unwrap_or(CONNECT_TIMEOUT)
+    }
+
+    /// The hosts in the order in which they are to be tried, each with whether it was silent lately: those come last.
+    fn hosts(&self) -> Vec<(usize, bool)> {
+        let silent = lock(&self.0.silent);
+        let first = match self.0.config.get_load_balance_hosts() {
+            LoadBalanceHosts::Random if !silent.is_empty() => fastrand::usize(..silent.len()),
+            _ => 0,
+        };
+        let avoided = |host: usize| silent[host].is_some_and(|since: Instant| since.elapsed() < AVOIDED);
+        let order = (0..silent.len()).map(|index| (first + index) % silent.len());
+        let mut hosts: Vec<_> = order.map(|host| (host, avoided(host))).collect();
+        hosts.sort_by_key(|(_, avoided)| *avoided);
+        hosts
+    }
+
+    fn avoid(&self, host: usize) {
+        lock(&self.0.silent)[host] = Some(Instant::now());
+    }
+
+    /// Whether a server is of the kind that is wanted; `false` for one that will do for a while.
+    fn fits(&self, server: &Server, purpose: Purpose, succeeded: bool) -> Result<bool, ConnectError> {
+        let (read_only, required) = match (self.0.config.get_target_session_attrs(), purpose) {
+            (TargetSessionAttrs::ReadOnly, _) => (true, true),
+            (TargetSessionAttrs::ReadWrite, _) | (_, Purpose::Write) => (false, true),
+            (_, Purpose::Read) => (false, false),
+        };
+        if required && server.read_only != read_only {
+            return Err(ConnectError::Session { read_only: server.read_only });
+        }
+        let seen = lock(&self.0.lineage).as_ref().and_then(|lineage| lineage.succeeded(server));
+        match seen {
+            Some((timeline, seen)) if !succeeded => Err(ConnectError::Succeeded { timeline, seen }),
+            Some(_) => Ok(false),
+            None => Ok(server.read_only == read_only),
+        }
+    }
+
+    /// The session is the one: what its server says of the database counts.
+    fn take(&self, mut opened: Opened, makeshift: bool) -> Opened {
+        let server = opened.server();
+        let mut lineage = lock(&self.0.lineage);
+        match &mut *lineage {
+            Some(known) => match known.lost(server) {
+                Some(lost) => {
+                    *known = Lineage::of(server);
+                    self.begin_history(lost);
+                }
+                None => known.note(server),
+            },
+            unknown => *unknown = Some(Lineage::of(server)),
+        }
+        opened.take(self.history(), makeshift);
+        opened
+    }
+
+    fn begin_history(&self, lost: Lost) {
+        self.0.history.fetch_add(1, Ordering::AcqRel);
+        log::warn!("the database has lost what was seen in it: {lost}; memory is filled anew");
+    }
+
+    /// Something that was seen is not there, although the server says nothing of that.
+    pub(super) fn distrust(&self) {
+        self.begin_history(Lost::Row);
+    }
+
+    /// WAL up to here is safe. `false` if more was seen before, so that what said this is behind.
+    pub(super) fn note_flushed(&self, flushed: PgLsn) -> bool {
+        lock(&self.0.lineage).as_mut().is_none_or(|lineage| lineage.note_flushed(flushed))
+    }
+
+    /// Asks a server what one of its backends is at, by another session.
+    pub(super) fn ask(&self, host: usize, backend: Backend) -> Activity {
+        let deadline = Instant::now() + ASK_TIMEOUT;
+        let asked = self.open_at(host, ASK_TIMEOUT).map(Session::of_thread).and_then(|mut session| {
+            let left = deadline.saturating_duration_since(Instant::now());
+            // No time at all would be no limit to the kernel.
+            session.set_silence(left.max(Duration::from_millis(1)));
+            Ok(session.query_unwatched(ACTIVITY, &[&backend.pid, &backend.started_us])?)
+        });
+        match asked {
+            Ok(rows) => match rows.first().map(|row| row.try_get(0)) {
+                Some(Ok(false)) => Activity::Idle,
+                Some(_) => Activity::Busy,
+                None => Activity::Gone,
+            },
+            Err(error) if error.is_silence() => Activity::Silent,
+            // It has answered, and told nothing: too many connections, a start, a shutdown.
+            Err(ConnectError::Postgres(error)) if error.as_db_error().is_some() => Activity::Busy,
+            Err(_) => Activity::Gone,
+        }
+    }
+
+    /// A coroutine's session was cut in a statement, for which nobody waits any more.
+    pub(super) fn note_cut(&self) {
+        self.0.silences.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A session is left because of its server's silence.
+    pub(super) fn note_silence(&self, host: usize, activity: Activity) {
+        self.0.silences.fetch_add(1, Ordering::Relaxed);
+        if activity == Activity::Silent {
+            self.avoid(host);
+        }
+        log::warn!("a session is given up: {activity}");
+    }
+
+    pub(super) fn count(&self) -> Connected {
+        self.0.connected.fetch_add(1, Ordering::Relaxed);
+        Connected(self.clone())
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What the backend of a silent session is at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Activity {
+    /// A statement: it works, or it waits for a lock or for a standby.
+    Busy,
+    /// Nothing: its answer is underway, or was lost.
+    Idle,
+    /// There is no such backend, or no server.
+    Gone,
+    /// The server does not answer another session either.
+    Silent,
+}
+
+impl fmt::Display for Activity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Busy => "its backend is busy",
+            Self::Idle => "its backend has answered, and no answer came",
+            Self::Gone => "its backend is gone",
+            Self::Silent => "its server does not answer",
+        })
+    }
+}
+
+/// A session that is believed to be alive, for as long as this lives.
+pub(super) struct Connected(Connector);
+
+impl Drop for Connected {
+    fn drop(&mut self) {
+        self.0.0.connected.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Sets what the user has not set.
+fn bound_silence(config: &mut Config) {
+    if config.get_tcp_user_timeout().is_none() {
+        config.tcp_user_timeout(UNACKNOWLEDGED);
+    }
+    if config.get_keepalives_idle() == UNSET_KEEPALIVE_IDLE {
+        config.keepalives_idle(KEEPALIVE_IDLE);
+    }
+    if config.get_keepalives_interval().is_none() {
+        config.keepalives_interval(KEEPALIVE_INTERVAL);
+    }
+}
+
+/// Why a session could not be opened.
+#[derive(Debug)]
+pub enum ConnectError {
+    /// The server or the way to it.
+    Postgres(postgres::Error),
+    /// The way to it, before anything was said.
+    Socket(io::Error),
+    /// A server that is read-only where one that writes is wanted, or the other way round.
+    Session {
+        /// Which it is.
+        read_only: bool,
+    },
+    /// A primary that another one has succeeded.
+    Succeeded {
+        /// Its timeline.
+        timeline: i32,
+        /// The other one's.
+        seen: i32,
+    },
+    /// A server older than 17, as `server_version_num`.
+    TooOld(i32),
+    /// A database in another encoding than UTF8.
+    Encoding(String),
+}
+
+impl ConnectError {
+    /// Whether nobody answered in time.
+    pub(super) fn is_silence(&self) -> bool {
+        let io = match self {
+            Self::Socket(error) => Some(error),
+            Self::Postgres(error) => std::error::Error::source(error).and_then(|cause| cause.downcast_ref()),
+            _ => None,
+        };
+        io.is_some_and(|error: &io::Error| error.kind() == io::ErrorKind::TimedOut)
+    }
+}
+
+impl From<postgres::Error> for ConnectError {
+    fn from(error: postgres::Error) -> Self {
+        Self::Postgres(error)
+    }
+}
+
+impl From<io::Error> for ConnectError {
+    fn from(error: io::Error) -> Self {
+        Self::Socket(error)
+    }
+}
+
+impl fmt::Display for ConnectError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Postgres(error) => write!(f, "{}", Chain(error)),
+            Self::Socket(error) => write!(f, "error connecting to server: {error}"),
+            Self::Session { read_only: true } => f.write_str("the server is read-only"),
+            Self::Session { read_only: false } => {
+                f.write_str("the server is not read-only, as target_session_attrs asks")
+            }
+            Self::Succeeded { timeline, seen } => {
+                write!(f, "the server is on timeline {timeline}, and one on timeline {seen} has succeeded it")
+            }
+            Self::TooOld(version) => write!(f, "Postgres {} is too old, 17 is needed", version / 10_000),
+            Self::Encoding(encoding) => write!(f, "the database is encoded in {encoding}, UTF8 is needed"),
+        }
+    }
+}
+
+impl std::error::Error for ConnectError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_user_set_for_silence_stays() {
+        let mut given: Config =
+            "host=a user=b connect_timeout=7 tcp_user_timeout=8 keepalives_idle=9 keepalives_interval=6"
+                .parse()
+                .unwrap();
+        bound_silence(&mut given);
+        assert_eq!(given.get_connect_timeout(), Some(&Duration::from_secs(7)));
+        assert_eq!(given.get_tcp_user_timeout(), Some(&Duration::from_secs(8)));
+        assert_eq!(given.get_keepalives_idle(), Duration::from_secs(9));
+        assert_eq!(given.get_keepalives_interval(), Some(Duration::from_secs(6)));
+        assert_eq!(Connector::new(given).connect_timeout(), Duration::from_secs(7));
+        let mut bare: Config = "host=a user=b".parse().unwrap();
+        bound_silence(&mut bare);
+        assert_eq!(bare.get_tcp_user_timeout(), Some(&UNACKNOWLEDGED));
+        assert_eq!(bare.get_keepalives_idle(), KEEPALIVE_IDLE);
+        assert_eq!(bare.get_keepalives_interval(), Some(KEEPALIVE_INTERVAL));
+        assert_eq!(Connector::new(bare).connect_timeout(), CONNECT_TIMEOUT);
+    }
+
+    #[test]
+    fn a_silent_host_is_tried_after_the_others() {
+        let connector = Connector::new("host=a,b,c user=d".parse().unwrap());
+        let order = || connector.hosts();
+        assert_eq!(order(), [(0, false), (1, false), (2, false)]);
+        connector.avoid(0);
+        assert_eq!(order(), [(1, false), (2, false), (0, true)]);
+    }
+}

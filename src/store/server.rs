@@ -1,0 +1,207 @@
+//! The first look at a server: whether it is one that this was made for, and what it says of its database's history.
+//!
+//! A database may turn out to have lost what was seen in it: a standby was promoted that lacked the last commits, or an
+//! older copy of the data took the place of the newer one. What is in memory is then no replica of it any more.
+
+use std::fmt;
+
+use postgres::Row;
+use postgres::types::PgLsn;
+
+use super::connect::ConnectError;
+
+/// The oldest server that has the builtin locale provider, on which case folding rests.
+const OLDEST_SERVER: i32 = 170_000;
+
+/// The first question of a session. It also settles what holds for the session:
+///
+/// - a backend whose client is gone ends by itself, also in the middle of a statement;
+/// - no statement waits for a lock for ever;
+/// - a commit is not answered before it is on disk, and on the disk of the standbys that it has to wait for:
+///   `synchronous_commit` is raised to `on` where it is weaker, and stays `remote_apply` where it is that.
+///
+/// The timeline of a primary is that of the WAL file which it writes; a standby has no such file, and says what its last
+/// checkpoint knew.
+pub(super) const LOOK: &str = "
+    SELECT current_setting('server_version_num')::int,
+           current_setting('server_encoding'),
+           current_setting('transaction_read_only') = 'on',
+           pg_is_in_recovery(),
+           pg_backend_pid(),
+           (SELECT (extract(epoch FROM backend_start) * 1000000)::bigint
+            FROM pg_stat_activity WHERE pid = pg_backend_pid()),
+           (SELECT system_identifier FROM pg_control_system()),
+           CASE WHEN pg_is_in_recovery() THEN (SELECT timeline_id FROM pg_control_checkpoint())
+                ELSE ('x' || left(pg_walfile_name(pg_current_wal_insert_lsn()), 8))::bit(32)::int END,
+           CASE WHEN pg_is_in_recovery() THEN coalesce(pg_last_wal_replay_lsn(), '0/0') ELSE pg_current_wal_insert_lsn() END,
+           CASE WHEN pg_is_in_recovery() THEN coalesce(pg_last_wal_replay_lsn(), '0/0') ELSE pg_current_wal_flush_lsn() END,
+           set_config('client_connection_check_interval', $1, false),
+           set_config('lock_timeout', $2, false),
+           set_config('synchronous_commit',
+                      CASE WHEN current_setting('synchronous_commit') IN ('off', 'local', 'remote_write')
+                           THEN 'on' ELSE current_setting('synchronous_commit') END, false)";
+
+/// What [`LOOK`] found.
+#[derive(Clone, Debug)]
+pub(super) struct Server {
+    pub(super) read_only: bool,
+    pub(super) in_recovery: bool,
+    pub(super) backend: Backend,
+    system: i64,
+    timeline: i32,
+    /// Where the next WAL goes, or how far a standby has come.
+    position: PgLsn,
+    /// What of it is safe.
+    flushed: PgLsn,
+}
+
+/// The server process of a session. Its number alone may have been another's before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Backend {
+    pub(super) pid: i32,
+    /// In microseconds since the Unix epoch, by the server's clock.
+    pub(super) started_us: i64,
+}
+
+impl Server {
+    pub(super) fn read(row: &Row) -> Result<Self, ConnectError> {
+        let version = row.try_get(0)?;
+        let encoding: String = row.try_get(1)?;
+        if version < OLDEST_SERVER {
+            return Err(ConnectError::TooOld(version));
+        }
+        if encoding != "UTF8" {
+            return Err(ConnectError::Encoding(encoding));
+        }
+        Ok(Self {
+            read_only: row.try_get(2)?,
+            in_recovery: row.try_get(3)?,
+            backend: Backend { pid: row.try_get(4)?, started_us: row.try_get(5)? },
+            system: row.try_get(6)?,
+            timeline: row.try_get(7)?,
+            position: row.try_get(8)?,
+            flushed: row.try_get(9)?,
+        })
+    }
+}
+
+/// What is known of the database's history: which it is, and how far it was seen.
+#[derive(Clone, Debug)]
+pub(super) struct Lineage {
+    system: i64,
+    timeline: i32,
+    flushed: PgLsn,
+}
+
+/// Why what was seen may not be there any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Lost {
+    /// Another database cluster.
+    System,
+    /// From this timeline to that.
+    Timeline(i32, i32),
+    /// It has come less far than it had.
+    Position(PgLsn, PgLsn),
+    /// The row that was seen last is not there.
+    Row,
+}
+
+impl fmt::Display for Lost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::System => f.write_str("it is another cluster"),
+            Self::Timeline(seen, now) => write!(f, "its timeline was {seen} and is {now}"),
+            Self::Position(seen, now) => write!(f, "its WAL had come to {seen} and is at {now}"),
+            Self::Row => f.write_str("the row that was seen last is gone"),
+        }
+    }
+}
+
+impl Lineage {
+    pub(super) fn of(server: &Server) -> Self {
+        Self { system: server.system, timeline: server.timeline, flushed: server.flushed }
+    }
+
+    /// Whether the server has left this history, or never was in it.
+    ///
+    /// A standby may be behind in timeline and position without having lost anything; only of a newer timeline it tells.
+    pub(super) fn lost(&self, server: &Server) -> Option<Lost> {
+        if server.system != self.system {
+            return Some(Lost::System);
+        }
+        let elsewhere = match server.in_recovery {
+            true => server.timeline > self.timeline,
+            false => server.timeline != self.timeline,
+        };
+        if elsewhere {
+            return Some(Lost::Timeline(self.timeline, server.timeline));
+        }
+        let behind = !server.in_recovery && server.position < self.flushed;
+        behind.then_some(Lost::Position(self.flushed, server.position))
+    }
+
+    /// Whether the server is a primary of this database that another one has succeeded: both timelines, then.
+    pub(super) fn succeeded(&self, server: &Server) -> Option<(i32, i32)> {
+        let older = server.system == self.system && server.timeline < self.timeline;
+        (older && !server.in_recovery).then_some((server.timeline, self.timeline))
+    }
+
+    /// WAL up to here is safe. `false` if more was seen before.
+    pub(super) fn note_flushed(&mut self, flushed: PgLsn) -> bool {
+        let is_newest = flushed >= self.flushed;
+        self.flushed = self.flushed.max(flushed);
+        is_newest
+    }
+
+    pub(super) fn note(&mut self, server: &Server) {
+        self.note_flushed(server.flushed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn server(timeline: i32, position: u64) -> Server {
+        Server {
+            read_only: false,
+            in_recovery: false,
+            backend: Backend { pid: 1, started_us: 1 },
+            system: 7,
+            timeline,
+            position: position.into(),
+            flushed: position.into(),
+        }
+    }
+
+    #[test]
+    fn a_history_that_goes_on_has_lost_nothing() {
+        let mut lineage = Lineage::of(&server(1, 100));
+        assert_eq!(lineage.lost(&server(1, 100)), None);
+        assert!(lineage.note_flushed(150.into()));
+        assert_eq!(lineage.lost(&server(1, 150)), None);
+        assert!(!lineage.note_flushed(120.into()), "a standby that is behind");
+        assert_eq!(lineage.lost(&server(1, 149)), Some(Lost::Position(150.into(), 149.into())));
+    }
+
+    #[test]
+    fn another_timeline_or_cluster_is_another_history() {
+        let lineage = Lineage::of(&server(2, 100));
+        assert_eq!(lineage.lost(&server(3, 500)), Some(Lost::Timeline(2, 3)));
+        assert_eq!(lineage.lost(&server(1, 500)), Some(Lost::Timeline(2, 1)));
+        assert_eq!(lineage.succeeded(&server(1, 500)), Some((1, 2)));
+        assert_eq!(lineage.succeeded(&server(2, 500)), None);
+        let other = Server { system: 8, ..server(1, 500) };
+        assert_eq!((lineage.lost(&other), lineage.succeeded(&other)), (Some(Lost::System), None));
+    }
+
+    #[test]
+    fn a_standby_that_is_behind_has_lost_nothing() {
+        let lineage = Lineage::of(&server(2, 100));
+        let standby = |timeline, position| Server { in_recovery: true, ..server(timeline, position) };
+        assert_eq!(lineage.lost(&standby(2, 50)), None);
+        assert_eq!(lineage.lost(&standby(1, 50)), None);
+        assert_eq!(lineage.succeeded(&standby(1, 50)), None);
+        assert_eq!(lineage.lost(&standby(3, 50)), Some(Lost::Timeline(2, 3)));
+    }
+}

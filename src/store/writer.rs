@@ -1,0 +1,88 @@
+//! The connection of a group commit: opened when it is needed, asked before rows are given to it, and never left behind in
+//! numbers.
+
+use std::time::{Duration, Instant};
+
+use super::Unavailable;
+use super::connect::{Connector, Purpose};
+use super::failure::Chain;
+use super::server::Backend;
+use super::session::Session;
+
+/// A session that was idle for longer is asked whether it still answers before rows are taken for it.
+const PROBE_AFTER: Duration = Duration::from_secs(1);
+
+/// The writer's connection, opened when it is needed.
+pub(super) struct Writer<'c> {
+    pub(super) connector: &'c Connector,
+    session: Option<Session>,
+    /// When it last answered.
+    pub(super) used: Instant,
+    /// Sessions in a row that would not write.
+    pub(super) stale: u32,
+    /// The backend of the last session that was lost. It may wait for a standby, where nothing tells it that its client is
+    /// gone; one such is bearable, and it may yet commit.
+    left: Option<Backend>,
+    /// Those lost before it, to be ended.
+    to_end: Vec<Backend>,
+}
+
+impl<'c> Writer<'c> {
+    pub(super) fn new(connector: &'c Connector) -> Self {
+        Self { connector, session: None, used: Instant::now(), stale: 0, left: None, to_end: Vec::new() }
+    }
+
+    pub(super) fn session(&mut self) -> Result<&mut Session, Unavailable> {
+        while self.session.is_none() {
+            let session = self.session.insert(self.connector.open_patiently(Purpose::Write)?);
+            self.used = Instant::now();
+            if !self.to_end.is_empty() {
+                match session.end(&self.to_end) {
+                    Ok(()) => self.to_end.clear(),
+                    Err(error) => {
+                        log::warn!("the backends of lost connections are not ended: {}", Chain(&error));
+                        self.leave(false);
+                        self.connector.rest_before_retry(u32::MAX)?;
+                    }
+                }
+            }
+        }
+        self.session.as_mut().ok_or(Unavailable::ShuttingDown)
+    }
+
+    /// The session is of no more use. If it was lost, its backend may still be at work.
+    pub(super) fn leave(&mut self, lost: bool) {
+        let Some(session) = self.session.take() else { return };
+        if lost {
+            self.to_end.extend(self.left.replace(session.backend()));
+        }
+    }
+
+    /// Makes sure that somebody answers, if nobody has for a while. Postgres may have gone or may stand still: rows sent
+    /// to it would have to wait for their fate, rows in the queue have their deadline. And a database that has lost
+    /// something is not the one that the session was opened for.
+    pub(super) fn wake(&mut self) -> Result<(), Unavailable> {
+        if self.session.as_ref().is_some_and(Session::is_outdated) {
+            self.session = None;
+        }
+        if self.used.elapsed() >= PROBE_AFTER
+            && let Some(session) = &mut self.session
+        {
+            match session.probe() {
+                Ok(()) => self.used = Instant::now(),
+                Err(error) => {
+                    log::warn!("an idle writing connection was lost: {}", Chain(&error));
+                    self.session = None;
+                }
+            }
+        }
+        self.session().map(drop)
+    }
+
+    /// The session would not write, and another may not either.
+    pub(super) fn rest_after_stale(&mut self) {
+        // The end of the process is seen where the next session is opened.
+        let _ = self.connector.rest_before_retry(self.stale);
+        self.stale = self.stale.saturating_add(1);
+    }
+}

@@ -1,0 +1,120 @@
+//! What a replica says of itself to operators and to balancers, while its Postgres goes, stands still, and comes back.
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use std::thread;
+
+use rustix::process::{Pid, Signal, kill_process};
+use support::{Answer, Connection, Database, Relay, Replica, eventually};
+
+fn reasons(answer: &Answer) -> Vec<String> {
+    let body = answer.json();
+    let reasons = body["reasons"].as_array().cloned().unwrap_or_default();
+    reasons.iter().map(|one| one["reason"].as_str().unwrap().to_owned()).collect()
+}
+
+fn wait_until_ready(replica: &Replica) {
+    eventually("it is ready", || replica.admin.get("/readyz").status == 200);
+    assert_eq!(replica.admin.get("/readyz").text(), r#"{"status":"ready"}"#);
+    assert_eq!(replica.admin.get("/readyz?traffic").status, 200);
+}
+
+fn wait_for_reason(replica: &Replica, wanted: &str) {
+    eventually(&format!("{wanted} is a reason"), || {
+        let answer = replica.admin.get("/readyz");
+        assert_eq!(replica.admin.get("/readyz?traffic").status, 200, "no other replica would do better");
+        answer.status == 503 && reasons(&answer).iter().any(|reason| reason == wanted)
+    });
+}
+
+const POLL: &str = "the last poll of the feed is old";
+const QUEUE: &str = "a creation has waited for long";
+
+fn person(nick: &str) -> String {
+    format!(r#"{{"apelido":"{nick}","nome":"Ana","nascimento":"2000-10-01"}}"#)
+}
+
+fn created(connection: &mut Connection, nick: &str) -> Answer {
+    connection.request("POST", "/pessoas", &person(nick))
+}
+
+/// Reads go on from memory, so balancers leave it in; operators are told what is wrong and for how long.
+#[test]
+fn a_silent_postgres_is_told_to_operators_and_not_to_balancers() {
+    let database = Database::create();
+    let relay = Relay::to(&database);
+    let mut command = support::replica::command();
+    let settings = [("DATABASE_URL", relay.url()), ("POUCO_SILENCE_MS", "500".into())];
+    let replica = Replica::spawn(command.envs(settings));
+    let mut connection = replica.api.connect();
+    let location = created(&mut connection, "ana").header("location").unwrap().to_owned();
+    wait_until_ready(&replica);
+    relay.stop();
+    wait_for_reason(&replica, POLL);
+    let api = replica.api.clone();
+    let sent = thread::spawn(move || created(&mut api.connect(), "bia"));
+    wait_for_reason(&replica, QUEUE);
+    let age = replica.admin.get("/readyz").json()["reasons"][0].clone();
+    assert!(age["age_ms"].as_u64() > age["limit_ms"].as_u64(), "{age}");
+    assert_eq!(age["part"], "people");
+    assert_eq!(replica.get(&location).status, 200);
+    assert_eq!(replica.get("/pessoas?t=ana").json().as_array().unwrap().len(), 1);
+    relay.repair();
+    // Sent before its deadline it is stored, otherwise it is refused; either is true.
+    let answer = sent.join().unwrap();
+    assert!(matches!(answer.status, 201 | 503), "{}", answer.text());
+    wait_until_ready(&replica);
+    assert_eq!(created(&mut connection, "cai").status, 201);
+}
+
+/// ... also where the kernel takes connections for it, and even sign-in waits for ever.
+#[test]
+fn a_postgres_that_stands_still_is_found_out_and_comes_back() {
+    let database = Database::create_with(&[]);
+    let replica = Replica::start_with(&database, &[("POUCO_SILENCE_MS", "500")]);
+    wait_until_ready(&replica);
+    let client = database.client();
+    let pids = processes(&database);
+    pids.iter().for_each(|pid| kill_process(*pid, Signal::STOP).unwrap());
+    wait_for_reason(&replica, POLL);
+    eventually("a session is left", || replica.metric("pouco_database_silences_total ") >= 1);
+    pids.iter().rev().for_each(|pid| kill_process(*pid, Signal::CONT).unwrap());
+    wait_until_ready(&replica);
+    assert_eq!(created(&mut replica.api.connect(), "ana").status, 201);
+    assert_eq!(replica.metric("pouco_database_histories_total "), 0, "nothing was lost");
+    drop(client);
+}
+
+/// The postmaster, who then makes no more of them, and its children.
+fn processes(database: &Database) -> Vec<Pid> {
+    let postmaster = Pid::from_raw(i32::try_from(database.postmaster()).unwrap()).unwrap();
+    kill_process(postmaster, Signal::STOP).unwrap();
+    let path = format!("/proc/{0}/task/{0}/children", database.postmaster());
+    let children = std::fs::read_to_string(path).unwrap();
+    let children = children.split_whitespace().map(|pid| Pid::from_raw(pid.parse().unwrap()).unwrap());
+    std::iter::once(postmaster).chain(children).collect()
+}
+
+/// A replica that ends says so at once, to everybody, while it finishes what has begun.
+#[test]
+fn a_replica_that_drains_is_out_of_traffic() {
+    let database = Database::create();
+    let relay = Relay::to(&database);
+    let mut command = support::replica::command();
+    let mut replica = Replica::spawn(command.env("DATABASE_URL", relay.url()));
+    wait_until_ready(&replica);
+    relay.stop();
+    let api = replica.api.clone();
+    let sent = thread::spawn(move || created(&mut api.connect(), "ana"));
+    eventually("it waits", || replica.metric("pouco_connections_open ") >= 1);
+    replica.signal(Signal::TERM);
+    eventually("it is out of traffic", || {
+        let answer = replica.admin.get("/readyz?traffic");
+        answer.status == 503 && reasons(&answer).iter().any(|reason| reason == "it is shutting down")
+    });
+    relay.repair();
+    let answer = sent.join().unwrap();
+    assert!(matches!(answer.status, 201 | 503), "{}", answer.text());
+    assert!(replica.wait().success());
+}
