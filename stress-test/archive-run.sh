@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # archive-run.sh RUN_DIR DEST: copies what proves a run's figures into DEST, for keeping: command,
-# commit, counts, percentiles, the monitor's CSV, picture and summary, and the machine. Not
-# simulation.log and not Gatling's report, which are tens of megabytes.
+# commit, counts, percentiles, the monitor's CSV (compressed) and summary, and the machine. Not
+# simulation.log and not Gatling's report, which are tens of megabytes, and no picture.
 set -euo pipefail
 
 here=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
@@ -24,7 +24,7 @@ main() {
     [ ! -f "$run/$file" ] || cp "$run/$file" "$destination/"
   done
   if [ -d "$run/monitor" ]; then
-    cp "$run/monitor/monitor.csv" "$run/monitor/monitor.svg" "$destination/"
+    gzip -9n <"$run/monitor/monitor.csv" >"$destination/monitor.csv.gz"
     cp "$run/monitor/summary.json" "$destination/resources.json"
     cp "$run/monitor/summary.txt" "$destination/resources.txt"
   fi
