@@ -36,7 +36,7 @@ pub enum Command {
     Load(Load),
     /// Write report.html, report.md and summary.svg beside a record
     Report {
-        /// Folder or file of the record; the newest in lab-results by default
+        /// Folder or file of the record, which may be compressed; the newest in lab-results by default
         record: Option<PathBuf>,
     },
     /// Compare two records; exit code 1 if the second is worse

@@ -7,6 +7,7 @@
 //!
 //! What may not enter: any rule of one contestant. The lab knows contestants by their files alone, pouco included.
 
+pub mod archive;
 pub mod cli;
 pub mod command;
 pub mod compare;

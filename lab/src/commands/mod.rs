@@ -17,7 +17,7 @@ use pouco_lab::cli::Cli;
 use pouco_lab::contest::Contest;
 use pouco_lab::contestant::Contestant;
 use pouco_lab::record::Record;
-use pouco_lab::{command, compare as comparison, doctor as doctor_checks, report as reports, runner, view};
+use pouco_lab::{archive, command, compare as comparison, doctor as doctor_checks, report as reports, view};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
@@ -105,7 +105,7 @@ pub(crate) fn report(record: Option<&Path>) -> Result<bool> {
         Some(path) => path.to_path_buf(),
         None => newest()?,
     };
-    let record = open(&folder)?;
+    let record = open(record.unwrap_or(&folder))?;
     let files = [
         ("report.html", reports::html(&record)),
         ("report.md", reports::markdown(&record)),
@@ -139,21 +139,19 @@ pub(crate) fn doctor(places: &Places) -> Result<bool> {
 }
 
 fn open(path: &Path) -> Result<Record> {
-    let folder = if path.is_file() { path.parent().unwrap_or(Path::new(".")) } else { path };
-    runner::read(folder)?.ok_or_else(|| anyhow!("{} holds no record.json", folder.display()))
+    archive::read(path)?.ok_or_else(|| anyhow!("{} holds no {}", path.display(), archive::NAMES.join(" or ")))
 }
 
-/// The record that was begun last, by its folder's name, which ends with the time.
+/// The folder of the record that was written last.
 fn newest() -> Result<PathBuf> {
     let here = Path::new(RESULTS);
-    let mut records = if here.is_dir() { folders(here, "record.json")? } else { Vec::new() };
-    records.sort_by_key(|name| {
-        fs::metadata(here.join(name).join("record.json")).and_then(|it| it.modified()).ok()
+    let folders = fs::read_dir(here).into_iter().flatten().filter_map(|entry| Some(entry.ok()?.path()));
+    let records = folders.filter_map(|folder| {
+        let written = fs::metadata(archive::record_in(&folder)?).and_then(|it| it.modified()).ok();
+        Some((written, folder))
     });
-    records
-        .pop()
-        .map(|name| here.join(name))
-        .ok_or_else(|| anyhow!("no record below {RESULTS}; run a contest first"))
+    let newest = records.max().map(|(_, folder)| folder);
+    newest.ok_or_else(|| anyhow!("no record below {RESULTS}; run a contest first"))
 }
 
 /// Set by the first Ctrl-C, SIGTERM or SIGHUP, which a closed terminal sends: what was started is then taken down. A second one

@@ -242,12 +242,7 @@ fn finish(settings: &Settings, mut record: Record) -> Result<Record> {
 /// # Errors
 /// There is one that cannot be read.
 pub fn read(folder: &Path) -> Result<Option<Record>> {
-    let file = folder.join("record.json");
-    if !file.exists() {
-        return Ok(None);
-    }
-    let text = fs::read_to_string(&file).with_context(|| file.display().to_string())?;
-    Ok(Some(serde_json::from_str(&text).with_context(|| file.display().to_string())?))
+    crate::archive::read(folder)
 }
 
 /// Race window: a run may be cut off at any moment; the rename leaves either the former record or this one.
