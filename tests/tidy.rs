@@ -3,8 +3,15 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 const MAX_LINES: usize = 600;
+/// Of a file in git: what is larger stays in every clone for ever.
+const MAX_FILE_BYTES: usize = 256 << 10;
+/// Of all runs together that are kept in git.
+const MAX_RESULTS_BYTES: usize = 8 << 20;
+/// Of a text in `results`; a longer one is compressed.
+const MAX_RESULT_TEXT_BYTES: usize = 32 << 10;
 
 fn top() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -25,6 +32,25 @@ fn files(folder: &Path, endings: &[&str]) -> Vec<PathBuf> {
         }
     }
     found
+}
+
+/// Path and size of every file in git; of every file at all where the sources came without their history, as in an image.
+fn in_git() -> Vec<(String, usize)> {
+    let paths = if top().join(".git").exists() {
+        let listed = git(&["ls-files", "-z"]);
+        listed.split_terminator('\0').map(|name| top().join(name)).collect()
+    } else {
+        [files(top(), &[""]), files(&top().join("results"), &[""])].concat()
+    };
+    let size = |path: &PathBuf| fs::metadata(path).ok().map(|it| it.len() as usize);
+    // One that is deleted and not yet committed is still listed.
+    paths.iter().filter_map(|path| Some((shown(path), size(path)?))).collect()
+}
+
+fn git(words: &[&str]) -> String {
+    let output = Command::new("git").arg("-C").arg(top()).args(words).output().unwrap();
+    assert!(output.status.success(), "git {words:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
 }
 
 fn shown(path: &Path) -> String {
@@ -154,5 +180,89 @@ fn every_room_of_the_server_is_in_the_architecture() {
             name == "lib.rs" || text.contains(&format!("src/{name}")),
             "src/{name} is not in ARCHITECTURE.md"
         );
+    }
+}
+
+#[test]
+fn nothing_in_git_is_large() {
+    for (path, bytes) in in_git() {
+        assert!(bytes <= MAX_FILE_BYTES, "{path} has {bytes} bytes");
+    }
+}
+
+/// What `pouco-lab report` or another tool can make again is not kept, and what is long is kept compressed.
+#[test]
+fn results_are_small_and_raw() {
+    let results: Vec<(String, usize)> =
+        in_git().into_iter().filter(|(path, _)| path.starts_with("results/")).collect();
+    let sum: usize = results.iter().map(|(_, bytes)| bytes).sum();
+    assert!(sum > 0 && sum <= MAX_RESULTS_BYTES, "results have {sum} bytes");
+    for (path, bytes) in &results {
+        let name = path.rsplit('/').next().unwrap();
+        let made = name == "report.md" || name.ends_with(".html") || name.ends_with(".svg");
+        assert!(!made, "{path} can be made again");
+        let packed = name.ends_with(".gz");
+        let long = name == "record.json" || name.ends_with(".csv") || *bytes > MAX_RESULT_TEXT_BYTES;
+        assert!(packed || !long, "{path} with {bytes} bytes is not compressed");
+    }
+}
+
+#[test]
+fn every_kept_run_is_in_the_document_of_its_folder() {
+    for folder in fs::read_dir(top().join("results")).unwrap().map(|entry| entry.unwrap().path()) {
+        if !folder.is_dir() {
+            continue;
+        }
+        let text = fs::read_to_string(folder.join("README.md")).unwrap();
+        for entry in fs::read_dir(&folder).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_stem().unwrap().to_str().unwrap();
+            assert!(name == "README" || text.contains(name), "{} is named nowhere", shown(&path));
+        }
+    }
+}
+
+/// Links are looked at above; these are the runs that figures name in plain words, in ARCHITECTURE.md by a short form.
+#[test]
+fn runs_that_figures_come_from_exist() {
+    let mut seen = 0;
+    for path in files(top(), &[".md", "Cargo.toml"]) {
+        let text = fs::read_to_string(&path).unwrap();
+        for name in text.split('`').skip(1).step_by(2).filter(|name| !name.contains([' ', '\n', '<', '*'])) {
+            let run = match name.split_once('/') {
+                Some(("results", _)) => name.to_owned(),
+                Some((number @ ("2" | "3" | "4"), rest)) if path.ends_with("ARCHITECTURE.md") => {
+                    format!("results/2026-11-21-2core-xeon-{number}/{rest}")
+                }
+                _ => continue,
+            };
+            assert!(top().join(&run).exists(), "{} names {run}", shown(&path));
+            seen += 1;
+        }
+    }
+    assert!(seen > 15, "only {seen} names of runs found");
+}
+
+/// Git for Windows writes CR LF unless it is told otherwise, and Linux, in WSL or a container, then finds no `bash\r`.
+#[test]
+fn a_checkout_on_windows_is_the_same_byte_for_byte() {
+    if !top().join(".git").exists() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let checkout = |auto: &str| {
+        let into = folder.path().join(auto);
+        let (setting, prefix) = (format!("core.autocrlf={auto}"), format!("--prefix={}/", into.display()));
+        git(&["-c", &setting, "checkout-index", "--all", &prefix]);
+        into
+    };
+    let (plain, windows) = (checkout("false"), checkout("true"));
+    let all = in_git();
+    assert!(all.len() > 500, "only {} files", all.len());
+    for (name, _) in all {
+        let bytes = fs::read(plain.join(&name)).unwrap();
+        assert!(bytes == fs::read(windows.join(&name)).unwrap(), "{name} changes");
+        let travels = name.starts_with("fuzz/corpus/") || name.ends_with(".gz") || name.ends_with(".png");
+        assert!(travels || !bytes.contains(&b'\r'), "{name} has CR");
     }
 }
