@@ -13,6 +13,7 @@
 #     --no-pull   do not ask a registry
 #   PULL_TIMEOUT_S   longest time that one pull may take, default 120
 set -euo pipefail
+export LC_ALL=C
 
 readonly DEBIAN_IMAGE=docker.io/library/debian:trixie-slim
 readonly RUST_IMAGE=docker.io/library/rust:1.95-slim-trixie

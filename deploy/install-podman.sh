@@ -5,6 +5,7 @@
 #
 #   deploy/install-podman.sh                 as root, or as a user with sudo
 set -euo pipefail
+export LC_ALL=C
 
 say()  { printf 'install-podman: %s\n' "$*"; }
 fail() { printf 'install-podman: %s\n' "$*" >&2; exit 1; }

@@ -6,6 +6,7 @@
 #
 # The images must be there (`podman-compose build`). Needs a registry of images, and Trivy's data base from one.
 set -euo pipefail
+export LC_ALL=C
 cd "$(dirname "$(readlink -f "$0")")/.."
 
 # By its digest: in March 2026 tags of Trivy's were moved to images that stole credentials.

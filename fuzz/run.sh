@@ -6,6 +6,7 @@
 #
 # Needs rustup's stable toolchain and a C++ compiler (libFuzzer is built from source).
 set -euo pipefail
+export LC_ALL=C
 cd "$(dirname "$(readlink -f "$0")")"
 
 readonly targets=(request_head chunked query stream)

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # machine.sh: describes the machine and the tools of a run, a line each. Names neither host nor user.
 set -euo pipefail
+export LC_ALL=C
 
 line() { printf '%-12s %s\n' "$1" "${2:-unknown}"; }
 

@@ -136,7 +136,7 @@ run_gatling() {
   # A job of its own group, waited for: a signal then reaches this script at once and not only
   # after the run, and can be passed on to all of Gatling's processes (see on_signal).
   set -m
-  "$gatling_home/bin/gatling.sh" -rm local -bm -s RinhaBackendSimulation \
+  LC_ALL=$java_locale "$gatling_home/bin/gatling.sh" -rm local -bm -s RinhaBackendSimulation \
     -rd "people API, seed $seed, $POUCO_TEST_SECONDS s" -rf "$results" \
     -sf "$here/user-files/simulations" -rsf "$here/user-files/resources" </dev/null &
   gatling_pid=$!

@@ -266,3 +266,27 @@ fn a_checkout_on_windows_is_the_same_byte_for_byte() {
         assert!(travels || !bytes.contains(&b'\r'), "{name} has CR");
     }
 }
+
+/// In a locale with a decimal comma, `times` and awk write 0,5, which is no number in JSON. Scripts of an image have another
+/// first line, and an image no locale.
+#[test]
+fn scripts_do_not_go_by_the_locale_of_who_calls_them() {
+    // They write no number, and start Java, which reads names of files by it.
+    let exempt = ["stress-test/install-gatling.sh", "stress-test/gatling/bin/gatling.sh"];
+    let own = |text: &str| text.lines().any(|line| line == "export LC_ALL=C");
+    assert!(own(&fs::read_to_string(top().join("stress-test/stresslib/common.sh")).unwrap()));
+    let mut seen = 0;
+    for folder in ["deploy", "fuzz", "stress-test", "tests/stack"] {
+        for path in files(&top().join(folder), &[".sh"]) {
+            let text = fs::read_to_string(&path).unwrap();
+            if !text.starts_with("#!/usr/bin/env bash\n") || exempt.contains(&shown(&path).as_str()) {
+                continue;
+            }
+            let sourced =
+                text.lines().any(|line| line.starts_with(". ") && line.ends_with("/stresslib/common.sh\""));
+            assert!(own(&text) || sourced, "{} does not set LC_ALL", shown(&path));
+            seen += 1;
+        }
+    }
+    assert!(seen > 12, "only {seen} scripts");
+}

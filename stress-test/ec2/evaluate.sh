@@ -167,7 +167,7 @@ main() {
   [ -z "$(find "$out" -maxdepth 1 -name 'run-*' -print -quit)" ] || die "$out holds an earlier evaluation"
 
   local cache=${XDG_CACHE_HOME:-$HOME/.cache}/pouco
-  "$here/install-gatling.sh" "$cache"
+  LC_ALL=$java_locale "$here/install-gatling.sh" "$cache"
   gatling_home=$cache/gatling-3.9.5
   prepare_images
 

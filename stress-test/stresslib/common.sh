@@ -8,6 +8,12 @@
 
 : "${here:?set it before sourcing this file}"
 
+# Whatever the user's locale: numbers have a point, programs speak English, and one order sorts all. Java also takes the
+# encoding of file names from it, and is given $java_locale.
+export LC_ALL=C
+# shellcheck disable=SC2034 # of those who source this
+readonly java_locale=C.UTF-8
+
 base_url=${POUCO_BASE_URL:-http://localhost:9999}
 base_url=${base_url%/}
 readonly base_url

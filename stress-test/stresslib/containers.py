@@ -35,7 +35,8 @@ def _run(engine, *arguments):
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             timeout=ENGINE_TIMEOUT_SECONDS,
-            text=True,
+            encoding="utf-8",
+            errors="replace",
             check=False,
         )
     except (OSError, subprocess.TimeoutExpired) as error:

@@ -2,6 +2,7 @@
 # A short contest on containers: the stack, which must be exact; a contestant that loses rows, which must be caught; and one
 # whose limits do not hold, which must be disqualified. Port 9999 must be free. Nothing here is ever skipped.
 set -uo pipefail
+export LC_ALL=C
 cd "$(dirname "${BASH_SOURCE[0]}")/../.." || exit
 
 readonly seconds=10

@@ -6,6 +6,7 @@
 #
 #   tests/stack/edge.sh            ENGINE=docker tests/stack/edge.sh for docker
 set -uo pipefail
+export LC_ALL=C
 
 # The number of tests below. A test that did not run for whatever reason is a failure.
 readonly planned=63

@@ -5,6 +5,7 @@
 #
 #   tests/stack/observability.sh
 set -uo pipefail
+export LC_ALL=C
 cd "$(dirname "${BASH_SOURCE[0]}")/../.." || exit
 
 readonly planned=35

@@ -6,6 +6,7 @@
 #
 #   tests/stack/run.sh             ENGINE=docker tests/stack/run.sh for docker
 set -uo pipefail
+export LC_ALL=C
 
 readonly engine=${ENGINE:-podman}
 # The number of tests below. A test that did not run for whatever reason is a failure. The last one is podman's alone.

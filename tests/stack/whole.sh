@@ -4,6 +4,7 @@
 #
 #   tests/stack/whole.sh [SECONDS]       30 s of load unless told; ENGINE=docker for docker, then as root
 set -euo pipefail
+export LC_ALL=C
 cd "$(dirname "$(readlink -f "$0")")/../.."
 
 readonly seconds=${1:-30}
@@ -41,7 +42,7 @@ tear_down
 compose up --build -d
 
 step "stress test, $seconds s"
-stress-test/install-gatling.sh "$tools"
+LC_ALL=C.UTF-8 stress-test/install-gatling.sh "$tools"
 stress-test/run-test.sh "$tools/gatling-3.9.5" --seconds "$seconds"
 stress-test/count.sh
 
