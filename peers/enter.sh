@@ -3,6 +3,7 @@
 # rules and the stored rows are checked, its limits proven. Fails if it does not start, cannot be loaded or is disqualified.
 #
 #   peers/enter.sh NAME [SECONDS]      10 s of load unless told; port 9999 must be free
+#   POUCO_LAB                          a pouco-lab that is built already; it is built here by default
 set -euo pipefail
 cd "$(dirname "$(readlink -f "$0")")/.."
 
@@ -19,7 +20,8 @@ for file in sys.argv[1:]:
 }
 entered=$(contests)
 mapfile -t entered < <(sort -u <<<"$entered")
+lab=(cargo run --release --locked --quiet --package pouco-lab --)
+if [ -n "${POUCO_LAB:-}" ]; then lab=("$POUCO_LAB"); fi
 for contest in "${entered[@]}"; do
-  cargo run --release --locked --quiet --package pouco-lab -- \
-    run "$contest" --contestant "$name" --tool native --seconds "$seconds"
+  "${lab[@]}" run "$contest" --contestant "$name" --tool native --seconds "$seconds"
 done

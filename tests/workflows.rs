@@ -170,6 +170,24 @@ fn every_workflow_may_only_read_and_every_job_ends() {
     }
 }
 
+/// What is the same for all jobs of a matrix is built before it, and handed over.
+#[test]
+fn a_matrix_compiles_nothing_that_is_the_same_for_all() {
+    let mut seen = 0;
+    for (name, text) in workflows() {
+        let lines: Vec<&str> = text.lines().collect();
+        let jobs = below(&lines, "jobs:");
+        for job in jobs.iter().filter(|line| indent(line) == 2 && line.ends_with(':')) {
+            let body = below(&jobs, job);
+            if body.contains(&"      matrix:") {
+                assert!(!body.iter().any(|line| line.contains("cargo ")), "{name}: {job} compiles");
+                seen += 1;
+            }
+        }
+    }
+    assert!(seen >= 2, "only {seen} matrices");
+}
+
 #[test]
 fn every_action_is_ours_or_fixed_to_a_commit() {
     let mut seen = 0;
