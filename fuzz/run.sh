@@ -2,17 +2,15 @@
 # Fuzzes each target for a while, from the corpus in git; any crash, hang or leak fails. New inputs stay in fuzz/target.
 #
 #   fuzz/run.sh [SECONDS]       60 for each target unless told
-#   fuzz/run.sh --self-test     every target must find the fault that is planted in it (about a minute with the build)
 #
-# Needs rustup's stable toolchain and a C++ compiler (libFuzzer is built from source).
+# Needs rustup's stable toolchain and a C++ compiler (libFuzzer is built from source). What it has found goes into the corpus:
+# tests/fuzz.rs goes through that with every `cargo test`, and through faults that are planted, without any of this.
 set -euo pipefail
 export LC_ALL=C
 cd "$(dirname "$(readlink -f "$0")")"
 
 readonly targets=(request_head chunked query stream)
 readonly cargo_fuzz_version=0.13.1
-# How long a planted fault may stay unfound.
-readonly canary_seconds=60
 # The host, since cargo-fuzz would otherwise take the one it was itself built for, which may be musl.
 host=$(rustc -vV | sed -n 's/^host: //p')
 readonly host
@@ -84,33 +82,11 @@ fuzz_all() {
   [ "${#failed[@]}" -eq 0 ] || fail "${failed[*]} failed; the input is under $work/artifacts"
 }
 
-# With a corpus of its own, or what one run has found would make the next one too easy.
-self_test() {
-  local target log started
-  export POUCO_FUZZ_CANARY=1
-  for target in "${targets[@]}"; do
-    log=$work/$target.canary.log
-    rm -rf "${work:?}/corpus/$target.kept"
-    if [ -d "$work/corpus/$target" ]; then mv "$work/corpus/$target" "$work/corpus/$target.kept"; fi
-    started=$SECONDS
-    if fuzz "$target" "$canary_seconds" "$log"; then fail "$target did not find what was planted in it"; fi
-    rm -rf "${work:?}/corpus/$target"
-    if [ -d "$work/corpus/$target.kept" ]; then mv "$work/corpus/$target.kept" "$work/corpus/$target"; fi
-    if ! grep -q 'panicked at fuzz_targets' "$log"; then
-      tail -n 30 "$log" >&2
-      fail "$target failed, but not because of the canary"
-    fi
-    rm -rf "${work:?}/artifacts/$target"
-    say "$target found its canary in $((SECONDS - started)) s"
-  done
-}
-
 mkdir -p "$work"
 need_cxx
 need_cargo_fuzz
 cargo fuzz build --fuzz-dir . --target "$host"
 case ${1:-60} in
-  --self-test) self_test ;;
   *[!0-9]*) fail "not a number of seconds: $1" ;;
   *) fuzz_all "${1:-60}" ;;
 esac

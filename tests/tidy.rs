@@ -7,11 +7,11 @@ use std::process::Command;
 
 const MAX_LINES: usize = 600;
 /// Of a file in git: what is larger stays in every clone for ever.
-const MAX_FILE_BYTES: usize = 256 << 10;
+const MAX_FILE_BYTES: u64 = 256 << 10;
 /// Of all runs together that are kept in git.
-const MAX_RESULTS_BYTES: usize = 8 << 20;
+const MAX_RESULTS_BYTES: u64 = 8 << 20;
 /// Of a text in `results`; a longer one is compressed.
-const MAX_RESULT_TEXT_BYTES: usize = 32 << 10;
+const MAX_RESULT_TEXT_BYTES: u64 = 32 << 10;
 
 fn top() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -35,14 +35,14 @@ fn files(folder: &Path, endings: &[&str]) -> Vec<PathBuf> {
 }
 
 /// Path and size of every file in git; of every file at all where the sources came without their history, as in an image.
-fn in_git() -> Vec<(String, usize)> {
+fn in_git() -> Vec<(String, u64)> {
     let paths = if top().join(".git").exists() {
         let listed = git(&["ls-files", "-z"]);
         listed.split_terminator('\0').map(|name| top().join(name)).collect()
     } else {
         [files(top(), &[""]), files(&top().join("results"), &[""])].concat()
     };
-    let size = |path: &PathBuf| fs::metadata(path).ok().map(|it| it.len() as usize);
+    let size = |path: &PathBuf| fs::metadata(path).ok().map(|it| it.len());
     // One that is deleted and not yet committed is still listed.
     paths.iter().filter_map(|path| Some((shown(path), size(path)?))).collect()
 }
@@ -193,9 +193,9 @@ fn nothing_in_git_is_large() {
 /// What `pouco-lab report` or another tool can make again is not kept, and what is long is kept compressed.
 #[test]
 fn results_are_small_and_raw() {
-    let results: Vec<(String, usize)> =
+    let results: Vec<(String, u64)> =
         in_git().into_iter().filter(|(path, _)| path.starts_with("results/")).collect();
-    let sum: usize = results.iter().map(|(_, bytes)| bytes).sum();
+    let sum: u64 = results.iter().map(|(_, bytes)| bytes).sum();
     assert!(sum > 0 && sum <= MAX_RESULTS_BYTES, "results have {sum} bytes");
     for (path, bytes) in &results {
         let name = path.rsplit('/').next().unwrap();

@@ -199,7 +199,7 @@ mod buffer;
 mod clock;
 mod connection;
 mod fields;
-#[cfg(feature = "fuzzing")]
+#[cfg(any(feature = "fuzzing", debug_assertions))]
 #[doc(hidden)]
 pub mod fuzzing;
 mod head;
