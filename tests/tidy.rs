@@ -24,7 +24,7 @@ fn files(folder: &Path, endings: &[&str]) -> Vec<PathBuf> {
         let path = entry.unwrap().path();
         let name = path.file_name().unwrap().to_str().unwrap();
         if path.is_dir() {
-            if !matches!(name, "target" | ".git" | "results" | "resources" | "node_modules") {
+            if !matches!(name, "target" | ".git" | "results" | "lab-results" | "resources" | "node_modules") {
                 found.extend(files(&path, endings));
             }
         } else if endings.iter().any(|ending| name.ends_with(ending)) {
