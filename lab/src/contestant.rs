@@ -25,6 +25,7 @@
 //! role = "api"
 //! cpus = 0.3
 //! memory_bytes = 268_435_456
+//! address = "/run/pouco/api1.sock"
 //! ```
 //!
 //! What enters another contest with another application has a sub-folder of that contest's name, with files of its own: `peers/NAME`
@@ -41,7 +42,7 @@ mod budgets;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -158,6 +159,10 @@ pub struct Service {
     pub cpus: f64,
     /// Its share of the memory.
     pub memory_bytes: u64,
+    /// Of an API: where this replica itself answers, past the balancer. The path of a Unix socket is the
+    /// container's, and an address with a port is as the lab reaches it.
+    #[serde(default)]
+    pub address: Option<String>,
 }
 
 /// A plain process.
@@ -177,6 +182,9 @@ pub struct Process {
     /// this machine's, relative to the folder; the process's id in it is 1.
     #[serde(default)]
     pub cgroup_tree: Option<PathBuf>,
+    /// As [`Service::address`]; with the placeholders of `command`.
+    #[serde(default)]
+    pub address: Option<String>,
 }
 
 impl Contestant {
@@ -248,6 +256,7 @@ impl Contestant {
             ensure!(cpus > 0.0 && bytes > 0, "{name}: cpus and memory_bytes must be above 0");
         }
         self.check_budgets()?;
+        self.check_addresses()?;
         match &self.database {
             Some(Database { service: Some(service), .. }) => ensure!(
                 self.services.contains_key(service),
@@ -258,6 +267,23 @@ impl Contestant {
                 ensure!(database.url_variable.is_some(), "database: service or url_variable is needed");
             }
             None => {}
+        }
+        Ok(())
+    }
+
+    /// A replica that is passed over would be one that nobody asks after a kill.
+    fn check_addresses(&self) -> Result<()> {
+        let services =
+            self.services.iter().map(|(name, service)| (name, service.role, service.address.is_some()));
+        let processes =
+            self.processes.iter().map(|(name, process)| (name, process.role, process.address.is_some()));
+        let (apis, others): (Vec<_>, Vec<_>) =
+            services.chain(processes).partition(|(_, role, _)| *role == Role::Api);
+        if let Some((name, ..)) = others.iter().find(|(_, _, address)| *address) {
+            bail!("{name}: only a service with the role api has an address");
+        }
+        if let Some((name, ..)) = apis.iter().find(|(_, _, address)| *address != apis[0].2) {
+            bail!("{name}: either every service with the role api has an address, or none");
         }
         Ok(())
     }
@@ -410,6 +436,16 @@ memory_bytes = 536_870_912
             ("cpus = 0.5", "cpus = nan", "api: cpus and memory_bytes must be above 0"),
             ("cpus = 0.5", "cpus = 0.7", "sum to 1.700, the budget is 1.5: api 0.7, postgres 1"),
             ("= 268_435_456", "= 3_000_000_000", "api 3000000000, postgres 536870912"),
+            (
+                "= 536_870_912",
+                "= 536_870_912\naddress = \"/a\"",
+                "postgres: only a service with the role api",
+            ),
+            (
+                "[services.postgres]\nrole = \"database\"",
+                "[services.postgres]\nrole = \"api\"\naddress = \"/a\"",
+                "either every service with the role api has an address, or none",
+            ),
         ];
         for (from, to, expected) in cases {
             let said = said(from, to);

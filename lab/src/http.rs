@@ -1,10 +1,12 @@
-//! Plain HTTP/1.1 over one connection, blocking, with a bound on everything that a contestant may send.
+//! Plain HTTP/1.1 over one connection, blocking, with a bound on everything that a contestant may send. It
+//! goes to the address itself, whatever proxy the environment names.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
+use socket2::{Domain, SockAddr, Socket, Type};
 
 /// From the first byte sent to the last one received. No request of a conformance pass is heavy.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
@@ -46,30 +48,22 @@ impl Answer {
 }
 
 pub(crate) struct Connection {
-    stream: TcpStream,
+    stream: Socket,
     host: String,
     buffer: Vec<u8>,
     deadline: Instant,
 }
 
 impl Connection {
+    /// To a host and a port, or to the path of a Unix socket.
     pub(crate) fn open(address: &str) -> Result<Self> {
-        let resolved = address.to_socket_addrs().with_context(|| format!("no such address: {address}"))?;
-        let mut refused = None;
-        for one in resolved {
-            match TcpStream::connect_timeout(&one, ANSWER_TIMEOUT) {
-                Ok(stream) => {
-                    stream.set_nodelay(true)?;
-                    let deadline = Instant::now();
-                    return Ok(Self { stream, host: address.to_owned(), buffer: Vec::new(), deadline });
-                }
-                Err(error) => refused = Some(error),
-            }
-        }
-        match refused {
-            Some(error) => Err(error).with_context(|| format!("no connection to {address}")),
-            None => bail!("{address} is no address"),
-        }
+        let (stream, host) = if address.starts_with('/') {
+            let to = || format!("no connection to {address}");
+            (to_socket(address).with_context(to)?, "localhost")
+        } else {
+            (to_port(address)?, address)
+        };
+        Ok(Self { stream, host: host.to_owned(), buffer: Vec::new(), deadline: Instant::now() })
     }
 
     /// Sends one request and reads its whole answer.
@@ -206,6 +200,32 @@ impl Connection {
     }
 }
 
+fn to_port(address: &str) -> Result<Socket> {
+    let resolved = address.to_socket_addrs().with_context(|| format!("no such address: {address}"))?;
+    let mut refused = None;
+    for one in resolved {
+        match TcpStream::connect_timeout(&one, ANSWER_TIMEOUT) {
+            Ok(stream) => {
+                stream.set_nodelay(true)?;
+                return Ok(stream.into());
+            }
+            Err(error) => refused = Some(error),
+        }
+    }
+    match refused {
+        Some(error) => Err(error).with_context(|| format!("no connection to {address}")),
+        None => bail!("{address} is no address"),
+    }
+}
+
+fn to_socket(path: &str) -> std::io::Result<Socket> {
+    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    // A full queue of a Unix socket makes its clients wait, for as long as they may for a write.
+    socket.set_write_timeout(Some(ANSWER_TIMEOUT))?;
+    socket.connect(&SockAddr::unix(path)?)?;
+    Ok(socket)
+}
+
 fn check_body_bytes(length: usize) -> Result<()> {
     ensure!(length <= MAX_BODY_BYTES, "the body of the answer is over {MAX_BODY_BYTES} bytes");
     Ok(())
@@ -228,6 +248,26 @@ mod tests {
     use std::net::TcpListener;
 
     use super::*;
+
+    #[test]
+    fn a_path_is_that_of_a_unix_socket() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("api.sock");
+        let path = path.to_str().unwrap();
+        let error = format!("{:#}", get(path, "/x").unwrap_err());
+        assert!(error.contains(path), "{error}");
+        let listener = std::os::unix::net::UnixListener::bind(path).unwrap();
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let (mut stream, _) = listener.accept().unwrap();
+                let mut seen = [0; 1024];
+                let count = stream.read(&mut seen).unwrap();
+                assert!(seen[..count].starts_with(b"GET /x HTTP/1.1\r\nhost: localhost\r\n"), "{seen:?}");
+                stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi").unwrap();
+            });
+            assert_eq!(get(path, "/x").unwrap().body, b"hi");
+        });
+    }
 
     /// Asks a server that answers each request with the next of `answers` and then closes.
     fn ask_one_that_says(answers: &[&str], method: &str) -> Vec<Result<Answer>> {

@@ -122,9 +122,10 @@ fn correctness_may_not_become_worse_at_all() {
             }
         })
     };
-    let changes: [(&str, Change<Attempt>); 5] = [
+    let changes: [(&str, Change<Attempt>); 6] = [
         ("rows lost or wrong", |attempt| attempt.stored.as_mut().unwrap().lost = 1),
         ("rows lost after a kill", |attempt| attempt.killed.as_mut().unwrap().stored.lost = 1),
+        ("people not found after a kill", |attempt| attempt.killed.as_mut().unwrap().invisible = Some(1)),
         ("failed requests", |attempt| attempt.load.as_mut().unwrap().total.failed = 1),
         ("rules not kept", |attempt| {
             let failure = pouco_lab::record::Failure { rule: "a".to_owned(), detail: "b".to_owned() };

@@ -54,9 +54,34 @@ fn one_bad_round_is_enough() {
     assert_eq!(worst(|attempt| attempt.stored.as_mut().unwrap().altered = 1), Correctness::Wrong);
     let lose = |attempt: &mut pouco_lab::record::Attempt| attempt.killed.as_mut().unwrap().stored.lost = 1;
     assert_eq!(worst(lose), Correctness::LostWhenKilled);
+    assert_eq!(worst(|attempt| attempt.killed.as_mut().unwrap().invisible = None), Correctness::Exact);
+    let hide =
+        |attempt: &mut pouco_lab::record::Attempt| attempt.killed.as_mut().unwrap().invisible = Some(1);
+    assert_eq!(worst(hide), Correctness::LostWhenKilled);
+    let miscount = |attempt: &mut pouco_lab::record::Attempt| {
+        attempt.killed.as_mut().unwrap().asked[1].counted = Some(49_073);
+    };
+    assert_eq!(worst(miscount), Correctness::LostWhenKilled);
     assert_eq!(worst(|attempt| attempt.verdict.status = Status::Disqualified), Correctness::Disqualified);
     // A round that did not come to an end leaves two to judge by.
     assert_eq!(worst(|attempt| attempt.verdict.status = Status::Failed), Correctness::Exact);
+}
+
+#[test]
+fn who_does_not_find_what_it_stored_is_told_of() {
+    let mut record = sample::record();
+    let second = record.attempts.iter_mut().find(|a| a.contestant == "pouco" && a.round == 2).unwrap();
+    let killed = second.killed.as_mut().unwrap();
+    killed.invisible = Some(23);
+    killed.asked[1].counted = Some(49_051);
+    let page = text(&html(&record));
+    for words in [
+        "! 23 not found after kill",
+        "pouco did not find 23 acknowledged rows after a kill.",
+        "api1; api2, counts 49,051 of 49,074",
+    ] {
+        assert!(page.contains(words), "{words}\nis not in\n{page}");
+    }
 }
 
 #[test]

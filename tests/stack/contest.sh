@@ -36,6 +36,7 @@ check "pouco: valid, its limits hold" 'verdict["status"] == "valid" and it["proo
 check "pouco: all rules are kept" 'it["conformance"]["passed"] == it["conformance"]["total"] >= 60'
 check "pouco: nothing lost, doubled, altered or foreign" 'stored["lost"] + stored["duplicated"] + stored["altered"] + stored["foreign"] == 0 < stored["rows"]'
 check "pouco: nothing lost by a SIGKILL of everything" 'it["killed"]["stored"]["lost"] == 0 < it["killed"]["stored"]["acknowledged"]'
+check "pouco: everybody is found by both replicas after it" 'it["killed"]["invisible"] == 0 < it["killed"]["asked"][0]["people"]'
 check "pouco: connections to the database were seen, and within the bound" '0 < it["proof"]["database_connections_peak"] <= 20'
 
 contest liar --no-kill --no-build --peers tests/stack/contest

@@ -173,7 +173,8 @@ impl Comparison {
     fn contestant(&mut self, before: &Standing<'_>, after: &Standing<'_>) {
         let id = &before.entry.id;
         self.status(before, after);
-        for metric in [Metric::WrongRows, Metric::WrongAnswers, Metric::BrokenRules] {
+        for metric in [Metric::WrongRows, Metric::WrongAnswers, Metric::InvisibleKilled, Metric::BrokenRules]
+        {
             self.count(before, after, &metric);
         }
         for metric in [Metric::Failed, Metric::LostKilled] {

@@ -92,6 +92,8 @@ pub enum Metric {
     WrongAnswers,
     /// Acknowledged rows that were gone after a SIGKILL.
     LostKilled,
+    /// Acknowledged people who were stored after it and not found through each replica.
+    InvisibleKilled,
     /// Seconds without an answer after it.
     Unavailable,
     /// Rules of the API that were not kept.
@@ -120,6 +122,7 @@ impl Metric {
             Self::WrongRows => "rows lost or wrong".to_owned(),
             Self::WrongAnswers => "wrong answers".to_owned(),
             Self::LostKilled => "rows lost after a kill".to_owned(),
+            Self::InvisibleKilled => "people not found after a kill".to_owned(),
             Self::Unavailable => "unavailable after a kill".to_owned(),
             Self::BrokenRules => "rules not kept".to_owned(),
             Self::Capacity => "capacity".to_owned(),
@@ -141,6 +144,7 @@ impl Metric {
             | Self::WrongRows
             | Self::WrongAnswers
             | Self::LostKilled
+            | Self::InvisibleKilled
             | Self::BrokenRules => "",
         }
     }
@@ -179,6 +183,7 @@ impl Metric {
             Self::WrongRows => Some(attempt.stored.as_ref()?.wrong() as f64),
             Self::WrongAnswers => Some(attempt.answers.as_ref()?.wrong as f64),
             Self::LostKilled => Some(attempt.killed.as_ref()?.stored.lost as f64),
+            Self::InvisibleKilled => Some(attempt.killed.as_ref()?.invisible? as f64),
             Self::Unavailable => attempt.killed.as_ref()?.unavailable_seconds,
             Self::BrokenRules => Some(attempt.conformance.as_ref()?.failures.len() as f64),
             Self::Capacity => None,

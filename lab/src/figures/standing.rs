@@ -16,7 +16,8 @@ pub enum Correctness {
     Exact,
     /// Nobody looked at rows or answers: there was no attempt with an oracle.
     Unchecked,
-    /// Exact after the load, and rows that had been acknowledged were gone after a SIGKILL.
+    /// Exact after the load, and rows that had been acknowledged were gone, or not found by the API, after a
+    /// SIGKILL.
     LostWhenKilled,
     /// Rows are missing or wrong after a load without any mishap, or answers were.
     Wrong,
@@ -75,7 +76,7 @@ impl<'a> Standing<'a> {
             return if answers.all(Answers::right) { Correctness::Exact } else { Correctness::Wrong };
         }
         let mut killed = self.valid().filter_map(|attempt| attempt.killed.as_ref());
-        if killed.any(|killed| !killed.stored.exact()) {
+        if killed.any(|killed| !killed.kept()) {
             Correctness::LostWhenKilled
         } else if self.valid().any(|attempt| attempt.stored.is_some()) {
             Correctness::Exact

@@ -45,6 +45,7 @@ use std::sync::atomic::AtomicBool;
 use anyhow::{Context, Result, bail, ensure};
 
 pub use self::limit::{Found, MAX_STEPS, PLATEAU_SECONDS, SEARCH_SECONDS, STEP_SECONDS, find_limit};
+pub(crate) use self::request::percent_encode;
 use crate::contest::{Contest, Load, Phase};
 use crate::lines::Lines;
 use crate::oracle::Creation;

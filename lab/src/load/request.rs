@@ -218,7 +218,7 @@ fn drawn(path: &[Part]) -> Result<Option<Draw>> {
 }
 
 /// Everything but letters, digits and `-._~` as `%XX`, byte by byte.
-fn percent_encode(output: &mut Vec<u8>, text: &[u8]) {
+pub(crate) fn percent_encode(output: &mut Vec<u8>, text: &[u8]) {
     const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
     for &byte in text {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {

@@ -23,7 +23,7 @@ use std::collections::{HashMap, HashSet};
 
 use anyhow::{Result, bail};
 
-pub use self::people::{Person, nick_of, valid_person};
+pub use self::people::{MAX_FOUND, Person, nick_of, valid_person};
 pub use self::rows::{Row, rows_from_json_lines};
 use crate::lines::Lines;
 use crate::record::Stored;

@@ -8,6 +8,8 @@ use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::Value;
 use time::{Date, Month};
 
+/// More people than this no search answers.
+pub const MAX_FOUND: usize = 50;
 const APELIDO_MAX_CHARS: usize = 32;
 const NOME_MAX_CHARS: usize = 100;
 const STACK_ELEMENT_MAX_CHARS: usize = 32;

@@ -3,7 +3,7 @@
 use super::table::{Cell, Column, Group, Row, Table, Tone};
 use super::{View, format};
 use crate::figures::{Standing, role_name, status_name};
-use crate::record::{Attempt, Capacity, Limits, Proof, Status, Stored};
+use crate::record::{Attempt, Capacity, Killed, Limits, Proof, Status, Stored};
 
 fn number(value: u64) -> Cell {
     Cell::new(format::count(value as f64))
@@ -132,9 +132,10 @@ fn expected(stored: &Stored) -> Cell {
 
 /// What a SIGKILL of everything did.
 pub(super) fn killed(view: &View<'_>) -> Table {
-    let columns = ["Acknowledged", "Are there", "Lost", "Altered or foreign", "Unavailable, s"];
+    let columns = ["Acknowledged", "Are there", "Lost", "Altered or foreign", "Not found", "Unavailable, s"];
     let mut all = vec![Column::text("Round")];
     all.extend(columns.into_iter().map(Column::number));
+    all.push(Column::text("Asked"));
     let mut table =
         Table::new("Killed (SIGKILL of all processes) in the midst of a load, and started again.", all);
     by_attempt(view, &mut table, |attempt| {
@@ -145,10 +146,30 @@ pub(super) fn killed(view: &View<'_>) -> Table {
             number(stored.rows),
             faults(stored.lost),
             faults(stored.altered + stored.foreign + stored.duplicated),
+            killed.invisible.map_or_else(|| optional(None), faults),
             optional(killed.unavailable_seconds.map(format::significant)),
+            optional((!killed.asked.is_empty()).then(|| asked(killed))),
         ])
     });
     table
+}
+
+/// Who was asked for the people after a kill, and a count that was wrong.
+fn asked(killed: &Killed) -> String {
+    let each = killed.asked.iter().map(|asked| {
+        let name = asked.replica.as_deref().unwrap_or("through the balancer");
+        match asked.counted {
+            Some(counted) if counted != asked.rows => {
+                format!(
+                    "{name}, counts {} of {}",
+                    format::count(counted as f64),
+                    format::count(asked.rows as f64)
+                )
+            }
+            _ => name.to_owned(),
+        }
+    });
+    each.collect::<Vec<_>>().join("; ")
 }
 
 /// What is wrong with rows, in words.
@@ -485,7 +506,7 @@ pub(super) fn footnotes(view: &View<'_>) -> Vec<(&'static str, &'static str)> {
     if !view.reads_only() {
         return FOOTNOTES.to_vec();
     }
-    let replaced = ["Exact", "Lost", "201 before or after commit", "Rank"];
+    let replaced = ["Exact", "Lost", "Not found", "201 before or after commit", "Rank"];
     let others = FOOTNOTES.into_iter().filter(|(term, _)| !replaced.contains(term));
     let [mut exact, requests, mut rank] = FOOTNOTES_OF_READS;
     if !view.has_rows() {
@@ -514,7 +535,7 @@ const FOOTNOTES_OF_ANSWERS: [(&str, &str); 2] = [
     ("Rank", "contestants without a wrong answer first; within each group by CPU s per 1,000 requests."),
 ];
 
-const FOOTNOTES: [(&str, &str); 14] = [
+const FOOTNOTES: [(&str, &str); 15] = [
     (
         "Exact",
         "every row that was acknowledged is in the database once and unaltered, and no other is; after a kill too, where one is recorded.",
@@ -522,6 +543,10 @@ const FOOTNOTES: [(&str, &str); 14] = [
     (
         "Lost",
         "rows of the worst round that were acknowledged with 201 and are not there; a 201 for a nick that was taken counts as lost.",
+    ),
+    (
+        "Not found",
+        "people acknowledged in the load of a kill and stored, whom a replica did not answer by id, or did not find by search, 10 s after it served again.",
     ),
     (
         "201 before or after commit",

@@ -79,7 +79,10 @@ pub(super) fn ranking(view: &View<'_>) -> Table {
     let titles = [
         (Correctness::Exact, exact),
         (Correctness::Unchecked, unchecked),
-        (Correctness::LostWhenKilled, "Loses acknowledged rows when it is killed"),
+        (
+            Correctness::LostWhenKilled,
+            "Loses acknowledged rows when it is killed, or does not find them after it",
+        ),
         (Correctness::Wrong, wrong),
         (Correctness::Disqualified, "Disqualified: figures cannot be compared"),
         (Correctness::Failed, "Did not finish"),

@@ -83,6 +83,11 @@ pub(super) fn correctness(standing: &Standing<'_>) -> (&'static str, String, Ton
         Correctness::LostWhenKilled if worst(Metric::LostKilled) > 0.0 => {
             ("!", format!("{} lost after kill", format::count(worst(Metric::LostKilled))), Tone::Warn)
         }
+        Correctness::LostWhenKilled if worst(Metric::InvisibleKilled) > 0.0 => (
+            "!",
+            format!("{} not found after kill", format::count(worst(Metric::InvisibleKilled))),
+            Tone::Warn,
+        ),
         Correctness::LostWhenKilled => ("!", "rows wrong after kill".to_owned(), Tone::Warn),
         Correctness::Wrong if answers(standing) => {
             ("✗", format!("{} wrong", format::count(worst(Metric::WrongAnswers))), Tone::Bad)
@@ -108,8 +113,12 @@ fn fault(standing: &Standing<'_>) -> String {
     let rows = |lost| if writes { acknowledged(lost) } else { format::plural(lost, "row", "rows") };
     let killed = killed.map(|lost| format!("{} when it was killed", rows(lost)));
     if standing.correctness != Correctness::Wrong {
-        return killed
-            .map_or_else(|| "had wrong rows after a kill".to_owned(), |text| format!("lost {text}"));
+        let invisible = standing.worst(&Metric::InvisibleKilled).filter(|people| *people > 0.0);
+        return match (killed, invisible) {
+            (Some(text), _) => format!("lost {text}"),
+            (None, Some(people)) => format!("did not find {} after a kill", acknowledged(people)),
+            (None, None) => "had wrong rows after a kill".to_owned(),
+        };
     }
     if answers(standing) {
         let wrong = standing.worst(&Metric::WrongAnswers).unwrap_or(0.0);

@@ -161,7 +161,10 @@ fn judge_rows(
         let former = kill::Former { used: left.used, rows, excluded: left.excluded };
         let (killed, warnings) = kill::run(settings, entrant, stack, &former, stop, view)?;
         attempt.verdict.warnings.extend(warnings);
-        view.step(&format!("after SIGKILL: {}", told(&killed.stored)));
+        let invisible = killed.invisible.filter(|people| *people > 0);
+        let invisible =
+            invisible.map(|people| format!("; {people} stored and not found")).unwrap_or_default();
+        view.step(&format!("after SIGKILL: {}{invisible}", told(&killed.stored)));
         attempt.killed = Some(killed);
     }
     Ok(())

@@ -1,7 +1,8 @@
 //! Fast, and what then? Everything that belongs to the contestant gets a SIGKILL in the midst of creations, and is started again.
-//! Whatever was acknowledged before must be there after, from this load and from the one before it.
+//! Whatever was acknowledged before must be there after, from this load and from the one before it, and the
+//! API must find it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::AtomicBool;
 use std::thread;
 use std::time::Duration;
@@ -9,11 +10,11 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow};
 
 use super::attempt::rows;
-use super::{Entrant, Settings, settle};
-use crate::contest::{Contest, Kill, Phase};
+use super::{Entrant, Settings, settle, visible};
+use crate::contest::{Contest, Kill, Phase, Scenario};
 use crate::drivers::Creations;
 use crate::load;
-use crate::oracle::{self, Excluded, Row};
+use crate::oracle::{self, Excluded, Row, id_of};
 use crate::record::{Killed, Stored};
 use crate::stack::Stack;
 use crate::view::View;
@@ -69,6 +70,8 @@ pub fn run(
     warnings.extend(settle::rows_stay(stack, query, stop)?.map(str::to_owned));
     let after = rows(stack, query)?;
 
+    let acknowledged = outcome.creations.iter().filter(|creation| creation.status == 201);
+    let acknowledged: HashSet<u128> = acknowledged.filter_map(|creation| creation.id).collect();
     let creations = Creations::Each(outcome.creations);
     let mut stored = oracle::judge(
         &settings.contest.oracle,
@@ -88,10 +91,17 @@ pub fn run(
             .push(format!("of the rows from before the kill {lost} are gone and {altered} are altered"));
     }
     warnings.extend(proves_nothing(&stored));
+    let is_of_the_load = |row: &&Row| id_of(&row.id).is_some_and(|id| acknowledged.contains(&id));
+    let people: Vec<&Row> = after.iter().filter(is_of_the_load).collect();
+    view.step(&format!("each of {} acknowledged people is asked for", people.len()));
+    let seen = visible::ask(&settings.contest, stack, &people, after.len() as u64, stop)?;
+    stored.examples.extend(seen.examples);
+    warnings.extend(seen.warnings);
     for warning in &mut warnings {
         warning.insert_str(0, "at the kill: ");
     }
-    Ok((Killed { stored, unavailable_seconds: unavailable.map(|time| time.as_secs_f64()) }, warnings))
+    let unavailable_seconds = unavailable.map(|time| time.as_secs_f64());
+    Ok((Killed { stored, unavailable_seconds, invisible: Some(seen.invisible), asked: seen.asked }, warnings))
 }
 
 /// Where hardly anything was acknowledged, hardly anything could be lost.
@@ -107,14 +117,7 @@ fn proves_nothing(stored: &Stored) -> Option<String> {
 
 /// The contest's first scenario that creates, at a steady rate, without what follows a creation.
 fn creations_only(contest: &Contest, kill: Kill) -> Result<Contest> {
-    let creates = |scenario: &&crate::contest::Scenario| scenario.requests[0].body.is_some();
-    let mut scenario = contest
-        .load
-        .scenarios
-        .iter()
-        .find(creates)
-        .cloned()
-        .ok_or_else(|| anyhow!("no scenario of the contest creates"))?;
+    let mut scenario = creating(contest)?.clone();
     scenario.requests.truncate(1);
     let Kill { rate, seconds } = kill;
     scenario.phases = vec![Phase { from: rate, to: rate, seconds, randomized: false }];
@@ -122,6 +125,12 @@ fn creations_only(contest: &Contest, kill: Kill) -> Result<Contest> {
     contest.load.scenarios = vec![scenario];
     contest.load.timeout_seconds = TIMEOUT_SECONDS;
     Ok(contest)
+}
+
+/// The first scenario that begins with a creation.
+pub(super) fn creating(contest: &Contest) -> Result<&Scenario> {
+    let creates = |scenario: &&Scenario| scenario.requests[0].body.is_some();
+    contest.load.scenarios.iter().find(creates).context("no scenario of the contest creates")
 }
 
 /// How many rows of `before` are gone, and how many are others now.

@@ -12,6 +12,7 @@ pub mod kill;
 pub mod proof;
 pub mod settle;
 mod up;
+mod visible;
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -37,23 +37,26 @@ const STILL_WRITING: &str =
 /// # Errors
 /// It does not within two minutes; or `stop` was set.
 pub fn ready(contest: &Contest, stop: &AtomicBool) -> Result<()> {
+    serves(contest.address(), contest.ready_path(), READY_IN_A_ROW, stop)
+}
+
+/// Waits until what listens at `address` answers 200 to a GET of `path`, so many times in a row.
+///
+/// # Errors
+/// As for [`ready`].
+pub fn serves(address: &str, path: &str, times: u32, stop: &AtomicBool) -> Result<()> {
     let started = Instant::now();
     let mut in_a_row = 0;
     let mut last = String::from("nothing was asked yet");
-    while in_a_row < READY_IN_A_ROW {
+    while in_a_row < times {
         ensure!(!stop.load(Ordering::Relaxed), "interrupted");
         if started.elapsed() > READY_LIMIT {
-            bail!(
-                "{}{} is not served within {} s: {last}",
-                contest.url,
-                contest.ready_path(),
-                READY_LIMIT.as_secs()
-            );
+            bail!("{address}{path} is not served within {} s: {last}", READY_LIMIT.as_secs());
         }
-        match http::get(contest.address(), contest.ready_path()) {
+        match http::get(address, path) {
             Ok(answer) if answer.status == 200 => {
                 in_a_row += 1;
-                if in_a_row < READY_IN_A_ROW {
+                if in_a_row < times {
                     std::thread::sleep(READY_GAP);
                 }
                 continue;

@@ -54,6 +54,15 @@ pub trait Stack {
     /// The engine cannot be asked.
     fn targets(&self) -> Result<Vec<Target>>;
 
+    /// Its replicas with addresses of their own ([`crate::contestant::Service::address`]), as far as they
+    /// run; none where it names no addresses.
+    ///
+    /// # Errors
+    /// The engine cannot be asked.
+    fn replicas(&self) -> Result<Vec<Replica>> {
+        Ok(Vec::new())
+    }
+
     /// Answers of its database, a line a row, columns parted by `|`; asked as the superuser.
     ///
     /// # Errors
@@ -99,6 +108,15 @@ pub trait Stack {
 
     /// Takes what [`Stack::leave`] left as its own, so that [`Stack::down`] takes it down.
     fn adopt(&mut self) {}
+}
+
+/// One of several that serve the API.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Replica {
+    /// Its service.
+    pub service: String,
+    /// A host and a port, or the path of a Unix socket, as it is reached from here.
+    pub address: String,
 }
 
 /// How `contestant` runs, in `mode`.

@@ -14,7 +14,7 @@ use anyhow::{Context, Result, anyhow, ensure};
 use postgres::{Client, NoTls, SimpleQueryMessage};
 use rustix::process::{Pid, Signal, kill_process_group};
 
-use super::{STOP_LIMIT, Stack, api_environment};
+use super::{Replica, STOP_LIMIT, Stack, api_environment};
 use crate::command;
 use crate::contest::Contest;
 use crate::contestant::{Contestant, Database, Process, Role};
@@ -173,6 +173,13 @@ impl Stack for Processes {
             });
         }
         Ok(targets)
+    }
+
+    fn replicas(&self) -> Result<Vec<Replica>> {
+        let named = self.specifications.iter().filter_map(|(name, process)| {
+            Some(Replica { service: name.clone(), address: self.filled(process.address.as_deref()?) })
+        });
+        Ok(named.collect())
     }
 
     fn script(&self, statements: &[String]) -> Result<()> {

@@ -78,6 +78,7 @@ fn lab(folder: &Path, database: &str, contestants: &str, out: &Path) -> (bool, S
         .current_dir(top)
         .env("POUCO_LAB_TEST_DATABASE", database)
         .env("POUCO_LAB_TEST_SERVER", std::env::current_exe().unwrap())
+        .env("POUCO_LAB_TEST_SOCKETS", folder)
         .arg("--contests")
         .arg(folder)
         .arg("--peers")
@@ -124,11 +125,16 @@ fn the_honest_is_exact_the_liar_is_caught_and_the_unbounded_is_disqualified() {
     // 40 to 80 users a second for 2 s; of eleven lines one is no date, and of seven one repeats a nick.
     let load = honest.load.as_ref().unwrap();
     assert_eq!(stored.sent, 120, "{load:?}");
-    assert_eq!((load.total.failed, load.users_started), (0, 140), "{load:?}");
+    assert_eq!((load.total.failed, load.users_started), (0, 160), "{load:?}");
     assert!((90..=100).contains(&stored.rows), "{stored:?}");
     let killed = honest.killed.as_ref().unwrap();
     assert_eq!(killed.stored.lost, 0, "{killed:?}");
     assert!(killed.stored.acknowledged > 0 && killed.unavailable_seconds.is_some(), "{killed:?}");
+    // It names no address of its own, so the contest's address was asked.
+    assert!(killed.kept() && killed.invisible == Some(0), "{killed:?}");
+    let [asked] = killed.asked.as_slice() else { panic!("{killed:?}") };
+    assert_eq!((asked.replica.as_deref(), asked.people), (None, killed.stored.rows), "{killed:?}");
+    assert!(asked.people > 10 && asked.counted == Some(asked.rows), "{killed:?}");
 
     let liar = attempt(&record, "liar");
     let stored = liar.stored.as_ref().unwrap();
@@ -141,5 +147,40 @@ fn the_honest_is_exact_the_liar_is_caught_and_the_unbounded_is_disqualified() {
 
     let report = fs::read_to_string(out.join("report.html")).unwrap();
     assert!(report.to_lowercase().contains("disqualified"));
+    cluster.stop();
+}
+
+/// All of their rows are there: what is missing is missing in answers alone, and there only once they have
+/// been started again.
+#[test]
+fn who_stores_all_and_finds_them_no_more_after_a_kill_is_caught() {
+    let (cluster, _data) = database();
+    let url = format!("host={} user=tiny dbname=tiny", cluster.sockets().display());
+    let (_reserved, port) = reserved_port();
+    let folder = contest_folder(port);
+    let out = folder.path().join("out");
+    let (good, said) = lab(folder.path(), &url, "forgetful,amnesic", &out);
+    assert!(good, "{said}");
+    let record = pouco_lab::runner::read(&out).unwrap().unwrap_or_else(|| panic!("no record\n{said}"));
+    for (name, by_id) in [("forgetful", false), ("amnesic", true)] {
+        let attempt = attempt(&record, name);
+        assert!(attempt.stored.as_ref().unwrap().exact(), "{name}: {:?}", attempt.stored);
+        let killed = attempt.killed.as_ref().unwrap();
+        assert!(killed.stored.exact() && !killed.kept(), "{name}: {killed:?}");
+        let invisible = killed.invisible.unwrap();
+        // Who came after the start is found.
+        assert!((1..killed.stored.rows).contains(&invisible), "{name}: {killed:?}");
+        let missing = killed.asked.iter().map(|it| (it.missing_by_id, it.missing_in_search)).next_back();
+        assert_eq!(missing, Some(if by_id { (invisible, 0) } else { (0, invisible) }), "{name}: {killed:?}");
+        let told =
+            if by_id { "not answered by id: through the balancer" } else { "not found by search: api2" };
+        assert!(killed.stored.examples.iter().any(|it| it.ends_with(told)), "{name}: {killed:?}");
+    }
+    let forgetful = attempt(&record, "forgetful").killed.as_ref().unwrap();
+    let names: Vec<_> = forgetful.asked.iter().map(|asked| asked.replica.as_deref()).collect();
+    assert_eq!(names, [Some("api1"), Some("api2")]);
+    assert_eq!(forgetful.asked[0].missing_in_search, 0, "{forgetful:?}");
+    let report = fs::read_to_string(out.join("report.md")).unwrap();
+    assert!(report.contains("not found after kill") && report.contains("api1; api2"), "{report}");
     cluster.stop();
 }

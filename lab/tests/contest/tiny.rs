@@ -2,8 +2,10 @@
 //!
 //! It is a test by form alone, so that the test's program can start itself as a server. It is ignored, and ends by a signal.
 
+use std::collections::HashSet;
 use std::io::{self, Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::os::unix::net::UnixListener;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -16,10 +18,17 @@ const SCHEMA: &str =
     "CREATE TABLE IF NOT EXISTS tiny (id uuid PRIMARY KEY, apelido text UNIQUE NOT NULL, nome text NOT NULL,
     nascimento date NOT NULL, stack text[])";
 
+const PERSON: &str =
+    "json_build_object('id', id, 'apelido', apelido, 'nome', nome, 'nascimento', nascimento, 'stack', stack)
+    ::text";
+
 struct Tiny {
     database: Mutex<Client>,
     lies: bool,
     created: AtomicU64,
+    /// `search` or `id`: how those are not found who were stored when this process was started.
+    forgets: String,
+    forgotten: HashSet<String>,
 }
 
 /// What a request asks for, and its body.
@@ -35,25 +44,39 @@ fn serve() {
     let variable = |name: &str| std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set"));
     let mut database = Client::connect(&variable("POUCO_LAB_TEST_DATABASE"), NoTls).unwrap();
     database.batch_execute(SCHEMA).unwrap();
+    let stored = database.query("SELECT id::text FROM tiny", &[]).unwrap();
     let tiny = Arc::new(Tiny {
         database: Mutex::new(database),
         lies: variable("TINY_LIES") == "yes",
         created: AtomicU64::new(0),
+        forgets: std::env::var("TINY_FORGETS").unwrap_or_default(),
+        forgotten: stored.iter().map(|row| row.get(0)).collect(),
     });
+    if let Ok(path) = std::env::var("TINY_SOCKET") {
+        // What a process that was killed has left.
+        let _ = std::fs::remove_file(&path);
+        let socket = UnixListener::bind(path).unwrap();
+        let tiny = Arc::clone(&tiny);
+        thread::spawn(move || socket.incoming().flatten().for_each(|stream| tiny.spawn(stream)));
+    }
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
     socket.set_reuse_port(true).unwrap();
     let port: u16 = variable("POUCO_LAB_PORT").parse().unwrap();
     socket.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, port)).into()).unwrap();
     socket.listen(1024).unwrap();
     for stream in TcpListener::from(socket).incoming().flatten() {
-        let tiny = Arc::clone(&tiny);
-        // A client that goes away ends its own thread only.
-        thread::spawn(move || tiny.connection(stream));
+        tiny.spawn(stream);
     }
 }
 
 impl Tiny {
-    fn connection(&self, mut stream: TcpStream) -> io::Result<()> {
+    /// A client that goes away ends its own thread only.
+    fn spawn(self: &Arc<Self>, stream: impl Read + Write + Send + 'static) {
+        let tiny = Arc::clone(self);
+        thread::spawn(move || tiny.connection(stream));
+    }
+
+    fn connection(&self, mut stream: impl Read + Write) -> io::Result<()> {
         let mut buffer = Vec::new();
         while let Some(request) = read(&mut stream, &mut buffer)? {
             let (status, location, body) = self.answer(&request);
@@ -74,9 +97,12 @@ impl Tiny {
             ("GET", "/contagem-pessoas") => {
                 (200, None, self.column("SELECT count(*)::text FROM tiny").unwrap_or_default())
             }
-            ("GET", path) => match path.strip_prefix("/pessoas/").and_then(|id| self.person(id)) {
-                Some(person) => (200, None, person),
-                None => (404, None, String::new()),
+            ("GET", path) => match path.split_once("?t=") {
+                Some((_, term)) => (200, None, self.search(term)),
+                None => match path.strip_prefix("/pessoas/").and_then(|id| self.person(id)) {
+                    Some(person) => (200, None, person),
+                    None => (404, None, String::new()),
+                },
             },
             _ => (405, None, String::new()),
         }
@@ -98,11 +124,23 @@ impl Tiny {
     }
 
     fn person(&self, id: &str) -> Option<String> {
-        let row =
-            "SELECT json_build_object('id', id, 'apelido', apelido, 'nome', nome, 'nascimento', nascimento,
-            'stack', stack)::text FROM tiny WHERE id::text = $1";
-        let row = self.database.lock().unwrap().query_opt(row, &[&id]).ok()??;
+        if self.forgets == "id" && self.forgotten.contains(id) {
+            return None;
+        }
+        let row = format!("SELECT {PERSON} FROM tiny WHERE id::text = $1");
+        let row = self.database.lock().unwrap().query_opt(&row, &[&id]).ok()??;
         row.try_get(0).ok()
+    }
+
+    fn search(&self, term: &str) -> String {
+        let rows = format!(
+            "SELECT {PERSON}, id::text FROM tiny
+            WHERE concat_ws(' ', apelido, nome, array_to_string(stack, ' ')) ILIKE '%' || $1 || '%' LIMIT 50"
+        );
+        let found = self.database.lock().unwrap().query(&rows, &[&decoded(term)]).unwrap_or_default();
+        let known = |id: &str| self.forgets != "search" || !self.forgotten.contains(id);
+        let found = found.iter().filter(|row| known(row.get(1))).map(|row| row.get(0));
+        format!("[{}]", found.collect::<Vec<String>>().join(","))
     }
 
     fn column(&self, statement: &str) -> Option<String> {
@@ -111,7 +149,7 @@ impl Tiny {
 }
 
 /// One request, or none where the client has closed. What comes after it stays in the buffer.
-pub(crate) fn read(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> io::Result<Option<Request>> {
+pub(crate) fn read(stream: &mut impl Read, buffer: &mut Vec<u8>) -> io::Result<Option<Request>> {
     let mut piece = [0; 4096];
     loop {
         let mut headers = [httparse::EMPTY_HEADER; 32];
@@ -136,6 +174,18 @@ pub(crate) fn read(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> io::Result<O
         }
         buffer.extend_from_slice(&piece[..n]);
     }
+}
+
+/// Each `%XX` as its byte.
+fn decoded(term: &str) -> String {
+    let mut pieces = term.split('%');
+    let mut bytes = pieces.next().unwrap_or_default().as_bytes().to_vec();
+    for piece in pieces {
+        let (digits, rest) = piece.split_at(piece.len().min(2));
+        bytes.push(u8::from_str_radix(digits, 16).unwrap_or(b'%'));
+        bytes.extend_from_slice(rest.as_bytes());
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 /// A random id of version 4.

@@ -7,9 +7,9 @@ use std::collections::BTreeMap;
 use pouco_lab::contest::Budget;
 use pouco_lab::contestant::{Acknowledges, Role};
 use pouco_lab::record::{
-    Attempt, Capacity, Conformance, Entry, ErrorCount, Failure, Generator, Killed, Limits, LoadFigures,
-    Machine, Proof, Record, RequestFigures, Resources, SCHEMA, Second, ServiceProof, Status, Step, Stored,
-    Usage, Verdict,
+    Asked, Attempt, Capacity, Conformance, Entry, ErrorCount, Failure, Generator, Killed, Limits,
+    LoadFigures, Machine, Proof, Record, RequestFigures, Resources, SCHEMA, Second, ServiceProof, Status,
+    Step, Stored, Usage, Verdict,
 };
 
 const SECONDS: u32 = 205;
@@ -236,8 +236,21 @@ fn attempt(kind: &Kind, round: u32) -> Attempt {
         killed: Some(Killed {
             stored: stored(kind.lost_killed, 2_547),
             unavailable_seconds: Some(0.6 * wobble(round)),
+            invisible: Some(0),
+            asked: vec![asked("api1"), asked("api2")],
         }),
         series: series(kind, round),
+    }
+}
+
+fn asked(replica: &str) -> Asked {
+    Asked {
+        replica: Some(replica.to_owned()),
+        people: 1_700,
+        rows: 49_074,
+        counted: Some(49_074),
+        seconds: 2.5,
+        ..Asked::default()
     }
 }
 

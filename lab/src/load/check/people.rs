@@ -11,9 +11,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::same;
-
-/// More people than this no search answers.
-const MAX_PEOPLE: usize = 50;
+use crate::oracle::MAX_FOUND;
 
 #[derive(Deserialize)]
 struct Person<'a> {
@@ -59,7 +57,7 @@ pub(super) fn people(body: &[u8]) -> Result<(), &'static str> {
         return Ok(());
     }
     let people: Vec<&RawValue> = serde_json::from_slice(body).map_err(|_| "the body is no array in JSON")?;
-    if people.len() > MAX_PEOPLE {
+    if people.len() > MAX_FOUND {
         return Err("the body has more than 50 people");
     }
     if people.iter().all(|person| person.get().starts_with('{')) {

@@ -9,6 +9,7 @@ mod killed;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::process::Command;
@@ -20,7 +21,7 @@ use serde_json::Value;
 pub(crate) use self::engine::find_program;
 use self::engine::{ASK_LIMIT, Container, Engine};
 use self::killed::Process;
-use super::{STOP_LIMIT, Stack, api_environment, port, shares};
+use super::{Replica, STOP_LIMIT, Stack, api_environment, port, shares};
 use crate::command;
 use crate::contest::Contest;
 use crate::contestant::{Contestant, Role};
@@ -55,6 +56,8 @@ pub struct Compose {
     project: String,
     files: Vec<PathBuf>,
     shares: Vec<(String, Role)>,
+    /// Of the replicas, by their services.
+    addresses: BTreeMap<String, String>,
     /// Service and name of its database, if it has one.
     database: Option<(String, String)>,
     /// Where the contest expects it to serve.
@@ -104,6 +107,11 @@ impl Compose {
             project: format!("pouco-lab-{}", contestant.name),
             files,
             shares: shares(contestant).into_iter().map(|(name, role, _)| (name, role)).collect(),
+            addresses: contestant
+                .services
+                .iter()
+                .filter_map(|(name, service)| Some((name.clone(), service.address.clone()?)))
+                .collect(),
             database,
             address: contest.address().to_owned(),
             _folder: folder,
@@ -302,6 +310,26 @@ impl Stack for Compose {
 
     fn targets(&self) -> Result<Vec<Target>> {
         Ok(self.running()?.iter().map(|container| self.target(container)).collect())
+    }
+
+    fn replicas(&self) -> Result<Vec<Replica>> {
+        if self.addresses.is_empty() {
+            return Ok(Vec::new());
+        }
+        let named = |container: Container| {
+            let address = self.addresses.get(&container.service)?;
+            // A socket is a file in the container's root.
+            let root = if address.starts_with('/') {
+                format!("/proc/{}/root", container.pid)
+            } else {
+                String::new()
+            };
+            Some(Replica { service: container.service, address: root + address })
+        };
+        let mut replicas: Vec<Replica> = self.running()?.into_iter().filter_map(named).collect();
+        ensure!(replicas.len() == self.addresses.len(), "{}: not all replicas run", self.project);
+        replicas.sort_by(|a, b| a.service.cmp(&b.service));
+        Ok(replicas)
     }
 
     fn sql(&self, statement: &str) -> Result<String> {

@@ -143,6 +143,28 @@ fn what_was_killed_runs_again_only_with_another_process() {
 }
 
 #[test]
+fn replicas_are_reached_through_their_containers_and_all_of_them_must_run() {
+    let (compose, state) = project(&free_url());
+    let container = |service: &str, pid: u32| {
+        let mut inspected: Value = serde_json::from_str(&inspected(pid)).unwrap();
+        inspected[0]["Config"]["Labels"]["com.docker.compose.service"] = json!(service);
+        inspected[0].clone()
+    };
+    let with = |containers: &[Value]| {
+        fs::write(state.join("inspect"), json!(containers).to_string()).unwrap();
+        compose.replicas()
+    };
+    fs::write(state.join("containers"), format!("{ID}\n")).unwrap();
+    let replicas = with(&[container("api2", 12), container("nginx", 10), container("api1", 11)]).unwrap();
+    let replicas: Vec<_> = replicas.iter().map(|it| (it.service.as_str(), it.address.as_str())).collect();
+    let expected =
+        [("api1", "/proc/11/root/run/pouco/api1.sock"), ("api2", "/proc/12/root/run/pouco/api2.sock")];
+    assert_eq!(replicas, expected);
+    let error = with(&[container("api2", 0), container("api1", 11)]).unwrap_err().to_string();
+    assert!(error.contains("not all replicas run"), "{error}");
+}
+
+#[test]
 fn rows_are_all_there_or_an_error() {
     let (compose, state) = project(&free_url());
     fs::write(state.join("containers"), format!("{ID}\n")).unwrap();
