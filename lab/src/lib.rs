@@ -6,6 +6,7 @@
 //! it saw as JSON, HTML and Markdown.
 //!
 //! What may not enter: any rule of one contestant. The lab knows contestants by their files alone, pouco included.
+#![warn(clippy::print_stdout, clippy::print_stderr)] // see `view`
 
 pub mod archive;
 pub mod cli;

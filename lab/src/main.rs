@@ -1,4 +1,5 @@
 //! The lab's command line: it only wires.
+#![warn(clippy::print_stdout, clippy::print_stderr)] // see `view`
 
 mod commands;
 

@@ -1,6 +1,8 @@
-//! What one sees while a contest runs: one line that is drawn anew each second on a terminal, plain lines elsewhere.
+//! What the lab prints: [`Output`], and to the error channel what one sees while a contest runs, one line
+//! that is drawn anew each second on a terminal, plain lines elsewhere. Everything is printed through here:
+//! `println!` and `eprintln!` panic where nobody reads.
 
-use std::io::{IsTerminal, Write};
+use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::time::{Duration, Instant};
 
 /// Elsewhere than on a terminal a line this often is enough.
@@ -25,10 +27,32 @@ pub struct Tick {
     pub left: Duration,
 }
 
+/// The output channel. A reader who has seen enough, as `head`, ends nothing: the rest goes nowhere, and the
+/// exit code is what it is otherwise. Other errors are errors: a full disk has taken something that somebody
+/// wanted.
+pub struct Output;
+
+impl Write for Output {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        unread(io::stdout().write(bytes), bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        unread(io::stdout().flush(), ())
+    }
+}
+
+fn unread<T>(written: io::Result<T>, all: T) -> io::Result<T> {
+    match written {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(all),
+        other => other,
+    }
+}
+
 /// Writes a line to the error channel. Where nobody reads it any more, as after the end of a terminal, that is no reason to
 /// stop, and least of all in the midst of taking something down.
 pub fn say(line: &str) {
-    let _ = writeln!(std::io::stderr(), "{line}");
+    let _ = writeln!(io::stderr(), "{line}");
 }
 
 /// Writes progress to the error channel, so that output can be piped.
@@ -42,12 +66,7 @@ pub struct View {
 
 impl Default for View {
     fn default() -> Self {
-        Self {
-            terminal: std::io::stderr().is_terminal(),
-            heading: String::new(),
-            drawn: false,
-            last_plain: None,
-        }
+        Self { terminal: io::stderr().is_terminal(), heading: String::new(), drawn: false, last_plain: None }
     }
 }
 
@@ -69,7 +88,7 @@ impl View {
         let line = format!("[{}] {}", self.heading, shown(tick));
         if self.terminal {
             // Back to the line's beginning, and away with what a longer line has left.
-            let mut terminal = std::io::stderr();
+            let mut terminal = io::stderr();
             let _ = write!(terminal, "\r\x1b[2K{line}").and_then(|()| terminal.flush());
             self.drawn = true;
         } else if self.last_plain.is_none_or(|last| last.elapsed() >= PLAIN_EVERY) {

@@ -1,5 +1,6 @@
 //! `pouco-lab load`: the native generator alone, against whatever listens.
 
+use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -12,7 +13,7 @@ use pouco_lab::drivers::{self, Job};
 use pouco_lab::load::{self, Connections, PLATEAU_SECONDS, Plan, Rule};
 use pouco_lab::record::{LoadFigures, RequestFigures};
 use pouco_lab::runner::Feeds;
-use pouco_lab::view::{self, Tick, View};
+use pouco_lab::view::{self, Output, Tick, View};
 
 use super::feeds::feeds;
 use super::run::payload_rows;
@@ -39,21 +40,22 @@ pub(crate) fn run(places: &Places, options: &Load) -> Result<bool> {
     let outcome = loaded(&plan)?;
     drop(view);
     if options.json {
-        println!("{}", serde_json::to_string_pretty(&outcome.figures)?);
+        writeln!(Output, "{}", serde_json::to_string_pretty(&outcome.figures)?)?;
     } else {
-        print!("{}", table(&outcome.figures));
+        write!(Output, "{}", table(&outcome.figures))?;
         if let Some(answers) = &outcome.answers {
-            println!("{}", answers.told());
+            writeln!(Output, "{}", answers.told())?;
         }
         let generator = &outcome.generator;
         let requests = outcome.figures.total.count.max(1);
-        println!(
+        writeln!(
+            Output,
             "the generator took {:.2} CPU s, {:.1} us a request",
             generator.cpu_seconds,
             generator.cpu_seconds * 1e6 / requests as f64
-        );
+        )?;
         for warning in generator.bottleneck.iter().chain(&outcome.warnings) {
-            println!("warning: {warning}");
+            writeln!(Output, "warning: {warning}")?;
         }
     }
     Ok(outcome.figures.total.failed == 0 && !stop.load(Ordering::Relaxed))
@@ -105,12 +107,12 @@ fn find_limit(
     match (found.scale, found.requests_per_second) {
         (Some(scale), Some(rate)) => {
             let least = if found.at_least { "at least " } else { "" };
-            println!("{least}{scale:.2} times the contest's peak rates, {rate:.0} requests/s");
+            writeln!(Output, "{least}{scale:.2} times the contest's peak rates, {rate:.0} requests/s")?;
         }
-        _ => println!("not even the smallest step passed"),
+        _ => writeln!(Output, "not even the smallest step passed")?,
     }
     for reason in &found.reasons {
-        println!("note: {reason}");
+        writeln!(Output, "note: {reason}")?;
     }
     Ok(found.scale.is_some())
 }

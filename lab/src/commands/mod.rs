@@ -17,6 +17,7 @@ use pouco_lab::cli::Cli;
 use pouco_lab::contest::Contest;
 use pouco_lab::contestant::Contestant;
 use pouco_lab::record::Record;
+use pouco_lab::view::Output;
 use pouco_lab::{archive, command, compare as comparison, doctor as doctor_checks, report as reports, view};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
@@ -84,16 +85,12 @@ fn folders(folder: &Path, file: &str) -> Result<Vec<String>> {
 pub(crate) fn list(places: &Places) -> Result<bool> {
     for name in folders(&places.contests, "contest.toml")? {
         let contest = places.contest(&name)?;
-        println!("{name}: {}", contest.title);
+        writeln!(Output, "{name}: {}", contest.title)?;
         for contestant in places.contestants(&name)? {
             let modes: Vec<&str> = contestant.modes.keys().map(String::as_str).collect();
-            println!(
-                "  {:<10} {} ({}); modes: {}",
-                contestant.name,
-                contestant.title,
-                contestant.language,
-                modes.join(", ")
-            );
+            let (title, language) = (&contestant.title, &contestant.language);
+            let modes = modes.join(", ");
+            writeln!(Output, "  {:<10} {title} ({language}); modes: {modes}", contestant.name)?;
         }
     }
     Ok(true)
@@ -111,18 +108,19 @@ pub(crate) fn report(record: Option<&Path>) -> Result<bool> {
         ("report.md", reports::markdown(&record)),
         ("summary.svg", reports::svg_summary(&record)),
     ];
-    for (name, text) in files {
+    for (name, text) in &files {
         let file = folder.join(name);
         fs::write(&file, text).with_context(|| file.display().to_string())?;
-        // Where nobody reads it any more, the files are written all the same.
-        let _ = writeln!(std::io::stdout(), "{}", file.display());
+    }
+    for (name, _) in files {
+        writeln!(Output, "{}", folder.join(name).display())?;
     }
     Ok(true)
 }
 
 pub(crate) fn compare(before: &Path, after: &Path, threshold: f64) -> Result<bool> {
     let comparison = comparison::compare(&open(before)?, &open(after)?, threshold)?;
-    print!("{comparison}");
+    write!(Output, "{comparison}")?;
     Ok(!comparison.regressed())
 }
 
@@ -135,7 +133,7 @@ pub(crate) fn doctor(places: &Places) -> Result<bool> {
         budget: contest.budget,
         gatling_home: None,
     };
-    doctor_checks::run(&mut std::io::stdout(), &settings)
+    doctor_checks::run(&mut Output, &settings)
 }
 
 fn open(path: &Path) -> Result<Record> {

@@ -1,5 +1,6 @@
 //! `pouco-lab run`.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 
@@ -10,7 +11,7 @@ use pouco_lab::contestant::Contestant;
 use pouco_lab::drivers::{self, Driver};
 use pouco_lab::record::{Record, Status};
 use pouco_lab::runner::{self, Entrant, Settings};
-use pouco_lab::view::View;
+use pouco_lab::view::{Output, View};
 
 use super::feeds::feeds;
 use super::{Places, RESULTS, stop_flag};
@@ -47,7 +48,7 @@ pub(crate) fn run(places: &Places, options: &Run) -> Result<bool> {
     let report = pouco_lab::report::markdown(&record);
     // Who won what, and the ranking; the rest is for files.
     let end = ["\n## Answer times", "\n## Rows"].iter().filter_map(|heading| report.find(heading)).min();
-    println!("{}", &report[..end.unwrap_or(report.len())]);
+    writeln!(Output, "{}", &report[..end.unwrap_or(report.len())])?;
     Ok(good(&record) && !stop.load(Ordering::Relaxed))
 }
 

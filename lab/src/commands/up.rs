@@ -1,12 +1,14 @@
 //! `pouco-lab up`, `down` and `logs`: a contestant by itself, for a look with curl.
 
+use std::io::Write;
+
 use anyhow::Result;
 use pouco_lab::cli::{Left, Up};
 use pouco_lab::contest::Contest;
 use pouco_lab::oracle::users;
 use pouco_lab::runner::{self, Entrant};
 use pouco_lab::stack;
-use pouco_lab::view::View;
+use pouco_lab::view::{Output, View};
 
 use super::run::entrants;
 use super::{Places, stop_flag};
@@ -17,9 +19,9 @@ pub(crate) fn up(places: &Places, options: &Up) -> Result<bool> {
     for entrant in entrants(places, &contest, std::slice::from_ref(&options.contestant))? {
         runner::up(&contest, &entrant, !options.no_build, &stop, &mut View::default())?;
         for address in addresses(&contest) {
-            println!("curl -i '{address}'");
+            writeln!(Output, "curl -i '{address}'")?;
         }
-        println!("pouco-lab down {} --contestant {}", contest.name, entrant.contestant.name);
+        writeln!(Output, "pouco-lab down {} --contestant {}", contest.name, entrant.contestant.name)?;
     }
     Ok(true)
 }
@@ -34,8 +36,8 @@ pub(crate) fn down(places: &Places, options: &Left) -> Result<bool> {
 
 pub(crate) fn logs(places: &Places, options: &Left) -> Result<bool> {
     each(places, options, |contest, entrant| {
-        print!("{}", stack::open(contest, &entrant.contestant, &entrant.mode)?.logs());
-        Ok(())
+        let logs = stack::open(contest, &entrant.contestant, &entrant.mode)?.logs();
+        Ok(write!(Output, "{logs}")?)
     })
 }
 
