@@ -15,6 +15,7 @@ interrupted the log lacks the end, and there is no oracle.
 """
 
 import argparse
+import codecs
 import datetime
 import json
 import re
@@ -79,10 +80,13 @@ def stored_apelido(payload):
 
 
 def read_payloads(path):
+    """The lines below the header, as Lines.scala feeds them."""
     with open(path, "rb") as file:
-        if file.readline().rstrip(b"\r\n") != b"payload":
-            raise gatling_log.LogError(f"{path}: the first line must be the header 'payload'")
-        return file.read().splitlines()
+        text = file.read().removeprefix(codecs.BOM_UTF8).removesuffix(b"\n")
+    header, *payloads = (line.removesuffix(b"\r") for line in text.split(b"\n"))
+    if header != b"payload" or not payloads:
+        raise gatling_log.LogError(f"{path}: the first line must be the header 'payload', and a line must follow")
+    return payloads
 
 
 def distinct_apelidos(payloads):

@@ -21,12 +21,14 @@ const failed = new Counter('pouco_failed');
 const statuses = new Counter('pouco_statuses');
 const duration = new Trend('pouco_duration', true);
 
-// A file's lines as they stand: blanks at their ends belong to them. The first is a header. One copy for all virtual users.
+// A file's lines below its header, as lab/src/lines.rs reads them: blanks at their ends belong to them, a CR before the
+// line end and a byte order mark do not, and the last line may have no end. One copy for all virtual users.
 export function lines(path, header) {
   return new SharedArray(header, () => {
-    const all = open(path).split('\n');
-    if (all.pop() !== '' || all.shift() !== header || all.length === 0) {
-      throw new Error(`${path}: the header '${header}' must come first, then lines with an end each`);
+    const text = open(path).replace(/^\ufeff/, '').replace(/\n$/, '');
+    const all = text.split('\n').map((line) => line.replace(/\r$/, ''));
+    if (all.shift() !== header || all.length === 0) {
+      throw new Error(`${path}: the header '${header}' must come first, then at least one line`);
     }
     return all;
   });

@@ -1,9 +1,14 @@
 //! A file with a header and one value a line: payloads and search terms. All of it is in memory, at about 200 bytes a payload.
+//!
+//! Lines end with LF or CRLF, the last one perhaps with neither, and a byte order mark may come first, as
+//! editors and spreadsheets write them. Everything else belongs to its line. `k6-load.js`, `Lines.scala` and
+//! `oracle.py` read alike: all four are held against `stress-test/tests/line_files.json`.
 
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 const FNV_OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
 const FNV_PRIME: u64 = 0x0000_0100_0000_01b3;
 
@@ -22,6 +27,7 @@ impl Lines {
     /// The file cannot be read, has another header, or no line below it.
     pub fn read(path: &Path, header: &str) -> Result<Self> {
         let text = std::fs::read(path).with_context(|| format!("{}", path.display()))?;
+        let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&text);
         let mut lines = text.split(|byte| *byte == b'\n').map(without_return);
         let first = lines.next().unwrap_or_default();
         ensure!(
@@ -31,7 +37,7 @@ impl Lines {
             first[..first.len().min(80)].escape_ascii()
         );
         // The end of the last line begins no further one.
-        let body = text.strip_suffix(b"\n").unwrap_or(&text);
+        let body = text.strip_suffix(b"\n").unwrap_or(text);
         let lines: Self = body.split(|byte| *byte == b'\n').skip(1).map(without_return).collect();
         ensure!(lines.count() > 0, "{}: no line below the header", path.display());
         Ok(lines)
@@ -105,21 +111,38 @@ mod tests {
         Lines::read(file.path(), "payload")
     }
 
+    #[derive(serde::Deserialize)]
+    struct Form {
+        form: String,
+        file: String,
+        /// Absent: it is refused.
+        lines: Option<Vec<String>>,
+    }
+
     #[test]
-    fn lines_are_those_below_the_header_and_begin_again() {
-        for text in ["payload\none\n\nthree\n", "payload\r\none\r\n\r\nthree\r\n", "payload\none\n\nthree"] {
-            let lines = read(text).unwrap();
-            assert_eq!(lines.count(), 3, "{text:?}");
-            let taken: Vec<&[u8]> = (0..5).map(|number| lines.get(number)).collect();
-            assert_eq!(taken, [&b"one"[..], b"", b"three", b"one", b""], "{text:?}");
-            assert_eq!(lines.get(3_000_000_000_001), b"", "{text:?}");
+    fn a_file_of_any_form_is_read_as_by_the_other_generators() {
+        let forms = include_str!("../../stress-test/tests/line_files.json");
+        for Form { form, file, lines } in serde_json::from_str::<Vec<Form>>(forms).unwrap() {
+            let got = read(&file);
+            let got = got.ok().map(|got| (0..got.count() as u64).map(|at| got.get(at).to_vec()).collect());
+            let expected: Option<Vec<Vec<u8>>> =
+                lines.map(|lines| lines.into_iter().map(String::into_bytes).collect());
+            assert_eq!(got, expected, "{form}");
         }
+    }
+
+    #[test]
+    fn past_the_last_line_they_begin_again() {
+        let lines = read("payload\none\n\nthree\n").unwrap();
+        let taken: Vec<&[u8]> = (0..5).map(|number| lines.get(number)).collect();
+        assert_eq!(taken, [&b"one"[..], b"", b"three", b"one", b""]);
+        assert_eq!(lines.get(3_000_000_000_001), b"");
     }
 
     #[test]
     fn other_lines_have_another_fingerprint() {
         let fingerprint = |text: &str| read(text).unwrap().fingerprint();
-        assert_eq!(fingerprint("payload\na\n"), fingerprint("payload\r\na\r\n"));
+        assert_eq!(fingerprint("payload\na\n"), fingerprint("\u{feff}payload\r\na\r\n"));
         // FNV-1a of "a\n".
         assert_eq!(fingerprint("payload\na"), 0x089b_dc07_b544_e7b2);
         let all =

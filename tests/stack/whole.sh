@@ -43,6 +43,7 @@ compose up --build -d
 
 step "stress test, $seconds s"
 LC_ALL=C.UTF-8 stress-test/install-gatling.sh "$tools"
+GATLING_HOME="$tools/gatling-3.9.5" python3 -m unittest discover stress-test/tests -p test_lines.py
 stress-test/run-test.sh "$tools/gatling-3.9.5" --seconds "$seconds"
 stress-test/count.sh
 

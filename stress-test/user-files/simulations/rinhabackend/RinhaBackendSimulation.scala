@@ -1,8 +1,6 @@
-import java.nio.charset.StandardCharsets.UTF_8
-import java.nio.file.{ Files, Paths }
+import java.nio.file.Paths
 
 import scala.concurrent.duration._
-import scala.jdk.CollectionConverters._
 import scala.util.Try
 
 import io.gatling.core.Predef._
@@ -105,14 +103,8 @@ class RinhaBackendSimulation extends Simulation {
   private def setting(name: String, default: String): String =
     sys.env.get(name).filter(_.nonEmpty).getOrElse(default)
 
-  /** The lines of a file as they stand. Gatling's own separated-values feeders would interpret
-    * quotes, and JSON is made of them; a search term may also begin, end or consist of blanks.
-    */
   private def lines(variable: String, column: String): Array[Map[String, Any]] = {
     val path = Paths.get(sys.env.getOrElse(variable, sys.error(s"$variable is not set: use run-test.sh")))
-    val all = Files.readAllLines(path, UTF_8).asScala
-    if (all.size < 2 || all.head != column)
-      sys.error(s"$path: the first line must be the header '$column' and at least one line must follow")
-    all.iterator.drop(1).map(line => Map[String, Any](column -> line)).toArray
+    Lines.read(path, column).map(line => Map[String, Any](column -> line))
   }
 }
