@@ -4,6 +4,9 @@
 set -euo pipefail
 cd "$(dirname "$(readlink -f "$0")")/.."
 
+# shellcheck source=stress-test/stresslib/direct.sh
+source stress-test/stresslib/direct.sh
+
 readonly start_limit_s=120
 folder=$(mktemp -d)
 # As root, Postgres runs as somebody else, who has to reach its data.

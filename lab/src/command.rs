@@ -77,6 +77,28 @@ pub fn unstopped(command: &mut Command, limit: Duration) -> Result<String> {
     successful(command, limit, None).map(|(out, _)| out)
 }
 
+/// Loopback, as `no_proxy` names it.
+const LOOPBACK: &str = "localhost,127.0.0.1,::1";
+
+/// Lets `command` ask this machine directly, whatever proxy the environment names; other exceptions stay.
+pub(crate) fn directly(command: &mut Command) {
+    let excepted = |name| std::env::var(name).ok().filter(|excepted: &String| !excepted.is_empty());
+    // Some programs read the one and some the other, and those that read both do so in either order.
+    for (name, other) in [("no_proxy", "NO_PROXY"), ("NO_PROXY", "no_proxy")] {
+        let excepted = excepted(name).or_else(|| excepted(other)).unwrap_or_default();
+        command.env(name, with_loopback(&excepted));
+    }
+}
+
+/// A lone `*` is kept: within a list it would mean nothing.
+fn with_loopback(excepted: &str) -> String {
+    match excepted {
+        "" => LOOPBACK.to_owned(),
+        "*" => excepted.to_owned(),
+        others => format!("{others},{LOOPBACK}"),
+    }
+}
+
 fn successful(command: &mut Command, limit: Duration, stop: Option<&AtomicBool>) -> Result<(String, String)> {
     let name = shown(command);
     let (status, out, error) = collect(command, limit, stop).with_context(|| name.clone())?;
@@ -242,6 +264,12 @@ mod tests {
             output(Command::new("sh").args(["-c", "echo out; echo why >&2; exit 3"]), Duration::from_secs(5));
         let message = format!("{:#}", error.expect_err("exit code 3"));
         assert!(message.contains("why") && message.contains('3'), "{message}");
+    }
+
+    #[test]
+    fn loopback_is_excepted_from_proxies_beside_what_is_already() {
+        let all = ["", "*", "a.example"].map(with_loopback);
+        assert_eq!(all, ["localhost,127.0.0.1,::1", "*", "a.example,localhost,127.0.0.1,::1"]);
     }
 
     #[test]

@@ -7,6 +7,8 @@
 #   CONTAINER_ENGINE   podman or docker (default: the one that runs the stack)
 
 : "${here:?set it before sourcing this file}"
+# shellcheck source-path=SCRIPTDIR source=direct.sh
+. "$here/stresslib/direct.sh"
 
 # Whatever the user's locale: numbers have a point, programs speak English, and one order sorts all. Java also takes the
 # encoding of file names from it, and is given $java_locale.

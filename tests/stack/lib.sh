@@ -3,6 +3,9 @@
 # shellcheck shell=bash
 # shellcheck disable=SC2034,SC2154
 
+# shellcheck source=stress-test/stresslib/direct.sh
+source "$(dirname "${BASH_SOURCE[0]}")/../../stress-test/stresslib/direct.sh"
+
 passed=0
 failed=0
 

@@ -21,12 +21,14 @@ PATIENCE_S = float(os.environ.get("PATIENCE_S", "40"))
 PAUSE_S = 0.5
 # What Grafana would put in: four scrapes of a second each, and all that a variable has.
 WINDOW = "6s"
+# It is this machine's, whatever proxy the environment names.
+DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 def ask(base, path, **parameters):
     query = urllib.parse.urlencode(parameters)
     try:
-        with urllib.request.urlopen(f"{base}/api/v1/{path}?{query}", timeout=10) as answer:
+        with DIRECT.open(f"{base}/api/v1/{path}?{query}", timeout=10) as answer:
             return json.load(answer)["data"]
     except urllib.error.HTTPError as error:
         raise ValueError(json.load(error).get("error", str(error))) from error

@@ -17,6 +17,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Resource, Rlimit, Signal};
 
 use super::figures::interpolate;
+use crate::command::directly;
 
 /// Between two looks at the flag that asks for the end.
 const STOP_CHECK: Timespec = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
@@ -139,6 +140,7 @@ impl Group {
         let file = File::create(output).with_context(|| output.display().to_string())?;
         let errors = file.try_clone().with_context(|| output.display().to_string())?;
         let program = command.get_program().to_string_lossy().into_owned();
+        directly(command);
         command.stdin(Stdio::null()).stdout(file).stderr(errors).process_group(0);
         let child = command.spawn().with_context(|| format!("{program} cannot be started"))?;
         let id = Pid::from_child(&child);
@@ -319,6 +321,22 @@ mod tests {
         assert!(!ended.interrupted);
         assert_eq!(last_output(&output), "one\ntwo");
         assert!(ticks <= 2, "{ticks}");
+    }
+
+    #[test]
+    fn a_tool_asks_loopback_past_any_proxy() {
+        let folder = tempfile::tempdir().unwrap();
+        let output = folder.path().join("out");
+        let never = AtomicBool::new(false);
+        let mut tool = shell("echo \"$no_proxy\"; echo \"$NO_PROXY\"");
+        tool.env("http_proxy", "http://127.0.0.1:1");
+        attend(&mut tool, &output, MINUTE, &never, &mut || Ok(())).unwrap();
+        let printed = last_output(&output);
+        assert_eq!(
+            printed.lines().filter(|line| line.contains("127.0.0.1") || *line == "*").count(),
+            2,
+            "{printed}"
+        );
     }
 
     #[test]
