@@ -20,7 +20,7 @@ use harness::Failure;
 use harness::fault::Fault;
 use harness::nginx;
 use harness::proxy::Cut;
-use harness::run::{Injected, RECOVERY, Run};
+use harness::run::{Injected, Run};
 use harness::stack::{REPLICAS, Setup};
 use report::Report;
 use signal_hook::consts::{SIGINT, SIGTERM};
@@ -40,9 +40,16 @@ Exit code 0: no promise was broken; 1: some were; 2: it could not be found out."
 /// Quiet time between a recovery and the next fault, at least and at most.
 const QUIET_S: (f64, f64) = (0.5, 4.0);
 
-/// Longest pause of Postgres and of a replica, and longest time that something stays down.
-const LONGEST_PAUSE_S: f64 = 10.0;
+/// Usual pauses of Postgres and of the way to it; one in so many is longer than any statement may be silent.
+const PAUSE_S: (f64, f64) = (1.0, 10.0);
+const LONG_PAUSE_S: (f64, f64) = (12.0, 40.0);
+const LONG_PAUSE_EACH: u32 = 8;
+
+/// Longest pause of a replica, and longest time that something stays down.
 const LONGEST_DOWN_S: f64 = 3.0;
+
+/// How long a client waits for an answer: above the longest pause with the recovery after it.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 struct Options {
     seconds: u64,
@@ -126,6 +133,7 @@ fn long_run(options: &Options) -> Result<bool, Failure> {
     };
     let mut setup = Setup::new(program);
     setup.proxied = true;
+    setup.patience = PATIENCE;
     setup.nginx = nginx::find().is_some();
     if !setup.nginx {
         println!("this machine has no nginx: clients go to the replicas");
@@ -174,7 +182,8 @@ fn random_s(random: &mut fastrand::Rng, (least, most): (f64, f64)) -> Duration {
 fn draw(random: &mut fastrand::Rng, nginx: bool) -> Fault {
     let replica = random.usize(..REPLICAS);
     let down = random_s(random, (0.0, LONGEST_DOWN_S));
-    let pause = random_s(random, (1.0, LONGEST_PAUSE_S));
+    let is_long = random.u32(..LONG_PAUSE_EACH) == 0;
+    let pause = random_s(random, if is_long { LONG_PAUSE_S } else { PAUSE_S });
     let short = random_s(random, (0.5, LONGEST_DOWN_S));
     let kinds = [
         Fault::KillReplica(replica, down),
@@ -182,9 +191,11 @@ fn draw(random: &mut fastrand::Rng, nginx: bool) -> Fault {
         Fault::StopReplica(replica),
         Fault::PauseReplica(replica, short),
         Fault::KillPostgres(down),
+        Fault::KillPostgresQuietly(down),
         Fault::KillPostmaster(down),
         Fault::StopPostgresAtOnce(down),
         Fault::PausePostgres(pause),
+        Fault::Silence(replica, pause),
         Fault::EndBackends(short),
         Fault::CutConnection(replica, Cut::Before),
         Fault::CutConnection(replica, Cut::During),
@@ -200,7 +211,7 @@ fn line(run: &Run, injected: &Injected) -> String {
         .recovery
         .iter()
         .map(|took| match took {
-            Some(took) if *took <= RECOVERY => format!("{:.2} s", took.as_secs_f64()),
+            Some(took) if *took <= injected.fault.recovery() => format!("{:.2} s", took.as_secs_f64()),
             Some(took) => format!("{:.2} s: TOO LATE", took.as_secs_f64()),
             None => "NEVER".into(),
         })

@@ -11,6 +11,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::harness::Failure;
+use crate::harness::audit::Looked;
 use crate::harness::history::{Attempt, Reads};
 use crate::harness::run::{Injected, Verdict};
 
@@ -114,6 +115,13 @@ impl Report {
             add(format!("reads {route}: {answered} answered, {unavailable} refused for now, {broken} cut"));
         }
         add(format!("rows in Postgres: {}", verdict.rows.len()));
+        for looked in &verdict.looked {
+            let Looked { name, by_id, by_search, taken, invisible, ghosts } = looked;
+            add(format!(
+                "looked up through {name}: {by_id} by id, {by_search} by search, \
+                 {taken} lost ones created again; invisible: {invisible}, ghosts: {ghosts}"
+            ));
+        }
         add(format!("faults: {}\n", verdict.faults.len()));
         add(format!(
             "{:<30} {:>5} {:>9} {:>9}   seconds to recover: {:>6} {:>6} {:>6}",
@@ -150,6 +158,14 @@ impl Report {
             "reads_answered_refused_cut":
                 self.reads.iter().map(|(route, one)| ((*route).to_owned(), reads(one))).collect::<BTreeMap<_, _>>(),
             "rows": verdict.rows.len(),
+            "looked_up": verdict.looked.iter().map(|one| json!({
+                "through": one.name,
+                "by_id": one.by_id,
+                "by_search": one.by_search,
+                "created_again": one.taken,
+                "invisible": one.invisible,
+                "ghosts": one.ghosts,
+            })).collect::<Vec<_>>(),
             "faults": verdict.faults.iter().map(|one| json!({
                 "fault": one.fault.kind(),
                 "what": one.fault.to_string(),

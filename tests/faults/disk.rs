@@ -9,6 +9,7 @@ use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 use tempfile::TempDir;
 
 use crate::harness::check::Broken;
+use crate::harness::fault::RECOVERY;
 use crate::harness::load::client;
 use crate::harness::run::Run;
 use crate::{finish, setup, start};
@@ -110,7 +111,7 @@ fn wait_for_refusals(run: &Run) {
 fn freed(run: &mut Run, disk: &Disk, what: &str) {
     disk.free();
     let freed = run.history.now();
-    let took = run.wait_for_both(freed, what);
+    let took = run.wait_for_both(freed, what, RECOVERY);
     println!("disk full: {what}: recovered after {took:.0?}");
     if took.contains(&None) {
         run.violate(Broken::Other, format!("{what}: {:?}", run.stack.postgres.said()));

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
+use crate::harness::fault::RECOVERY;
 use crate::harness::load::client;
 use crate::harness::postgres::Postgres;
 use crate::harness::run::Run;
@@ -49,6 +50,8 @@ fn a_replica_at_its_memory_limit_refuses_and_lives() {
         .set("POUCO_COMMIT_QUEUE_BYTES", QUEUE_BYTES)
         .set("POUCO_CACHE_BYTES", CACHE_BYTES)
         .set("POUCO_BODY_TIMEOUT_MS", 2_000);
+    // The crowd's people are large, and the index may be given up for them.
+    setup.fits = false;
     setup.before = Some(format!("ulimit -d {} || exit 1", LIMIT_BYTES / 1024));
     let mut run = start(&setup);
     let idle = data_bytes(&run, 0);
@@ -73,7 +76,7 @@ fn a_replica_at_its_memory_limit_refuses_and_lives() {
     }
     Postgres::resume(&paused);
     let resumed = run.history.now();
-    let took = run.wait_for_both(resumed, "the memory was full");
+    let took = run.wait_for_both(resumed, "the memory was full", RECOVERY);
     println!(
         "memory: {} KiB idle, {} and {} KiB full, limit {} KiB; recovered after {took:.0?}",
         idle / 1024,
@@ -84,12 +87,7 @@ fn a_replica_at_its_memory_limit_refuses_and_lives() {
     assert!(peak.iter().all(|peak| *peak > idle), "nothing was full");
     run.work_on();
     // Of the crowd's rows some were sent before Postgres stood still, and its clients are not in the history.
-    run.stack
-        .postgres
-        .client()
-        .unwrap()
-        .execute("DELETE FROM people WHERE apelido LIKE 'big%'", &[])
-        .unwrap();
+    run.others = Some("big");
     finish("memory", run);
 }
 

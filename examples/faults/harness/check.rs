@@ -2,9 +2,13 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
+use std::time::Duration;
 
-use super::history::{Attempt, Outcome};
+use super::history::{Attempt, LostTail, Outcome};
 use super::person::Stored;
+
+/// How long after a lost tail a replica may still take a nickname of it for taken.
+const FORGETTING: Duration = Duration::from_secs(5);
 
 /// The ways to break a promise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -33,6 +37,10 @@ pub(crate) enum Broken {
     UnexpectedStatus,
     /// A read that contradicts what was acknowledged.
     WrongRead,
+    /// A row that a search through a replica does not find.
+    Invisible,
+    /// Somebody whom a replica knows, by id, by a search or as taken, and whom the table does not have.
+    Ghost,
     /// Not back in time after a fault.
     SlowRecovery,
     /// A process that ended although nobody ended it.
@@ -58,25 +66,36 @@ struct Checker<'h> {
     by_number: HashMap<u64, &'h Attempt>,
     rows_by_number: HashMap<u64, Vec<&'h Stored>>,
     rows_by_nick: HashMap<&'h str, Vec<&'h Stored>>,
+    tails: &'h [LostTail],
+    /// Those that may have been stored once, and are gone with a tail, by nickname.
+    gone: HashMap<&'h str, Vec<&'h Attempt>>,
     violations: Vec<Violation>,
 }
 
-/// Every violation of every attempt and of every row.
-pub(crate) fn check(attempts: &[Attempt], rows: &[Stored]) -> Vec<Violation> {
+/// Every violation of every attempt and of every row. What a lost tail held may be gone, and is then held
+/// against nobody.
+pub(crate) fn check(attempts: &[Attempt], rows: &[Stored], tails: &[LostTail]) -> Vec<Violation> {
     let mut checker = Checker {
         by_number: attempts.iter().map(|attempt| (attempt.number, attempt)).collect(),
         rows_by_number: HashMap::new(),
         rows_by_nick: HashMap::new(),
+        tails,
+        gone: HashMap::new(),
         violations: Vec::new(),
     };
     for row in rows {
         checker.row(row);
     }
     checker.doubles();
+    for attempt in attempts.iter().filter(|attempt| attempt.may_be_stored()) {
+        if !checker.rows_by_number.contains_key(&attempt.number) && checker.tail_of(attempt).is_some() {
+            checker.gone.entry(&attempt.nick).or_default().push(attempt);
+        }
+    }
     let mut acknowledged: BTreeMap<&str, u32> = BTreeMap::new();
     for attempt in attempts {
         checker.attempt(attempt);
-        if attempt.status() == Some(201) {
+        if attempt.status() == Some(201) && !checker.is_gone(attempt) {
             *acknowledged.entry(&attempt.nick).or_default() += 1;
         }
     }
@@ -89,6 +108,15 @@ pub(crate) fn check(attempts: &[Attempt], rows: &[Stored]) -> Vec<Violation> {
 impl<'h> Checker<'h> {
     fn add(&mut self, broken: Broken, what: String) {
         self.violations.push(Violation { broken, what });
+    }
+
+    fn tail_of(&self, attempt: &Attempt) -> Option<&'h LostTail> {
+        self.tails.iter().find(|tail| tail.may_hold(attempt))
+    }
+
+    fn is_gone(&self, attempt: &Attempt) -> bool {
+        let gone = self.gone.get(attempt.nick.as_str());
+        gone.is_some_and(|gone| gone.iter().any(|one| one.number == attempt.number))
     }
 
     fn row(&mut self, row: &'h Stored) {
@@ -119,6 +147,7 @@ impl<'h> Checker<'h> {
         let own = self.rows_by_number.get(&attempt.number).and_then(|rows| rows.first()).copied();
         match attempt.outcome {
             Outcome::Answered { status: 201, id, .. } => match own {
+                None if self.is_gone(attempt) => {}
                 None => self.add(Broken::Lost, format!("{attempt:?}")),
                 Some(row) if Some(row.id) != id => {
                     self.add(Broken::WrongId, format!("{attempt:?} is stored as {}", row.id));
@@ -157,7 +186,21 @@ impl<'h> Checker<'h> {
         let holder = row.and_then(|row| row.person.attempt()).and_then(|number| self.by_number.get(&number));
         match holder {
             Some(holder) if holder.began <= refused.ended => {}
-            holder => self.add(Broken::FalseDuplicate, format!("{refused:?}, held by {holder:?}")),
+            holder => {
+                let what = format!("{refused:?}, held by {holder:?}");
+                match self.gone_holder_of(refused) {
+                    None => self.add(Broken::FalseDuplicate, what),
+                    Some(tail) if refused.began > tail.over + FORGETTING => self.add(Broken::Ghost, what),
+                    Some(_) => {}
+                }
+            }
         }
+    }
+
+    /// The last tail with which somebody went who may have had the nickname.
+    fn gone_holder_of(&self, refused: &Attempt) -> Option<&'h LostTail> {
+        let gone = self.gone.get(refused.nick.as_str())?;
+        let held = gone.iter().filter(|one| one.began <= refused.ended);
+        held.filter_map(|one| self.tail_of(one)).max_by_key(|tail| tail.over)
     }
 }

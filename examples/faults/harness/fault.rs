@@ -7,6 +7,9 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 
 use super::Failure;
+use super::aborts::{Aborts, Commits};
+use super::failover;
+use super::history::History;
 use super::postgres::Postgres;
 use super::proxy::Cut;
 use super::stack::Stack;
@@ -19,6 +22,15 @@ const END_INTERVAL: Duration = Duration::from_millis(20);
 const CUTS: u32 = 5;
 const CUTS_PATIENCE: Duration = Duration::from_secs(10);
 
+const NO_PROXIES: &str = "this stack has no proxies";
+
+/// Every fault is recovered from in this time after its end.
+pub(crate) const RECOVERY: Duration = Duration::from_secs(5);
+
+/// A silent statement, 3 s in which a second session asks the same server, 5 s to sign in there, and then the
+/// other server.
+const LEAVING_A_FROZEN_SERVER: Duration = Duration::from_secs(10);
+
 /// A fault. Replicas are numbered from 0; a duration is how long it lasts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
@@ -30,14 +42,27 @@ pub(crate) enum Fault {
     StopReplica(usize),
     /// SIGSTOP, later SIGCONT.
     PauseReplica(usize, Duration),
-    /// SIGKILL of every process of Postgres.
+    /// SIGKILL of every process of Postgres. Before this and the other ends of Postgres hundreds of INSERTs
+    /// are aborted.
     KillPostgres(Duration),
+    /// The same while nobody else commits: the most ids are given out again.
+    KillPostgresQuietly(Duration),
     /// SIGKILL of the postmaster alone.
     KillPostmaster(Duration),
     /// The immediate stop.
     StopPostgresAtOnce(Duration),
     /// SIGSTOP of every process of Postgres, later SIGCONT.
     PausePostgres(Duration),
+    /// A replica's connections to Postgres stay open and accept, and nothing comes through either way.
+    Silence(usize, Duration),
+    /// The primary is killed and the standby promoted. An asynchronous one lacks what was committed last.
+    FailOver(Commits),
+    /// The primary stands still, and stays so; the standby is promoted.
+    FailOverFrozen,
+    /// The primary that was left runs again, but as a server that does not write.
+    ComeBackFenced,
+    /// Postgres's data is replaced by a copy from some time before.
+    CopyBack,
     /// `pg_terminate_backend` for the replicas' sessions, again and again.
     EndBackends(Duration),
     /// The connection of a replica's writer is cut.
@@ -54,12 +79,19 @@ impl fmt::Display for Fault {
             | Self::KillReplicas(lasts)
             | Self::PauseReplica(_, lasts)
             | Self::KillPostgres(lasts)
+            | Self::KillPostgresQuietly(lasts)
+            | Self::Silence(_, lasts)
             | Self::KillPostmaster(lasts)
             | Self::StopPostgresAtOnce(lasts)
             | Self::PausePostgres(lasts)
             | Self::EndBackends(lasts)
             | Self::KillNginx(lasts) => write!(f, " for {:.1} s", lasts.as_secs_f64()),
-            Self::StopReplica(_) | Self::CutConnection(..) => Ok(()),
+            Self::StopReplica(_)
+            | Self::CutConnection(..)
+            | Self::FailOver(_)
+            | Self::FailOverFrozen
+            | Self::ComeBackFenced
+            | Self::CopyBack => Ok(()),
         }
     }
 }
@@ -73,6 +105,12 @@ impl Fault {
             Self::StopReplica(_) => "replica restarted (SIGTERM)",
             Self::PauseReplica(..) => "replica paused",
             Self::KillPostgres(_) => "Postgres killed",
+            Self::KillPostgresQuietly(_) => "Postgres killed after aborts",
+            Self::Silence(..) => "the way to Postgres silent",
+            Self::FailOver(_) => "standby promoted",
+            Self::FailOverFrozen => "standby promoted, primary frozen",
+            Self::ComeBackFenced => "old primary back, fenced",
+            Self::CopyBack => "data folder copied back",
             Self::KillPostmaster(_) => "postmaster killed",
             Self::StopPostgresAtOnce(_) => "Postgres stopped at once",
             Self::PausePostgres(_) => "Postgres paused",
@@ -84,9 +122,17 @@ impl Fault {
         }
     }
 
+    /// How soon after its end creations must succeed on both replicas again.
+    pub(crate) fn recovery(&self) -> Duration {
+        match self {
+            Self::FailOverFrozen => LEAVING_A_FROZEN_SERVER,
+            _ => RECOVERY,
+        }
+    }
+
     /// Does it and returns at its end: what was ended is being started again, what was paused goes on.
-    pub(crate) fn inject(&self, stack: &Stack) -> Result<(), Failure> {
-        let postgres = &stack.postgres;
+    pub(crate) fn inject(&self, stack: &Stack, history: &History) -> Result<(), Failure> {
+        let postgres = stack.primary();
         match *self {
             Self::KillReplica(index, lasts) => end(&[&stack.replicas[index]], Signal::KILL, lasts),
             Self::KillReplicas(lasts) => end(&stack.replicas.iter().collect::<Vec<_>>(), Signal::KILL, lasts),
@@ -96,18 +142,30 @@ impl Fault {
                 thread::sleep(lasts);
                 Ok(stack.replicas[index].signal(Signal::CONT)?)
             }
-            Self::KillPostgres(lasts) => down(postgres, lasts, Postgres::kill),
-            Self::KillPostmaster(lasts) => down(postgres, lasts, Postgres::kill_postmaster),
-            Self::StopPostgresAtOnce(lasts) => down(postgres, lasts, Postgres::stop_at_once),
+            Self::KillPostgres(lasts) => down(postgres, lasts, Commits::GoOn, Postgres::kill),
+            Self::KillPostgresQuietly(lasts) => down(postgres, lasts, Commits::Wait, Postgres::kill),
+            Self::KillPostmaster(lasts) => down(postgres, lasts, Commits::GoOn, Postgres::kill_postmaster),
+            Self::StopPostgresAtOnce(lasts) => down(postgres, lasts, Commits::GoOn, Postgres::stop_at_once),
             Self::PausePostgres(lasts) => {
                 let paused = postgres.pause()?;
                 thread::sleep(lasts);
                 Postgres::resume(&paused);
                 Ok(())
             }
+            Self::Silence(index, lasts) => {
+                let proxy = stack.proxies.get(index).ok_or(NO_PROXIES)?;
+                proxy.be_silent(true);
+                thread::sleep(lasts);
+                proxy.be_silent(false);
+                Ok(())
+            }
+            Self::FailOver(commits) => failover::fail_over(stack, history, commits),
+            Self::FailOverFrozen => failover::fail_over_frozen(stack),
+            Self::ComeBackFenced => failover::come_back_fenced(stack),
+            Self::CopyBack => failover::copy_back(stack, history),
             Self::EndBackends(lasts) => end_backends(postgres, lasts),
             Self::CutConnection(index, cut) => {
-                let proxy = stack.proxies.get(index).ok_or("this stack has no proxies")?;
+                let proxy = stack.proxies.get(index).ok_or(NO_PROXIES)?;
                 match proxy.cut(cut, CUTS, CUTS_PATIENCE) {
                     CUTS => Ok(()),
                     done => Err(format!("only {done} of {CUTS} INSERTs came by the proxy").into()),
@@ -145,10 +203,13 @@ fn end(processes: &[&Supervised], signal: Signal, lasts: Duration) -> Result<(),
 fn down(
     postgres: &Postgres,
     lasts: Duration,
+    commits: Commits,
     how: fn(&Postgres) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
+    let aborts = Aborts::start(postgres, commits)?;
     postgres.hold();
     let ended = how(postgres);
+    drop(aborts);
     thread::sleep(lasts);
     postgres.release();
     ended

@@ -58,6 +58,11 @@ impl Attempt {
         matches!(self.outcome, Outcome::Unknown | Outcome::Hung) || matches!(self.status(), Some(502 | 504))
     }
 
+    /// Whether nobody was told that it is not stored.
+    pub(crate) fn may_be_stored(&self) -> bool {
+        self.status() == Some(201) || self.is_unknown()
+    }
+
     /// Which replica made it: the last digit of the id is its number.
     fn acknowledged_by(&self, replica: usize) -> bool {
         self.acknowledged().is_some_and(|id| usize::from(id.as_bytes()[15] & 0x0f) == replica + 1)
@@ -74,6 +79,33 @@ impl Attempt {
     }
 }
 
+/// A time whose commits the database does not have any more: it came back as what it had been before.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LostTail {
+    since: Duration,
+    until: Duration,
+    /// When the database that lacks them answered.
+    pub(crate) over: Duration,
+}
+
+impl LostTail {
+    pub(crate) fn new(since: Duration, until: Duration, over: Duration) -> Self {
+        Self { since, until, over }
+    }
+
+    /// Whether what this attempt committed may be gone.
+    pub(crate) fn may_hold(&self, attempt: &Attempt) -> bool {
+        attempt.ended >= self.since && attempt.began <= self.until
+    }
+}
+
+/// A read whose answer cannot be right, unless the person that it is of was lost with a tail.
+#[derive(Clone, Debug)]
+pub(crate) struct WrongRead {
+    pub(crate) attempt: Option<u64>,
+    pub(crate) what: String,
+}
+
 /// Reads by what came of them.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Reads {
@@ -86,7 +118,8 @@ pub(crate) struct Reads {
 struct Inner {
     attempts: Vec<Attempt>,
     reads: BTreeMap<&'static str, Reads>,
-    wrong_reads: Vec<String>,
+    wrong_reads: Vec<WrongRead>,
+    lost_tails: Vec<LostTail>,
 }
 
 pub(crate) struct History {
@@ -113,9 +146,19 @@ impl History {
         add(lock(&self.inner).reads.entry(route).or_default());
     }
 
-    /// A read whose answer cannot be right.
-    pub(crate) fn record_wrong_read(&self, what: String) {
-        lock(&self.inner).wrong_reads.push(what);
+    /// A read whose answer cannot be right; `attempt` if it is of that one's person.
+    pub(crate) fn record_wrong_read(&self, attempt: Option<u64>, what: String) {
+        lock(&self.inner).wrong_reads.push(WrongRead { attempt, what });
+    }
+
+    /// What ended between the two times may be gone from now on.
+    pub(crate) fn note_lost_tail(&self, since: Duration, until: Duration) {
+        let over = self.now();
+        lock(&self.inner).lost_tails.push(LostTail::new(since, until, over));
+    }
+
+    pub(crate) fn lost_tails(&self) -> Vec<LostTail> {
+        lock(&self.inner).lost_tails.clone()
     }
 
     pub(crate) fn attempts(&self) -> Vec<Attempt> {
@@ -132,7 +175,7 @@ impl History {
         lock(&self.inner).reads.clone()
     }
 
-    pub(crate) fn wrong_reads(&self) -> Vec<String> {
+    pub(crate) fn wrong_reads(&self) -> Vec<WrongRead> {
         lock(&self.inner).wrong_reads.clone()
     }
 

@@ -141,7 +141,8 @@ impl Worker {
             && !(answer.status == 200 && Person::of_attempt(number, nick).is_in(&answer.body, id))
         {
             let body = String::from_utf8_lossy(&answer.body).into_owned();
-            self.history.record_wrong_read(format!("{id} of attempt {number}: {} {body}", answer.status));
+            let what = format!("{id} of attempt {number}: {} {body}", answer.status);
+            self.history.record_wrong_read(Some(number), what);
         }
         if number % SEARCH_EACH == 1 {
             // Shared by ten at most: a short answer.
@@ -150,7 +151,8 @@ impl Worker {
                 && !(answer.status == 200 && is_ordered(&answer.body))
             {
                 let body = String::from_utf8_lossy(&answer.body).into_owned();
-                self.history.record_wrong_read(format!("search for {term}: {} {body}", answer.status));
+                let what = format!("search for {term}: {} {body}", answer.status);
+                self.history.record_wrong_read(None, what);
             }
         }
         if number % COUNT_EACH == 2 {
@@ -170,7 +172,7 @@ impl Worker {
                 Some(answer)
             }
             Err(NoAnswer::Hung) => {
-                self.history.record_wrong_read(format!("{path} hangs"));
+                self.history.record_wrong_read(None, format!("{path} hangs"));
                 None
             }
             Err(NoAnswer::NotSent | NoAnswer::Broken) => {

@@ -5,17 +5,23 @@
 //! is an error or a violation.
 #![allow(dead_code)] // each of the two uses a part of it
 
+pub(crate) mod aborts;
+pub(crate) mod audit;
 pub(crate) mod check;
 pub(crate) mod client;
+pub(crate) mod failover;
 pub(crate) mod fault;
+pub(crate) mod follower;
 pub(crate) mod history;
 pub(crate) mod load;
 pub(crate) mod nginx;
 pub(crate) mod person;
 pub(crate) mod postgres;
 pub(crate) mod proxy;
+pub(crate) mod replica;
 pub(crate) mod run;
 pub(crate) mod stack;
+pub(crate) mod standby;
 pub(crate) mod supervisor;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};

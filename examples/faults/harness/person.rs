@@ -63,19 +63,25 @@ impl Person {
     }
 }
 
+impl Stored {
+    /// From the columns `id, apelido, nome, nascimento, stack`, the first of which is column `first`.
+    pub(crate) fn of(row: &postgres::Row, first: usize) -> Self {
+        Self {
+            id: row.get(first),
+            person: Person {
+                apelido: row.get(first + 1),
+                nome: row.get(first + 2),
+                nascimento: shown(row.get(first + 3)),
+                stack: row.get(first + 4),
+            },
+        }
+    }
+}
+
 /// Everything that Postgres has.
 pub(crate) fn stored(client: &mut postgres::Client) -> Result<Vec<Stored>, postgres::Error> {
     let rows = client.query("SELECT id, apelido, nome, nascimento, stack FROM people", &[])?;
-    let stored = rows.iter().map(|row| Stored {
-        id: row.get(0),
-        person: Person {
-            apelido: row.get(1),
-            nome: row.get(2),
-            nascimento: shown(row.get(3)),
-            stack: row.get(4),
-        },
-    });
-    Ok(stored.collect())
+    Ok(rows.iter().map(|row| Stored::of(row, 0)).collect())
 }
 
 fn shown(date: Date) -> String {

@@ -1,7 +1,7 @@
 //! The embedded Postgres, started again whenever it ends, and the ways to hurt it.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -24,6 +24,8 @@ struct State {
     config: Option<Config>,
     sockets: PathBuf,
     held: bool,
+    /// Held, and nothing of it runs any more.
+    resting: bool,
     ending: bool,
     starts: u32,
     /// How long the last start took until Postgres answered.
@@ -46,29 +48,51 @@ pub(crate) struct Postgres {
 impl Postgres {
     /// Starts Postgres in `folder` and returns when it answers.
     pub(crate) fn start(folder: &Path) -> Result<Self, Failure> {
+        Self::start_with(folder, &[])
+    }
+
+    /// As [`Postgres::start`], with settings (`name=value`) beside the usual ones.
+    pub(crate) fn start_with(folder: &Path, settings: &[String]) -> Result<Self, Failure> {
         let shared = Arc::new(Shared::default());
-        let (supervising, folder) = (shared.clone(), folder.to_owned());
+        let (supervising, folder, settings) = (shared.clone(), folder.to_owned(), settings.to_vec());
         let thread = thread::Builder::new()
             .name("keep-postgres".into())
-            .spawn(move || supervising.supervise(&folder))?;
+            .spawn(move || supervising.supervise(&folder, &settings))?;
         let postgres = Self { shared, thread: Some(thread) };
         postgres.wait_until_ready()?;
         Ok(postgres)
     }
 
     pub(crate) fn wait_until_ready(&self) -> Result<(), Failure> {
+        // A first start that fails will fail again; a later one may only need what a fault has taken away.
+        let never = |state: &State| state.starts == 0 && !state.said.is_empty();
+        let state = self.wait(|state| state.postmaster.is_some() || never(state));
+        if state.postmaster.is_some() {
+            return Ok(());
+        }
+        Err(format!("Postgres does not start: {:?}", state.said).into())
+    }
+
+    /// Waits until nothing of it runs and its data may be copied or replaced; it must be held.
+    pub(crate) fn wait_until_down(&self) -> Result<(), Failure> {
+        match self.wait(|state| state.resting).resting {
+            true => Ok(()),
+            false => Err("Postgres does not end".into()),
+        }
+    }
+
+    /// Waits for something in the state, for as long as a start may take.
+    fn wait(&self, reached: impl Fn(&State) -> bool) -> MutexGuard<'_, State> {
         let deadline = Instant::now() + START_PATIENCE;
         let mut state = lock(&self.shared.state);
-        while state.postmaster.is_none() {
+        while !reached(&state) {
             let left = deadline.saturating_duration_since(Instant::now());
-            // A first start that fails will fail again; a later one may only need what a fault has taken away.
-            let never = state.starts == 0 && !state.said.is_empty();
-            if left.is_zero() || never {
-                return Err(format!("Postgres does not start: {:?}", state.said).into());
+            if left.is_zero() {
+                break;
             }
             state = self.shared.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
         }
-        Ok(())
+        state
     }
 
     /// The folder with its socket.
@@ -76,9 +100,13 @@ impl Postgres {
         lock(&self.shared.state).sockets.clone()
     }
 
+    /// How to reach it.
+    pub(crate) fn config(&self) -> Result<Config, Failure> {
+        Ok(lock(&self.shared.state).config.clone().ok_or("Postgres has never run")?)
+    }
+
     pub(crate) fn client(&self) -> Result<Client, Failure> {
-        let config = lock(&self.shared.state).config.clone().ok_or("Postgres has never run")?;
-        Ok(config.connect(NoTls)?)
+        Ok(self.config()?.connect(NoTls)?)
     }
 
     /// What was said at ends and failed starts.
@@ -98,15 +126,27 @@ impl Postgres {
 
     /// Lets it be started again.
     pub(crate) fn release(&self) {
-        lock(&self.shared.state).held = false;
+        {
+            let mut state = lock(&self.shared.state);
+            (state.held, state.resting) = (false, false);
+        }
         self.shared.changed.notify_all();
     }
 
     /// SIGQUIT: every backend ends at once, nothing is written.
     pub(crate) fn stop_at_once(&self) -> Result<(), Failure> {
+        self.stop_by(Signal::QUIT)
+    }
+
+    /// SIGINT: sessions are ended, everything is written.
+    pub(crate) fn stop_in_order(&self) -> Result<(), Failure> {
+        self.stop_by(Signal::INT)
+    }
+
+    fn stop_by(&self, signal: Signal) -> Result<(), Failure> {
         let postmaster = self.postmaster()?;
         let backends = children_of(postmaster)?;
-        kill_process(postmaster, Signal::QUIT)?;
+        kill_process(postmaster, signal)?;
         wait_until_gone(&backends)
     }
 
@@ -175,10 +215,10 @@ fn is_zombie(pid: Pid) -> bool {
 }
 
 impl Shared {
-    fn supervise(&self, folder: &Path) {
+    fn supervise(&self, folder: &Path, settings: &[String]) {
         while self.may_start() {
             let began = Instant::now();
-            match Cluster::start(Some(folder.to_owned()), None) {
+            match Cluster::start_with(Some(folder.to_owned()), None, settings) {
                 Ok(cluster) => self.watch(&cluster, began.elapsed()),
                 Err(error) => self.rest(error.to_string()),
             }
@@ -189,8 +229,11 @@ impl Shared {
     fn may_start(&self) -> bool {
         let mut state = lock(&self.state);
         while state.held && !state.ending {
+            state.resting = true;
+            self.changed.notify_all();
             state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
+        state.resting = false;
         !state.ending
     }
 

@@ -1,4 +1,4 @@
-//! A proxy between a replica and Postgres that cuts the connection at the worst moment.
+//! A proxy between a replica and Postgres that cuts the connection at the worst moment, or falls silent.
 //!
 //! It knows as much of Postgres's protocol as it needs: messages are a letter and a length; `Parse` names a statement, `Bind`
 //! uses it, `Sync` ends what a client sends, `ReadyForQuery` what the server answers.
@@ -31,6 +31,8 @@ const READY: &[u8] = b"Z\0\0\0\x05I";
 
 #[derive(Default)]
 struct Orders {
+    /// Nothing is passed on.
+    silent: bool,
     cut: Option<Cut>,
     left: u32,
     done: u32,
@@ -93,11 +95,18 @@ impl Proxy {
         &self.folder
     }
 
+    /// As a frozen host whose kernel lives: it accepts, keeps what it is given, and passes nothing on either
+    /// way until the silence ends.
+    pub(crate) fn be_silent(&self, silent: bool) {
+        lock(&self.shared.orders).silent = silent;
+        self.shared.changed.notify_all();
+    }
+
     /// Cuts the next `times` INSERTs and returns how many that were within `patience`.
     pub(crate) fn cut(&self, cut: Cut, times: u32, patience: Duration) -> u32 {
         let deadline = Instant::now() + patience;
         let mut orders = lock(&self.shared.orders);
-        *orders = Orders { cut: Some(cut), left: times, done: 0 };
+        (orders.cut, orders.left, orders.done) = (Some(cut), times, 0);
         while orders.done < times {
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
@@ -113,6 +122,7 @@ impl Proxy {
 impl Drop for Proxy {
     fn drop(&mut self) {
         self.shared.ending.store(true, Ordering::Release);
+        self.be_silent(false);
         lock(&self.shared.pairs).values().for_each(|pair| pair.cut());
         // Wakes the thread that accepts.
         let _ = UnixStream::connect(self.folder.join(SOCKET));
@@ -164,6 +174,7 @@ impl Shared {
             if count == 0 {
                 return Ok(());
             }
+            self.wait_while_silent();
             if !pair.swallow.load(Ordering::Acquire) {
                 (&pair.client).write_all(&chunk[..count])?;
                 continue;
@@ -179,7 +190,9 @@ impl Shared {
     fn forward_statements(&self, pair: &Pair) -> io::Result<()> {
         let mut messages = Messages { stream: &pair.client, buffer: Vec::new() };
         // The first message of a connection has no letter.
-        (&pair.server).write_all(&messages.next(0)?)?;
+        let first = messages.next(0)?;
+        self.wait_while_silent();
+        (&pair.server).write_all(&first)?;
         let mut inserts = HashSet::new();
         let mut group = Vec::new();
         let mut cut = None;
@@ -201,6 +214,7 @@ impl Shared {
             if !matches!(letter, b'S' | b'H' | b'Q' | b'X' | b'p') {
                 continue;
             }
+            self.wait_while_silent();
             match cut.take() {
                 None => (&pair.server).write_all(&group)?,
                 Some(Cut::Before) => {
@@ -218,6 +232,13 @@ impl Shared {
                 }
             }
             group.clear();
+        }
+    }
+
+    fn wait_while_silent(&self) {
+        let mut orders = lock(&self.orders);
+        while orders.silent {
+            orders = self.changed.wait(orders).unwrap_or_else(PoisonError::into_inner);
         }
     }
 

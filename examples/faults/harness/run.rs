@@ -1,32 +1,25 @@
 //! A run: a stack, its load, faults, and the verdict at the end.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
 use super::Failure;
+use super::audit::{Looked, Truth, audit};
 use super::check::{Broken, Violation, check};
-use super::fault::Fault;
+use super::fault::{Fault, RECOVERY};
 use super::history::{Attempt, History};
-use super::load::{Load, Plan, client};
+use super::load::{Load, Plan};
 use super::person::{Stored, stored};
+use super::replica::Replica;
 use super::stack::{REPLICAS, Setup, Stack};
 
-/// Every fault is recovered from in this time after its end.
-pub(crate) const RECOVERY: Duration = Duration::from_secs(5);
-
 /// How long a late recovery is waited for, so that the next fault finds a whole stack.
-const LATE_RECOVERY: Duration = Duration::from_secs(30);
+pub(crate) const LATE_RECOVERY: Duration = Duration::from_secs(30);
 
 /// People created between two faults at least.
 const WORK: usize = 30;
-
-/// Searches of the final look, beside the look-up of every person.
-const FINAL_SEARCHES: usize = 50;
-
-/// How soon a replica's feed must know everything once all is quiet.
-const FEED_PATIENCE: Duration = Duration::from_secs(5);
 
 /// A fault that was done. Times are the history's.
 #[derive(Clone, Copy, Debug)]
@@ -46,11 +39,16 @@ pub(crate) struct Verdict {
     pub(crate) rows: Vec<Stored>,
     pub(crate) faults: Vec<Injected>,
     pub(crate) violations: Vec<Violation>,
+    /// What was looked up through each replica.
+    pub(crate) looked: Vec<Looked>,
 }
 
 pub(crate) struct Run {
     pub(crate) stack: Stack,
     pub(crate) history: Arc<History>,
+    /// How the nicknames of people begin whom somebody else than the clients creates.
+    pub(crate) others: Option<&'static str>,
+    fits: bool,
     load: Load,
     faults: Vec<Injected>,
     violations: Vec<Violation>,
@@ -60,12 +58,11 @@ impl Run {
     pub(crate) fn start(setup: &Setup, clients: usize, creations_per_s: f64) -> Result<Self, Failure> {
         let stack = Stack::start(setup)?;
         let history = Arc::new(History::new());
-        // Above the longest pause with the recovery after it, and above what nginx waits.
-        let patience = Duration::from_secs(20);
-        let plan = Plan { targets: stack.targets(), clients, creations_per_s, patience };
+        let plan = Plan { targets: stack.targets(), clients, creations_per_s, patience: setup.patience };
         let load = Load::start(&plan, &history)?;
-        let mut run = Self { stack, history, load, faults: Vec::new(), violations: Vec::new() };
-        run.wait_for_both(Duration::ZERO, "the start");
+        let (faults, violations, fits) = (Vec::new(), Vec::new(), setup.fits);
+        let mut run = Self { stack, history, others: None, fits, load, faults, violations };
+        run.wait_for_both(Duration::ZERO, "the start", RECOVERY);
         run.work_on();
         Ok(run)
     }
@@ -85,22 +82,27 @@ impl Run {
     pub(crate) fn inject(&mut self, fault: Fault) -> Result<Injected, Failure> {
         let (starts, _) = self.stack.postgres.last_start();
         let began = self.history.now();
-        fault.inject(&self.stack)?;
+        fault.inject(&self.stack, &self.history)?;
         let ended = self.history.now();
-        let recovery = self.wait_for_both(ended, &fault.to_string());
+        let recovery = self.wait_for_both(ended, &fault.to_string(), fault.recovery());
         let (starts_now, start_took) = self.stack.postgres.last_start();
-        let postgres_start = (starts_now > starts).then_some(start_took);
+        let postgres_start = (starts_now > starts && !self.stack.is_promoted()).then_some(start_took);
         let injected = Injected { fault, began, ended, recovery, postgres_start };
         self.faults.push(injected);
         self.work_on();
         Ok(injected)
     }
 
-    /// How long after `since` each replica had a success, or a violation.
-    pub(crate) fn wait_for_both(&mut self, since: Duration, what: &str) -> [Option<Duration>; REPLICAS] {
+    /// How long after `since` each replica had a success; a violation if that was longer than `allowed`.
+    pub(crate) fn wait_for_both(
+        &mut self,
+        since: Duration,
+        what: &str,
+        allowed: Duration,
+    ) -> [Option<Duration>; REPLICAS] {
         std::array::from_fn(|replica| {
             let took = self.history.wait_for_success(replica, since, LATE_RECOVERY);
-            if took.is_none_or(|took| took > RECOVERY) {
+            if took.is_none_or(|took| took > allowed) {
                 let took = took.map_or("never".into(), |took| format!("after {took:.1?}"));
                 self.violate(Broken::SlowRecovery, format!("replica {} after {what}: {took}", replica + 1));
             }
@@ -115,77 +117,74 @@ impl Run {
     /// Ends the load, and compares what was said with what is there: in Postgres and through both replicas.
     pub(crate) fn finish(mut self) -> Result<Verdict, Failure> {
         self.load.finish()?;
-        let attempts = self.history.attempts();
-        self.stack.postgres.wait_until_ready()?;
-        let rows = stored(&mut self.stack.postgres.client()?)?;
-        self.violations.extend(check(&attempts, &rows));
-        for what in self.history.wrong_reads() {
-            self.violations.push(Violation { broken: Broken::WrongRead, what });
-        }
-        let mut wrong = Vec::new();
-        for replica in 0..REPLICAS {
-            look_at_all(&self.stack, replica, &attempts, rows.len(), &mut wrong)?;
-        }
-        self.violations.extend(wrong.into_iter().map(|what| Violation { broken: Broken::WrongRead, what }));
-        let nginx = self.stack.nginx.iter().map(|nginx| &nginx.process);
-        let deaths: Vec<String> =
-            self.stack.replicas.iter().chain(nginx).flat_map(|process| process.deaths()).collect();
-        for what in deaths {
-            self.violations.push(Violation { broken: Broken::Died, what });
-        }
-        for replica in &self.stack.replicas {
-            replica.hold();
-            replica.signal(Signal::TERM)?;
-            let exit = replica.wait_until_gone()?;
-            if !exit.success() {
-                let what = format!("{} was told to stop and ended with {exit}", replica.name());
-                self.violations.push(Violation { broken: Broken::Died, what });
+        let (attempts, tails) = (self.history.attempts(), self.history.lost_tails());
+        self.stack.primary().wait_until_ready()?;
+        let all = stored(&mut self.stack.primary().client()?)?;
+        let read_at = Instant::now();
+        let of_others = |row: &Stored| self.others.is_some_and(|start| row.person.apelido.starts_with(start));
+        let (others, rows): (Vec<_>, Vec<_>) = all.into_iter().partition(of_others);
+        self.violations.extend(check(&attempts, &rows, &tails));
+        let truth = Truth::new(&attempts, &rows, others.len(), read_at);
+        for wrong in self.history.wrong_reads() {
+            let of = wrong.attempt.and_then(|number| attempts.iter().find(|one| one.number == number));
+            // What was lost with a tail could not be read, and is lost by right.
+            let is_gone = |of: &Attempt| tails.iter().any(|tail| tail.may_hold(of)) && !truth.holds(of);
+            if !of.is_some_and(is_gone) {
+                self.violations.push(Violation { broken: Broken::WrongRead, what: wrong.what });
             }
         }
-        Ok(Verdict { attempts, rows, faults: self.faults, violations: self.violations })
+        let looked = look(&self.stack, self.fits, &truth, &mut self.violations)?;
+        stop(&self.stack, &mut self.violations)?;
+        Ok(Verdict { attempts, rows, faults: self.faults, violations: self.violations, looked })
     }
 }
 
-/// Every acknowledged person by its id, some by a search, and the count.
-fn look_at_all(
+/// Everybody through every replica. What must be gone is created again at the end: that changes the table.
+fn look(
     stack: &Stack,
-    replica: usize,
-    attempts: &[Attempt],
-    rows: usize,
-    wrong: &mut Vec<String>,
-) -> Result<(), Failure> {
-    let name = format!("replica {}", replica + 1);
-    let mut client = client(&stack.api(replica));
-    let mut get =
-        |path: &str| client.get(path).map_err(|error| Failure::from(format!("{name}, {path}: {error:?}")));
-    let acknowledged: Vec<_> =
-        attempts.iter().filter_map(|attempt| Some((attempt, attempt.acknowledged()?))).collect();
-    for (attempt, id) in &acknowledged {
-        let answer = get(&format!("/pessoas/{id}"))?;
-        if answer.status != 200 || !attempt.person().is_in(&answer.body, *id) {
-            let body = String::from_utf8_lossy(&answer.body);
-            wrong.push(format!("{name}: {attempt:?} by its id: {} {body}", answer.status));
+    fits: bool,
+    truth: &Truth<'_>,
+    violations: &mut Vec<Violation>,
+) -> Result<Vec<Looked>, Failure> {
+    let mut looked = Vec::new();
+    for index in 0..REPLICAS {
+        let mut replica = Replica::of(stack, index, fits);
+        let (mut seen, found) = audit(&mut replica, truth)?;
+        violations.extend(found);
+        let count = replica.get("/contagem-pessoas")?.body;
+        if count != truth.count().to_string().as_bytes() {
+            let what = format!("counts {}, Postgres has {}", String::from_utf8_lossy(&count), truth.count());
+            seen.violate(Broken::WrongRead, &what, violations);
+        }
+        looked.push(seen);
+    }
+    for (place, gone) in truth.free_again().into_iter().enumerate() {
+        // Each nickname by one replica: afterwards it is truly taken.
+        let (index, seen) = (place % REPLICAS, &mut looked[place % REPLICAS]);
+        let status = Replica::of(stack, index, fits).post(&gone.person().json().to_string())?;
+        seen.taken += 1;
+        match status {
+            201 => {}
+            422 => seen.violate(Broken::Ghost, &format!("{} is taken by nobody", gone.nick), violations),
+            _ => seen.violate(Broken::UnexpectedStatus, &format!("{status}: {gone:?}"), violations),
         }
     }
-    let count = get("/contagem-pessoas")?;
-    if count.body != rows.to_string().as_bytes() {
-        let told = String::from_utf8_lossy(&count.body);
-        wrong.push(format!("{name} counts {told}, Postgres has {rows}"));
+    Ok(looked)
+}
+
+/// Stops both replicas, and tells of every process that ended in another way than it was told to.
+fn stop(stack: &Stack, violations: &mut Vec<Violation>) -> Result<(), Failure> {
+    let nginx = stack.nginx.iter().map(|nginx| &nginx.process);
+    for what in stack.replicas.iter().chain(nginx).flat_map(|process| process.deaths()) {
+        violations.push(Violation { broken: Broken::Died, what });
     }
-    let deadline = std::time::Instant::now() + FEED_PATIENCE;
-    let step = (acknowledged.len() / FINAL_SEARCHES).max(1);
-    for (attempt, id) in acknowledged.iter().rev().step_by(step) {
-        // The feed may need a moment for the newest.
-        loop {
-            let answer = get(&format!("/pessoas?t={}", attempt.nick))?;
-            if String::from_utf8_lossy(&answer.body).contains(&id.to_string()) {
-                break;
-            }
-            if std::time::Instant::now() > deadline {
-                wrong.push(format!("{name}: {attempt:?} is not found by a search ({})", answer.status));
-                break;
-            }
-            std::thread::park_timeout(Duration::from_millis(5));
+    for replica in &stack.replicas {
+        replica.hold();
+        replica.signal(Signal::TERM)?;
+        let exit = replica.wait_until_gone()?;
+        if !exit.success() {
+            let what = format!("{} was told to stop and ended with {exit}", replica.name());
+            violations.push(Violation { broken: Broken::Died, what });
         }
     }
     Ok(())

@@ -4,6 +4,7 @@ use std::fs::{File, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
@@ -13,6 +14,7 @@ use super::client::Client;
 use super::nginx::{self, Nginx};
 use super::postgres::Postgres;
 use super::proxy::Proxy;
+use super::standby::{self, Mode};
 use super::supervisor::Supervised;
 
 /// How many replicas there are.
@@ -31,8 +33,17 @@ pub(crate) struct Setup {
     pub(crate) environment: Vec<(&'static str, String)>,
     /// A shell's words before the program, such as a limit.
     pub(crate) before: Option<String>,
+    /// Whether everybody has room in the replicas' memory.
+    pub(crate) fits: bool,
     /// With a proxy between each replica and Postgres.
     pub(crate) proxied: bool,
+    /// With a second way past that proxy: `DATABASE_URL` then names two hosts.
+    pub(crate) second_way: bool,
+    /// With a standby, which is the second host in `DATABASE_URL`.
+    pub(crate) standby: Option<Mode>,
+    /// How long a client waits for an answer before it says that something hangs: above the longest fault
+    /// with the recovery after it, and above what nginx waits.
+    pub(crate) patience: Duration,
     /// With nginx in front, if there is one.
     pub(crate) nginx: bool,
     /// Where Postgres keeps its data, if not beside the sockets.
@@ -46,7 +57,11 @@ impl Setup {
             settings: Vec::new(),
             environment: Vec::new(),
             before: None,
+            fits: true,
             proxied: false,
+            second_way: false,
+            standby: None,
+            patience: Duration::from_secs(20),
             nginx: false,
             data: None,
         }
@@ -63,7 +78,12 @@ pub(crate) struct Stack {
     pub(crate) nginx: Option<Nginx>,
     pub(crate) replicas: Vec<Supervised>,
     pub(crate) proxies: Vec<Proxy>,
+    /// The primary at the start.
     pub(crate) postgres: Postgres,
+    pub(crate) standby: Option<(Mode, Postgres)>,
+    promoted: AtomicBool,
+    /// The first primary's data.
+    pub(crate) data: PathBuf,
     folder: TempDir,
 }
 
@@ -74,24 +94,49 @@ impl Stack {
         // Postgres's user must get through to its own folder.
         std::fs::set_permissions(folder.path(), Permissions::from_mode(0o755))?;
         let data = setup.data.clone().unwrap_or_else(|| folder.path().join("data"));
-        let postgres = Postgres::start(&data)?;
+        let settings = setup.standby.map(|_| standby::settings()).unwrap_or_default();
+        let postgres = Postgres::start_with(&data, &settings)?;
+        let start_standby =
+            |mode| Ok((mode, standby::start(&postgres, &folder.path().join("standby"), mode)?));
+        let standby = setup.standby.map(start_standby).transpose().map_err(|error: Failure| error)?;
         let mut proxies = Vec::new();
         let mut replicas = Vec::new();
         for index in 0..REPLICAS {
-            let mut host = postgres.sockets();
+            let mut hosts = vec![postgres.sockets()];
             if setup.proxied {
-                host = folder.path().join(format!("database{}", index + 1));
+                let host = folder.path().join(format!("database{}", index + 1));
                 proxies.push(Proxy::start(&host, &postgres.sockets())?);
+                hosts.insert(0, host);
+                hosts.truncate(1 + usize::from(setup.second_way));
             }
-            replicas.push(replica(setup, folder.path(), index, &host)?);
+            hosts.extend(standby.iter().map(|(_, standby)| standby.sockets()));
+            replicas.push(replica(setup, folder.path(), index, &hosts)?);
         }
         let nginx = match nginx::find().filter(|_| setup.nginx) {
             Some(program) => Some(Nginx::start(&program, folder.path())?),
             None => None,
         };
-        let stack = Self { nginx, replicas, proxies, postgres, folder };
+        let (promoted, data) = (AtomicBool::new(false), standby::data(&postgres)?);
+        let stack = Self { nginx, replicas, proxies, postgres, standby, promoted, data, folder };
         stack.wait_until_ready()?;
         Ok(stack)
+    }
+
+    /// The server that takes writes now.
+    pub(crate) fn primary(&self) -> &Postgres {
+        match &self.standby {
+            Some((_, standby)) if self.is_promoted() => standby,
+            _ => &self.postgres,
+        }
+    }
+
+    pub(crate) fn is_promoted(&self) -> bool {
+        self.promoted.load(Ordering::Acquire)
+    }
+
+    /// The standby is the primary from now on.
+    pub(super) fn note_promotion(&self) {
+        self.promoted.store(true, Ordering::Release);
     }
 
     /// The public socket of a replica.
@@ -138,14 +183,15 @@ fn log(folder: &Path, replica: usize) -> PathBuf {
     folder.join(format!("api{}.log", replica + 1))
 }
 
-fn replica(setup: &Setup, folder: &Path, index: usize, database: &Path) -> Result<Supervised, Failure> {
+fn replica(setup: &Setup, folder: &Path, index: usize, hosts: &[PathBuf]) -> Result<Supervised, Failure> {
     let number = (index + 1).to_string();
+    let hosts: Vec<String> = hosts.iter().map(|host| host.display().to_string()).collect();
     let socket = |end: &str| format!("unix:{}/api{number}{end}.sock", folder.display());
     let mut variables = vec![
         ("POUCO_REPLICA", number.clone()),
         ("POUCO_LISTEN", socket("")),
         ("POUCO_ADMIN_LISTEN", socket("-admin")),
-        ("DATABASE_URL", format!("host={} user=pouco dbname=pouco", database.display())),
+        ("DATABASE_URL", format!("host={} user=pouco dbname=pouco", hosts.join(","))),
     ];
     variables.extend(setup.settings.iter().chain(&setup.environment).cloned());
     let (program, before, log) = (setup.program.clone(), setup.before.clone(), log(folder, index));
