@@ -8,10 +8,15 @@ mod harness;
 mod self_test;
 
 mod clock;
+mod crash;
 mod database;
 mod disk;
+mod failover;
 mod memory;
 mod processes;
+mod silence;
+
+use std::time::{Duration, Instant};
 
 use harness::check::Violation;
 use harness::run::{Run, Verdict};
@@ -29,6 +34,13 @@ fn setup() -> Setup {
 }
 
 const COMMIT_DEADLINE_MS: u64 = 1_000;
+
+/// As [`setup`], where a statement may be silent for a moment only.
+fn impatient() -> Setup {
+    setup().set("POUCO_SILENCE_MS", SILENCE.as_millis())
+}
+
+const SILENCE: Duration = Duration::from_millis(200);
 
 fn start(setup: &Setup) -> Run {
     Run::start(setup, CLIENTS, CREATIONS_PER_S).unwrap()
@@ -52,10 +64,31 @@ fn finish(name: &str, run: Run) -> Verdict {
         verdict.attempts.len(),
         verdict.rows.len()
     );
+    for looked in &verdict.looked {
+        println!("{name}: {looked:?}");
+    }
     assert!(verdict.rows.len() > 20, "hardly anything was stored: {}", verdict.rows.len());
     let shown: Vec<String> = verdict.violations.iter().take(20).map(Violation::to_string).collect();
     assert!(shown.is_empty(), "{} violations:\n{}\n{logs}", verdict.violations.len(), shown.join("\n"));
     verdict
+}
+
+/// The replicas' sessions in Postgres.
+fn sessions(run: &Run) -> i64 {
+    let sql = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'pouco'";
+    run.stack.primary().client().unwrap().query_one(sql, &[]).unwrap().get(0)
+}
+
+/// What `look` finds, if it finds something in this time.
+fn within<T>(patience: Duration, mut look: impl FnMut() -> Option<T>) -> Option<T> {
+    let deadline = Instant::now() + patience;
+    loop {
+        let found = look();
+        if found.is_some() || Instant::now() > deadline {
+            return found;
+        }
+        std::thread::park_timeout(Duration::from_millis(10));
+    }
 }
 
 #[test]
