@@ -20,7 +20,7 @@ for file in sys.argv[1:]:
 }
 entered=$(contests)
 mapfile -t entered < <(sort -u <<<"$entered")
-lab=(cargo run --release --locked --quiet --package pouco-lab --)
+lab=(cargo run --profile tool --locked --quiet --package pouco-lab --)
 if [ -n "${POUCO_LAB:-}" ]; then lab=("$POUCO_LAB"); fi
 for contest in "${entered[@]}"; do
   "${lab[@]}" run "$contest" --contestant "$name" --tool native --seconds "$seconds"

@@ -3,6 +3,7 @@
 # Unix socket. Any broken MUST or SHOULD fails. First the probe shows that it finds what is wrong with servers that are.
 #
 #   tests/probe.sh [REPORTS]       a folder for the reports, none unless told
+#   POUCO, POUCO_PROBE             a server and a probe that are built already; they are built here by default
 set -euo pipefail
 cd "$(dirname "$(readlink -f "$0")")/.."
 
@@ -22,13 +23,15 @@ end() {
 }
 trap end EXIT
 
-cargo build --release --locked
-cargo build --release --locked --example probe
-target=${CARGO_TARGET_DIR:-target}/release
-"$target/examples/probe" --self-test
+target=${CARGO_TARGET_DIR:-target}/tool
+if [ -z "${POUCO:-}" ] || [ -z "${POUCO_PROBE:-}" ]; then
+  cargo build --profile tool --locked --bin pouco --example probe
+fi
+readonly pouco=${POUCO:-$target/pouco} probe=${POUCO_PROBE:-$target/examples/probe}
+"$probe" --self-test
 
 POUCO_LISTEN="tcp:127.0.0.1:0,unix:$folder/api.sock" POUCO_ADMIN_LISTEN=off POUCO_DATA_DIR="$folder/data" \
-  "$target/pouco" >"$folder/log" 2>&1 &
+  "$pouco" >"$folder/log" 2>&1 &
 server=$!
 # It says its address when it serves; it has ended if it will not.
 until address=$(grep -om1 'http://127.0.0.1:[0-9]*' "$folder/log"); do
@@ -41,7 +44,7 @@ probe() {
   local report=()
   if [ -n "$reports" ]; then report=(--markdown "$reports/$1.md"); fi
   printf '\n--- %s\n' "$1"
-  "$target/examples/probe" "$2" --host localhost "${report[@]}"
+  "$probe" "$2" --host localhost "${report[@]}"
 }
 probe tcp "tcp:${address#http://}"
 probe unix "unix:$folder/api.sock"

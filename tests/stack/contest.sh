@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
 # A short contest on containers: the stack, which must be exact; a contestant that loses rows, which must be caught; and one
 # whose limits do not hold, which must be disqualified. Port 9999 must be free. Nothing here is ever skipped.
+#
+#   POUCO_LAB     a pouco-lab that is built already; it is built here by default
 set -uo pipefail
 export LC_ALL=C
 cd "$(dirname "${BASH_SOURCE[0]}")/../.." || exit
@@ -23,12 +25,14 @@ if not eval(sys.argv[2]):
 PYTHON
 }
 
+lab=(cargo run --profile tool --locked --quiet --package pouco-lab --)
+if [ -n "${POUCO_LAB:-}" ]; then lab=("$POUCO_LAB"); fi
+
 # contest NAME OPTIONS…
 contest() {
   attempt=$1
   shift
-  cargo run --release --locked --quiet --package pouco-lab -- run people --contestant "$attempt" --tool native \
-    --seconds "$seconds" --out "$out/$attempt" "$@"
+  "${lab[@]}" run people --contestant "$attempt" --tool native --seconds "$seconds" --out "$out/$attempt" "$@"
 }
 
 contest pouco
