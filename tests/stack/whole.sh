@@ -1,8 +1,10 @@
 #!/usr/bin/env bash
 # The stack from its sources to its end: build, start, a short form of the contest's stress test, the tests that need
-# containers, the probe through nginx. It takes the stack down before and after, with its data. Port 9999 must be free.
+# containers, the probe through nginx, and with Redis those of the edge API. It takes the stack down before and after, with
+# its data. Port 9999 must be free.
 #
 #   tests/stack/whole.sh [SECONDS]       30 s of load unless told; ENGINE=docker for docker, then as root
+#   POUCO_PROBE                          a probe that is built already; it is built here by default
 set -euo pipefail
 export LC_ALL=C
 cd "$(dirname "$(readlink -f "$0")")/../.."
@@ -21,13 +23,14 @@ compose() {
     *) podman-compose "$@" ;;
   esac
 }
-tear_down() { compose down --volumes >/dev/null 2>&1 || true; }
+with_redis() { compose -f docker-compose.yml -f docker-compose.redis.yml "$@"; }
+tear_down() { with_redis down --volumes >/dev/null 2>&1 || true; }
 
 # The last words of whatever failed, before it is gone.
 finish() {
   local status=$?
   if [ "$status" -ne 0 ]; then
-    for container in pouco-nginx pouco-api1 pouco-api2 pouco-postgres; do
+    for container in pouco-nginx pouco-api1 pouco-api2 pouco-postgres pouco-redis; do
       printf '\n--- %s\n' "$container"
       "$ENGINE" logs --tail 30 "$container" 2>&1 || true
     done
@@ -51,4 +54,11 @@ step "tests that need containers"
 tests/stack/run.sh
 
 step "no request is smuggled through nginx; the rest of what the probe finds is nginx's own"
-cargo run --release --locked --example probe -- --proxy tcp:127.0.0.1:9999
+probe=(cargo run --profile tool --locked --example probe --)
+if [ -n "${POUCO_PROBE:-}" ]; then probe=("$POUCO_PROBE"); fi
+"${probe[@]}" --proxy tcp:127.0.0.1:9999
+
+step "with Redis: the edge API"
+tear_down
+with_redis up --build -d
+tests/stack/edge.sh
