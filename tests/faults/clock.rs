@@ -37,7 +37,7 @@ fn seconds(id: Uuid) -> u64 {
 #[test]
 fn a_clock_that_jumps_changes_nothing() {
     let Some(library) = library() else {
-        println!("SKIPPED: the test of a jumping clock needs libfaketime (Debian: apt-get install faketime)");
+        crate::skipped("the test of a jumping clock needs libfaketime (Debian: apt-get install faketime)");
         return;
     };
     let folder = tempfile::tempdir().unwrap();

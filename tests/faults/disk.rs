@@ -27,7 +27,7 @@ impl Disk {
         match mount("tmpfs", folder.path(), "tmpfs", MountFlags::NOSUID | MountFlags::NODEV, DISK) {
             Ok(()) => Some(Self(folder)),
             Err(error) => {
-                println!("SKIPPED: the test of a full disk needs the right to mount a tmpfs: {error}");
+                crate::skipped(&format!("the test of a full disk needs the right to mount a tmpfs: {error}"));
                 None
             }
         }

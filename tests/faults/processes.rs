@@ -52,7 +52,7 @@ fn a_replica_that_stood_still_or_was_restarted_goes_on() {
 #[test]
 fn a_killed_nginx_takes_nothing_with_it() {
     if nginx::find().is_none() {
-        println!("SKIPPED: this machine has no nginx");
+        crate::skipped("this machine has no nginx");
         return;
     }
     let mut setup = setup();
