@@ -135,6 +135,27 @@ fn a_change_starts_what_the_document_says() {
     }
 }
 
+/// `.ci/run` warns by the table of what its steps take, which are in it in the order that they run in.
+#[test]
+fn every_step_of_ci_is_in_the_document_with_its_time() {
+    let document = read("docs/ci.md");
+    let table = document.split("## What `.ci/run` takes\n").nth(1).unwrap().split("\n## ").next().unwrap();
+    let mut recorded = Vec::new();
+    for row in table.lines().filter(|line| line.starts_with("| `")) {
+        let [step, _, seconds, cpu] = row.trim_matches('|').split('|').map(str::trim).collect::<Vec<_>>()[..]
+        else {
+            panic!("{row}");
+        };
+        assert!(seconds.parse::<u32>().is_ok() && cpu.parse::<u32>().is_ok(), "{row}");
+        recorded.push(step.trim_matches('`').to_owned());
+    }
+    assert_eq!(recorded.pop().as_deref(), Some("tests"));
+    let script = read(".ci/run");
+    let steps = script.lines().filter_map(|line| line.strip_prefix("run "));
+    let steps: Vec<&str> = steps.map(|step| step.split(' ').next().unwrap()).collect();
+    assert_eq!(steps, recorded);
+}
+
 #[test]
 fn a_pull_request_starts_what_a_push_does_and_every_pattern_is_of_use() {
     let files = files("");
