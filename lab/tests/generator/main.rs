@@ -1,0 +1,10 @@
+//! The native generator, and what is found out with it.
+#![allow(clippy::unwrap_used)]
+
+#[path = "../load_support/mod.rs"]
+mod load_support;
+
+mod capacity;
+mod load;
+mod load_edge;
+mod load_users;

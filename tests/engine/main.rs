@@ -1,0 +1,12 @@
+//! The HTTP engine as its clients meet it, over real sockets.
+#![allow(clippy::unwrap_used)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod interface;
+mod json_depth;
+mod limits;
+mod properties;
+mod requests;
+mod streaming;

@@ -1,0 +1,149 @@
+//! Start and stop: configuration, restarts, signals, addresses in use.
+
+use std::process::{Command, Stdio};
+
+use crate::support::replica::{command, run};
+use crate::support::{Database, Replica, Target, open_tempdir};
+use rustix::process::Signal;
+
+const ANA: &str = r#"{"apelido":"ana","nome":"Ana","nascimento":"2000-10-01","stack":["Rust"]}"#;
+
+#[test]
+fn a_bad_setting_is_one_line_and_exit_code_2() {
+    for (name, value) in [("POUCO_MAX_CONNECTIONS", "many"), ("POUCO_LISTEN", "9999"), ("POUCO_APIS", "cats")]
+    {
+        let (code, out, err) = run(command().env(name, value));
+        assert_eq!(code, Some(2), "{name}");
+        assert_eq!(out, "");
+        assert_eq!(err.lines().count(), 1, "{err}");
+        assert!(err.starts_with(&format!("pouco: {name}=`{value}` is not allowed: ")), "{err}");
+    }
+    let (code, _, err) = run(command().arg("dance"));
+    assert_eq!(code, Some(2));
+    assert_eq!(err, "pouco: `dance` is no command; see pouco --help\n");
+}
+
+#[test]
+fn help_names_every_setting_and_so_does_the_readme() {
+    let (code, out, _) = run(command().arg("--help"));
+    assert_eq!(code, Some(0));
+    let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
+    for setting in pouco::config::SETTINGS {
+        assert!(out.contains(setting.name), "{} in --help", setting.name);
+        let row =
+            format!("| `{}` | {} | {} | {} |", setting.name, setting.default, setting.range, setting.meaning);
+        assert!(readme.lines().any(|line| line == row), "README.md lacks the row: {row}");
+    }
+}
+
+#[test]
+fn embedded_data_survives_a_restart() {
+    let folder = open_tempdir();
+    let data = folder.path().join("data");
+    let start = || Replica::spawn(command().env("POUCO_DATA_DIR", &data));
+    let first = start();
+    let created = first.post("/pessoas", ANA);
+    assert_eq!(created.status, 201, "{}", created.text());
+    assert!(first.stop().success());
+    let second = start();
+    assert_eq!(second.get(created.header("location").unwrap()).status, 200);
+    assert_eq!(second.get("/contagem-pessoas").text(), "1");
+    // A kill leaves Postgres without its parent: it ends by itself, and the next start waits for that.
+    second.kill();
+    let third = start();
+    assert_eq!(third.get("/contagem-pessoas").text(), "1");
+    assert!(third.stop().success());
+}
+
+#[test]
+fn a_data_folder_in_use_is_one_clear_line() {
+    let folder = open_tempdir();
+    let data = folder.path().join("data");
+    let running = Replica::spawn(command().env("POUCO_DATA_DIR", &data));
+    let (code, _, err) = run(command().env("POUCO_DATA_DIR", &data));
+    assert_eq!(code, Some(1));
+    assert_eq!(err.lines().count(), 1, "{err}");
+    assert!(err.contains("is in use by another pouco"), "{err}");
+    assert!(running.stop().success());
+}
+
+#[test]
+fn an_address_in_use_is_one_clear_line() {
+    let database = Database::create();
+    let replica = Replica::start(&database);
+    let Target::Tcp(address) = &replica.api else { panic!("tcp") };
+    let (code, _, err) = run(command().env("DATABASE_URL", database.url()).env("POUCO_LISTEN", address));
+    assert_eq!(code, Some(1));
+    assert_eq!(err, format!("pouco: tcp:{address} is in use by another process\n"));
+}
+
+#[test]
+fn sigterm_removes_the_socket_and_sigkill_leaves_one_that_is_taken_over() {
+    let database = Database::create();
+    let folder = open_tempdir();
+    let path = folder.path().join("api.sock");
+    let listen = format!("unix:{}", path.display());
+    let start = || Replica::start_with(&database, &[("POUCO_LISTEN", &listen)]);
+    let first = start();
+    assert_eq!(first.post("/pessoas", ANA).status, 201);
+    first.kill();
+    assert!(path.exists());
+    let second = start();
+    assert_eq!(second.get("/contagem-pessoas").text(), "1");
+    assert!(second.stop().success());
+    assert!(!path.exists());
+}
+
+#[test]
+fn migrate_health_and_count_do_their_work() {
+    let database = Database::create();
+    let url = database.url();
+    let migrate = || run(command().env("DATABASE_URL", &url).arg("migrate"));
+    assert_eq!(migrate(), (Some(0), format!("{} migrations applied\n", migrations()), String::new()));
+    assert_eq!(migrate(), (Some(0), "0 migrations applied\n".into(), String::new()));
+    let replica = Replica::start(&database);
+    assert_eq!(replica.post("/pessoas", ANA).status, 201);
+    let (code, out, _) = run(command().env("DATABASE_URL", &url).arg("count"));
+    assert_eq!((code, out.as_str()), (Some(0), "1\n"));
+    let Target::Tcp(admin) = replica.admin.clone() else { panic!("tcp") };
+    let health = || run(command().env("POUCO_ADMIN_LISTEN", &admin).arg("health")).0;
+    assert_eq!(health(), Some(0));
+    assert!(replica.stop().success());
+    assert_eq!(health(), Some(1));
+}
+
+fn migrations() -> usize {
+    std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/migrations")).unwrap().count()
+}
+
+#[test]
+fn two_replicas_may_migrate_at_once() {
+    let database = Database::create();
+    let replicas: Vec<Replica> = std::thread::scope(|scope| {
+        let starts: Vec<_> = (0..3).map(|_| scope.spawn(|| Replica::start(&database))).collect();
+        starts.into_iter().map(|start| start.join().unwrap()).collect()
+    });
+    for replica in replicas {
+        assert_eq!(replica.get("/contagem-pessoas").text(), "0");
+    }
+}
+
+#[test]
+fn a_signal_ends_the_wait_for_a_database_that_is_not_there() {
+    let folder = open_tempdir();
+    let mut command = command();
+    command.env("DATABASE_URL", format!("host={} user=pouco dbname=pouco", folder.path().display()));
+    let mut child = waiting(&mut command);
+    let pid = rustix::process::Pid::from_child(&child);
+    rustix::process::kill_process(pid, Signal::TERM).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(1), "nothing was served, so this is no success");
+}
+
+/// Starts the program and returns once it says that it waits for Postgres.
+fn waiting(command: &mut Command) -> std::process::Child {
+    use std::io::{BufRead, BufReader};
+    let mut child = command.stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    assert!(lines.any(|line| line.unwrap().contains("waiting for Postgres")));
+    child
+}

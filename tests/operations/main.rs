@@ -1,0 +1,11 @@
+//! What somebody who runs the server relies on: start and stop, the limit of descriptors, log lines, metrics.
+#![allow(clippy::unwrap_used)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod descriptors;
+mod drain;
+mod lifecycle;
+mod logging;
+mod metrics;

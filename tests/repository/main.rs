@@ -1,0 +1,6 @@
+//! What the repository promises of itself: its form, its workflows, its dashboards.
+#![allow(clippy::unwrap_used)]
+
+mod observability;
+mod tidy;
+mod workflows;
