@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
-# Asks a server built from this checkout, on an embedded Postgres, the questions of examples/probe, over TCP and over a
-# Unix socket. Any broken MUST or SHOULD fails. First the probe shows that it finds what is wrong with servers that are.
+# Asks a server built from this checkout, on an embedded Postgres, the questions of examples/probe, over TCP. (Over a Unix
+# socket tests/stack/whole.sh asks the image's server.) Any broken MUST or SHOULD fails. First the probe shows that it finds what
+# is wrong with servers that are.
 #
-#   tests/probe.sh [REPORTS]       a folder for the reports, none unless told
+#   tests/probe.sh [REPORT]        a file for the report, none unless told
 #   POUCO, POUCO_PROBE             a server and a probe that are built already; they are built here by default
 set -euo pipefail
 cd "$(dirname "$(readlink -f "$0")")/.."
 
-readonly reports=${1:-}
+readonly report=${1:-}
 folder=$(mktemp -d)
 # As root, Postgres runs as somebody else, who has to reach its data.
 chmod 755 "$folder"
@@ -30,7 +31,7 @@ fi
 readonly pouco=${POUCO:-$target/pouco} probe=${POUCO_PROBE:-$target/examples/probe}
 "$probe" --self-test
 
-POUCO_LISTEN="tcp:127.0.0.1:0,unix:$folder/api.sock" POUCO_ADMIN_LISTEN=off POUCO_DATA_DIR="$folder/data" \
+POUCO_LISTEN=tcp:127.0.0.1:0 POUCO_ADMIN_LISTEN=off POUCO_DATA_DIR="$folder/data" \
   "$pouco" >"$folder/log" 2>&1 &
 server=$!
 # It says its address when it serves; it has ended if it will not.
@@ -39,12 +40,6 @@ until address=$(grep -om1 'http://127.0.0.1:[0-9]*' "$folder/log"); do
   sleep 0.2
 done
 
-# probe NAME ADDRESS
-probe() {
-  local report=()
-  if [ -n "$reports" ]; then report=(--markdown "$reports/$1.md"); fi
-  printf '\n--- %s\n' "$1"
-  "$probe" "$2" --host localhost "${report[@]}"
-}
-probe tcp "tcp:${address#http://}"
-probe unix "unix:$folder/api.sock"
+options=()
+if [ -n "$report" ]; then options=(--markdown "$report"); fi
+"$probe" "tcp:${address#http://}" --host localhost "${options[@]}"

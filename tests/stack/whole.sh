@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The stack from its sources to its end: build, start, a short form of the contest's stress test, the tests that need
-# containers, the probe through nginx, and with Redis those of the edge API. It takes the stack down before and after, with
+# containers, the probe of a replica and through nginx, and with Redis those of the edge API. It takes the stack down before and after, with
 # its data. Port 9999 must be free.
 #
 #   tests/stack/whole.sh [SECONDS]       30 s of load unless told; ENGINE=docker for docker, then as root
@@ -53,9 +53,13 @@ stress-test/count.sh
 step "tests that need containers"
 tests/stack/run.sh
 
-step "no request is smuggled through nginx; the rest of what the probe finds is nginx's own"
+step "HTTP's rules, by a replica on its Unix socket"
 probe=(cargo run --profile tool --locked --example probe --)
 if [ -n "${POUCO_PROBE:-}" ]; then probe=("$POUCO_PROBE"); fi
+sockets=$("$ENGINE" volume inspect --format '{{.Mountpoint}}' pouco-sockets)
+"${probe[@]}" "unix:$sockets/api1.sock" --host localhost
+
+step "no request is smuggled through nginx; the rest of what the probe finds is nginx's own"
 "${probe[@]}" --proxy tcp:127.0.0.1:9999
 
 step "with Redis: the edge API"
