@@ -1,8 +1,9 @@
 //! Whether a replica should get requests, and why not.
 //!
-//! A leaf: rooms say what they lack, `app` asks them, and an answer is written from it. There are two questions. An operator
-//! asks whether all is well. A balancer asks whether another replica would do better, and so about this replica's own
-//! faults alone: while Postgres is away none would, and what memory can answer goes on.
+//! A leaf: rooms say what they lack, `app` asks them, and an answer is written from it. There are two
+//! questions. An operator asks whether all is well. A balancer asks whether another replica would do better,
+//! and so about this replica's own faults alone: while Postgres is away none would, and what memory can
+//! answer goes on.
 
 use std::time::Duration;
 

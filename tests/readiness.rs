@@ -1,4 +1,5 @@
-//! What a replica says of itself to operators and to balancers, while its Postgres goes, stands still, and comes back.
+//! What a replica says of itself to operators and to balancers, while its Postgres goes, stands still, and
+//! comes back.
 #![allow(clippy::unwrap_used)]
 
 mod support;

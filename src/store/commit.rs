@@ -1,8 +1,8 @@
-//! Group commit: all rows that wait go to Postgres as one statement, and each waiter learns what became of its row after
-//! the commit.
+//! Group commit: all rows that wait go to Postgres as one statement, and each waiter learns what became of
+//! its row after the commit.
 //!
-//! One writer, one connection, one table a queue. The writer takes what is there (after a short linger that lets a batch
-//! gather), so the batch grows with the load and the cost per row falls as it does.
+//! One writer, one connection, one table a queue. The writer takes what is there (after a short linger that
+//! lets a batch gather), so the batch grows with the load and the cost per row falls as it does.
 
 use std::cmp::Ordering;
 use std::collections::VecDeque;
@@ -26,7 +26,8 @@ use crate::instruments::{Histogram, ROWS, SECONDS};
 use crate::limits;
 use crate::waiting::{Janitor, Tended, spawn};
 
-/// How often a batch that was undone is tried again: after a deadlock, a serialization failure, on a fresh session.
+/// How often a batch that was undone is tried again: after a deadlock, a serialization failure, on a fresh
+/// session.
 const RETRIES: u32 = 10;
 
 /// How often a writer that has nothing to do asks.
@@ -43,8 +44,8 @@ pub trait Table: Send + Sync + 'static {
     /// The primary key.
     fn id(row: &Self::Row) -> Uuid;
 
-    /// The order of the unique key. Every batch of every replica is sorted by it: two batches with overlapping keys in
-    /// opposite order would deadlock.
+    /// The order of the unique key. Every batch of every replica is sorted by it: two batches with
+    /// overlapping keys in opposite order would deadlock.
     fn order(one: &Self::Row, other: &Self::Row) -> Ordering;
 
     /// About how many bytes the row holds, for the queue's bound.
@@ -265,8 +266,8 @@ impl<T: Table> CommitQueue<T> {
 
     fn write_until_closed(&self, connector: &Connector) {
         let mut writer = Writer::new(connector);
-        // Rows are taken only for a session that answers: those that wait for Postgres to come or to come back stay in the
-        // queue, where their deadline can end them unsent.
+        // Rows are taken only for a session that answers: those that wait for Postgres to come or to come
+        // back stay in the queue, where their deadline can end them unsent.
         while writer.session().is_ok() {
             match self.wait_for_rows() {
                 Awaited::Rows => {}
@@ -286,7 +287,8 @@ impl<T: Table> CommitQueue<T> {
         }
     }
 
-    /// Returns when a batch is full or its first row has waited long enough, and when nothing has come for a while.
+    /// Returns when a batch is full or its first row has waited long enough, and when nothing has come for a
+    /// while.
     fn wait_for_rows(&self) -> Awaited {
         let mut queue = self.lock();
         let idle_since = Instant::now();
@@ -325,7 +327,8 @@ impl<T: Table> CommitQueue<T> {
         batch
     }
 
-    /// Rows that are certainly not stored wait again, in the order in which they came, for as long as they may.
+    /// Rows that are certainly not stored wait again, in the order in which they came, for as long as they
+    /// may.
     fn put_back(&self, mut batch: Vec<Pending<T::Row>>) {
         batch.sort_by_key(|pending| pending.since);
         let mut queue = self.lock();
@@ -338,13 +341,15 @@ impl<T: Table> CommitQueue<T> {
 
     /// Sends a batch until its outcome is known, or until it is certain that it is not stored.
     ///
-    /// Race window: a connection that dies after the statement was sent leaves a backend that may still commit. The same
-    /// INSERT with the same ids is then sent again: it waits for that backend where their keys meet, and skips the rows
-    /// that made it. Whether *ours* made it is read in a new statement, whose snapshot is taken after the wait. (Reading
-    /// first and inserting what is missing would race with the old backend.)
+    /// Race window: a connection that dies after the statement was sent leaves a backend that may still
+    /// commit. The same INSERT with the same ids is then sent again: it waits for that backend where their
+    /// keys meet, and skips the rows that made it. Whether *ours* made it is read in a new statement, whose
+    /// snapshot is taken after the wait. (Reading first and inserting what is missing would race with the old
+    /// backend.)
     ///
-    /// What is read may be stored here alone: neither a read nor an INSERT that inserts nothing waits for the standbys that
-    /// a commit has to wait for. A fence does, and both answers, stored and taken, come after it.
+    /// What is read may be stored here alone: neither a read nor an INSERT that inserts nothing waits for the
+    /// standbys that a commit has to wait for. A fence does, and both answers, stored and taken, come after
+    /// it.
     fn settle(&self, writer: &mut Writer<'_>, mut batch: Vec<Pending<T::Row>>, mut uncertain: bool) {
         let mut tries = 0;
         let mut told = false;
@@ -422,7 +427,8 @@ impl<T: Table> CommitQueue<T> {
         let sent = Instant::now();
         session.take_warning();
         let inserted = self.guarded(|| T::insert(session, &rows))?;
-        // With a warning it is as uncertain as without an answer: the wait for a standby may have been cancelled.
+        // With a warning it is as uncertain as without an answer: the wait for a standby may have been
+        // cancelled.
         let stored = if session.take_warning() || uncertain {
             let ids: Vec<Uuid> = rows.iter().map(|row| T::id(row)).collect();
             self.confirm(session, &ids)?
@@ -536,8 +542,8 @@ fn answer<T: Table>(batch: Vec<Pending<T::Row>>, mut stored: Vec<Uuid>) {
     }
 }
 
-/// The process ends without its database. Rows that were never stored are refused; of rows that may be stored nothing
-/// true can be said, so nothing is: their clients see the connection end.
+/// The process ends without its database. Rows that were never stored are refused; of rows that may be stored
+/// nothing true can be said, so nothing is: their clients see the connection end.
 fn give_up<R>(batch: Vec<Pending<R>>, uncertain: bool) {
     if uncertain {
         std::mem::forget(batch);
@@ -547,7 +553,8 @@ fn give_up<R>(batch: Vec<Pending<R>>, uncertain: bool) {
 }
 
 impl<T: Table> Tended for CommitQueue<T> {
-    /// Rows in the queue were never sent, so their end is certain; rows that the writer took are not here any more.
+    /// Rows in the queue were never sent, so their end is certain; rows that the writer took are not here any
+    /// more.
     fn tend(&self, now: Instant) {
         let mut overdue = Vec::new();
         {

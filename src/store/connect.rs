@@ -1,5 +1,5 @@
-//! The way to Postgres: which of the servers that `DATABASE_URL` names is taken, how long each of them may take, and the
-//! patience to get one back.
+//! The way to Postgres: which of the servers that `DATABASE_URL` names is taken, how long each of them may
+//! take, and the patience to get one back.
 //!
 //! What may not enter: statements of anybody's tables. What a session does is [`Session`]'s.
 
@@ -32,12 +32,14 @@ const AVOIDED: Duration = Duration::from_secs(10);
 /// A primary that another one has succeeded is taken after so long a time in which nothing better answered.
 const SUCCEEDED_PATIENCE: Duration = Duration::from_secs(10);
 
-/// Pauses between tries: doubled from the first to the last, which keeps a waiting replica from costing anything.
+/// Pauses between tries: doubled from the first to the last, which keeps a waiting replica from costing
+/// anything.
 const FIRST_RETRY: Duration = Duration::from_millis(20);
 const LAST_RETRY: Duration = Duration::from_millis(limits::LAST_RETRY_MS);
 
-/// When a TCP connection that goes silent counts as lost, unless `DATABASE_URL` says otherwise. The system's own answer is
-/// two hours, or never. A stopped Postgres is not silent: its kernel still acknowledges. Unix sockets need none of this.
+/// When a TCP connection that goes silent counts as lost, unless `DATABASE_URL` says otherwise. The system's
+/// own answer is two hours, or never. A stopped Postgres is not silent: its kernel still acknowledges. Unix
+/// sockets need none of this.
 const KEEPALIVE_IDLE: Duration = Duration::from_secs(10);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
 const UNACKNOWLEDGED: Duration = Duration::from_secs(20);
@@ -57,7 +59,8 @@ const ACTIVITY: &str = "
 pub enum Purpose {
     /// It writes, so its server has to.
     Write,
-    /// It must see what was written: a server that writes is preferred, and a read-only one taken where no other answers.
+    /// It must see what was written: a server that writes is preferred, and a read-only one taken where no
+    /// other answers.
     Read,
 }
 
@@ -108,7 +111,8 @@ impl Connector {
         self.0.stopping.store(true, Ordering::Release);
     }
 
-    /// Rests before something is tried for another time: longer each time, and never the same for two replicas.
+    /// Rests before something is tried for another time: longer each time, and never the same for two
+    /// replicas.
     ///
     /// # Errors
     /// [`Unavailable::ShuttingDown`] after [`Connector::stop_waiting`].
@@ -226,7 +230,8 @@ impl Connector {
         self.0.config.get_connect_timeout().copied().unwrap_or(CONNECT_TIMEOUT)
     }
 
-    /// The hosts in the order in which they are to be tried, each with whether it was silent lately: those come last.
+    /// The hosts in the order in which they are to be tried, each with whether it was silent lately: those
+    /// come last.
     fn hosts(&self) -> Vec<(usize, bool)> {
         let silent = lock(&self.0.silent);
         let first = match self.0.config.get_load_balance_hosts() {

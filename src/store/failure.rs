@@ -34,7 +34,8 @@ pub(crate) enum Failure {
     Lost,
     /// Undone because of another transaction; the same again will work.
     Conflict,
-    /// Undone, and this session will not do it, but another may: it forgot its statements, or its server became a standby.
+    /// Undone, and this session will not do it, but another may: it forgot its statements, or its server
+    /// became a standby.
     Stale,
     /// The data itself was refused.
     Data,
@@ -52,8 +53,8 @@ impl Failure {
         }
     }
 
-    /// By what Postgres said. An ERROR undoes the statement and keeps the session, whatever its code; anything worse ends
-    /// the session, and the statement may have been committed before.
+    /// By what Postgres said. An ERROR undoes the statement and keeps the session, whatever its code;
+    /// anything worse ends the session, and the statement may have been committed before.
     fn said(severity: Option<Severity>, state: &SqlState) -> Self {
         if matches!(severity, Some(Severity::Fatal | Severity::Panic)) {
             return Self::Lost;
@@ -66,16 +67,19 @@ impl Failure {
             "57014" => Self::Server,
             code => match &code[..2] {
                 "57" | "08" => Self::Lost,
-                // Data, constraints, views' checks, what exceeds a limit (an index entry too long), what a trigger raises.
+                // Data, constraints, views' checks, what exceeds a limit (an index entry too long), what a
+                // trigger raises.
                 "22" | "23" | "44" | "54" | "P0" => Self::Data,
-                // "Cached plan must not change result type"; a read-only or broken transaction; an unknown statement.
+                // "Cached plan must not change result type"; a read-only or broken transaction; an unknown
+                // statement.
                 "0A" | "25" | "26" => Self::Stale,
                 _ => Self::Server,
             },
         }
     }
 
-    /// By what the client library says where Postgres said nothing. It has no predicates, only texts; a test holds them.
+    /// By what the client library says where Postgres said nothing. It has no predicates, only texts; a test
+    /// holds them.
     fn unsaid(text: &str) -> Self {
         let starts = |starts: &[&str]| starts.iter().any(|start| text.starts_with(start));
         if starts(&["error serializing parameter", "error encoding message"]) {

@@ -1,21 +1,23 @@
 //! The change feed: each replica follows what all others commit.
 //!
-//! Rows carry the id of the transaction that wrote them. Transactions do not commit in the order of their ids, so "the
-//! highest id seen" would lose rows. The cursor is the snapshot's horizon: everything below it has ended. Rows at or above
-//! the cursor are read again by the next poll; the consumer ignores what it knows.
+//! Rows carry the id of the transaction that wrote them. Transactions do not commit in the order of their
+//! ids, so "the highest id seen" would lose rows. The cursor is the snapshot's horizon: everything below it
+//! has ended. Rows at or above the cursor are read again by the next poll; the consumer ignores what it
+//! knows.
 //!
-//! The horizon alone loses rows as well. It may lie past ids that ended without durable WAL (aborts, and commits that wrote
-//! nothing). After a crash or a promotion Postgres gives these ids out again, to new rows. So the cursor never passes the
-//! highest id *seen in a row* by more than one: such a row's commit is in the WAL, and every id that is given out after a
-//! recovery is above it (docs/decisions/0001-the-feed-misses-nothing.md).
+//! The horizon alone loses rows as well. It may lie past ids that ended without durable WAL (aborts, and
+//! commits that wrote nothing). After a crash or a promotion Postgres gives these ids out again, to new rows.
+//! So the cursor never passes the highest id *seen in a row* by more than one: such a row's commit is in the
+//! WAL, and every id that is given out after a recovery is above it
+//! (docs/decisions/0001-the-feed-misses-nothing.md).
 //!
-//! That rests on the WAL: a database that has lost a part of it, which was seen, is read anew from the beginning. Its
-//! server tells by identifier, timeline or position ([`super::server`]); where it does not, the row that was seen last is
-//! missed at the start of a session.
+//! That rests on the WAL: a database that has lost a part of it, which was seen, is read anew from the
+//! beginning. Its server tells by identifier, timeline or position ([`super::server`]); where it does not,
+//! the row that was seen last is missed at the start of a session.
 //!
-//! A transaction that stays open freezes the horizon but blinds nobody: rows behind it are read again and again, at a
-//! pace that bounds the cost. On an engine without snapshots of this kind a sequence per writer takes the column's place:
-//! each writer commits one batch at a time, so its own numbers come in order.
+//! A transaction that stays open freezes the horizon but blinds nobody: rows behind it are read again and
+//! again, at a pace that bounds the cost. On an engine without snapshots of this kind a sequence per writer
+//! takes the column's place: each writer commits one batch at a time, so its own numbers come in order.
 
 use std::io;
 use std::ops::ControlFlow;
@@ -35,8 +37,8 @@ use super::session::Session;
 use crate::limits;
 use crate::waiting::spawn;
 
-/// A poll that found the horizon where it was, and rows behind it, rests this many times as long as it took: a window that
-/// cannot shrink costs a bounded part of a CPU. Any other rests as long as it took at least.
+/// A poll that found the horizon where it was, and rows behind it, rests this many times as long as it took:
+/// a window that cannot shrink costs a bounded part of a CPU. Any other rests as long as it took at least.
 const FROZEN_REST_FACTOR: u32 = 10;
 
 /// ... but no longer than this: slow, not blind.
@@ -55,9 +57,9 @@ const FLUSHED: &str = "
 
 /// The consumer of a feed.
 pub trait Follow: Send + 'static {
-    /// The statement: parameter 1 is the cursor (`bigint`). Column 0 is the horizon (`bigint`), column 1 how far the WAL is
-    /// safe (`pg_lsn`), column 2 the id of the row's transaction (`bigint`), which is null in the one row that comes when
-    /// there is nothing new, column 3 the row's own id (`uuid`).
+    /// The statement: parameter 1 is the cursor (`bigint`). Column 0 is the horizon (`bigint`), column 1 how
+    /// far the WAL is safe (`pg_lsn`), column 2 the id of the row's transaction (`bigint`), which is null in
+    /// the one row that comes when there is nothing new, column 3 the row's own id (`uuid`).
     const SQL: &'static str;
 
     /// What was given is not to be relied on: the database has lost some of it. Everything is given again.
@@ -66,12 +68,12 @@ pub trait Follow: Send + 'static {
     /// Takes a row that may be known already.
     fn row(&mut self, row: &Row) -> Followed;
 
-    /// Everything that was committed when the poll began has been given to [`Follow::row`], as far as any server is known
-    /// to have come.
+    /// Everything that was committed when the poll began has been given to [`Follow::row`], as far as any
+    /// server is known to have come.
     fn caught_up(&mut self);
 
-    /// Called on a thread and with a session of its own after [`Follow::row`] wanted no more: what Postgres needs to stand
-    /// in for the consumer's memory. It may take its time.
+    /// Called on a thread and with a session of its own after [`Follow::row`] wanted no more: what Postgres
+    /// needs to stand in for the consumer's memory. It may take its time.
     ///
     /// # Errors
     /// Those of Postgres. It is called again if the connection was lost.
@@ -230,12 +232,14 @@ impl<F: Follow> Follower<F> {
     }
 
     fn follow(&mut self, session: &mut Session) -> Result<Left, postgres::Error> {
-        // The table grows faster than its statistics: without any, the planner would read all of it at every poll.
+        // The table grows faster than its statistics: without any, the planner would read all of it at every
+        // poll.
         session.batch("SET enable_seqscan = off; SET plan_cache_mode = force_generic_plan")?;
         if self.history != session.history() {
             self.begin_again(session.history());
         }
-        // The row that was seen last must be there: the first poll of a session reads it again. A standby may be behind.
+        // The row that was seen last must be there: the first poll of a session reads it again. A standby may
+        // be behind.
         let mut unconfirmed = self.newest.map(|(feed, _)| feed).filter(|_| !session.in_recovery());
         self.cursor = unconfirmed.map_or(self.cursor, |feed| self.cursor.min(feed));
         while !session.is_outdated() {

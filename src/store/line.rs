@@ -1,5 +1,5 @@
-//! The socket of a session: opened and at first used by a thread, which waits in the kernel with an end to its patience;
-//! handed over to a coroutine, which parks.
+//! The socket of a session: opened and at first used by a thread, which waits in the kernel with an end to
+//! its patience; handed over to a coroutine, which parks.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
@@ -28,8 +28,8 @@ pub(super) struct Line {
     opened: Instant,
     /// Whether a thread reads it, which waits in the kernel.
     blocking: AtomicBool,
-    /// Whether a read may find something: a read that leaves room has emptied the socket, and what comes later raises a new
-    /// edge (epoll(7)).
+    /// Whether a read may find something: a read that leaves room has emptied the socket, and what comes
+    /// later raises a new edge (epoll(7)).
     readable: AtomicBool,
     /// Whether a write found no room.
     full: AtomicBool,
@@ -92,8 +92,8 @@ impl Line {
         self.readable.store(true, Ordering::Relaxed);
     }
 
-    /// Ends the connection from aside: a coroutine that waits for it is woken, and its next read is an error. `false` if
-    /// that was done before.
+    /// Ends the connection from aside: a coroutine that waits for it is woken, and its next read is an error.
+    /// `false` if that was done before.
     pub(super) fn cut(&self) -> bool {
         if self.given_up.swap(true, Ordering::Relaxed) {
             return false;
@@ -119,7 +119,8 @@ impl Line {
         }
     }
 
-    /// For a coroutine: parks until a read may find something, or until there may be room where a write found none.
+    /// For a coroutine: parks until a read may find something, or until there may be room where a write found
+    /// none.
     pub(super) fn park(&self, interest: &mut Interest) {
         let full = self.full.swap(false, Ordering::Relaxed);
         if full && interest.is_input() {
@@ -245,7 +246,8 @@ fn left(deadline: Instant) -> io::Result<Duration> {
 
 /// The addresses of a host, the last of them to be tried first.
 ///
-/// The system's resolver takes no time-out: a thread waits for it, which is left to its end if that is too late.
+/// The system's resolver takes no time-out: a thread waits for it, which is left to its end if that is too
+/// late.
 fn resolve(name: &str, port: u16, deadline: Instant) -> io::Result<Vec<SocketAddr>> {
     if let Ok(address) = name.parse::<IpAddr>() {
         return Ok(vec![SocketAddr::new(address, port)]);
@@ -286,8 +288,8 @@ fn connect(domain: Domain, address: &SockAddr, timeout: Duration) -> io::Result<
     Ok(socket)
 }
 
-/// What the client library reads from and writes to. It is never woken through its context: its caller waits by
-/// [`Line::block`] or [`Line::park`] before the next poll.
+/// What the client library reads from and writes to. It is never woken through its context: its caller waits
+/// by [`Line::block`] or [`Line::park`] before the next poll.
 pub(super) struct Pipe(pub(super) Arc<Line>);
 
 impl AsyncRead for Pipe {

@@ -1,5 +1,5 @@
-//! Numbered SQL files, applied once each and in order. Several replicas may start at once: an advisory lock lets one of
-//! them work while the others wait.
+//! Numbered SQL files, applied once each and in order. Several replicas may start at once: an advisory lock
+//! lets one of them work while the others wait.
 
 use super::failure::Chain;
 use super::session::Session;
@@ -23,7 +23,8 @@ const TABLE: &str = "
 const APPLIED: &str = "SELECT number FROM schema_migrations";
 const RECORD: &str = "INSERT INTO schema_migrations (number, name) VALUES ($1, $2)";
 
-/// Brings the schema up to date and returns how many migrations were applied. After an error the session is of no more use.
+/// Brings the schema up to date and returns how many migrations were applied. After an error the session is
+/// of no more use.
 ///
 /// # Errors
 /// What Postgres said, with the migration that it concerns.
@@ -42,7 +43,8 @@ pub fn migrate(session: &mut Session) -> Result<usize, String> {
     Ok(count)
 }
 
-/// Begins the transaction, waits for the lock, and says what is applied already. A migration may take its time.
+/// Begins the transaction, waits for the lock, and says what is applied already. A migration may take its
+/// time.
 fn begin(session: &mut Session) -> Result<Vec<i32>, postgres::Error> {
     session.batch("BEGIN; SET LOCAL lock_timeout = 0")?;
     session.query(LOCK, &[&LOCK_KEY])?;

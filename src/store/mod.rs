@@ -1,12 +1,12 @@
 //! Postgres: sessions, the group commit, the readers, the change feed, migrations.
 //!
-//! The writer and the feed use their sessions on an OS thread of their own; those of the readers are used by coroutines.
-//! All are reached through bounded queues, and the coroutine that asked parks until its `reply` comes. Postgres may come
-//! late, go away, fall silent and come back, or come back with less than it had: all of them wait, reconnect and go on,
-//! and nobody waits past a deadline for something that was never sent.
+//! The writer and the feed use their sessions on an OS thread of their own; those of the readers are used by
+//! coroutines. All are reached through bounded queues, and the coroutine that asked parks until its `reply`
+//! comes. Postgres may come late, go away, fall silent and come back, or come back with less than it had: all
+//! of them wait, reconnect and go on, and nobody waits past a deadline for something that was never sent.
 //!
-//! What may not enter: HTTP, JSON, any API's table. A table comes in through [`commit::Table`], a look-up through a
-//! closure.
+//! What may not enter: HTTP, JSON, any API's table. A table comes in through [`commit::Table`], a look-up
+//! through a closure.
 
 pub mod commit;
 mod connect;

@@ -1,10 +1,12 @@
 //! Reads: a few connections that share one queue, and look-ups by key that are gathered into one statement.
 //!
-//! Each connection is used by a coroutine of its own, on the worker that also serves the sockets: a read costs no switch
-//! between threads. Connections are opened by a thread, since that may block: it resolves names, and waits for Postgres.
+//! Each connection is used by a coroutine of its own, on the worker that also serves the sockets: a read
+//! costs no switch between threads. Connections are opened by a thread, since that may block: it resolves
+//! names, and waits for Postgres.
 //!
-//! A coroutine waits for its socket without a time-out. The janitor cuts a connection that has been silent for too long in
-//! a statement: those who asked have had their deadline by then, and the backend ends when it finds its client gone.
+//! A coroutine waits for its socket without a time-out. The janitor cuts a connection that has been silent
+//! for too long in a statement: those who asked have had their deadline by then, and the backend ends when it
+//! finds its client gone.
 
 use std::io;
 use std::panic::{self, AssertUnwindSafe};
@@ -28,7 +30,8 @@ use crate::waiting::{Deadlines, Janitor, Tended, configure_coroutines, reply as 
 
 /// A read that may be run again on a new connection.
 trait Job: Send {
-    /// Runs it. On `Err` the session is of no more use; what still waits for an answer wants to run on another.
+    /// Runs it. On `Err` the session is of no more use; what still waits for an answer wants to run on
+    /// another.
     fn run(&mut self, session: &mut Session) -> Result<(), postgres::Error>;
 }
 
@@ -110,7 +113,8 @@ impl Readers {
         Ok((readers, Reads { opener, coroutines }))
     }
 
-    /// Runs `work` on one of the connections and parks until it is done. It runs again if its connection is lost.
+    /// Runs `work` on one of the connections and parks until it is done. It runs again if its connection is
+    /// lost.
     ///
     /// # Errors
     /// If the queue is full, the deadline passes, or Postgres refuses.
@@ -123,7 +127,8 @@ impl Readers {
         waiter.wait()
     }
 
-    /// Ends the coroutines once the queue is empty, and the thread. A connection that is lost from now on is not opened again.
+    /// Ends the coroutines once the queue is empty, and the thread. A connection that is lost from now on is
+    /// not opened again.
     pub fn close(&self) {
         self.jobs.close();
         self.openings.close();
@@ -215,7 +220,8 @@ impl Readers {
                 continue;
             }
             (session, unfinished) = self.run(open, work);
-            // A read that ends every session that it is run on is in no hurry. The end of the process is seen above.
+            // A read that ends every session that it is run on is in no hurry. The end of the process is seen
+            // above.
             losses = if unfinished.is_some() { losses + 1 } else { 0 };
         }
     }
@@ -252,7 +258,8 @@ impl Readers {
         }
     }
 
-    /// Cuts the connections that have been silent for too long in a statement, and has those asked that are idle.
+    /// Cuts the connections that have been silent for too long in a statement, and has those asked that are
+    /// idle.
     fn look_after_lines(&self, now: Instant) {
         let (mut count, mut idle) = (0, false);
         for line in self.lines.lock().unwrap_or_else(PoisonError::into_inner).iter().filter_map(Weak::upgrade)
@@ -268,7 +275,8 @@ impl Readers {
         if idle && now.saturating_duration_since(*probed) >= IDLE_CHECK {
             *probed = now;
             for _ in 0..count {
-                // As many as there are connections, so that each idle one gets one. What finds no room is no loss.
+                // As many as there are connections, so that each idle one gets one. What finds no room is no
+                // loss.
                 let _ = self.jobs.push(Work::Probe);
             }
         }
@@ -306,7 +314,8 @@ pub struct Reads {
 }
 
 impl Reads {
-    /// Waits until all has ended after [`Readers::close`]; `false` if a part of it panicked. For a thread, which blocks.
+    /// Waits until all has ended after [`Readers::close`]; `false` if a part of it panicked. For a thread,
+    /// which blocks.
     #[must_use]
     pub fn join(self) -> bool {
         let ended: Vec<bool> = self.coroutines.into_iter().map(|one| one.join().is_ok()).collect();
@@ -368,8 +377,9 @@ where
 
     /// The value of `key`, or `None` if there is none; parks meanwhile.
     ///
-    /// Race window: a look-up joins only a statement that is not yet sent, since the snapshot of a sent one may be older
-    /// than a commit that this caller knows of. The job takes the pending keys when it starts, just before it sends.
+    /// Race window: a look-up joins only a statement that is not yet sent, since the snapshot of a sent one
+    /// may be older than a commit that this caller knows of. The job takes the pending keys when it starts,
+    /// just before it sends.
     ///
     /// # Errors
     /// As [`Readers::read`].

@@ -16,7 +16,8 @@ impl<T: Send> Expire for Slot<Result<T, Unavailable>> {
     }
 }
 
-/// The answering end. Dropped without an answer it says [`Unavailable::ShuttingDown`], so that no waiter hangs.
+/// The answering end. Dropped without an answer it says [`Unavailable::ShuttingDown`], so that no waiter
+/// hangs.
 pub(crate) struct Reply<T>(reply::Reply<Result<T, Unavailable>>);
 
 /// The waiting end.

@@ -1,7 +1,9 @@
-//! The first look at a server: whether it is one that this was made for, and what it says of its database's history.
+//! The first look at a server: whether it is one that this was made for, and what it says of its database's
+//! history.
 //!
-//! A database may turn out to have lost what was seen in it: a standby was promoted that lacked the last commits, or an
-//! older copy of the data took the place of the newer one. What is in memory is then no replica of it any more.
+//! A database may turn out to have lost what was seen in it: a standby was promoted that lacked the last
+//! commits, or an older copy of the data took the place of the newer one. What is in memory is then no
+//! replica of it any more.
 
 use std::fmt;
 
@@ -20,8 +22,8 @@ const OLDEST_SERVER: i32 = 170_000;
 /// - a commit is not answered before it is on disk, and on the disk of the standbys that it has to wait for:
 ///   `synchronous_commit` is raised to `on` where it is weaker, and stays `remote_apply` where it is that.
 ///
-/// The timeline of a primary is that of the WAL file which it writes; a standby has no such file, and says what its last
-/// checkpoint knew.
+/// The timeline of a primary is that of the WAL file which it writes; a standby has no such file, and says
+/// what its last checkpoint knew.
 pub(super) const LOOK: &str = "
     SELECT current_setting('server_version_num')::int,
            current_setting('server_encoding'),
@@ -124,7 +126,8 @@ impl Lineage {
 
     /// Whether the server has left this history, or never was in it.
     ///
-    /// A standby may be behind in timeline and position without having lost anything; only of a newer timeline it tells.
+    /// A standby may be behind in timeline and position without having lost anything; only of a newer
+    /// timeline it tells.
     pub(super) fn lost(&self, server: &Server) -> Option<Lost> {
         if server.system != self.system {
             return Some(Lost::System);

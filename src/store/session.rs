@@ -1,12 +1,12 @@
 //! One connection to Postgres with its prepared statements, used by a thread or by a coroutine.
 //!
-//! The protocol is that of `tokio-postgres`, on which the `postgres` crate rests; nothing of tokio's runtime is used. What is
-//! polled here is one statement with the connection that carries it, and what wakes it is the socket. A thread waits in the
-//! kernel; a coroutine parks, and the worker serves others.
+//! The protocol is that of `tokio-postgres`, on which the `postgres` crate rests; nothing of tokio's runtime
+//! is used. What is polled here is one statement with the connection that carries it, and what wakes it is
+//! the socket. A thread waits in the kernel; a coroutine parks, and the worker serves others.
 //!
-//! A session whose server falls silent is not waited for without end. A thread asks the server about it by a second
-//! session: one that answers, and says that the backend is busy, is waited for. A coroutine's session is cut by
-//! the owner of the sessions ([`super::Readers`]).
+//! A session whose server falls silent is not waited for without end. A thread asks the server about it by a
+//! second session: one that answers, and says that the backend is busy, is waited for. A coroutine's session
+//! is cut by the owner of the sessions ([`super::Readers`]).
 
 use std::io;
 use std::ops::ControlFlow;
@@ -29,7 +29,8 @@ use super::server::{Backend, LOOK, Server};
 use crate::limits;
 use crate::waiting::interest::Interest;
 
-/// A session of a read-only server, where one that writes is preferred, is left after so long for another try.
+/// A session of a read-only server, where one that writes is preferred, is left after so long for another
+/// try.
 const MAKESHIFT_LIFE: Duration = Duration::from_secs(5);
 
 /// How long an idle backend that is asked whether it lives may be silent.
@@ -38,8 +39,8 @@ const PROBE_SILENCE: Duration = Duration::from_secs(2);
 /// How long an answer may be underway whose backend is idle already.
 const UNDERWAY: Duration = Duration::from_secs(1);
 
-/// Commits something that is no row, so that it waits for what an earlier commit had to wait for. A read does not wait,
-/// nor does a statement that changes nothing.
+/// Commits something that is no row, so that it waits for what an earlier commit had to wait for. A read does
+/// not wait, nor does a statement that changes nothing.
 const FENCE: &str = "SELECT pg_logical_emit_message(true, 'pouco', '')";
 
 /// Ends backends that this process has left, unless they are another's by now.
@@ -243,7 +244,8 @@ impl Session {
         answer
     }
 
-    /// Waits until everything that this server has committed, and the session has seen, is as safe as a commit has to be.
+    /// Waits until everything that this server has committed, and the session has seen, is as safe as a
+    /// commit has to be.
     ///
     /// # Errors
     /// As [`Session::query`].
@@ -251,7 +253,8 @@ impl Session {
         self.query(FENCE, &[]).map(drop)
     }
 
-    /// Whether Postgres has warned since this was asked last. A commit that warns was not waited for as it had to be.
+    /// Whether Postgres has warned since this was asked last. A commit that warns was not waited for as it
+    /// had to be.
     pub(super) fn take_warning(&mut self) -> bool {
         std::mem::take(&mut self.warned)
     }
@@ -267,8 +270,8 @@ impl Session {
         self.watch.backend
     }
 
-    /// Whether another session is to take its place: the database is not what it was when this one was opened, or a
-    /// better server may be there by now.
+    /// Whether another session is to take its place: the database is not what it was when this one was
+    /// opened, or a better server may be there by now.
     pub(super) fn is_outdated(&self) -> bool {
         self.history != self.watch.connector.history()
             || self.makeshift && self.opened.elapsed() >= MAKESHIFT_LIFE
@@ -361,8 +364,9 @@ impl Watch {
         }
     }
 
-    /// Race window: an idle backend may have answered between the silence and the question, so that its answer is on its
-    /// way; it has another moment. That it is idle then as well says that the answer was lost.
+    /// Race window: an idle backend may have answered between the silence and the question, so that its
+    /// answer is on its way; it has another moment. That it is idle then as well says that the answer was
+    /// lost.
     fn wait(&mut self, line: &Line) {
         if !line.was_silent() {
             return line.block();
@@ -426,7 +430,8 @@ fn run<T>(
         if let Poll::Ready(answer) = statement.as_mut().poll(context) {
             return answer;
         }
-        // What the statement has just said to the connection is heard now; what the connection says to it, in another round.
+        // What the statement has just said to the connection is heard now; what the connection says to it, in
+        // another round.
         loop {
             woken.0.0.store(false, Ordering::Relaxed);
             match Pin::new(&mut *connection).poll_message(context) {
@@ -436,7 +441,8 @@ fn run<T>(
                 }
                 Poll::Ready(Some(Ok(_))) => continue,
                 Poll::Ready(Some(Err(error))) => return Err(error),
-                // In order it ends only after its client, whom the statement holds; the statement knows what that means.
+                // In order it ends only after its client, whom the statement holds; the statement knows what
+                // that means.
                 Poll::Ready(None) => break,
                 Poll::Pending => {}
             }

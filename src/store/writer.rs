@@ -1,5 +1,5 @@
-//! The connection of a group commit: opened when it is needed, asked before rows are given to it, and never left behind in
-//! numbers.
+//! The connection of a group commit: opened when it is needed, asked before rows are given to it, and never
+//! left behind in numbers.
 
 use std::time::{Duration, Instant};
 
@@ -20,8 +20,8 @@ pub(super) struct Writer<'c> {
     pub(super) used: Instant,
     /// Sessions in a row that would not write.
     pub(super) stale: u32,
-    /// The backend of the last session that was lost. It may wait for a standby, where nothing tells it that its client is
-    /// gone; one such is bearable, and it may yet commit.
+    /// The backend of the last session that was lost. It may wait for a standby, where nothing tells it that
+    /// its client is gone; one such is bearable, and it may yet commit.
     left: Option<Backend>,
     /// Those lost before it, to be ended.
     to_end: Vec<Backend>,
@@ -58,9 +58,9 @@ impl<'c> Writer<'c> {
         }
     }
 
-    /// Makes sure that somebody answers, if nobody has for a while. Postgres may have gone or may stand still: rows sent
-    /// to it would have to wait for their fate, rows in the queue have their deadline. And a database that has lost
-    /// something is not the one that the session was opened for.
+    /// Makes sure that somebody answers, if nobody has for a while. Postgres may have gone or may stand
+    /// still: rows sent to it would have to wait for their fate, rows in the queue have their deadline. And a
+    /// database that has lost something is not the one that the session was opened for.
     pub(super) fn wake(&mut self) -> Result<(), Unavailable> {
         if self.session.as_ref().is_some_and(Session::is_outdated) {
             self.session = None;

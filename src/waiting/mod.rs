@@ -1,8 +1,8 @@
-//! How a coroutine waits, for a socket, a thread or another coroutine: answers for one, bounded queues, the thread that ends
-//! waits past their deadline, what the event loop watches.
+//! How a coroutine waits, for a socket, a thread or another coroutine: answers for one, bounded queues, the
+//! thread that ends waits past their deadline, what the event loop watches.
 //!
-//! A leaf: the engine, the store and the caches use it, and it knows none of them. A coroutine parks without a time-out and a thread may
-//! block; nothing here holds a lock over a wait.
+//! A leaf: the engine, the store and the caches use it, and it knows none of them. A coroutine parks without
+//! a time-out and a thread may block; nothing here holds a lock over a wait.
 
 mod coroutines;
 mod deadlines;

@@ -101,7 +101,8 @@ fn a_server_silent_in_the_middle_of_a_statement_is_left_and_the_outcome_found_ou
     assert_eq!(answers(sent), [Ok(Outcome::Stored), Ok(Outcome::Duplicate), Ok(Outcome::Stored)]);
 }
 
-/// The server answers others and says that the backend is busy: nothing is left behind, and nothing is uncertain.
+/// The server answers others and says that the backend is busy: nothing is left behind, and nothing is
+/// uncertain.
 #[test]
 fn a_statement_that_waits_for_a_lock_is_waited_for() {
     let database = database();

@@ -1,4 +1,5 @@
-//! Commits that have to wait for a standby: what is answered is on it, and a wait that lasts leaves no crowd behind.
+//! Commits that have to wait for a standby: what is answered is on it, and a wait that lasts leaves no crowd
+//! behind.
 
 use std::time::Duration;
 
@@ -56,7 +57,8 @@ fn cancel(database: &Database, pid: i32) {
     database.client().execute("SELECT pg_cancel_backend($1)", &[&pid]).unwrap();
 }
 
-/// Postgres ends a cancelled wait as a success, with a WARNING: the row is stored here and perhaps nowhere else.
+/// Postgres ends a cancelled wait as a success, with a WARNING: the row is stored here and perhaps nowhere
+/// else.
 #[test]
 fn a_cancelled_wait_for_a_standby_is_no_success() {
     let database = database_of_its_own();
@@ -75,8 +77,8 @@ fn a_cancelled_wait_for_a_standby_is_no_success() {
     assert_eq!(sent.join().unwrap(), Ok(Outcome::Stored));
 }
 
-/// The connection is lost in the wait; the row is found, and it is not said to be stored, nor its key to be taken, before it
-/// is where it has to be.
+/// The connection is lost in the wait; the row is found, and it is not said to be stored, nor its key to be
+/// taken, before it is where it has to be.
 #[test]
 fn an_uncertain_row_is_answered_after_the_standby_has_it() {
     let database = database_of_its_own();
@@ -97,8 +99,8 @@ fn an_uncertain_row_is_answered_after_the_standby_has_it() {
     assert_eq!(outcomes, [Ok(Outcome::Stored), Ok(Outcome::Duplicate)]);
 }
 
-/// However long no standby is there, and however often the connection is lost meanwhile: one backend is left behind, and
-/// one works.
+/// However long no standby is there, and however often the connection is lost meanwhile: one backend is left
+/// behind, and one works.
 #[test]
 fn a_missing_standby_leaves_no_crowd_of_backends() {
     let database = database_of_its_own();
@@ -108,7 +110,8 @@ fn a_missing_standby_leaves_no_crowd_of_backends() {
     wait_for_standby(&database, true);
     let sent = rig.send(item("a"));
     wait_until_at(&database, "INSERT");
-    // Thirty times the patience with a silence: the server says that the backend waits, so it is left in peace.
+    // Thirty times the patience with a silence: the server says that the backend waits, so it is left in
+    // peace.
     std::thread::sleep(SILENCE * 30);
     assert_eq!((waiting(&database).len(), rig.connector.silences()), (1, 0));
     let mut known = working(&database);

@@ -1,10 +1,12 @@
-//! The people that this replica knows: all of them while they fit into memory, else those that were asked for last.
+//! The people that this replica knows: all of them while they fit into memory, else those that were asked for
+//! last.
 //!
-//! Postgres is the truth. The index is a replica of it that is rebuilt at any start: the feed reads everything once and
-//! follows what all replicas commit. Should the database turn out to have lost what was seen in it, an empty index takes the
-//! old one's place and is filled anew; Postgres answers meanwhile. Past its bound in bytes the index is given up as a whole, which is logged and
-//! counted: a search over a part of the people would be wrong, so searches then go to Postgres, and a bounded cache takes
-//! the place of the bodies.
+//! Postgres is the truth. The index is a replica of it that is rebuilt at any start: the feed reads
+//! everything once and follows what all replicas commit. Should the database turn out to have lost what was
+//! seen in it, an empty index takes the old one's place and is filled anew; Postgres answers meanwhile. Past
+//! its bound in bytes the index is given up as a whole, which is logged and counted: a search over a part of
+//! the people would be wrong, so searches then go to Postgres, and a bounded cache takes the place of the
+//! bodies.
 
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -35,10 +37,11 @@ const NICK_SHARE: u64 = 4;
 pub(super) struct Directory {
     /// `None` once it was given up. Locked for microseconds; never over a yield.
     index: Mutex<Option<Index>>,
-    /// Whether the index holds everybody, so that a search in it is exact. Changed only under the lock, and with the index.
+    /// Whether the index holds everybody, so that a search in it is exact. Changed only under the lock, and
+    /// with the index.
     complete: AtomicBool,
-    /// Counts the indexes. What was learnt of the database before the present one began is not added to it. Changed only
-    /// under the lock, and with the index.
+    /// Counts the indexes. What was learnt of the database before the present one began is not added to it.
+    /// Changed only under the lock, and with the index.
     generation: AtomicU64,
     /// Whether the first index has been complete or was given up.
     settled: AtomicBool,
@@ -118,8 +121,9 @@ impl Directory {
         self.searches.count(self.search(term, response))
     }
 
-    /// Race window: between two slices the lock is free and the worker serves others. The index may be given up then, or
-    /// another one may be in its place; so the search is given up, with what it has written, and Postgres is asked.
+    /// Race window: between two slices the lock is free and the worker serves others. The index may be given
+    /// up then, or another one may be in its place; so the search is given up, with what it has written, and
+    /// Postgres is asked.
     fn search(&self, term: &str, response: &mut Response<'_>) -> bool {
         if !self.complete.load(Ordering::Acquire) {
             return false;
@@ -147,8 +151,9 @@ impl Directory {
 
     /// A person that this replica has just committed; `generation` is that of the time before.
     ///
-    /// Race window: the database may have lost this person since. Then the index is another one by now, or is about to be:
-    /// the person is not added to the new one, and the old one goes. If the person is not lost the feed brings it.
+    /// Race window: the database may have lost this person since. Then the index is another one by now, or is
+    /// about to be: the person is not added to the new one, and the old one goes. If the person is not lost
+    /// the feed brings it.
     pub(super) fn stored(&self, person: &Person, generation: u64) {
         let note = note(person.nascimento, person.stack.is_some());
         let mut known = self.index();
@@ -270,7 +275,8 @@ impl Follow for Following {
             // Without an index there is nothing to follow for.
             None => return Followed::Full,
         }
-        // Somebody else may have written a date that is no day, or a stack with a null in it: no person, and no reason to end.
+        // Somebody else may have written a date that is no day, or a stack with a null in it: no person, and
+        // no reason to end.
         let (birth, stack) = match read_rest(row) {
             Ok(rest) => rest,
             Err(error) => {
