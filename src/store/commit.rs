@@ -354,6 +354,10 @@ impl<T: Table> CommitQueue<T> {
         let mut tries = 0;
         let mut told = false;
         loop {
+            // The next session may be long in coming, and the rows have their deadline.
+            if !uncertain && !writer.is_open() {
+                return self.put_back(batch);
+            }
             let Ok(session) = writer.session() else {
                 return give_up(batch, uncertain);
             };
@@ -395,7 +399,6 @@ impl<T: Table> CommitQueue<T> {
                         log::warn!("{name}: the fate of {} rows is not known yet: {failed}", batch.len());
                     }
                 }
-                // The next session may be long in coming, and the rows have their deadline.
                 Failure::Stale => {
                     self.metrics.conflicts.fetch_add(1, Memory::Relaxed);
                     self.put_back(batch);

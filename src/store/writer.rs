@@ -50,6 +50,11 @@ impl<'c> Writer<'c> {
         self.session.as_mut().ok_or(Unavailable::ShuttingDown)
     }
 
+    /// Whether a session is there.
+    pub(super) fn is_open(&self) -> bool {
+        self.session.is_some()
+    }
+
     /// The session is of no more use. If it was lost, its backend may still be at work.
     pub(super) fn leave(&mut self, lost: bool) {
         let Some(session) = self.session.take() else { return };

@@ -47,9 +47,11 @@ fn wait_until_at(database: &Database, what: &str) -> i32 {
     found.unwrap().0
 }
 
-/// The backends of this process that are in a statement.
+/// The backends of this process that write. Those that ask what these are at come and go.
 fn working(database: &Database) -> Vec<i32> {
-    let sql = "SELECT pid FROM pg_stat_activity WHERE application_name = 'pouco' AND state = 'active'";
+    let sql = "SELECT pid FROM pg_stat_activity
+               WHERE application_name = 'pouco' AND state = 'active'
+                 AND (query LIKE '%INSERT INTO%' OR query LIKE '%pg_logical_emit_message%')";
     database.client().query(sql, &[]).unwrap().iter().map(|row| row.get(0)).collect()
 }
 
