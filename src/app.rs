@@ -15,7 +15,7 @@ use crate::logging;
 use crate::metrics::Exposition;
 use crate::process::Process;
 use crate::readiness::Readiness;
-use crate::store::{Connector, Purpose, Readers, Reads, migrate};
+use crate::store::{Connector, Pool, PoolThreads, Purpose, migrate};
 use crate::waiting::Janitor;
 use crate::waiting::spawn;
 
@@ -23,13 +23,13 @@ use crate::waiting::spawn;
 pub struct App {
     inner: Arc<Inner>,
     admin: Option<Server>,
-    reads: Reads,
+    pool_threads: PoolThreads,
     config: Config,
 }
 
 struct Inner {
     server: Server,
-    readers: Arc<Readers>,
+    pool: Arc<Pool>,
     connector: Connector,
     needs_database: bool,
     draining: AtomicBool,
@@ -107,7 +107,7 @@ impl App {
     /// A line for the user. After [`Connector::stop_waiting`] it is an empty one: the wait was ended on purpose.
     pub fn start(config: Config, connector: Connector, bound: Bound) -> Result<Self, String> {
         if config.needs_database() {
-            let mut session = connector.open_patiently(Purpose::Write).map_err(|_| String::new())?;
+            let mut session = connector.open_patiently(Purpose::Maintain).map_err(|_| String::new())?;
             let applied = migrate(&mut session)?;
             if applied > 0 {
                 log::info!("{applied} migrations applied");
@@ -120,22 +120,21 @@ impl App {
         let janitor = Janitor::start()?;
         let (read, needs_database) = (config.read, config.needs_database());
         let connections = if needs_database { read.connections } else { 0 };
-        let (readers, reads) = Readers::start(&connector, connections, read.queue, read.deadline, &janitor)?;
+        let (pool, pool_threads) = Pool::start(&connector, connections, read.queue, read.deadline, &janitor)?;
         let mut router = Router::new();
-        let services =
-            Services { config: &config, connector: &connector, readers: &readers, janitor: &janitor };
+        let services = Services { config: &config, connector: &connector, pool: &pool, janitor: &janitor };
         let apis =
             config.apis.iter().map(|api| api.mount(&services, &mut router)).collect::<io::Result<_>>()?;
         let server = Server::start(bound.public, router, config.http)?;
         let apis = Mutex::new(apis);
         let draining = AtomicBool::new(false);
         let inner =
-            Arc::new(Inner { server, readers, connector, needs_database, draining, apis, _janitor: janitor });
+            Arc::new(Inner { server, pool, connector, needs_database, draining, apis, _janitor: janitor });
         let admin = match bound.admin.is_empty() {
             true => None,
             false => Some(Server::start(bound.admin, admin_routes(&inner), config.http)?),
         };
-        Ok(Self { inner, admin, reads, config })
+        Ok(Self { inner, admin, pool_threads, config })
     }
 
     /// Stops in the order in which nothing is lost: requests first, then what they queued, then the readers.
@@ -165,13 +164,13 @@ impl App {
         for mut api in apis {
             api.stop();
         }
-        self.inner.readers.close();
+        self.inner.pool.close();
         if let Some(admin) = self.admin {
             // Nobody's data is in its requests, and the patience with Postgres is not to be spent on them.
             admin.shutdown(self.config.shutdown_grace.min(limits::ADMIN_GRACE));
         }
-        if !self.reads.join() {
-            log::error!("a reader panicked");
+        if !self.pool_threads.join() {
+            log::error!("a coroutine of the pool panicked");
         }
     }
 }
@@ -186,8 +185,8 @@ impl Inner {
         if self.needs_database && self.connector.connected() == 0 {
             readiness.outside("database", "there is no connection to Postgres");
         }
-        if !self.readers.are_whole() {
-            readiness.own("database", "a reader has ended");
+        if !self.pool.are_whole() {
+            readiness.own("database", "a coroutine of the pool has ended");
         }
         for api in self.apis.lock().unwrap_or_else(PoisonError::into_inner).iter() {
             api.readiness(&mut readiness);
@@ -217,7 +216,7 @@ fn admin_routes(inner: &Arc<Inner>) -> Router {
     router.route(Method::Get, "/metrics", move |_, response| {
         let mut exposition = Exposition::default();
         exposition.http(&asked.server);
-        exposition.readers(&asked.readers);
+        exposition.pool(&asked.pool);
         exposition.database(&asked.connector);
         for api in asked.apis.lock().unwrap_or_else(PoisonError::into_inner).iter() {
             api.expose(&mut exposition);

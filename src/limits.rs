@@ -6,8 +6,8 @@ use std::time::Duration;
 /// high-water mark; unoptimised code more than twice that.
 pub const COROUTINE_STACK_BYTES: usize = if cfg!(debug_assertions) { 128 * 1024 } else { 32 * 1024 };
 
-/// Bytes of the stack of a coroutine that reads from Postgres: the client library is deeper than a request.
-pub const READER_STACK_BYTES: usize = if cfg!(debug_assertions) { 256 * 1024 } else { 64 * 1024 };
+/// Bytes of the stack of a coroutine of the pool, which talks to Postgres: the client library is deeper than a request.
+pub const POOL_STACK_BYTES: usize = if cfg!(debug_assertions) { 256 * 1024 } else { 64 * 1024 };
 
 /// Bytes of a thread's stack. The deepest is the one that opens connections; the system's own default is four times as
 /// much, and counts against a limit of the address space.
@@ -95,6 +95,12 @@ pub const SILENCE_MS: u64 = 10_000;
 pub const ASK_TIMEOUT_MS: u64 = 3_000;
 /// How long a statement may wait for one lock.
 pub const LOCK_TIMEOUT_MS: u64 = 10_000;
+/// How long one statement of a writer may take; one of the pool may take as long as its caller waits.
+pub const WRITE_STATEMENT_MS: u64 = 30_000;
+/// The same for a feed, which reads everything once.
+pub const LONG_STATEMENT_MS: u64 = 600_000;
+/// The same for migrations, seeds and the making of an index.
+pub const MAINTENANCE_STATEMENT_MS: u64 = 3_600_000;
 /// How often a backend looks whether its client is still there while it works or waits.
 pub const CLIENT_CHECK_MS: u64 = 2_000;
 /// How often a session that nobody uses is asked whether it still answers.

@@ -271,7 +271,7 @@ fn shown(address: &Address) -> String {
 fn run_migrations(config: &Config) -> Result<(), Failure> {
     let backend = Backend::open(&config.database)?;
     let mut session =
-        Connector::new(backend.config).open(Purpose::Write).map_err(|error| error.to_string())?;
+        Connector::new(backend.config).open(Purpose::Maintain).map_err(|error| error.to_string())?;
     let applied = migrate(&mut session)?;
     print(&format!("{applied} migrations applied\n"))
 }
@@ -305,7 +305,7 @@ impl SeedOrder {
     fn run(&self, config: &Config) -> Result<(), Failure> {
         let backend = Backend::open(&config.database)?;
         let mut session =
-            Connector::new(backend.config).open(Purpose::Write).map_err(|error| error.to_string())?;
+            Connector::new(backend.config).open(Purpose::Maintain).map_err(|error| error.to_string())?;
         migrate(&mut session)?;
         let added = (self.fill)(&mut session, self.rows, self.seed)
             .map_err(|error| format!("cannot fill {}: {error}", self.api))?;

@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crate::http;
 use crate::instruments::{Histogram, Snapshot};
 use crate::process::Process;
-use crate::store::commit::{CommitQueue, Table};
-use crate::store::{Connector, Feed, Readers};
+use crate::store::commit::CommitQueue;
+use crate::store::{Batch, Connector, Feed, Pool};
 
 /// A counter whose name does not end like one: it is what dashboards of an older backend ask for.
 const REQUESTS_BY_PATH: &str = "http_total_requests";
@@ -102,7 +102,7 @@ impl Exposition {
     }
 
     /// What a commit queue counted.
-    pub fn commit_queue<T: Table>(&mut self, table: &str, queue: &CommitQueue<T>) {
+    pub fn commit_queue<B: Batch>(&mut self, table: &str, queue: &CommitQueue<B>) {
         let (metrics, limits, labels) = (queue.metrics(), queue.limits(), [("table", table)]);
         let samples: [(&'static str, &str, &AtomicU64); 9] = [
             ("pouco_commit_batches_total", "Batches committed.", &metrics.batches),
@@ -148,15 +148,28 @@ impl Exposition {
         self.sample("pouco_database_histories_total", help, &[], connector.history());
     }
 
-    /// What the readers counted, and how much waits for them.
-    pub fn readers(&mut self, readers: &Readers) {
-        let metrics = readers.metrics();
-        let (waiting, limit) = readers.waiting();
+    /// What the pool counted, and how much waits for it.
+    pub fn pool(&mut self, pool: &Pool) {
+        let metrics = pool.metrics();
+        let (waiting, limit) = pool.waiting();
         self.sample("pouco_reads_waiting", "Reads waiting for a connection.", &[], waiting);
         self.sample("pouco_reads_waiting_limit", "Reads that may wait.", &[], limit);
         self.atomic("pouco_reads_total", "Reading statements run.", &metrics.reads);
         self.atomic("pouco_read_queue_full_total", "Reads refused by a full queue.", &metrics.queue_full);
         self.atomic("pouco_read_expired_total", "Reads that reached their deadline.", &metrics.expired);
+        let help = "Statements cancelled because nobody waited for them.";
+        self.atomic("pouco_statements_cancelled_total", help, &metrics.cancelled);
+        let outcomes = [
+            ("committed", &metrics.committed),
+            ("undone", &metrics.undone),
+            ("conflict", &metrics.conflicts),
+            ("uncertain", &metrics.uncertain),
+        ];
+        for (outcome, count) in outcomes {
+            let help = "Transactions by outcome; a conflict is tried again, and what is uncertain found out.";
+            let count = count.load(Ordering::Relaxed);
+            self.sample("pouco_transactions_total", help, &[("outcome", outcome)], count);
+        }
     }
 
     /// What a feed counted.

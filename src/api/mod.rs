@@ -16,7 +16,7 @@ use crate::config::Config;
 use crate::http::Router;
 use crate::metrics::Exposition;
 use crate::readiness::Readiness;
-use crate::store::{Connector, Readers, Session};
+use crate::store::{Connector, Pool, Session};
 use crate::waiting::Janitor;
 
 /// Every API: its name, the function that mounts it, what it has in Postgres, and a request to begin with.
@@ -102,8 +102,8 @@ pub struct Services<'s> {
     pub config: &'s Config,
     /// The way to Postgres, for a writer of its own.
     pub connector: &'s Connector,
-    /// The shared reading connections.
-    pub readers: &'s Arc<Readers>,
+    /// The connections that all APIs share.
+    pub pool: &'s Arc<Pool>,
     /// Ends what waits too long.
     pub janitor: &'s Janitor,
 }

@@ -1,10 +1,9 @@
-//! Group commit: all rows that wait go to Postgres as one statement, and each waiter learns what became of
-//! its row after the commit.
+//! Group commit: all items that wait go to Postgres as one transaction, and each waiter learns what became of
+//! its item after the commit.
 //!
-//! One writer, one connection, one table a queue. The writer takes what is there (after a short linger that
-//! lets a batch gather), so the batch grows with the load and the cost per row falls as it does.
+//! One writer, one connection, one kind of items a queue. The writer takes what is there (after a short linger
+//! that lets a batch gather), so the batch grows with the load and the cost per item falls as it does.
 
-use std::cmp::Ordering;
 use std::collections::VecDeque;
 use std::fmt;
 use std::io;
@@ -14,9 +13,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use uuid::Uuid;
-
 use super::Unavailable;
+use super::batch::Batch;
 use super::connect::Connector;
 use super::failure::{Chain, Failure};
 use super::reply::{self, Reply};
@@ -30,50 +28,11 @@ use crate::waiting::{Janitor, Tended, spawn};
 /// session.
 const RETRIES: u32 = 10;
 
+/// A batch that has cost so many sessions is halved.
+const LOSSES: u32 = 3;
+
 /// How often a writer that has nothing to do asks.
 const IDLE_CHECK: Duration = Duration::from_millis(limits::IDLE_CHECK_MS);
-
-/// What a queue inserts. The store knows no table of its own.
-pub trait Table: Send + Sync + 'static {
-    /// A row to insert, with an id that its maker chose.
-    type Row: Send + 'static;
-
-    /// The name for logs and metrics.
-    const NAME: &'static str;
-
-    /// The primary key.
-    fn id(row: &Self::Row) -> Uuid;
-
-    /// The order of the unique key. Every batch of every replica is sorted by it: two batches with
-    /// overlapping keys in opposite order would deadlock.
-    fn order(one: &Self::Row, other: &Self::Row) -> Ordering;
-
-    /// About how many bytes the row holds, for the queue's bound.
-    fn bytes(row: &Self::Row) -> usize;
-
-    /// Inserts those of the rows that conflict with nothing, in one transaction, and returns their ids.
-    ///
-    /// # Errors
-    /// Those of its last statement; none of the rows is then inserted.
-    fn insert(session: &mut Session, rows: &[&Self::Row]) -> Result<Vec<Uuid>, postgres::Error>;
-
-    /// Which of the ids are stored, read in a statement (and so a snapshot) of its own.
-    ///
-    /// # Errors
-    /// Those of the statement.
-    fn present(session: &mut Session, ids: &[Uuid]) -> Result<Vec<Uuid>, postgres::Error>;
-}
-
-/// What became of a row.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// Committed.
-    Stored,
-    /// Another row has its unique key.
-    Duplicate,
-    /// Postgres cannot store this row, whatever else is in its batch.
-    Invalid,
-}
 
 /// The bounds of a queue.
 #[derive(Clone, Copy, Debug)]
@@ -107,7 +66,7 @@ pub struct CommitMetrics {
     pub queue_full: AtomicU64,
     /// Rows that reached their deadline unsent.
     pub expired: AtomicU64,
-    /// Batches whose outcome had to be found out after a lost connection.
+    /// Times that the outcome of a batch had to be found out after a lost connection.
     pub uncertain: AtomicU64,
     /// Batches tried again after a deadlock or serialization failure.
     pub conflicts: AtomicU64,
@@ -139,15 +98,15 @@ impl Default for CommitMetrics {
     }
 }
 
-struct Pending<R> {
-    row: R,
+struct Pending<B: Batch> {
+    item: B::Item,
     bytes: usize,
     since: Instant,
-    reply: Reply<Outcome>,
+    reply: Reply<B::Answer>,
 }
 
-struct Queue<R> {
-    rows: VecDeque<Pending<R>>,
+struct Queue<B: Batch> {
+    rows: VecDeque<Pending<B>>,
     bytes: usize,
     /// Since when the oldest of the rows waits that the writer has taken.
     taken: Option<Instant>,
@@ -155,17 +114,17 @@ struct Queue<R> {
 }
 
 /// The queue in front of one writer.
-pub struct CommitQueue<T: Table> {
-    queue: Mutex<Queue<T::Row>>,
+pub struct CommitQueue<B: Batch> {
+    queue: Mutex<Queue<B>>,
     /// Rung when the first row comes, when a batch is full, and when the queue closes.
     bell: Condvar,
     limits: CommitLimits,
     metrics: CommitMetrics,
 }
 
-impl<T: Table> CommitQueue<T> {
+impl<B: Batch> CommitQueue<B> {
     /// What a place in the queue costs beside its row.
-    const OWN_BYTES: usize = size_of::<Pending<T::Row>>() + reply::bytes::<Outcome>();
+    const OWN_BYTES: usize = size_of::<Pending<B>>() + reply::bytes::<B::Answer>();
 
     /// Starts a queue with its writer thread.
     ///
@@ -184,7 +143,7 @@ impl<T: Table> CommitQueue<T> {
         });
         janitor.look_after(&queue);
         let writing = queue.clone();
-        let name = format!("pouco-w-{}", T::NAME);
+        let name = format!("pouco-w-{}", B::NAME);
         let writer = spawn(name, move || writing.write_for_life(&connector))?;
         Ok((queue, writer))
     }
@@ -193,8 +152,8 @@ impl<T: Table> CommitQueue<T> {
     ///
     /// # Errors
     /// Only for rows that were never sent, or that Postgres has undone: they are not stored and will not be.
-    pub fn commit(&self, row: T::Row) -> Result<Outcome, Unavailable> {
-        let bytes = Self::OWN_BYTES + T::bytes(&row);
+    pub fn commit(&self, item: B::Item) -> Result<B::Answer, Unavailable> {
+        let bytes = Self::OWN_BYTES + B::bytes(&item);
         let (reply, waiter) = reply::channel();
         {
             let mut queue = self.lock();
@@ -205,7 +164,7 @@ impl<T: Table> CommitQueue<T> {
                 self.metrics.queue_full.fetch_add(1, Memory::Relaxed);
                 return Err(Unavailable::QueueFull);
             }
-            queue.rows.push_back(Pending { row, bytes, since: Instant::now(), reply });
+            queue.rows.push_back(Pending { item, bytes, since: Instant::now(), reply });
             queue.bytes += bytes;
             self.note_waiting(&queue);
             // The writer sleeps through the rows in between: it looks again when its linger is over.
@@ -242,11 +201,11 @@ impl<T: Table> CommitQueue<T> {
         &self.limits
     }
 
-    fn lock(&self) -> MutexGuard<'_, Queue<T::Row>> {
+    fn lock(&self) -> MutexGuard<'_, Queue<B>> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn note_waiting(&self, queue: &Queue<T::Row>) {
+    fn note_waiting(&self, queue: &Queue<B>) {
         self.metrics.waiting_rows.store(queue.rows.len() as u64, Memory::Relaxed);
         self.metrics.waiting_bytes.store(queue.bytes as u64, Memory::Relaxed);
     }
@@ -261,7 +220,7 @@ impl<T: Table> CommitQueue<T> {
 
     fn note_panic(&self) {
         self.metrics.panics.fetch_add(1, Memory::Relaxed);
-        log::error!("{}: the writer panicked and goes on", T::NAME);
+        log::error!("{}: the writer panicked and goes on", B::NAME);
     }
 
     fn write_until_closed(&self, connector: &Connector) {
@@ -278,9 +237,9 @@ impl<T: Table> CommitQueue<T> {
                 return;
             }
             let mut batch = self.take_batch();
-            batch.sort_by(|one, other| T::order(&one.row, &other.row));
+            batch.sort_by(|one, other| B::order(&one.item, &other.item));
             if !batch.is_empty() {
-                self.settle(&mut writer, batch, false);
+                self.settle(&mut writer, batch, 0);
             }
             self.lock().taken = None;
             writer.used = Instant::now();
@@ -312,7 +271,7 @@ impl<T: Table> CommitQueue<T> {
     }
 
     /// Everything that waits, up to a batch; nothing if all of it has expired meanwhile.
-    fn take_batch(&self) -> Vec<Pending<T::Row>> {
+    fn take_batch(&self) -> Vec<Pending<B>> {
         let mut queue = self.lock();
         let count = queue.rows.len().min(self.limits.batch_rows);
         let batch: Vec<_> = queue.rows.drain(..count).collect();
@@ -329,7 +288,7 @@ impl<T: Table> CommitQueue<T> {
 
     /// Rows that are certainly not stored wait again, in the order in which they came, for as long as they
     /// may.
-    fn put_back(&self, mut batch: Vec<Pending<T::Row>>) {
+    fn put_back(&self, mut batch: Vec<Pending<B>>) {
         batch.sort_by_key(|pending| pending.since);
         let mut queue = self.lock();
         for pending in batch.into_iter().rev() {
@@ -339,68 +298,45 @@ impl<T: Table> CommitQueue<T> {
         self.note_waiting(&queue);
     }
 
-    /// Sends a batch until its outcome is known, or until it is certain that it is not stored.
+    /// Sends a batch until each of its items has its answer, or until it is certain that none is stored.
     ///
-    /// Race window: a connection that dies after the statement was sent leaves a backend that may still
-    /// commit. The same INSERT with the same ids is then sent again: it waits for that backend where their
-    /// keys meet, and skips the rows that made it. Whether *ours* made it is read in a new statement, whose
-    /// snapshot is taken after the wait. (Reading first and inserting what is missing would race with the old
-    /// backend.)
-    ///
-    /// What is read may be stored here alone: neither a read nor an INSERT that inserts nothing waits for the
-    /// standbys that a commit has to wait for. A fence does, and both answers, stored and taken, come after
-    /// it.
-    fn settle(&self, writer: &mut Writer<'_>, mut batch: Vec<Pending<T::Row>>, mut uncertain: bool) {
-        let mut tries = 0;
-        let mut told = false;
+    /// A batch that has cost several sessions is halved until the item that does that is alone; `losses` counts
+    /// on from one half to the next.
+    fn settle(&self, writer: &mut Writer<'_>, mut batch: Vec<Pending<B>>, mut losses: u32) {
+        let (mut tries, name) = (0, B::NAME);
         loop {
-            // The next session may be long in coming, and the rows have their deadline.
-            if !uncertain && !writer.is_open() {
+            // The next session may be long in coming, and the items have their deadline.
+            if !writer.is_open() {
                 return self.put_back(batch);
             }
-            let Ok(session) = writer.session() else {
-                return give_up(batch, uncertain);
-            };
-            let failed = match self.try_batch(session, &batch, uncertain) {
-                Ok(stored) => {
+            let Ok(session) = writer.session() else { return give_up(batch, false) };
+            let failed = match self.try_batch(session, &batch) {
+                Ok(answers) => {
                     writer.stale = 0;
-                    return answer::<T>(batch, stored);
+                    return answer(batch, answers);
                 }
                 Err(failed) => failed,
             };
             let failure = failed.failure();
-            if matches!(failure, Failure::Lost | Failure::Stale | Failure::Broken) {
-                writer.leave(failure == Failure::Lost);
-            }
-            let name = T::NAME;
             match failure {
-                Failure::Lost => {
-                    log::warn!("{name}: connection lost with {} rows sent: {failed}", batch.len());
+                Failure::Lost | Failure::Broken => {
+                    log::warn!("{name}: {} items sent, their fate is not known: {failed}", batch.len());
                     self.metrics.uncertain.fetch_add(1, Memory::Relaxed);
-                    uncertain = true;
-                }
-                Failure::Data | Failure::Broken if batch.len() > 1 => {
-                    uncertain |= failure == Failure::Broken;
-                    let second = batch.split_off(batch.len() / 2);
-                    self.settle(writer, batch, uncertain);
-                    return self.settle(writer, second, uncertain);
-                }
-                Failure::Data => {
-                    log::warn!("{name}: a row is refused: {failed}");
-                    return self.refuse(writer, batch, Ok(Outcome::Invalid), uncertain);
-                }
-                Failure::Broken => {
-                    log::error!("{name}: a row is not understood: {failed}");
-                    return self.refuse(writer, batch, Err(Unavailable::Refused), true);
-                }
-                // An earlier try may have made it: its fate must be read, however long that takes.
-                Failure::Conflict | Failure::Stale | Failure::Server if uncertain => {
-                    if !std::mem::replace(&mut told, true) {
-                        log::warn!("{name}: the fate of {} rows is not known yet: {failed}", batch.len());
+                    writer.leave(true);
+                    let Some(rest) = self.find_out(writer, batch) else { return };
+                    batch = rest;
+                    losses += 1;
+                    if batch.is_empty() {
+                        return;
+                    }
+                    if failure == Failure::Broken || losses >= LOSSES {
+                        return self.halve(writer, batch, losses, &failed);
                     }
                 }
+                Failure::Data => return self.halve(writer, batch, losses, &failed),
                 Failure::Stale => {
                     self.metrics.conflicts.fetch_add(1, Memory::Relaxed);
+                    writer.leave(false);
                     self.put_back(batch);
                     return writer.rest_after_stale();
                 }
@@ -408,55 +344,122 @@ impl<T: Table> CommitQueue<T> {
                     self.metrics.conflicts.fetch_add(1, Memory::Relaxed);
                 }
                 Failure::Conflict | Failure::Server => {
-                    log::error!("{name}: {} rows not stored: {failed}", batch.len());
+                    log::error!("{name}: {} items not stored: {failed}", batch.len());
                     let replies = batch.into_iter().map(|pending| pending.reply);
                     return replies.for_each(|reply| reply.fail(Unavailable::Refused));
                 }
             }
             if writer.connector.rest_before_retry(tries).is_err() {
-                return give_up(batch, uncertain);
+                return give_up(batch, false);
             }
             tries += 1;
         }
     }
 
-    fn try_batch(
-        &self,
-        session: &mut Session,
-        batch: &[Pending<T::Row>],
-        uncertain: bool,
-    ) -> Result<Vec<Uuid>, Failed> {
-        let rows: Vec<&T::Row> = batch.iter().map(|pending| &pending.row).collect();
+    /// What fails together is tried in halves; what fails alone has its answer. None of it is stored.
+    fn halve(&self, writer: &mut Writer<'_>, mut batch: Vec<Pending<B>>, losses: u32, failed: &Failed) {
+        if batch.len() > 1 {
+            let second = batch.split_off(batch.len() / 2);
+            self.settle(writer, batch, losses);
+            return self.settle(writer, second, losses);
+        }
+        let name = B::NAME;
+        for pending in batch {
+            let label = B::label(&pending.item);
+            if failed.failure() == Failure::Data {
+                log::warn!("{name}: {label} is refused: {failed}");
+                pending.reply.send(B::unstorable());
+            } else {
+                log::error!("{name}: {label} is not stored, it fails alone too: {failed}");
+                pending.reply.fail(Unavailable::Refused);
+            }
+        }
+    }
+
+    fn try_batch(&self, session: &mut Session, batch: &[Pending<B>]) -> Result<Vec<B::Answer>, Failed> {
+        let items: Vec<&B::Item> = batch.iter().map(|pending| &pending.item).collect();
         let sent = Instant::now();
         session.take_warning();
-        let inserted = self.guarded(|| T::insert(session, &rows))?;
+        let mut answers = self.guarded(|| B::place(session, &items))?;
+        if answers.len() != items.len() {
+            return Err(Failed::Uncounted);
+        }
         // With a warning it is as uncertain as without an answer: the wait for a standby may have been
         // cancelled.
-        let stored = if session.take_warning() || uncertain {
-            let ids: Vec<Uuid> = rows.iter().map(|row| T::id(row)).collect();
-            self.confirm(session, &ids)?
-        } else {
-            inserted
-        };
+        if session.take_warning() {
+            let settled = self.confirm(session, &items)?;
+            for (answer, settled) in answers.iter_mut().zip(settled) {
+                *answer = settled.unwrap_or_else(|| std::mem::replace(answer, B::unstorable()));
+            }
+        }
         self.metrics.commit_seconds.observe_duration(sent.elapsed(), 1);
         self.metrics.batch_rows.observe(batch.len() as u64, 1);
         self.metrics.batches.fetch_add(1, Memory::Relaxed);
         self.metrics.rows.fetch_add(batch.len() as u64, Memory::Relaxed);
-        Ok(stored)
+        Ok(answers)
     }
 
-    /// Which of the ids are stored, here and wherever a commit has to be.
-    fn confirm(&self, session: &mut Session, ids: &[Uuid]) -> Result<Vec<Uuid>, Failed> {
-        let stored = self.guarded(|| T::present(session, ids))?;
+    /// Answers what is stored of a batch whose session was lost, and gives back the rest, which is not stored
+    /// and will not be. `None` if the process ends before that is known.
+    ///
+    /// Race window: a backend whose client is gone may still commit. A new session is used only after such
+    /// backends have ended ([`Writer::session`]), and what is stored is then read in a new statement.
+    ///
+    /// What is read may be stored here alone: a read does not wait for the standbys that a commit has to wait
+    /// for. A fence does, and the answers come after it.
+    fn find_out(&self, writer: &mut Writer<'_>, batch: Vec<Pending<B>>) -> Option<Vec<Pending<B>>> {
+        let (mut tries, name) = (0, B::NAME);
+        let settled = loop {
+            let Ok(session) = writer.session() else {
+                give_up(batch, true);
+                return None;
+            };
+            let items: Vec<&B::Item> = batch.iter().map(|pending| &pending.item).collect();
+            let failed = match self.confirm(session, &items) {
+                Ok(settled) => break settled,
+                Err(failed) => failed,
+            };
+            if failed.failure() == Failure::Broken {
+                log::error!("{name}: the fate of {} items cannot be read: {failed}", batch.len());
+                give_up(batch, true);
+                return None;
+            }
+            if tries == 0 {
+                log::warn!("{name}: the fate of {} items is not known yet: {failed}", batch.len());
+            }
+            self.metrics.uncertain.fetch_add(1, Memory::Relaxed);
+            writer.leave(true);
+            if writer.connector.rest_before_retry(tries).is_err() {
+                give_up(batch, true);
+                return None;
+            }
+            tries += 1;
+        };
+        let mut rest = Vec::new();
+        for (pending, answer) in batch.into_iter().zip(settled) {
+            match answer {
+                Some(answer) => pending.reply.send(answer),
+                None => rest.push(pending),
+            }
+        }
+        Some(rest)
+    }
+
+    /// The answers of those items that are stored, here and wherever a commit has to be.
+    fn confirm(&self, session: &mut Session, items: &[&B::Item]) -> Result<Vec<Option<B::Answer>>, Failed> {
+        let settled = self.guarded(|| B::settled(session, items))?;
+        if settled.len() != items.len() {
+            return Err(Failed::Uncounted);
+        }
         session.take_warning();
         session.fence().map_err(Failed::Postgres)?;
         match session.take_warning() {
             true => Err(Failed::Unconfirmed),
-            false => Ok(stored),
+            false => Ok(settled),
         }
     }
 
-    /// The code of a table may panic; its rows still want their answers.
+    /// The code of a kind may panic; its items still want their answers.
     fn guarded<V>(&self, work: impl FnOnce() -> Result<V, postgres::Error>) -> Result<V, Failed> {
         match panic::catch_unwind(AssertUnwindSafe(work)) {
             Ok(Ok(value)) => Ok(value),
@@ -465,36 +468,6 @@ impl<T: Table> CommitQueue<T> {
                 self.note_panic();
                 Err(Failed::Panicked)
             }
-        }
-    }
-
-    /// Ends rows that cannot be inserted. If an earlier try may have made it, what is stored counts more.
-    fn refuse(
-        &self,
-        writer: &mut Writer<'_>,
-        batch: Vec<Pending<T::Row>>,
-        answer: Result<Outcome, Unavailable>,
-        uncertain: bool,
-    ) {
-        let mut tries = 0;
-        let ids: Vec<Uuid> = batch.iter().map(|pending| T::id(&pending.row)).collect();
-        let stored = loop {
-            if !uncertain {
-                break Vec::new();
-            }
-            let Ok(session) = writer.session() else { return give_up(batch, true) };
-            match self.confirm(session, &ids) {
-                Ok(stored) => break stored,
-                Err(failed) if failed.failure() == Failure::Broken => break Vec::new(),
-                Err(_) => writer.leave(true),
-            }
-            if writer.connector.rest_before_retry(tries).is_err() {
-                return give_up(batch, true);
-            }
-            tries += 1;
-        };
-        for (pending, id) in batch.into_iter().zip(ids) {
-            pending.reply.answer(if stored.contains(&id) { Ok(Outcome::Stored) } else { answer });
         }
     }
 
@@ -515,6 +488,8 @@ enum Failed {
     /// Postgres has warned at the commit of the fence.
     Unconfirmed,
     Panicked,
+    /// The code of the kind has given another number of answers than there are items.
+    Uncounted,
 }
 
 impl Failed {
@@ -522,7 +497,7 @@ impl Failed {
         match self {
             Self::Postgres(error) => Failure::of(error),
             Self::Unconfirmed => Failure::Lost,
-            Self::Panicked => Failure::Broken,
+            Self::Panicked | Self::Uncounted => Failure::Broken,
         }
     }
 }
@@ -533,21 +508,18 @@ impl fmt::Display for Failed {
             Self::Postgres(error) => Chain(error).fmt(f),
             Self::Unconfirmed => f.write_str("the wait for a standby was cancelled"),
             Self::Panicked => f.write_str("a panic"),
+            Self::Uncounted => f.write_str("another number of answers than of items"),
         }
     }
 }
 
-fn answer<T: Table>(batch: Vec<Pending<T::Row>>, mut stored: Vec<Uuid>) {
-    stored.sort_unstable();
-    for pending in batch {
-        let made_it = stored.binary_search(&T::id(&pending.row)).is_ok();
-        pending.reply.send(if made_it { Outcome::Stored } else { Outcome::Duplicate });
-    }
+fn answer<B: Batch>(batch: Vec<Pending<B>>, answers: Vec<B::Answer>) {
+    batch.into_iter().zip(answers).for_each(|(pending, answer)| pending.reply.send(answer));
 }
 
 /// The process ends without its database. Rows that were never stored are refused; of rows that may be stored
 /// nothing true can be said, so nothing is: their clients see the connection end.
-fn give_up<R>(batch: Vec<Pending<R>>, uncertain: bool) {
+fn give_up<B: Batch>(batch: Vec<Pending<B>>, uncertain: bool) {
     if uncertain {
         std::mem::forget(batch);
     } else {
@@ -555,7 +527,7 @@ fn give_up<R>(batch: Vec<Pending<R>>, uncertain: bool) {
     }
 }
 
-impl<T: Table> Tended for CommitQueue<T> {
+impl<B: Batch> Tended for CommitQueue<B> {
     /// Rows in the queue were never sent, so their end is certain; rows that the writer took are not here any
     /// more.
     fn tend(&self, now: Instant) {
@@ -563,7 +535,7 @@ impl<T: Table> Tended for CommitQueue<T> {
         {
             let mut queue = self.lock();
             let late =
-                |first: &Pending<_>| now.saturating_duration_since(first.since) >= self.limits.deadline;
+                |first: &Pending<B>| now.saturating_duration_since(first.since) >= self.limits.deadline;
             while let Some(pending) = queue.rows.pop_front_if(|first| late(first)) {
                 queue.bytes -= pending.bytes;
                 overdue.push(pending.reply);

@@ -6,7 +6,7 @@
 use std::fmt;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -62,6 +62,36 @@ pub enum Purpose {
     /// It must see what was written: a server that writes is preferred, and a read-only one taken where no
     /// other answers.
     Read,
+    /// As `Read`, for a pool whose users wait for so long.
+    Serve(Duration),
+    /// It writes, and may take its time: migrations, an index.
+    Maintain,
+}
+
+/// When Postgres itself ends what a session does.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ends {
+    /// `statement_timeout`. It does not hold for the wait of a commit.
+    pub(super) statement: Duration,
+    /// `lock_timeout`.
+    pub(super) lock: Duration,
+}
+
+impl Purpose {
+    fn ends(self) -> Ends {
+        let lock = Duration::from_millis(limits::LOCK_TIMEOUT_MS);
+        let statement = Duration::from_millis(match self {
+            Self::Write => limits::WRITE_STATEMENT_MS,
+            Self::Read => limits::LONG_STATEMENT_MS,
+            Self::Maintain => limits::MAINTENANCE_STATEMENT_MS,
+            // 0 would be no end at all. Half the time for a lock: then there is time to say so.
+            Self::Serve(within) => {
+                let statement = within.max(Duration::from_millis(2));
+                return Ends { statement, lock: lock.min(statement / 2) };
+            }
+        });
+        Ends { statement, lock }
+    }
 }
 
 /// Where Postgres is, whether the process still wants it, and what is known of its database.
@@ -79,6 +109,9 @@ struct Shared {
     history: AtomicU64,
     /// When each host was silent last.
     silent: Mutex<Vec<Option<Instant>>>,
+    /// How many connections all replicas together need, and how many were too few when that was said last.
+    needed: AtomicUsize,
+    too_few: AtomicI32,
 }
 
 impl Connector {
@@ -103,6 +136,8 @@ impl Connector {
             lineage: Mutex::new(None),
             history: AtomicU64::new(0),
             silent: Mutex::new(vec![None; hosts]),
+            needed: AtomicUsize::new(0),
+            too_few: AtomicI32::new(i32::MAX),
         }))
     }
 
@@ -122,6 +157,24 @@ impl Connector {
         match self.0.stopping.load(Ordering::Acquire) {
             true => Err(Unavailable::ShuttingDown),
             false => Ok(()),
+        }
+    }
+
+    /// How many connections this process keeps open. Each server is asked whether it has room for `replicas` such
+    /// processes.
+    pub fn need(&self, connections: usize, replicas: usize) {
+        self.0.needed.store(connections.saturating_mul(replicas), Ordering::Relaxed);
+    }
+
+    fn check_room(&self, server: &Server) {
+        let (needed, allowed) = (self.0.needed.load(Ordering::Relaxed), server.connections);
+        if i32::try_from(needed).unwrap_or(i32::MAX) > allowed
+            && self.0.too_few.swap(allowed, Ordering::Relaxed) != allowed
+        {
+            log::warn!(
+                "the replicas need {needed} connections, and Postgres allows {allowed} (max_connections, or the \
+                 limit of the role or the database): raise that, or lower POUCO_READ_CONNECTIONS"
+            );
         }
     }
 
@@ -202,7 +255,7 @@ impl Connector {
             if avoided && makeshift.is_some() {
                 break;
             }
-            let opened = match self.open_at(host, self.connect_timeout()) {
+            let opened = match self.open_at(host, self.connect_timeout(), purpose.ends()) {
                 Ok(opened) => opened,
                 Err(error) => {
                     last = error;
@@ -218,8 +271,8 @@ impl Connector {
         makeshift.map(|opened| self.take(opened, true)).ok_or(last)
     }
 
-    fn open_at(&self, host: usize, timeout: Duration) -> Result<Opened, ConnectError> {
-        let opened = Opened::open(self, host, Instant::now() + timeout);
+    fn open_at(&self, host: usize, timeout: Duration, ends: Ends) -> Result<Opened, ConnectError> {
+        let opened = Opened::open(self, host, Instant::now() + timeout, ends);
         if opened.as_ref().is_err_and(ConnectError::is_silence) {
             self.avoid(host);
         }
@@ -253,8 +306,8 @@ impl Connector {
     fn fits(&self, server: &Server, purpose: Purpose, succeeded: bool) -> Result<bool, ConnectError> {
         let (read_only, required) = match (self.0.config.get_target_session_attrs(), purpose) {
             (TargetSessionAttrs::ReadOnly, _) => (true, true),
-            (TargetSessionAttrs::ReadWrite, _) | (_, Purpose::Write) => (false, true),
-            (_, Purpose::Read) => (false, false),
+            (TargetSessionAttrs::ReadWrite, _) | (_, Purpose::Write | Purpose::Maintain) => (false, true),
+            (_, Purpose::Read | Purpose::Serve(_)) => (false, false),
         };
         if required && server.read_only != read_only {
             return Err(ConnectError::Session { read_only: server.read_only });
@@ -270,6 +323,7 @@ impl Connector {
     /// The session is the one: what its server says of the database counts.
     fn take(&self, mut opened: Opened, makeshift: bool) -> Opened {
         let server = opened.server();
+        self.check_room(server);
         let mut lineage = lock(&self.0.lineage);
         match &mut *lineage {
             Some(known) => match known.lost(server) {
@@ -303,7 +357,8 @@ impl Connector {
     /// Asks a server what one of its backends is at, by another session.
     pub(super) fn ask(&self, host: usize, backend: Backend) -> Activity {
         let deadline = Instant::now() + ASK_TIMEOUT;
-        let asked = self.open_at(host, ASK_TIMEOUT).map(Session::of_thread).and_then(|mut session| {
+        let ends = Ends { statement: ASK_TIMEOUT, lock: ASK_TIMEOUT };
+        let asked = self.open_at(host, ASK_TIMEOUT, ends).map(Session::of_thread).and_then(|mut session| {
             let left = deadline.saturating_duration_since(Instant::now());
             // No time at all would be no limit to the kernel.
             session.set_silence(left.max(Duration::from_millis(1)));

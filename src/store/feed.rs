@@ -287,7 +287,7 @@ impl<F: Follow> Follower<F> {
     fn prepare_stand_in(&self) {
         let connector = self.connector.clone();
         let prepare = move || {
-            while let Ok(mut session) = connector.open_patiently(Purpose::Write) {
+            while let Ok(mut session) = connector.open_patiently(Purpose::Maintain) {
                 match F::stand_in(&mut session) {
                     Ok(()) => return,
                     Err(error) if Failure::of(&error) == Failure::Lost => {}

@@ -45,7 +45,14 @@ pub(super) struct Line {
     busy: AtomicBool,
     /// When Postgres was heard last, or was asked, in milliseconds since `opened`.
     heard_ms: AtomicU64,
+    /// Until when somebody waits for the statement, in milliseconds since `opened`; [`ENDLESS`], [`CANCELLED`].
+    end_ms: AtomicU64,
 }
+
+/// The statement is not to be cancelled.
+const ENDLESS: u64 = u64::MAX;
+/// It was.
+const CANCELLED: u64 = u64::MAX - 1;
 
 impl Line {
     /// Connects to the host of this index. Blocks, at most until `deadline`.
@@ -65,6 +72,7 @@ impl Line {
             given_up: AtomicBool::new(false),
             busy: AtomicBool::new(false),
             heard_ms: AtomicU64::new(0),
+            end_ms: AtomicU64::new(ENDLESS),
         })
     }
 
@@ -78,6 +86,16 @@ impl Line {
     pub(super) fn block(&self) {
         if !self.full.swap(false, Ordering::Relaxed) {
             self.readable.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// For a thread: as [`Line::block`], but at most until `deadline`.
+    pub(super) fn wait_until(&self, deadline: Instant) {
+        let left = deadline.saturating_duration_since(Instant::now());
+        // A socket that takes no time-out is of no use either.
+        match left.is_zero() || self.set_patience(left).is_err() {
+            true => self.give_up(),
+            false => self.block(),
         }
     }
 
@@ -154,6 +172,29 @@ impl Line {
     pub(super) fn silence(&self) -> (bool, Duration) {
         let heard = Duration::from_millis(self.heard_ms.load(Ordering::Relaxed));
         (self.busy.load(Ordering::Relaxed), self.opened.elapsed().saturating_sub(heard))
+    }
+
+    /// Until when somebody waits for what is sent next. `false` if what was sent before is to be cancelled: then
+    /// nothing more may be sent that must not be.
+    pub(super) fn set_end(&self, end: Option<Instant>) -> bool {
+        let end = end.map_or(ENDLESS, |end| self.millis(end).min(CANCELLED - 1));
+        let set = |known| (known != CANCELLED).then_some(end);
+        self.end_ms.fetch_update(Ordering::AcqRel, Ordering::Acquire, set).is_ok()
+    }
+
+    /// From aside: whether nobody waits any more for the statement under way. Says so once.
+    pub(super) fn is_overdue(&self, now: Instant) -> bool {
+        let overdue = |end| (end <= self.millis(now)).then_some(CANCELLED);
+        self.busy.load(Ordering::Relaxed)
+            && self.end_ms.fetch_update(Ordering::AcqRel, Ordering::Acquire, overdue).is_ok()
+    }
+
+    pub(super) fn was_cancelled(&self) -> bool {
+        self.end_ms.load(Ordering::Acquire) == CANCELLED
+    }
+
+    fn millis(&self, moment: Instant) -> u64 {
+        u64::try_from(moment.saturating_duration_since(self.opened).as_millis()).unwrap_or(ENDLESS)
     }
 
     fn note_heard(&self) {

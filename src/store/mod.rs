@@ -1,31 +1,39 @@
-//! Postgres: sessions, the group commit, the readers, the change feed, migrations.
+//! Postgres: sessions, the group commit, the pool with its transactions, the change feed, migrations.
 //!
-//! The writer and the feed use their sessions on an OS thread of their own; those of the readers are used by
+//! The writer and the feed use their sessions on an OS thread of their own; those of the pool are used by
 //! coroutines. All are reached through bounded queues, and the coroutine that asked parks until its `reply`
 //! comes. Postgres may come late, go away, fall silent and come back, or come back with less than it had: all
 //! of them wait, reconnect and go on, and nobody waits past a deadline for something that was never sent.
 //!
-//! What may not enter: HTTP, JSON, any API's table. A table comes in through [`commit::Table`], a look-up
-//! through a closure.
+//! What may not enter: HTTP, JSON, any API's table. A table comes in through [`Batch`], a look-up or a
+//! transaction through a closure.
 
+mod batch;
 pub mod commit;
 mod connect;
 mod failure;
 mod feed;
+mod gather;
+mod lanes;
 mod line;
 mod migrations;
-mod reader;
+mod pool;
 mod reply;
 mod server;
 mod session;
+mod transact;
 mod writer;
 
+pub use batch::Batch;
 pub use connect::{ConnectError, Connector, Purpose};
 pub(crate) use failure::Chain;
 pub use feed::{Feed, Follow, Followed};
+pub use gather::{Fetch, Gather};
+pub use lanes::Lane;
 pub use migrations::migrate;
-pub use reader::{Fetch, Gather, ReadMetrics, Readers, Reads};
+pub use pool::{Pool, PoolMetrics, PoolThreads};
 pub use session::Session;
+pub use transact::{NotDone, Refusal, Transaction, Undo};
 
 /// Why the store could not do what was asked. The client may try again: all of these are a 503.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -39,10 +39,6 @@ impl<T> Reply<T> {
         self.0.send(Ok(value));
     }
 
-    pub(crate) fn answer(self, answer: Result<T, Unavailable>) {
-        self.0.send(answer);
-    }
-
     pub(crate) fn fail(self, reason: Unavailable) {
         self.0.send(Err(reason));
     }

@@ -18,7 +18,7 @@ const OLDEST_SERVER: i32 = 170_000;
 /// The first question of a session. It also settles what holds for the session:
 ///
 /// - a backend whose client is gone ends by itself, also in the middle of a statement;
-/// - no statement waits for a lock for ever;
+/// - no statement waits for a lock for ever, and none runs for ever;
 /// - a commit is not answered before it is on disk, and on the disk of the standbys that it has to wait for:
 ///   `synchronous_commit` is raised to `on` where it is weaker, and stays `remote_apply` where it is that.
 ///
@@ -39,9 +39,15 @@ pub(super) const LOOK: &str = "
            CASE WHEN pg_is_in_recovery() THEN coalesce(pg_last_wal_replay_lsn(), '0/0') ELSE pg_current_wal_flush_lsn() END,
            set_config('client_connection_check_interval', $1, false),
            set_config('lock_timeout', $2, false),
+           set_config('statement_timeout', $3, false),
            set_config('synchronous_commit',
                       CASE WHEN current_setting('synchronous_commit') IN ('off', 'local', 'remote_write')
-                           THEN 'on' ELSE current_setting('synchronous_commit') END, false)";
+                           THEN 'on' ELSE current_setting('synchronous_commit') END, false),
+           (SELECT least(current_setting('max_connections')::int
+                         - current_setting('superuser_reserved_connections')::int
+                         - current_setting('reserved_connections')::int,
+                         nullif(rolconnlimit, -1), nullif(datconnlimit, -1))
+            FROM pg_roles, pg_database WHERE rolname = current_user AND datname = current_database())";
 
 /// What [`LOOK`] found.
 #[derive(Clone, Debug)]
@@ -55,6 +61,8 @@ pub(super) struct Server {
     position: PgLsn,
     /// What of it is safe.
     flushed: PgLsn,
+    /// How many connections the server, the role and the database allow, whichever is least.
+    pub(super) connections: i32,
 }
 
 /// The server process of a session. Its number alone may have been another's before.
@@ -83,6 +91,7 @@ impl Server {
             timeline: row.try_get(7)?,
             position: row.try_get(8)?,
             flushed: row.try_get(9)?,
+            connections: row.try_get::<_, Option<i32>>(14)?.unwrap_or(i32::MAX),
         })
     }
 }
@@ -174,6 +183,7 @@ mod tests {
             timeline,
             position: position.into(),
             flushed: position.into(),
+            connections: 97,
         }
     }
 

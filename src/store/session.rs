@@ -11,21 +11,23 @@
 use std::io;
 use std::ops::ControlFlow;
 use std::pin::{Pin, pin};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant};
 
 use futures_core::Stream;
+use futures_util::future::join3;
 use postgres::error::{DbError, Severity};
 use postgres::types::ToSql;
 use postgres::{Config, Error, NoTls, Row, Statement};
 use tokio_postgres::tls::NoTlsStream;
-use tokio_postgres::{AsyncMessage, Client, Connection};
+use tokio_postgres::{AsyncMessage, CancelToken, Client, Connection};
 
-use super::connect::{Activity, ConnectError, Connected, Connector};
+use super::connect::{Activity, ConnectError, Connected, Connector, Ends};
 use super::line::{Line, Pipe};
 use super::server::{Backend, LOOK, Server};
+use super::transact::Transaction;
 use crate::limits;
 use crate::waiting::interest::Interest;
 
@@ -43,9 +45,10 @@ const UNDERWAY: Duration = Duration::from_secs(1);
 /// not wait, nor does a statement that changes nothing.
 const FENCE: &str = "SELECT pg_logical_emit_message(true, 'pouco', '')";
 
-/// Ends backends that this process has left, unless they are another's by now.
+/// Ends backends that this process has left, unless they are another's by now, and waits for their end; `true`
+/// once there is none.
 const END_BACKENDS: &str = "
-    SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+    SELECT coalesce(bool_and(pg_terminate_backend(pid, 5000)), true) FROM pg_stat_activity
     JOIN unnest($1::int[], $2::bigint[]) AS left_behind (pid, started) USING (pid)
     WHERE (extract(epoch FROM backend_start) * 1000000)::bigint = started";
 
@@ -67,16 +70,14 @@ impl Opened {
     ///
     /// # Errors
     /// What the connection met, or the first look.
-    pub(super) fn open(connector: &Connector, host: usize, deadline: Instant) -> Result<Self, ConnectError> {
+    pub(super) fn open(
+        connector: &Connector,
+        host: usize,
+        deadline: Instant,
+        ends: Ends,
+    ) -> Result<Self, ConnectError> {
         let line = Arc::new(Line::connect(connector.config(), host, deadline)?);
-        let wait = || {
-            let left = deadline.saturating_duration_since(Instant::now());
-            // A socket that takes no time-out is of no use either.
-            match left.is_zero() || line.set_patience(left).is_err() {
-                true => line.give_up(),
-                false => line.block(),
-            }
-        };
+        let wait = || line.wait_until(deadline);
         let (startup, pipe, woken) = (startup(connector.config()), Pipe(line.clone()), Woken::new());
         let mut opening = pin!(startup.connect_raw(pipe, NoTls));
         let (client, mut connection) = loop {
@@ -85,8 +86,9 @@ impl Opened {
             }
             wait();
         };
-        let (check, lock) = (limits::CLIENT_CHECK_MS.to_string(), limits::LOCK_TIMEOUT_MS.to_string());
-        let values: [&(dyn ToSql + Sync); 2] = [&check, &lock];
+        let check = limits::CLIENT_CHECK_MS.to_string();
+        let [lock, statement] = [ends.lock, ends.statement].map(|end| end.as_millis().to_string());
+        let values: [&(dyn ToSql + Sync); 3] = [&check, &lock, &statement];
         let look = client.query_one(LOOK, &values);
         let server = Server::read(&run(&mut connection, &woken, &mut false, look, wait)?)?;
         let (connector, connected) = (connector.clone(), connector.count());
@@ -103,9 +105,9 @@ impl Opened {
         (self.history, self.makeshift) = (history, makeshift);
     }
 
-    /// The socket, for the one who looks after the session from aside.
-    pub(super) fn line(&self) -> &Arc<Line> {
-        &self.line
+    /// What the one needs who looks after the session from aside.
+    pub(super) fn watched(&self) -> Watched {
+        Watched { line: Arc::downgrade(&self.line), cancel: self.client.cancel_token(), host: self.host }
     }
 
     /// The session in the hands of the coroutine that calls this.
@@ -115,6 +117,44 @@ impl Opened {
     pub(super) fn hand_over(self) -> io::Result<Session> {
         let interest = self.line.hand_over()?;
         Ok(Session { interest: Some(interest), ..Session::of_thread(self) })
+    }
+}
+
+/// A session, for the one who looks after it from aside.
+pub(super) struct Watched {
+    pub(super) line: Weak<Line>,
+    cancel: CancelToken,
+    host: usize,
+}
+
+impl Watched {
+    /// What asks the server to end the session's statement.
+    pub(super) fn cancel(&self) -> Cancel {
+        Cancel { token: self.cancel.clone(), host: self.host }
+    }
+}
+
+/// A wish for the end of a session's statement (Postgres manual, section 53.2.8).
+pub(super) struct Cancel {
+    token: CancelToken,
+    host: usize,
+}
+
+impl Cancel {
+    /// Asks the server, by a connection of its own. Blocks, at most until `deadline`.
+    ///
+    /// # Errors
+    /// What that connection met.
+    pub(super) fn send(&self, connector: &Connector, deadline: Instant) -> Result<(), ConnectError> {
+        let line = Arc::new(Line::connect(connector.config(), self.host, deadline)?);
+        let (pipe, woken) = (Pipe(line.clone()), Woken::new());
+        let mut asking = pin!(self.token.cancel_query_raw(pipe, NoTls));
+        loop {
+            if let Poll::Ready(asked) = asking.as_mut().poll(&mut Context::from_waker(&woken.1)) {
+                return Ok(asked?);
+            }
+            line.wait_until(deadline);
+        }
     }
 }
 
@@ -200,6 +240,50 @@ impl Session {
         self.with(|client| client.execute(&statement, values))
     }
 
+    /// Runs `work` as one transaction, which is committed if it succeeds and undone if it does not. For a batch
+    /// of several statements; a handler's transaction is [`super::Pool::transact`]'s.
+    ///
+    /// # Errors
+    /// The first that a statement met. Unless the connection was lost the work is then undone.
+    pub fn transaction<T>(
+        &mut self,
+        work: impl FnOnce(&mut Transaction<'_>) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let mut transaction = Transaction::new(self, &|| true);
+        match work(&mut transaction) {
+            Ok(value) => transaction.commit_whole().map(|()| value),
+            Err(error) => {
+                transaction.roll_back()?;
+                Err(error)
+            }
+        }
+    }
+
+    /// As [`Session::query`], with statements without values that go with it in the same packet: one before it,
+    /// one after it. What is after a statement that fails is sent all the same.
+    pub(super) fn query_between(
+        &mut self,
+        before: Option<&'static str>,
+        sql: &'static str,
+        values: &[&(dyn ToSql + Sync)],
+        after: Option<&'static str>,
+    ) -> Result<Vec<Row>, Error> {
+        let statement = self.statement(sql)?;
+        self.with(|client| between(client, before, client.query(&statement, values), after))
+    }
+
+    /// As [`Session::query_between`], for how many rows `sql` has changed.
+    pub(super) fn execute_between(
+        &mut self,
+        before: Option<&'static str>,
+        sql: &'static str,
+        values: &[&(dyn ToSql + Sync)],
+        after: Option<&'static str>,
+    ) -> Result<u64, Error> {
+        let statement = self.statement(sql)?;
+        self.with(|client| between(client, before, client.execute(&statement, values), after))
+    }
+
     /// Gives the rows of `sql` to `take` as they come, until it breaks.
     ///
     /// # Errors
@@ -259,11 +343,16 @@ impl Session {
         std::mem::take(&mut self.warned)
     }
 
-    /// Ends backends of sessions that were left.
-    pub(super) fn end(&mut self, backends: &[Backend]) -> Result<(), Error> {
+    /// Ends backends of sessions that were left. `false` if one of them is still there.
+    pub(super) fn end(&mut self, backends: &[Backend]) -> Result<bool, Error> {
         let pids: Vec<i32> = backends.iter().map(|backend| backend.pid).collect();
         let started: Vec<i64> = backends.iter().map(|backend| backend.started_us).collect();
-        self.query(END_BACKENDS, &[&pids, &started]).map(drop)
+        let rows = self.query(END_BACKENDS, &[&pids, &started])?;
+        rows.first().map_or(Ok(false), |row| row.try_get(0))
+    }
+
+    pub(super) fn line(&self) -> Arc<Line> {
+        self.line.clone()
     }
 
     pub(super) fn backend(&self) -> Backend {
@@ -275,6 +364,17 @@ impl Session {
     pub(super) fn is_outdated(&self) -> bool {
         self.history != self.watch.connector.history()
             || self.makeshift && self.opened.elapsed() >= MAKESHIFT_LIFE
+    }
+
+    /// Until when somebody waits for the next statement; it may be cancelled then. `None`: it has to come to its
+    /// own end. `false` if it was cancelled before.
+    pub(super) fn set_end(&mut self, end: Option<Instant>) -> bool {
+        self.line.set_end(end)
+    }
+
+    /// Whether one of its statements was to be cancelled. The wish may come late, and would meet another one.
+    pub(super) fn was_cancelled(&self) -> bool {
+        self.line.was_cancelled()
     }
 
     /// How long it has had nothing to do.
@@ -384,6 +484,24 @@ impl Watch {
             }
         }
     }
+}
+
+/// Sends all three before it waits for the first. The error of the statement counts more than that of what comes
+/// after it, which then has done nothing.
+async fn between<T>(
+    client: &Client,
+    before: Option<&str>,
+    statement: impl Future<Output = Result<T, Error>>,
+    after: Option<&str>,
+) -> Result<T, Error> {
+    let plain = async |sql: Option<&str>| match sql {
+        Some(sql) => client.batch_execute(sql).await,
+        None => Ok(()),
+    };
+    let (before, answer, after) = join3(plain(before), statement, plain(after)).await;
+    before?;
+    let answer = answer?;
+    after.map(|()| answer)
 }
 
 /// Whether something that is polled was woken by something else that is polled.

@@ -1,5 +1,5 @@
-//! The connection of a group commit: opened when it is needed, asked before rows are given to it, and never
-//! left behind in numbers.
+//! The connection of a group commit: opened when it is needed, asked before items are given to it, and never
+//! used beside one that was lost.
 
 use std::time::{Duration, Instant};
 
@@ -20,30 +20,35 @@ pub(super) struct Writer<'c> {
     pub(super) used: Instant,
     /// Sessions in a row that would not write.
     pub(super) stale: u32,
-    /// The backend of the last session that was lost. It may wait for a standby, where nothing tells it that
-    /// its client is gone; one such is bearable, and it may yet commit.
-    left: Option<Backend>,
-    /// Those lost before it, to be ended.
-    to_end: Vec<Backend>,
+    /// The backends of sessions that were lost. Nothing tells one that waits for a lock or for a standby that
+    /// its client is gone, and it may yet commit.
+    lost: Vec<Backend>,
 }
 
 impl<'c> Writer<'c> {
     pub(super) fn new(connector: &'c Connector) -> Self {
-        Self { connector, session: None, used: Instant::now(), stale: 0, left: None, to_end: Vec::new() }
+        Self { connector, session: None, used: Instant::now(), stale: 0, lost: Vec::new() }
     }
 
+    /// A session, beside which no backend of an earlier one is left: what those have stored is stored by now,
+    /// and they will store nothing more.
     pub(super) fn session(&mut self) -> Result<&mut Session, Unavailable> {
         while self.session.is_none() {
             let session = self.session.insert(self.connector.open_patiently(Purpose::Write)?);
             self.used = Instant::now();
-            if !self.to_end.is_empty() {
-                match session.end(&self.to_end) {
-                    Ok(()) => self.to_end.clear(),
-                    Err(error) => {
-                        log::warn!("the backends of lost connections are not ended: {}", Chain(&error));
-                        self.leave(false);
-                        self.connector.rest_before_retry(u32::MAX)?;
-                    }
+            if self.lost.is_empty() {
+                break;
+            }
+            match session.end(&self.lost) {
+                Ok(true) => self.lost.clear(),
+                Ok(false) => {
+                    log::warn!("the backend of a lost connection does not end");
+                    self.leave(false);
+                }
+                Err(error) => {
+                    log::warn!("the backends of lost connections are not ended: {}", Chain(&error));
+                    self.leave(false);
+                    self.connector.rest_before_retry(u32::MAX)?;
                 }
             }
         }
@@ -59,7 +64,7 @@ impl<'c> Writer<'c> {
     pub(super) fn leave(&mut self, lost: bool) {
         let Some(session) = self.session.take() else { return };
         if lost {
-            self.to_end.extend(self.left.replace(session.backend()));
+            self.lost.push(session.backend());
         }
     }
 

@@ -1,10 +1,8 @@
-//! A bounded queue into threads that block, or into coroutines that park.
+//! A bounded queue into threads that block.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
-
-use may::sync::Blocker;
 
 /// Why a queue did not take something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,18 +33,16 @@ pub(crate) struct Queue<J> {
 struct State<J> {
     waiting: VecDeque<J>,
     closed: bool,
-    /// Those who wait in [`Queue::pop_parked`]; the last to come is the first to go, so that a few do what they can.
-    parked: Vec<Arc<Blocker>>,
 }
 
 impl<J> Queue<J> {
     pub(crate) fn new(bound: usize) -> Self {
-        let state = State { waiting: VecDeque::new(), closed: false, parked: Vec::new() };
+        let state = State { waiting: VecDeque::new(), closed: false };
         Self { state: Mutex::new(state), bell: Condvar::new(), bound }
     }
 
     pub(crate) fn push(&self, job: J) -> Result<(), Refused> {
-        let parked = {
+        {
             let mut state = self.lock();
             if state.closed {
                 return Err(Refused::Closed);
@@ -55,12 +51,8 @@ impl<J> Queue<J> {
                 return Err(Refused::Full);
             }
             state.waiting.push_back(job);
-            state.parked.pop()
-        };
-        match parked {
-            Some(blocker) => blocker.unpark(),
-            None => self.bell.notify_one(),
         }
+        self.bell.notify_one();
         Ok(())
     }
 
@@ -90,31 +82,6 @@ impl<J> Queue<J> {
         }
     }
 
-    /// As [`Queue::pop`] for a coroutine, which parks. `blocker` is its own, made by itself.
-    pub(crate) fn pop_parked(&self, blocker: &Arc<Blocker>) -> Option<J> {
-        loop {
-            {
-                let mut state = self.lock();
-                // Whoever was woken for another reason is still there.
-                state.parked.retain(|one| !Arc::ptr_eq(one, blocker));
-                if let Some(job) = state.waiting.pop_front() {
-                    return Some(job);
-                }
-                if state.closed {
-                    return None;
-                }
-                state.parked.push(blocker.clone());
-            }
-            // The state decides.
-            let _ = blocker.park(None);
-        }
-    }
-
-    /// How many wait, and how many may.
-    pub(crate) fn load(&self) -> (usize, usize) {
-        (self.lock().waiting.len(), self.bound)
-    }
-
     /// Drops what waits.
     pub(crate) fn clear(&self) {
         // Dropped without the lock: replies wake their waiters.
@@ -124,12 +91,7 @@ impl<J> Queue<J> {
 
     /// Takes nothing more; the threads end once the queue is empty.
     pub(crate) fn close(&self) {
-        let parked = {
-            let mut state = self.lock();
-            state.closed = true;
-            std::mem::take(&mut state.parked)
-        };
-        parked.iter().for_each(|blocker| blocker.unpark());
+        self.lock().closed = true;
         self.bell.notify_all();
     }
 
@@ -157,25 +119,6 @@ mod tests {
         assert_eq!(queue.pop_until(Some(Instant::now())), Popped::Late);
         queue.close();
         assert_eq!(queue.pop_until(Some(Instant::now())), Popped::Closed);
-    }
-
-    #[test]
-    fn a_push_wakes_who_is_parked_and_a_close_all() {
-        let queue = Queue::new(8);
-        let popped = std::thread::scope(|scope| {
-            let pop = || {
-                let blocker = Arc::new(Blocker::new(true));
-                std::iter::from_fn(|| queue.pop_parked(&blocker)).sum::<u32>()
-            };
-            let threads = [scope.spawn(pop), scope.spawn(pop)];
-            (1..=8).for_each(|job| while queue.push(job).is_err() {});
-            while queue.load().0 > 0 {
-                std::thread::yield_now();
-            }
-            queue.close();
-            threads.map(|thread| thread.join().unwrap())
-        });
-        assert_eq!(popped.iter().sum::<u32>(), 36);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What becomes a batch, and what becomes of each of its rows.
 
-use pouco::store::commit::{CommitLimits, Outcome, Table};
+use pouco::store::commit::CommitLimits;
 
 use crate::rig::*;
 
@@ -74,7 +74,7 @@ fn of_one_key_twice_the_stored_one_is_told_so() {
     let database = database();
     let rig: Rig = Rig::of(&database, one_batch_of(8));
     let items: Vec<Item> = (0..8).map(|_| item("same")).collect();
-    let ids: Vec<_> = items.iter().map(Keyed::<Items>::id).collect();
+    let ids: Vec<_> = items.iter().map(|item| item.id).collect();
     let outcomes = answers(items.into_iter().map(|item| rig.send(item)).collect());
     let stored: uuid::Uuid = database.client().query_one("SELECT id FROM items", &[]).unwrap().get(0);
     for (id, outcome) in ids.into_iter().zip(outcomes) {

@@ -4,7 +4,7 @@ use std::thread;
 use std::time::Duration;
 
 use pouco::store::Unavailable;
-use pouco::store::commit::{CommitLimits, Outcome};
+use pouco::store::commit::CommitLimits;
 
 use crate::rig::*;
 use crate::support::{Database, Replica, eventually};

@@ -2,8 +2,6 @@
 
 use std::thread;
 
-use pouco::store::commit::Outcome;
-
 use crate::rig::*;
 use crate::support::{Database, eventually};
 

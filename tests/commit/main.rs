@@ -14,4 +14,6 @@ mod sessions;
 mod shutdown;
 mod silence;
 mod standby;
+mod stock;
+mod transactions;
 mod uncertain;

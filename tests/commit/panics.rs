@@ -1,7 +1,6 @@
 //! A table's code that panics: a bug of ours, which must cost its own row and nothing else.
 
 use pouco::store::Unavailable;
-use pouco::store::commit::Outcome;
 
 use crate::rig::*;
 use crate::support::eventually;

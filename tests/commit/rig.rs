@@ -8,12 +8,20 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use postgres::Client;
-use pouco::store::commit::{CommitLimits, CommitQueue, Outcome, Table};
-use pouco::store::{Connector, Session, Unavailable};
+use pouco::store::commit::{CommitLimits, CommitQueue};
+use pouco::store::{Batch, Connector, Session, Unavailable};
 use pouco::waiting::Janitor;
 use uuid::Uuid;
 
 use crate::support::{Database, eventually};
+
+/// What became of an item.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    Stored,
+    Duplicate,
+    Invalid,
+}
 
 pub type Answer = Result<Outcome, Unavailable>;
 
@@ -62,36 +70,45 @@ pub const PANICS_AFTER_THE_COMMIT: &str = "panics after the commit";
 
 pub struct Keyed<N>(PhantomData<N>);
 
-impl<N: Named> Table for Keyed<N> {
-    type Row = Item;
+impl<N: Named> Batch for Keyed<N> {
+    type Item = Item;
+    type Answer = Outcome;
 
     const NAME: &'static str = N::NAME;
-
-    fn id(row: &Item) -> Uuid {
-        row.id
-    }
 
     fn order(one: &Item, other: &Item) -> Ordering {
         assert!(one.key != PANICS_IN_ORDER, "on purpose");
         one.key.cmp(&other.key)
     }
 
-    fn bytes(row: &Item) -> usize {
-        row.key.len()
+    fn bytes(item: &Item) -> usize {
+        item.key.len()
     }
 
-    fn insert(session: &mut Session, rows: &[&Item]) -> Result<Vec<Uuid>, postgres::Error> {
-        let has = |key: &str| rows.iter().any(|row| row.key == key);
+    fn label(item: &Item) -> String {
+        item.id.to_string()
+    }
+
+    fn place(session: &mut Session, items: &[&Item]) -> Result<Vec<Outcome>, postgres::Error> {
+        let has = |key: &str| items.iter().any(|item| item.key == key);
         assert!(!has(PANICS_BEFORE_IT_IS_SENT), "on purpose");
-        let ids: Vec<Uuid> = rows.iter().map(|row| row.id).collect();
-        let keys: Vec<&str> = rows.iter().map(|row| row.key.as_str()).collect();
-        let inserted = session.query(N::INSERT, &[&ids, &keys])?;
+        let ids: Vec<Uuid> = items.iter().map(|item| item.id).collect();
+        let keys: Vec<&str> = items.iter().map(|item| item.key.as_str()).collect();
+        let inserted: Vec<Uuid> =
+            session.query(N::INSERT, &[&ids, &keys])?.iter().map(|row| row.get(0)).collect();
         assert!(!has(PANICS_AFTER_THE_COMMIT), "on purpose");
-        Ok(inserted.iter().map(|row| row.get(0)).collect())
+        let outcome = |id| if inserted.contains(id) { Outcome::Stored } else { Outcome::Duplicate };
+        Ok(ids.iter().map(outcome).collect())
     }
 
-    fn present(session: &mut Session, ids: &[Uuid]) -> Result<Vec<Uuid>, postgres::Error> {
-        Ok(session.query(N::PRESENT, &[&ids])?.iter().map(|row| row.get(0)).collect())
+    fn settled(session: &mut Session, items: &[&Item]) -> Result<Vec<Option<Outcome>>, postgres::Error> {
+        let ids: Vec<Uuid> = items.iter().map(|item| item.id).collect();
+        let stored: Vec<Uuid> = session.query(N::PRESENT, &[&ids])?.iter().map(|row| row.get(0)).collect();
+        Ok(ids.iter().map(|id| stored.contains(id).then_some(Outcome::Stored)).collect())
+    }
+
+    fn unstorable() -> Outcome {
+        Outcome::Invalid
     }
 }
 

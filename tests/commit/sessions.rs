@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use pouco::store::commit::{CommitLimits, Outcome};
-use pouco::store::{Connector, Purpose, Readers, Session, Unavailable};
+use pouco::store::commit::CommitLimits;
+use pouco::store::{Connector, Lane, Pool, Purpose, Session, Unavailable};
 use pouco::waiting::Janitor;
 
 use crate::rig::*;
@@ -133,10 +133,10 @@ fn keys(session: &mut Session) -> Result<usize, postgres::Error> {
 }
 
 /// One reading connection. The janitor is to be kept: deadlines end with it.
-fn reader(config: postgres::Config, deadline: Duration) -> (Arc<Readers>, Arc<Janitor>) {
+fn reader(config: postgres::Config, deadline: Duration) -> (Arc<Pool>, Arc<Janitor>) {
     let (connector, janitor) = (Connector::new(config), Janitor::start().unwrap());
-    let (readers, _) = Readers::start(&connector, 1, 100, deadline, &janitor).unwrap();
-    (readers, janitor)
+    let (pool, _) = Pool::start(&connector, 1, 100, deadline, &janitor).unwrap();
+    (pool, janitor)
 }
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -145,12 +145,12 @@ const MINUTE: Duration = Duration::from_secs(60);
 #[test]
 fn a_reader_with_an_outdated_statement_is_replaced() {
     let database = database();
-    let (readers, _janitor) = reader(database.config(), MINUTE);
-    assert_eq!(readers.read(keys), Ok(0));
+    let (pool, _janitor) = reader(database.config(), MINUTE);
+    assert_eq!(pool.read(Lane::Lookup, keys), Ok(0));
     database.client().batch_execute("ALTER TABLE items ADD COLUMN more text").unwrap();
-    assert_eq!(readers.read(keys), Err(Unavailable::Refused));
-    assert_eq!(readers.read(keys), Ok(0));
-    readers.close();
+    assert_eq!(pool.read(Lane::Lookup, keys), Err(Unavailable::Refused));
+    assert_eq!(pool.read(Lane::Lookup, keys), Ok(0));
+    pool.close();
 }
 
 /// As libpq: the next host is tried where one cannot be reached, or is not of the kind that is wanted.
@@ -165,19 +165,19 @@ fn a_reader_takes_the_first_host_that_will_do() {
     config.host("127.0.0.1").port(relay.address.port());
     let given = relay.config();
     config.user(given.get_user().unwrap()).dbname(given.get_dbname().unwrap());
-    let (readers, _janitor) = reader(config.clone(), MINUTE);
-    assert_eq!(readers.read(keys), Ok(0));
-    readers.close();
+    let (pool, _janitor) = reader(config.clone(), MINUTE);
+    assert_eq!(pool.read(Lane::Lookup, keys), Ok(0));
+    pool.close();
 
     config.target_session_attrs(postgres::config::TargetSessionAttrs::ReadOnly);
     assert!(Connector::new(config.clone()).open(Purpose::Read).is_err());
-    let (readers, _janitor) = reader(config.clone(), Duration::from_millis(500));
-    assert_eq!(readers.read(keys), Err(Unavailable::Deadline));
-    readers.close();
+    let (pool, _janitor) = reader(config.clone(), Duration::from_millis(500));
+    assert_eq!(pool.read(Lane::Lookup, keys), Err(Unavailable::Deadline));
+    pool.close();
     config.options("-c default_transaction_read_only=on");
-    let (readers, _janitor) = reader(config, MINUTE);
-    assert_eq!(readers.read(keys), Ok(0));
-    readers.close();
+    let (pool, _janitor) = reader(config, MINUTE);
+    assert_eq!(pool.read(Lane::Lookup, keys), Ok(0));
+    pool.close();
 }
 
 /// What is sent and what comes is larger than any buffer of a socket, so both sides have to wait for room.
@@ -186,7 +186,7 @@ fn a_read_is_of_any_size_on_both_kinds_of_socket() {
     let database = database();
     let relay = Relay::to(&database);
     for config in [database.config(), relay.config()] {
-        let (readers, _janitor) = reader(config, MINUTE);
+        let (pool, _janitor) = reader(config, MINUTE);
         for size in [1, 8_192 - 5, 8 << 20] {
             let text = "ab".repeat(size);
             let sent = text.clone();
@@ -194,9 +194,9 @@ fn a_read_is_of_any_size_on_both_kinds_of_socket() {
                 let rows = session.query("SELECT $1 || $1", &[&sent])?;
                 rows[0].try_get::<_, String>(0)
             };
-            assert_eq!(readers.read(doubled), Ok(text.repeat(2)));
+            assert_eq!(pool.read(Lane::Lookup, doubled), Ok(text.repeat(2)));
         }
-        readers.close();
+        pool.close();
     }
 }
 
@@ -204,43 +204,43 @@ fn a_read_is_of_any_size_on_both_kinds_of_socket() {
 #[test]
 fn a_reader_that_panics_goes_on() {
     let database = database();
-    let (readers, _janitor) = reader(database.config(), MINUTE);
+    let (pool, _janitor) = reader(database.config(), MINUTE);
     let panicking = |_: &mut Session| -> Result<usize, postgres::Error> { panic!("on purpose") };
     for _ in 0..3 {
-        assert!(readers.read(panicking).is_err());
+        assert!(pool.read(Lane::Lookup, panicking).is_err());
     }
-    assert_eq!(readers.read(keys), Ok(0));
-    readers.close();
+    assert_eq!(pool.read(Lane::Lookup, keys), Ok(0));
+    pool.close();
 }
 
 /// A value that the client library refuses to send is that row's fault and no lost connection.
 #[test]
 fn what_the_client_library_refuses_is_no_lost_connection() {
     let database = database();
-    let (readers, _janitor) = reader(database.config(), MINUTE);
+    let (pool, _janitor) = reader(database.config(), MINUTE);
     let wrong = |session: &mut Session| session.query("SELECT $1::text", &[&7_i32]).map(|rows| rows.len());
-    assert_eq!(readers.read(wrong), Err(Unavailable::Refused));
+    assert_eq!(pool.read(Lane::Lookup, wrong), Err(Unavailable::Refused));
     let misread = |session: &mut Session| {
         session.query("SELECT 'text'", &[]).and_then(|rows| rows[0].try_get::<_, i32>(0))
     };
-    assert_eq!(readers.read(misread), Err(Unavailable::Refused));
-    readers.close();
+    assert_eq!(pool.read(Lane::Lookup, misread), Err(Unavailable::Refused));
+    pool.close();
 }
 
 /// A read that ends every session that it is run on has its deadline, costs little until then, and harms no other.
 #[test]
 fn a_read_that_ends_its_sessions_is_given_up() {
     let database = database();
-    let (readers, _janitor) = reader(database.config(), Duration::from_secs(1));
+    let (pool, _janitor) = reader(database.config(), Duration::from_secs(1));
     let runs = Arc::new(AtomicU64::new(0));
     let counting = runs.clone();
     let deadly = move |session: &mut Session| {
         counting.fetch_add(1, Ordering::Relaxed);
         session.query("SELECT pg_terminate_backend(pg_backend_pid())", &[]).map(|rows| rows.len())
     };
-    assert_eq!(readers.read(deadly), Err(Unavailable::Deadline));
+    assert_eq!(pool.read(Lane::Lookup, deadly), Err(Unavailable::Deadline));
     let runs = runs.load(Ordering::Relaxed);
     assert!((2..25).contains(&runs), "{runs} runs");
-    eventually("others read", || readers.read(keys) == Ok(0));
-    readers.close();
+    eventually("others read", || pool.read(Lane::Lookup, keys) == Ok(0));
+    pool.close();
 }

@@ -4,8 +4,7 @@ use std::net::TcpListener;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use pouco::store::commit::Outcome;
-use pouco::store::{ConnectError, Connector, Purpose, Readers, Session, Unavailable};
+use pouco::store::{ConnectError, Connector, Lane, Pool, Purpose, Session, Unavailable};
 use pouco::waiting::Janitor;
 
 use crate::rig::*;
@@ -171,14 +170,14 @@ fn a_silent_reading_connection_is_cut() {
     let relay = Relay::to(&database);
     let (connector, janitor) = (impatient(relay.config()), Janitor::start().unwrap());
     let deadline = Duration::from_millis(400);
-    let (readers, _) = Readers::start(&connector, 1, 100, deadline, &janitor).unwrap();
-    eventually("it reads", || readers.read(keys) == Ok(0));
+    let (pool, _) = Pool::start(&connector, 1, 100, deadline, &janitor).unwrap();
+    eventually("it reads", || pool.read(Lane::Lookup, keys) == Ok(0));
     relay.stop();
-    assert_eq!(readers.read(keys), Err(Unavailable::Deadline));
+    assert_eq!(pool.read(Lane::Lookup, keys), Err(Unavailable::Deadline));
     eventually("the connection is cut", || connector.silences() == 1);
     relay.repair();
-    eventually("it reads again", || readers.read(keys) == Ok(0));
-    readers.close();
+    eventually("it reads again", || pool.read(Lane::Lookup, keys) == Ok(0));
+    pool.close();
 }
 
 /// What nobody uses is asked now and then, so that a lost connection is not found out by a request.
@@ -186,7 +185,7 @@ fn a_silent_reading_connection_is_cut() {
 fn idle_connections_that_were_lost_are_replaced() {
     let database = database();
     let (connector, janitor) = (Connector::new(database.config()), Janitor::start().unwrap());
-    let (readers, _) = Readers::start(&connector, 2, 100, SOON, &janitor).unwrap();
+    let (pool, _) = Pool::start(&connector, 2, 100, SOON, &janitor).unwrap();
     let rig: Rig = Rig::with(connector, limits());
     let backends = || {
         let sql = "SELECT pid FROM pg_stat_activity WHERE application_name = 'pouco' AND datname = current_database()";
@@ -199,7 +198,7 @@ fn idle_connections_that_were_lost_are_replaced() {
     eventually("all are replaced", || backends().len() == 3);
     assert!(backends().iter().all(|pid| !former.contains(pid)));
     assert_eq!(rig.commit("a"), Ok(Outcome::Stored));
-    readers.close();
+    pool.close();
 }
 
 /// A read-only server is read from, and left for one that writes as soon as there is one.
@@ -218,15 +217,15 @@ fn readers_prefer_a_server_that_writes() {
     };
     set("on");
     let janitor = Janitor::start().unwrap();
-    let (readers, _) = Readers::start(&connector, 1, 100, SOON, &janitor).unwrap();
+    let (pool, _) = Pool::start(&connector, 1, 100, SOON, &janitor).unwrap();
     let read_only = |session: &mut Session| {
         let rows = session.query("SELECT current_setting('transaction_read_only')", &[])?;
         rows[0].try_get::<_, String>(0)
     };
-    assert_eq!(readers.read(read_only), Ok("on".into()));
+    assert_eq!(pool.read(Lane::Lookup, read_only), Ok("on".into()));
     let refused = connector.open(Purpose::Write).err();
     assert!(matches!(refused, Some(ConnectError::Session { read_only: true })), "{refused:?}");
     set("off");
-    eventually("it reads from one that writes", || readers.read(read_only) == Ok("off".into()));
-    readers.close();
+    eventually("it reads from one that writes", || pool.read(Lane::Lookup, read_only) == Ok("off".into()));
+    pool.close();
 }

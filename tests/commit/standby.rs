@@ -3,7 +3,6 @@
 
 use std::time::Duration;
 
-use pouco::store::commit::Outcome;
 use pouco::store::{Connector, Purpose};
 
 use crate::rig::*;

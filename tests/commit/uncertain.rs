@@ -1,9 +1,9 @@
 //! Connections that are lost with rows sent: the answer is what became of the row with *our* id.
 
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use pouco::store::Unavailable;
-use pouco::store::commit::Outcome;
 
 use crate::rig::*;
 use crate::support::{Database, Relay, eventually};
@@ -66,7 +66,8 @@ fn an_answer_lost_after_the_commit_is_found_out() {
     assert_eq!(counted(&rig.queue.metrics().uncertain), 1);
 }
 
-/// A connection is lost before the statement is done: old and new backend are at the same rows.
+/// A connection is lost before the statement is done. The old backend does not know that its client is gone; it is
+/// ended before anything is sent again.
 #[test]
 fn a_connection_cut_before_the_commit_loses_nothing() {
     for (end, expected) in [("COMMIT", Outcome::Duplicate), ("ROLLBACK", Outcome::Stored)] {
@@ -74,19 +75,18 @@ fn a_connection_cut_before_the_commit_loses_nothing() {
         let relay = Relay::to(&database);
         let rig: Rig = Rig::start(relay.config(), one_batch_of(3));
         let (sent, mut other) = held_up(&database, &rig, ["a", "b", "c"]);
+        let former = blocked(&mut database.client())[0];
         relay.cut();
-        // The old backend does not know that its client is gone.
         let mut client = database.client();
-        eventually("old and new backend wait", || blocked(&mut client).len() == 2);
+        eventually("another backend waits, alone", || {
+            let now = blocked(&mut client);
+            now.len() == 1 && now[0] != former
+        });
         other.batch_execute(end).unwrap();
         assert_eq!(answers(sent), [Ok(Outcome::Stored), Ok(expected), Ok(Outcome::Stored)]);
         assert_eq!(stored_keys(&database), ["a", "b", "c"]);
         assert_eq!(counted(&rig.queue.metrics().conflicts), 0);
     }
-}
-
-fn attempts(database: &Database) -> i64 {
-    database.client().query_one("SELECT last_value FROM attempts", &[]).unwrap().get(0)
 }
 
 /// Disk full and its like undo the statement: nothing is stored and the clients may come back.
@@ -104,22 +104,44 @@ fn what_postgres_has_undone_is_refused() {
     assert_eq!(counted(&rig.queue.metrics().uncertain), 0);
 }
 
-/// After a lost connection the disk is full: whether the first try made it is asked until it is known.
+/// After a lost connection the disk is full: what the first try has stored is stored, and the rest is certainly not.
 #[test]
-fn an_uncertain_row_is_not_given_up_for_a_full_disk() {
+fn a_full_disk_after_a_lost_connection_is_answered_truly() {
     let database = database();
     let rig: Rig = Rig::of(&database, one_batch_of(2));
     let mut other = foreign(&database, &foreign_item("a"));
     let sent = rig.send_all(["a", "b"]);
     let pid = wait_until_blocked(&database);
     set_trouble(&database, "53100");
-    let before = attempts(&database);
     terminate(&database, pid);
-    eventually("it is tried again and again", || attempts(&database) >= before + 5);
-    assert!(sent.iter().all(|one| !one.is_finished()));
-    other.batch_execute("COMMIT").unwrap();
-    set_trouble(&database, "");
-    assert_eq!(answers(sent), [Ok(Outcome::Duplicate), Ok(Outcome::Stored)]);
+    assert_eq!(answers(sent), [Err(Unavailable::Refused); 2]);
+    other.batch_execute("ROLLBACK").unwrap();
+    assert!(stored_keys(&database).is_empty());
+}
+
+/// A row that ends its session each time is found among others, which are stored meanwhile.
+#[test]
+fn a_row_that_costs_its_session_is_alone() {
+    let database = database();
+    database
+        .client()
+        .batch_execute(
+            "CREATE FUNCTION die() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+                 PERFORM pg_terminate_backend(pg_backend_pid()); RETURN NEW; END $$;
+             CREATE TRIGGER die BEFORE INSERT ON items FOR EACH ROW WHEN (NEW.key = 'deadly') EXECUTE FUNCTION die()",
+        )
+        .unwrap();
+    let rig: Rig = Rig::of(&database, one_batch_of(16));
+    let keys: Vec<String> = (0..15).map(|key| format!("key {key}")).chain(["deadly".into()]).collect();
+    let began = Instant::now();
+    for (key, outcome) in keys.iter().zip(answers(rig.send_all(keys.clone()))) {
+        let expected = if key == "deadly" { Err(Unavailable::Refused) } else { Ok(Outcome::Stored) };
+        assert_eq!(outcome, expected, "{key}");
+    }
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    assert_eq!(stored_keys(&database).len(), 15);
+    // Three together, then one for each halving of sixteen, the last of them alone.
+    assert_eq!(counted(&rig.queue.metrics().uncertain), 3 + 4);
 }
 
 /// A row that is refused now may have been stored by the try whose answer was lost.

@@ -267,7 +267,7 @@ impl Follow for Following {
     }
 
     fn row(&mut self, row: &Row) -> Followed {
-        let (id, apelido, nome): (Uuid, &str, &str) = (row.get(3), row.get(4), row.get(5));
+        let Ok(id) = row.try_get(3) else { return Followed::Taken };
         // Our own people come back with the feed; they are not read again.
         match self.0.index().as_ref() {
             Some(index) if index.contains(id) => return Followed::Taken,
@@ -277,7 +277,7 @@ impl Follow for Following {
         }
         // Somebody else may have written a date that is no day, or a stack with a null in it: no person, and
         // no reason to end.
-        let (birth, stack) = match read_rest(row) {
+        let (apelido, nome, birth, stack) = match read_person(row) {
             Ok(rest) => rest,
             Err(error) => {
                 log::error!("the row {id} is no person and is not searched: {error}");
@@ -305,8 +305,10 @@ impl Follow for Following {
     }
 }
 
-fn read_rest(row: &Row) -> Result<(Date, Option<Vec<&str>>), postgres::Error> {
-    Ok((row.try_get(6)?, row.try_get(7)?))
+type Read<'r> = (&'r str, &'r str, Date, Option<Vec<&'r str>>);
+
+fn read_person(row: &Row) -> Result<Read<'_>, postgres::Error> {
+    Ok((row.try_get(4)?, row.try_get(5)?, row.try_get(6)?, row.try_get(7)?))
 }
 
 /// What a person has beside texts, in one number: year, month and day of birth, and whether there is a stack.

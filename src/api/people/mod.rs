@@ -15,13 +15,12 @@ use std::thread;
 use uuid::Uuid;
 
 use self::directory::{Directory, Following};
-use self::sql::PeopleTable;
 use super::{Running, Services};
 use crate::http::{Method, Router};
 use crate::metrics::Exposition;
 use crate::readiness::Readiness;
 use crate::store::commit::CommitQueue;
-use crate::store::{Feed, Gather, Readers};
+use crate::store::{Feed, Gather, Lane, Pool};
 
 /// A rendered person; what `GET /pessoas/{id}` answers with.
 type Body = Arc<[u8]>;
@@ -32,9 +31,10 @@ pub(super) const EXAMPLE: &str =
 
 /// What the handlers share.
 struct People {
-    queue: Arc<CommitQueue<PeopleTable>>,
-    readers: Arc<Readers>,
+    queue: Arc<CommitQueue<sql::People>>,
+    pool: Arc<Pool>,
     by_id: Gather<Uuid, Body>,
+    count: Gather<(), i64>,
     directory: Arc<Directory>,
     /// The last digit of the ids that are given out.
     replica: u8,
@@ -48,8 +48,9 @@ pub(super) fn mount(services: &Services<'_>, router: &mut Router) -> io::Result<
     let feed = Feed::start(services.connector.clone(), config.feed_interval, Following(directory.clone()))?;
     let people = Arc::new(People {
         queue,
-        readers: services.readers.clone(),
-        by_id: Gather::new(services.readers.clone(), sql::fetch_bodies),
+        pool: services.pool.clone(),
+        by_id: Gather::new(services.pool.clone(), Lane::Lookup, sql::fetch_bodies),
+        count: Gather::new(services.pool.clone(), Lane::Scan, sql::count),
         directory,
         replica: config.replica,
     });

@@ -3,9 +3,9 @@
 use super::super::id;
 use super::People;
 use super::model;
-use super::sql;
+use super::sql::{self, Creation};
 use crate::http::{Rejection, Request, Response, Status};
-use crate::store::commit::Outcome;
+use crate::store::Lane;
 
 const TAKEN: Rejection =
     Rejection::of_field(Status::UnprocessableContent, "this apelido is taken", "apelido");
@@ -28,7 +28,7 @@ impl People {
         }
         let generation = self.directory.generation();
         match self.queue.commit(person.clone())? {
-            Outcome::Stored => {
+            Creation::Stored => {
                 self.directory.stored(&person, generation);
                 response
                     .status(Status::Created)
@@ -36,11 +36,11 @@ impl People {
                     .empty();
                 Ok(())
             }
-            Outcome::Duplicate => {
+            Creation::Taken => {
                 self.directory.refused(&person.apelido, generation);
                 Err(TAKEN)
             }
-            Outcome::Invalid => Err(UNSTORABLE),
+            Creation::Unstorable => Err(UNSTORABLE),
         }
     }
 
@@ -78,13 +78,13 @@ impl People {
             return Ok(());
         }
         let term = term.into_owned();
-        response.json(&self.readers.read(move |session| sql::search(session, &term))?);
+        response.json(&self.pool.read(Lane::Scan, move |session| sql::search(session, &term))?);
         Ok(())
     }
 
     /// `GET /contagem-pessoas`: counted by Postgres, as the rules want it.
     pub(super) fn count(&self, response: &mut Response<'_>) -> Result<(), Rejection> {
-        response.text(self.readers.read(sql::count)?);
+        response.text(self.count.get(())?.unwrap_or_default());
         Ok(())
     }
 }

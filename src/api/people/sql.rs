@@ -1,6 +1,7 @@
 //! The statements of the people API.
 
 use std::cmp::Ordering;
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use postgres::Row;
@@ -11,8 +12,7 @@ use uuid::Uuid;
 
 use super::Body;
 use super::model::{Person, Stack, render};
-use crate::store::Session;
-use crate::store::commit::Table;
+use crate::store::{Batch, Session};
 
 /// At most this many people answer a search.
 const SEARCH_ROWS: usize = 50;
@@ -86,47 +86,72 @@ pub(super) const FEED: &str = "
 
 const COUNT: &str = "SELECT count(*) FROM people";
 
-/// People for the commit queue.
-pub(super) struct PeopleTable;
+/// What became of a creation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Creation {
+    /// Committed.
+    Stored,
+    /// Somebody else has the nickname.
+    Taken,
+    /// Postgres cannot store this person.
+    Unstorable,
+}
 
-impl Table for PeopleTable {
-    type Row = Arc<Person>;
+/// People for the group commit.
+pub(super) struct People;
+
+impl Batch for People {
+    type Item = Arc<Person>;
+    type Answer = Creation;
 
     const NAME: &'static str = "people";
-
-    fn id(row: &Arc<Person>) -> Uuid {
-        row.id
-    }
 
     fn order(one: &Arc<Person>, other: &Arc<Person>) -> Ordering {
         one.apelido.as_bytes().cmp(other.apelido.as_bytes())
     }
 
-    fn bytes(row: &Arc<Person>) -> usize {
-        size_of::<Person>() + row.stack.as_ref().map_or(0, Stack::bytes)
+    fn bytes(person: &Arc<Person>) -> usize {
+        size_of::<Person>() + person.stack.as_ref().map_or(0, Stack::bytes)
     }
 
-    fn insert(session: &mut Session, rows: &[&Arc<Person>]) -> Result<Vec<Uuid>, postgres::Error> {
-        let ids: Vec<Uuid> = rows.iter().map(|row| row.id).collect();
-        let nicks: Vec<&str> = rows.iter().map(|row| row.apelido.as_str()).collect();
-        let names: Vec<&str> = rows.iter().map(|row| row.nome.as_str()).collect();
-        let births: Vec<Date> = rows.iter().map(|row| row.nascimento).collect();
+    fn label(person: &Arc<Person>) -> String {
+        person.id.to_string()
+    }
+
+    fn place(session: &mut Session, people: &[&Arc<Person>]) -> Result<Vec<Creation>, postgres::Error> {
+        let ids: Vec<Uuid> = people.iter().map(|person| person.id).collect();
+        let nicks: Vec<&str> = people.iter().map(|person| person.apelido.as_str()).collect();
+        let names: Vec<&str> = people.iter().map(|person| person.nome.as_str()).collect();
+        let births: Vec<Date> = people.iter().map(|person| person.nascimento).collect();
         let stacks: Vec<Option<String>> =
-            rows.iter().map(|row| row.stack.as_ref().map(array_literal)).collect();
+            people.iter().map(|person| person.stack.as_ref().map(array_literal)).collect();
         let values: [&(dyn ToSql + Sync); 5] = [&ids, &nicks, &names, &births, &stacks];
         match session.execute(INSERT, &values) {
-            Ok(_) => return Ok(ids),
+            Ok(_) => return Ok(vec![Creation::Stored; people.len()]),
             Err(error) if error.code() == Some(&SqlState::UNIQUE_VIOLATION) => {}
             Err(error) => return Err(error),
         }
-        let inserted = session.query(INSERT_FREE, &values)?;
-        Ok(inserted.iter().map(|row| row.get(0)).collect())
+        let stored = ids_of(&session.query(INSERT_FREE, &values)?)?;
+        let creation = |id| if stored.contains(id) { Creation::Stored } else { Creation::Taken };
+        Ok(ids.iter().map(creation).collect())
     }
 
-    fn present(session: &mut Session, ids: &[Uuid]) -> Result<Vec<Uuid>, postgres::Error> {
-        let rows = session.query(PRESENT, &[&ids])?;
-        Ok(rows.iter().map(|row| row.get(0)).collect())
+    fn settled(
+        session: &mut Session,
+        people: &[&Arc<Person>],
+    ) -> Result<Vec<Option<Creation>>, postgres::Error> {
+        let ids: Vec<Uuid> = people.iter().map(|person| person.id).collect();
+        let stored = ids_of(&session.query(PRESENT, &[&ids])?)?;
+        Ok(ids.iter().map(|id| stored.contains(id).then_some(Creation::Stored)).collect())
     }
+
+    fn unstorable() -> Creation {
+        Creation::Unstorable
+    }
+}
+
+fn ids_of(rows: &[Row]) -> Result<HashSet<Uuid>, postgres::Error> {
+    rows.iter().map(|row| row.try_get(0)).collect()
 }
 
 /// The people with these ids, rendered.
@@ -135,7 +160,12 @@ pub(super) fn fetch_bodies(
     ids: &[Uuid],
 ) -> Result<Vec<(Uuid, Body)>, postgres::Error> {
     let rows = session.query(FETCH, &[&ids])?;
-    Ok(rows.iter().map(|row| (row.get(0), Arc::from(render_from(row, 0)))).collect())
+    let mut out = Vec::new();
+    let body = |row: &Row| {
+        out.clear();
+        render_row(&mut out, row).map(|id| (id, Arc::from(out.as_slice())))
+    };
+    Ok(rows.iter().filter_map(body).collect())
 }
 
 /// The first people, by id, whose texts contain the term; rendered as an array.
@@ -150,32 +180,42 @@ pub(super) fn search(session: &mut Session, term: &str) -> Result<Vec<u8>, postg
     let rows = session.query(sql, &[&like_pattern(term)])?;
     debug_assert!(rows.len() <= SEARCH_ROWS);
     let mut out = vec![b'['];
-    for (index, row) in rows.iter().enumerate() {
-        if index > 0 {
+    for row in &rows {
+        let end = out.len();
+        if end > 1 {
             out.push(b',');
         }
-        render_row(&mut out, row, 0);
+        if render_row(&mut out, row).is_none() {
+            out.truncate(end);
+        }
     }
     out.push(b']');
     Ok(out)
 }
 
 /// How many people there are.
-pub(super) fn count(session: &mut Session) -> Result<i64, postgres::Error> {
-    Ok(session.query(COUNT, &[])?.first().map_or(0, |row| row.get(0)))
+pub(super) fn count(session: &mut Session, _: &[()]) -> Result<Vec<((), i64)>, postgres::Error> {
+    session.query(COUNT, &[])?.iter().map(|row| Ok(((), row.try_get(0)?))).collect()
 }
 
-/// A person whose columns start at `first`, rendered.
-pub(super) fn render_from(row: &Row, first: usize) -> Vec<u8> {
-    let mut out = Vec::new();
-    render_row(&mut out, row, first);
-    out
-}
-
-fn render_row(out: &mut Vec<u8>, row: &Row, first: usize) {
-    let stack: Option<Vec<&str>> = row.get(first + 4);
-    let (nome, nascimento) = (row.get(first + 2), row.get(first + 3));
-    render(out, row.get(first), row.get(first + 1), nome, nascimento, stack.map(Vec::into_iter));
+/// Appends a person and says who that is. Somebody else may have written a row that is no person (a date that is
+/// no day, a stack with a null in it): it is logged and left out.
+fn render_row(out: &mut Vec<u8>, row: &Row) -> Option<Uuid> {
+    let id = row.try_get(0).ok()?;
+    let read = || {
+        let stack: Option<Vec<&str>> = row.try_get(4)?;
+        Ok::<_, postgres::Error>((row.try_get(1)?, row.try_get(2)?, row.try_get(3)?, stack))
+    };
+    match read() {
+        Ok((apelido, nome, nascimento, stack)) => {
+            render(out, id, apelido, nome, nascimento, stack.map(Vec::into_iter));
+            Some(id)
+        }
+        Err(error) => {
+            log::error!("the row {id} is no person and is left out: {error}");
+            None
+        }
+    }
 }
 
 const LOCK_SEARCH_INDEX: &str = "SELECT pg_try_advisory_lock($1)";
@@ -191,7 +231,7 @@ pub(super) fn ensure_search_index(session: &mut Session) -> Result<(), postgres:
     if !locked.first().is_some_and(|row| row.get(0)) {
         return Ok(());
     }
-    session.batch("SET lock_timeout = 0")?;
+    session.batch("SET lock_timeout = 0; SET statement_timeout = 0")?;
     match session.query(SEARCH_INDEX, &[])?.first().map(|row| row.get(0)) {
         Some(true) => return Ok(()),
         Some(false) => session.batch("DROP INDEX people_search")?,

@@ -20,14 +20,14 @@ use super::{Running, Services};
 use crate::cache::expiring::Expiring;
 use crate::http::{Method, Rejection, Router};
 use crate::metrics::Exposition;
-use crate::store::{Gather, Readers};
+use crate::store::{Gather, Lane, Pool};
 
 /// A rendered user; what `GET /users/{id}` answers with.
 type Body = Arc<[u8]>;
 
 /// What the handlers share.
 struct Users {
-    readers: Arc<Readers>,
+    pool: Arc<Pool>,
     by_id: Gather<Uuid, Body>,
     /// Answers that may be a little old, if that is wanted. What is not there is not kept.
     cache: Option<Arc<Expiring<Key, Body, Rejection>>>,
@@ -40,8 +40,8 @@ pub(super) fn mount(services: &Services<'_>, router: &mut Router) -> io::Result<
         services.janitor.look_after(cache);
     }
     let users = Arc::new(Users {
-        readers: services.readers.clone(),
-        by_id: Gather::new(services.readers.clone(), sql::fetch_bodies),
+        pool: services.pool.clone(),
+        by_id: Gather::new(services.pool.clone(), Lane::Lookup, sql::fetch_bodies),
         cache,
     });
     let mounted = Mounted(users.clone());

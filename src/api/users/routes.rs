@@ -10,6 +10,7 @@ use super::sql::{self, Page, Start};
 use super::{Body, Users};
 use crate::cache::Weigh;
 use crate::http::{Rejection, Request, Response, Status};
+use crate::store::Lane;
 
 /// Users of a page where nobody says how many.
 const DEFAULT_LIMIT: i64 = 50;
@@ -60,7 +61,7 @@ impl Users {
     ) -> Result<(), Rejection> {
         let limit = number(request, "limit", 1..=LARGEST_LIMIT)?.unwrap_or(DEFAULT_LIMIT);
         let start = start(request)?;
-        let read = || self.readers.read(move |session| sql::page(session, limit, start));
+        let read = || self.pool.read(Lane::Scan, move |session| sql::page(session, limit, start));
         let Some(cache) = &self.cache else {
             let page = read()?;
             response.body_with("application/json", |out| render(out, &page, limit, start));
