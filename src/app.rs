@@ -106,6 +106,7 @@ impl App {
     /// # Errors
     /// A line for the user. After [`Connector::stop_waiting`] it is an empty one: the wait was ended on purpose.
     pub fn start(config: Config, connector: Connector, bound: Bound) -> Result<Self, String> {
+        connector.need(config.connections(), config.replicas);
         if config.needs_database() {
             let mut session = connector.open_patiently(Purpose::Maintain).map_err(|_| String::new())?;
             let applied = migrate(&mut session)?;

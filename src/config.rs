@@ -108,7 +108,9 @@ settings! {
     COMMIT_DEADLINE = "POUCO_COMMIT_DEADLINE_MS", N(limits::COMMIT_DEADLINE_MS), "100 to 600000 ms",
         "how long a row may wait to be sent; then it is a 503";
     READ_CONNECTIONS = "POUCO_READ_CONNECTIONS", N(limits::READERS_PER_REPLICA as u64), "1 to 64",
-        "connections for reads, beside the one that writes";
+        "connections for reads and transactions, beside those that an API has for itself; the last one is for look-ups by id";
+    REPLICAS = "POUCO_REPLICAS", N(limits::REPLICAS as u64), "1 to 1000",
+        "replicas that share the database; a warning says if Postgres has too few connections for them";
     READ_QUEUE = "POUCO_READ_QUEUE", N(limits::READ_QUEUE as u64), "1 to 1000000",
         "reads that may wait for a connection; one more is a 503";
     READ_DEADLINE = "POUCO_READ_DEADLINE_MS", N(limits::READ_DEADLINE_MS), "100 to 600000 ms",
@@ -205,6 +207,8 @@ pub struct Config {
     pub commit: CommitLimits,
     pub read: ReadLimits,
     pub silence: Duration,
+    /// Replicas that share the database.
+    pub replicas: usize,
     pub cache_bytes: u64,
     /// `None` if it is off.
     pub users_cache: Option<expiring::Limits>,
@@ -224,6 +228,13 @@ impl Config {
     #[must_use]
     pub fn needs_database(&self) -> bool {
         self.apis.iter().any(|api| api.needs_database())
+    }
+
+    /// Connections to Postgres that the process keeps open.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        let own = self.apis.iter().filter_map(|api| api.connections());
+        if self.needs_database() { self.read.connections + own.sum::<usize>() } else { 0 }
     }
 
     /// Reads the environment of the process.
@@ -266,6 +277,7 @@ impl Config {
                 queue: raw.size(&READ_QUEUE, 1..=1_000_000)?,
                 deadline: raw.duration(&READ_DEADLINE, 100..=600_000)?,
             },
+            replicas: raw.size(&REPLICAS, 1..=1_000)?,
             silence: raw.duration(&SILENCE, 100..=600_000)?,
             feed_interval: raw.duration(&FEED_INTERVAL, 10..=10_000)?,
             cache_bytes: raw.number(&CACHE_BYTES, 65_536..=1 << 40)?,

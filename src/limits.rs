@@ -22,11 +22,11 @@ pub const REPLICAS: usize = 2;
 /// Connections that Postgres is configured for (`deploy/postgres`), less those it reserves for superusers.
 pub const POSTGRES_CONNECTIONS: usize = 20;
 
-/// Connections of a replica: the writer and the feed of each API that writes, and the readers.
+/// Connections of a replica: the writer and the feed of each API that has them, and the pool.
 pub const WRITERS_PER_REPLICA: usize = 1;
 /// See [`WRITERS_PER_REPLICA`].
 pub const FEEDS_PER_REPLICA: usize = 1;
-/// Reading connections of a replica.
+/// Connections of a replica's pool.
 pub const READERS_PER_REPLICA: usize = 2;
 
 /// Open client connections of a replica.

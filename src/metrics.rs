@@ -142,6 +142,11 @@ impl Exposition {
     pub fn database(&mut self, connector: &Connector) {
         let help = "Open connections to Postgres.";
         self.sample("pouco_database_connections", help, &[], connector.connected());
+        let (needed, allowed) = connector.room();
+        let help = "Connections that all replicas together need.";
+        self.sample("pouco_database_connections_needed", help, &[], needed);
+        let help = "Connections that Postgres allows; 2147483647 while it has not been asked.";
+        self.sample("pouco_database_connections_allowed", help, &[], allowed);
         let help = "Connections given up because Postgres was silent.";
         self.sample("pouco_database_silences_total", help, &[], connector.silences());
         let help = "Times that the database had lost something that was seen in it.";
@@ -152,8 +157,8 @@ impl Exposition {
     pub fn pool(&mut self, pool: &Pool) {
         let metrics = pool.metrics();
         let (waiting, limit) = pool.waiting();
-        self.sample("pouco_reads_waiting", "Reads waiting for a connection.", &[], waiting);
-        self.sample("pouco_reads_waiting_limit", "Reads that may wait.", &[], limit);
+        self.sample("pouco_reads_waiting", "Reads waiting in the fullest lane.", &[], waiting);
+        self.sample("pouco_reads_waiting_limit", "Reads that may wait in a lane.", &[], limit);
         self.atomic("pouco_reads_total", "Reading statements run.", &metrics.reads);
         self.atomic("pouco_read_queue_full_total", "Reads refused by a full queue.", &metrics.queue_full);
         self.atomic("pouco_read_expired_total", "Reads that reached their deadline.", &metrics.expired);

@@ -21,8 +21,8 @@ use crate::waiting::Janitor;
 
 /// Every API: its name, the function that mounts it, what it has in Postgres, and a request to begin with.
 const APIS: &[(&str, Mount, Stored, &str)] = &[
-    ("people", people::mount, Stored::Rows(None), people::EXAMPLE),
-    ("users", users::mount, Stored::Rows(Some(users::seed)), "/users"),
+    ("people", people::mount, Stored::Rows(None, people::CONNECTIONS), people::EXAMPLE),
+    ("users", users::mount, Stored::Rows(Some(users::seed), 0), "/users"),
     ("edge", edge::mount, Stored::Nothing, "/static-text"),
 ];
 
@@ -30,8 +30,9 @@ const APIS: &[(&str, Mount, Stored, &str)] = &[
 enum Stored {
     /// A replica that has no other APIs needs no database.
     Nothing,
-    /// Rows; with what fills its table for a try, if there is such a thing.
-    Rows(Option<Seed>),
+    /// Rows; with what fills its table for a try, if there is such a thing, and the number of connections that it
+    /// has beside the pool.
+    Rows(Option<Seed>, usize),
 }
 
 type Mount = fn(&Services<'_>, &mut Router) -> io::Result<Box<dyn Running>>;
@@ -64,7 +65,7 @@ impl Api {
     #[must_use]
     pub fn seed(name: &str) -> Option<Seed> {
         APIS.iter().find(|(known, ..)| *known == name).and_then(|(_, _, stored, _)| match stored {
-            Stored::Rows(seed) => *seed,
+            Stored::Rows(seed, _) => *seed,
             Stored::Nothing => None,
         })
     }
@@ -72,7 +73,16 @@ impl Api {
     /// It stores something.
     #[must_use]
     pub fn needs_database(self) -> bool {
-        matches!(APIS[self.0].2, Stored::Rows(_))
+        self.connections().is_some()
+    }
+
+    /// How many connections to Postgres it has beside the pool; `None` if it needs no database.
+    #[must_use]
+    pub fn connections(self) -> Option<usize> {
+        match APIS[self.0].2 {
+            Stored::Rows(_, connections) => Some(connections),
+            Stored::Nothing => None,
+        }
     }
 
     /// The name in `POUCO_APIS`.

@@ -109,9 +109,10 @@ struct Shared {
     history: AtomicU64,
     /// When each host was silent last.
     silent: Mutex<Vec<Option<Instant>>>,
-    /// How many connections all replicas together need, and how many were too few when that was said last.
+    /// How many connections all replicas together need.
     needed: AtomicUsize,
-    too_few: AtomicI32,
+    /// How many Postgres allows, as it said last.
+    allowed: AtomicI32,
 }
 
 impl Connector {
@@ -137,7 +138,7 @@ impl Connector {
             history: AtomicU64::new(0),
             silent: Mutex::new(vec![None; hosts]),
             needed: AtomicUsize::new(0),
-            too_few: AtomicI32::new(i32::MAX),
+            allowed: AtomicI32::new(i32::MAX),
         }))
     }
 
@@ -166,14 +167,20 @@ impl Connector {
         self.0.needed.store(connections.saturating_mul(replicas), Ordering::Relaxed);
     }
 
-    fn check_room(&self, server: &Server) {
-        let (needed, allowed) = (self.0.needed.load(Ordering::Relaxed), server.connections);
-        if i32::try_from(needed).unwrap_or(i32::MAX) > allowed
-            && self.0.too_few.swap(allowed, Ordering::Relaxed) != allowed
-        {
+    /// How many connections all replicas need, and how many Postgres allows; `i32::MAX` before the first session.
+    #[must_use]
+    pub fn room(&self) -> (usize, i32) {
+        (self.0.needed.load(Ordering::Relaxed), self.0.allowed.load(Ordering::Relaxed))
+    }
+
+    fn note_room(&self, server: &Server) {
+        let allowed = server.connections;
+        let known = self.0.allowed.swap(allowed, Ordering::Relaxed);
+        let needed = self.0.needed.load(Ordering::Relaxed);
+        if known != allowed && i32::try_from(needed).unwrap_or(i32::MAX) > allowed {
             log::warn!(
                 "the replicas need {needed} connections, and Postgres allows {allowed} (max_connections, or the \
-                 limit of the role or the database): raise that, or lower POUCO_READ_CONNECTIONS"
+                 limit of the role or the database): raise that, or lower POUCO_READ_CONNECTIONS or POUCO_REPLICAS"
             );
         }
     }
@@ -323,7 +330,7 @@ impl Connector {
     /// The session is the one: what its server says of the database counts.
     fn take(&self, mut opened: Opened, makeshift: bool) -> Opened {
         let server = opened.server();
-        self.check_room(server);
+        self.note_room(server);
         let mut lineage = lock(&self.0.lineage);
         match &mut *lineage {
             Some(known) => match known.lost(server) {

@@ -94,7 +94,7 @@ where
             }
             Err(error) if Failure::of(&error) == Failure::Lost => return Err(error),
             Err(error) => {
-                log::error!("a look-up failed: {}", Chain(&error));
+                log::error!("a read failed: {}", Chain(&error));
                 self.taken.drain(..).for_each(|(_, _, reply)| reply.fail(Unavailable::Refused));
                 return keep_unless_stale(error);
             }

@@ -91,9 +91,9 @@ impl<W> Lanes<W> {
         }
     }
 
-    /// How many wait, and how many may, in all lanes together.
+    /// How many wait in the fullest lane, and how many may.
     pub(super) fn load(&self) -> (usize, usize) {
-        (self.lock().waiting.iter().map(VecDeque::len).sum(), self.bound * LANES.len())
+        (self.lock().waiting.iter().map(VecDeque::len).max().unwrap_or_default(), self.bound)
     }
 
     /// Takes nothing more; whoever pops ends once the lanes are empty.

@@ -163,7 +163,7 @@ impl Pool {
         self.metrics.clone()
     }
 
-    /// Reads that wait for a connection, and how many may.
+    /// What waits for a connection in the fullest lane, and how much may.
     #[must_use]
     pub fn waiting(&self) -> (usize, usize) {
         self.jobs.load()

@@ -244,3 +244,19 @@ fn a_read_that_ends_its_sessions_is_given_up() {
     eventually("others read", || pool.read(Lane::Lookup, keys) == Ok(0));
     pool.close();
 }
+
+/// A database that has too few connections for all replicas is found out at each start of a session.
+#[test]
+fn the_room_for_connections_is_known() {
+    let database = database();
+    let connector = Connector::new(database.config());
+    connector.need(4, 3);
+    connector.open(Purpose::Read).unwrap();
+    let (needed, allowed) = connector.room();
+    assert!(needed == 12 && allowed > 0, "{allowed}");
+    let limit =
+        "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I CONNECTION LIMIT 11', current_database()); END $$";
+    database.client().batch_execute(limit).unwrap();
+    connector.open(Purpose::Read).unwrap();
+    assert_eq!(connector.room(), (12, 11));
+}

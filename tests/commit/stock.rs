@@ -117,7 +117,7 @@ fn what_is_taken_is_taken_once_and_never_more_than_there_is() {
     let janitor = Janitor::start().unwrap();
     let connector = Connector::new(database.config());
     let limits = CommitLimits { batch_rows: 16, deadline: Duration::from_secs(60), ..limits() };
-    let (queue, writer) = CommitQueue::<Orders>::start(connector.clone(), limits, &janitor).unwrap();
+    let (queue, writer) = CommitQueue::<Orders>::start(connector, limits, &janitor).unwrap();
     let (placed, refused, over) = (AtomicI64::new(0), AtomicI64::new(0), AtomicBool::new(false));
     let kills = thread::scope(|scope| {
         let clients: Vec<_> = (0..CLIENTS)

@@ -17,6 +17,7 @@ use uuid::Uuid;
 use self::directory::{Directory, Following};
 use super::{Running, Services};
 use crate::http::{Method, Router};
+use crate::limits;
 use crate::metrics::Exposition;
 use crate::readiness::Readiness;
 use crate::store::commit::CommitQueue;
@@ -28,6 +29,9 @@ type Body = Arc<[u8]>;
 /// A person to begin with.
 pub(super) const EXAMPLE: &str =
     "/pessoas -d '{\"apelido\":\"ana\",\"nome\":\"Ana\",\"nascimento\":\"2000-10-01\",\"stack\":[\"Rust\"]}'";
+
+/// The writer's connection, and the feed's.
+pub(super) const CONNECTIONS: usize = limits::WRITERS_PER_REPLICA + limits::FEEDS_PER_REPLICA;
 
 /// What the handlers share.
 struct People {
