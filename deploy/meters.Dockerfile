@@ -1,4 +1,4 @@
-# The exporter of the containers' CPU and memory (`pouco-lab meters`). Context: the top of the repository.
+# The exporter of the containers' CPU and memory (`pouco-meters`, of the lab). Context: the top of the repository.
 #   podman build -f deploy/meters.Dockerfile -t pouco-meters .
 
 # As in pouco.Dockerfile: dependencies stay cached until a manifest changes.
@@ -12,17 +12,17 @@ WORKDIR /build
 ENV CARGO_PROFILE_RELEASE_OPT_LEVEL=1 CARGO_PROFILE_RELEASE_LTO=off \
     CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 CARGO_PROFILE_RELEASE_DEBUG=none
 COPY --from=manifests /skeleton ./
-RUN cargo build --release --locked --package pouco-lab
+RUN cargo build --release --locked --no-default-features --package pouco-lab
 
 COPY lab ./lab
 RUN find lab -name '*.rs' -exec touch {} + && \
-    cargo build --release --locked --package pouco-lab
+    cargo build --release --locked --no-default-features --package pouco-lab
 
 FROM docker.io/library/debian:trixie-slim
 RUN groupadd --gid 10004 meters && \
     useradd --uid 10004 --gid 10004 --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin meters
-COPY --from=build /build/target/release/pouco-lab /usr/local/bin/pouco-lab
+COPY --from=build /build/target/release/pouco-meters /usr/local/bin/pouco-meters
 # What it reads, everybody may read.
 USER 10004:10004
 STOPSIGNAL SIGTERM
-ENTRYPOINT ["pouco-lab", "meters"]
+ENTRYPOINT ["pouco-meters"]

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::exporter::Serving;
+
 /// Contests between backends in equal, proven budgets, with answers and stored rows checked.
 #[derive(Debug, Parser)]
 #[command(name = "pouco-lab", version)]
@@ -52,21 +54,7 @@ pub enum Command {
     /// Say what is missing on this machine, and how to get it
     Doctor,
     /// Serve CPU, throttling and memory of podman's containers at /metrics, under cAdvisor's names
-    Meters(Meters),
-}
-
-/// Options of `meters`.
-#[derive(Debug, Args)]
-pub struct Meters {
-    /// Where to answer; port 0 takes a free one
-    #[arg(long, value_name = "tcp:ADDRESS:PORT", default_value = "tcp:127.0.0.1:9101")]
-    pub listen: String,
-    /// Only containers whose names begin with NAME and a hyphen or an underscore, as compose names those of a project
-    #[arg(long, value_name = "NAME")]
-    pub project: Option<String>,
-    /// A recorded file tree in place of this machine's
-    #[arg(long, value_name = "DIR", default_value = "/", hide = true)]
-    pub root: PathBuf,
+    Meters(Serving),
 }
 
 /// Options of `run`.

@@ -48,6 +48,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::budgets::{Changes, Share};
 use crate::contest::{Budget, Contest};
+pub use crate::meters::Role;
 
 /// A contestant, checked on its own; [`Contestant::fits`] checks it against a contest's budget.
 #[derive(Clone, Debug, Deserialize)]
@@ -133,20 +134,6 @@ pub struct Database {
     /// For processes: statements that empty the database before a contest. A compose project begins with a new volume.
     #[serde(default)]
     pub reset: Vec<String>,
-}
-
-/// What a service of a contestant is for.
-#[derive(Clone, Copy, Debug, Deserialize, JsonSchema, Serialize, PartialEq, Eq)]
-#[serde(rename_all = "kebab-case")]
-pub enum Role {
-    /// Serves the contest's API; gets the mode's environment, `DATABASE_CONNECTIONS`, and what the budget says beside.
-    Api,
-    /// Stands before the APIs.
-    Balancer,
-    /// Postgres.
-    Database,
-    /// Redis and the like.
-    Cache,
 }
 
 /// A service of the compose file.

@@ -5,29 +5,51 @@
 //! rules, loads it, compares the stored rows with what was acknowledged, kills everything and compares again, and writes what
 //! it saw as JSON, HTML and Markdown.
 //!
+//! Without the feature `contests` there is only what `pouco-meters` is made of.
+//!
 //! What may not enter: any rule of one contestant. The lab knows contestants by their files alone, pouco included.
 #![warn(clippy::print_stdout, clippy::print_stderr)] // see `view`
 
+#[cfg(feature = "contests")]
 pub mod archive;
+#[cfg(feature = "contests")]
 pub mod cli;
+#[cfg(feature = "contests")]
 pub mod command;
+#[cfg(feature = "contests")]
 pub mod compare;
+#[cfg(feature = "contests")]
 pub mod conformance;
+#[cfg(feature = "contests")]
 pub mod contest;
+#[cfg(feature = "contests")]
 pub mod contestant;
+#[cfg(feature = "contests")]
 pub mod doctor;
+#[cfg(feature = "contests")]
 pub mod drivers;
 pub mod exporter;
+#[cfg(feature = "contests")]
 pub mod figures;
+#[cfg(feature = "contests")]
 pub mod http;
+#[cfg(feature = "contests")]
 pub mod lines;
+#[cfg(feature = "contests")]
 pub mod load;
+#[cfg(feature = "contests")]
 pub mod machine;
 pub mod meters;
+#[cfg(feature = "contests")]
 pub mod oracle;
+#[cfg(feature = "contests")]
 pub mod record;
+#[cfg(feature = "contests")]
 pub mod report;
+#[cfg(feature = "contests")]
 pub mod runner;
+#[cfg(feature = "contests")]
 pub mod stack;
+#[cfg(feature = "contests")]
 pub mod stats;
 pub mod view;

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use commands::Places;
 use pouco_lab::cli::{Cli, Command};
-use pouco_lab::view;
+use pouco_lab::{exporter, view};
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -24,7 +24,7 @@ fn main() -> ExitCode {
         Command::Report { record } => commands::report(record.as_deref()),
         Command::Compare { before, after, threshold } => commands::compare(before, after, *threshold),
         Command::Doctor => in_places(&commands::doctor),
-        Command::Meters(options) => commands::meters::run(options),
+        Command::Meters(options) => exporter::run(options),
     };
     match outcome {
         Ok(true) => ExitCode::SUCCESS,

@@ -13,6 +13,8 @@ use serde::{Deserialize, Serialize};
 use crate::contest::Budget;
 use crate::contestant::{Acknowledges, Role};
 
+pub use crate::meters::{Limits, Resources, Usage};
+
 /// The version of the format: raised when a reader of the former one would misread this one.
 pub const SCHEMA: &str = "pouco-lab/1";
 
@@ -220,17 +222,6 @@ pub struct ServiceProof {
     pub after: Option<Limits>,
 }
 
-/// Absent: no limit.
-#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema, Serialize, PartialEq)]
-pub struct Limits {
-    /// Cores.
-    #[serde(default)]
-    pub cpus: Option<f64>,
-    /// Bytes.
-    #[serde(default)]
-    pub memory_bytes: Option<u64>,
-}
-
 /// The pass over the rules.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema, Serialize)]
 pub struct Conformance {
@@ -309,42 +300,6 @@ pub struct ErrorCount {
     pub message: String,
     /// How often.
     pub count: u64,
-}
-
-/// What a contestant used during the load.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema, Serialize)]
-pub struct Resources {
-    /// By service.
-    pub services: BTreeMap<String, Usage>,
-    /// Sums; the memory's is the largest sum at any one time.
-    pub total: Usage,
-}
-
-/// What one service used during the load.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema, Serialize)]
-pub struct Usage {
-    /// What it is for; absent for the sum.
-    #[serde(default)]
-    pub role: Option<Role>,
-    /// User and system.
-    pub cpu_seconds: f64,
-    /// Waited for the next period of its CPU quota.
-    #[serde(default)]
-    pub throttled_seconds: Option<f64>,
-    /// The largest `usage − inactive_file` of one sample a second.
-    pub memory_bytes: u64,
-    /// The kernel's own peak, which counts page cache that any limit would reclaim.
-    #[serde(default)]
-    pub memory_raw_peak_bytes: Option<u64>,
-    /// A thread waited for something.
-    #[serde(default)]
-    pub voluntary_switches: Option<u64>,
-    /// A thread was made to wait.
-    #[serde(default)]
-    pub involuntary_switches: Option<u64>,
-    /// Processes that the kernel killed because the memory's limit was reached.
-    #[serde(default)]
-    pub oom_kills: Option<u64>,
 }
 
 /// What the generator used.

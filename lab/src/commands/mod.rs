@@ -2,7 +2,6 @@
 
 mod feeds;
 pub(crate) mod load;
-pub(crate) mod meters;
 pub(crate) mod run;
 pub(crate) mod up;
 

@@ -3,6 +3,7 @@
 //!
 //! What may not enter: contests, and a container engine. Names come from [`crate::meters::containers`].
 
+mod command;
 mod server;
 
 use std::collections::BTreeMap;
@@ -12,9 +13,9 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::Result;
 
-use crate::meters::{Cgroup, Named, Periods, Sample, containers};
-use crate::record::Limits;
+use crate::meters::{Cgroup, Limits, Named, Periods, Sample, containers};
 
+pub use command::{Serving, run};
 pub use server::serve;
 
 /// The kernel's own period, by which a share of a CPU is told where only the share is known.

@@ -12,8 +12,7 @@ use anyhow::{Context, Result};
 
 use super::hierarchy::{Groups, Version};
 use super::processes::ProcessTree;
-use super::{Target, limits, read_text};
-use crate::record::Limits;
+use super::{Limits, Target, limits, read_text};
 
 /// The process's id in a recorded tree of a plain process.
 const RECORDED_PID: i32 = 1;

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
+use super::Limits;
 use super::hierarchy::{Groups, Version};
-use crate::record::Limits;
 
 /// Version 1 has no word for "no limit": it answers with the largest number that is whole pages.
 const V1_UNLIMITED_BYTES: u64 = 1 << 60;

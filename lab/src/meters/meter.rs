@@ -13,8 +13,7 @@ use anyhow::{Context, Result, anyhow};
 
 use super::cgroup::is_gone;
 use super::switches::Switches;
-use super::{Cgroup, Database, Sample, Target, connections};
-use crate::record::{Resources, Usage};
+use super::{Cgroup, Database, Resources, Sample, Target, Usage, connections};
 
 const INTERVAL: Duration = Duration::from_secs(1);
 

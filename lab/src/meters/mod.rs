@@ -15,10 +15,9 @@ mod meter;
 mod names;
 mod processes;
 mod switches;
+mod used;
 
 use std::path::{Path, PathBuf};
-
-use crate::contestant::Role;
 
 pub use cgroup::{Cgroup, Periods, Sample};
 pub use connections::{Database, is_client};
@@ -28,6 +27,7 @@ pub use limits::limits_hold;
 pub use meter::{Meter, MeterReport, SeriesPoint};
 pub use names::{Named, containers};
 pub use processes::{alive, family};
+pub use used::{Limits, Resources, Role, Usage};
 
 /// What is measured: a container, or a plain process with its descendants.
 #[derive(Clone, Debug)]

@@ -1,16 +1,36 @@
-//! `meters`: a thread waits for the signal that ends it, the other one answers.
+//! `pouco-lab meters`, and `pouco-meters`, which is nothing else: a thread waits for the signal that ends it, the other one answers.
 
 use std::net::TcpListener;
+use std::path::PathBuf;
 use std::thread;
 
 use anyhow::{Context, Result, anyhow, ensure};
-use pouco_lab::cli::Meters;
-use pouco_lab::exporter::{Exporter, serve};
-use pouco_lab::{meters, view};
+use clap::Args;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
-pub(crate) fn run(options: &Meters) -> Result<bool> {
+use super::{Exporter, serve};
+use crate::{meters, view};
+
+/// Options of `meters`.
+#[derive(Debug, Args)]
+pub struct Serving {
+    /// Where to answer; port 0 takes a free one
+    #[arg(long, value_name = "tcp:ADDRESS:PORT", default_value = "tcp:127.0.0.1:9101")]
+    pub listen: String,
+    /// Only containers whose names begin with NAME and a hyphen or an underscore, as compose names those of a project
+    #[arg(long, value_name = "NAME")]
+    pub project: Option<String>,
+    /// A recorded file tree in place of this machine's
+    #[arg(long, value_name = "DIR", default_value = "/", hide = true)]
+    pub root: PathBuf,
+}
+
+/// Serves until it is told to end.
+///
+/// # Errors
+/// An option makes no sense, the address is taken, or there is no cgroup to read.
+pub fn run(options: &Serving) -> Result<bool> {
     let address = options
         .listen
         .strip_prefix("tcp:")
