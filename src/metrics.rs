@@ -145,7 +145,7 @@ impl Exposition {
         let (needed, allowed) = connector.room();
         let help = "Connections that all replicas together need.";
         self.sample("pouco_database_connections_needed", help, &[], needed);
-        let help = "Connections that Postgres allows; 2147483647 while it has not been asked.";
+        let help = "Connections that Postgres allows; 0 while it has not been asked.";
         self.sample("pouco_database_connections_allowed", help, &[], allowed);
         let help = "Connections given up because Postgres was silent.";
         self.sample("pouco_database_silences_total", help, &[], connector.silences());

@@ -31,6 +31,9 @@ const RETRIES: u32 = 10;
 /// A batch that has cost so many sessions is halved.
 const LOSSES: u32 = 3;
 
+/// An item that has cost so many sessions is refused. More, since Postgres may only have had a bad moment.
+const LOSSES_ALONE: u32 = 6;
+
 /// How often a writer that has nothing to do asks.
 const IDLE_CHECK: Duration = Duration::from_millis(limits::IDLE_CHECK_MS);
 
@@ -300,8 +303,7 @@ impl<B: Batch> CommitQueue<B> {
 
     /// Sends a batch until each of its items has its answer, or until it is certain that none is stored.
     ///
-    /// A batch that has cost several sessions is halved until the item that does that is alone; `losses` counts
-    /// on from one half to the next.
+    /// A batch that has cost several sessions is halved until the item that does that is alone.
     fn settle(&self, writer: &mut Writer<'_>, mut batch: Vec<Pending<B>>, mut losses: u32) {
         let (mut tries, name) = (0, B::NAME);
         loop {
@@ -329,11 +331,12 @@ impl<B: Batch> CommitQueue<B> {
                     if batch.is_empty() {
                         return;
                     }
-                    if failure == Failure::Broken || losses >= LOSSES {
-                        return self.halve(writer, batch, losses, &failed);
+                    let bearable = if batch.len() > 1 { LOSSES } else { LOSSES_ALONE };
+                    if failure == Failure::Broken || losses >= bearable {
+                        return self.halve(writer, batch, &failed);
                     }
                 }
-                Failure::Data => return self.halve(writer, batch, losses, &failed),
+                Failure::Data => return self.halve(writer, batch, &failed),
                 Failure::Stale => {
                     self.metrics.conflicts.fetch_add(1, Memory::Relaxed);
                     writer.leave(false);
@@ -357,11 +360,12 @@ impl<B: Batch> CommitQueue<B> {
     }
 
     /// What fails together is tried in halves; what fails alone has its answer. None of it is stored.
-    fn halve(&self, writer: &mut Writer<'_>, mut batch: Vec<Pending<B>>, losses: u32, failed: &Failed) {
+    fn halve(&self, writer: &mut Writer<'_>, mut batch: Vec<Pending<B>>, failed: &Failed) {
         if batch.len() > 1 {
             let second = batch.split_off(batch.len() / 2);
-            self.settle(writer, batch, losses);
-            return self.settle(writer, second, losses);
+            // One loss more, and it is halved again.
+            self.settle(writer, batch, LOSSES - 1);
+            return self.settle(writer, second, LOSSES - 1);
         }
         let name = B::NAME;
         for pending in batch {

@@ -138,7 +138,7 @@ impl Connector {
             history: AtomicU64::new(0),
             silent: Mutex::new(vec![None; hosts]),
             needed: AtomicUsize::new(0),
-            allowed: AtomicI32::new(i32::MAX),
+            allowed: AtomicI32::new(0),
         }))
     }
 
@@ -167,7 +167,7 @@ impl Connector {
         self.0.needed.store(connections.saturating_mul(replicas), Ordering::Relaxed);
     }
 
-    /// How many connections all replicas need, and how many Postgres allows; `i32::MAX` before the first session.
+    /// How many connections all replicas need, and how many Postgres allows; 0 before the first session.
     #[must_use]
     pub fn room(&self) -> (usize, i32) {
         (self.0.needed.load(Ordering::Relaxed), self.0.allowed.load(Ordering::Relaxed))

@@ -146,11 +146,14 @@ fn what_is_taken_is_taken_once_and_never_more_than_there_is() {
         });
         let killer = scope.spawn(|| {
             let mut kills = 0;
+            let answered = || placed.load(Memory::Relaxed) + refused.load(Memory::Relaxed);
             while !over.load(Memory::Relaxed) {
                 for pid in writers(&database) {
                     terminate(&database, pid);
                     kills += 1;
                 }
+                let next = answered() + 32;
+                eventually("orders are answered", || answered() >= next || over.load(Memory::Relaxed));
             }
             kills
         });

@@ -140,8 +140,8 @@ fn a_row_that_costs_its_session_is_alone() {
     }
     assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
     assert_eq!(stored_keys(&database).len(), 15);
-    // Three together, then one for each halving of sixteen, the last of them alone.
-    assert_eq!(counted(&rig.queue.metrics().uncertain), 3 + 4);
+    // Three together, one for each halving until it is alone, and then what makes six of it.
+    assert_eq!(counted(&rig.queue.metrics().uncertain), 3 + 3 + 4);
 }
 
 /// A row that is refused now may have been stored by the try whose answer was lost.
