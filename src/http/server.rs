@@ -24,9 +24,8 @@ use super::response::{Persistence, Response};
 use super::router::Router;
 use super::status::Status;
 use crate::limits;
-use crate::waiting::configure_coroutines;
 use crate::waiting::interest::Interest;
-use crate::waiting::spawn;
+use crate::waiting::{Timer, configure_coroutines, sleep, spawn};
 
 /// How often the sweeper looks: the resolution of every time-out, and of the `Date` field.
 const SWEEP_INTERVAL_MS: u64 = 250;
@@ -36,8 +35,7 @@ const SWEEP_INTERVAL_MS: u64 = 250;
 const ACCEPT_BURST: u32 = 64;
 
 /// The pause after that. It has to be a wait: a yield only goes behind the coroutines that are ready already, and the
-/// scheduler looks for sockets that have become ready when there are none. (What follows a sleep runs on the timer's
-/// thread until the next wait: accepting touches nothing that only a worker may touch.)
+/// scheduler looks for sockets that have become ready when there are none. The end of a sleep is an event among theirs.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(1);
 
 /// How long an accept coroutine pauses when the process has no descriptor or memory left.
@@ -197,9 +195,11 @@ impl Server {
     /// Starts serving `router` on every listener.
     ///
     /// # Errors
-    /// If the sweeper's thread or a listener's registration fails.
+    /// If the timer, the sweeper's thread or a listener's registration fails.
     pub fn start(listeners: Vec<Listener>, router: Router, limits: Limits) -> io::Result<Self> {
         configure_coroutines();
+        // While there is a descriptor: who accepts sleeps where there is none.
+        Timer::get()?;
         let stopwatch = Stopwatch::new(router.is_measured());
         let shared = Arc::new(Shared {
             router,
@@ -322,7 +322,7 @@ fn accept_until_drained(interest: &Interest, listener: &Listener, shared: &Arc<S
                 taken += 1;
                 if taken == ACCEPT_BURST {
                     taken = 0;
-                    coroutine::sleep(ACCEPT_PAUSE);
+                    sleep(ACCEPT_PAUSE);
                 }
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
@@ -337,7 +337,7 @@ fn accept_until_drained(interest: &Interest, listener: &Listener, shared: &Arc<S
                     log::warn!("accept on {}: {error}; clients are closed unanswered", listener.address());
                 }
                 spare.refuse_one(&listener.socket);
-                coroutine::sleep(ACCEPT_BACKOFF);
+                sleep(ACCEPT_BACKOFF);
             }
         }
     }

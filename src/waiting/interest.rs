@@ -7,7 +7,7 @@
 #![allow(unsafe_code)] // one descriptor becomes a stream of `may`, which offers no other way
 
 use std::io;
-use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream as PlainStream;
 
 use may::io::{CoIo, SplitIo, SplitReader, WaitIo, WaitIoWaker};
@@ -34,6 +34,13 @@ impl AsRawFd for FdRef {
     }
 }
 
+/// Has the event loop watch a descriptor, which must outlive what is returned, for input and output; sets it to
+/// non-blocking. What is there already is told with the first wait.
+pub(crate) fn watch(descriptor: &impl AsFd) -> io::Result<CoIo<FdRef>> {
+    let descriptor = FdRef(descriptor.as_fd().as_raw_fd());
+    CoIo::new(descriptor).map_err(|error| io::Error::other(error.to_string()))
+}
+
 /// A socket's place in the event loop; a listener's is never narrowed.
 pub(crate) enum Interest {
     /// Input and output, by the socket's own descriptor.
@@ -45,8 +52,7 @@ pub(crate) enum Interest {
 impl Interest {
     /// Watches for input and output. What is there already is told with the first wait.
     pub(crate) fn both(socket: &Socket) -> io::Result<Self> {
-        let io = CoIo::new(FdRef(socket.as_raw_fd())).map_err(|error| io::Error::other(error.to_string()))?;
-        Ok(Self::Both(io))
+        Ok(Self::Both(watch(socket)?))
     }
 
     /// Watches a Unix socket for input. What is there already is told with the first wait. `None` if there are not the

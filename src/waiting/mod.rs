@@ -1,8 +1,8 @@
-//! How a coroutine waits, for a socket, a thread or another coroutine: answers for one, bounded queues, the
-//! thread that ends waits past their deadline, what the event loop watches.
+//! How a coroutine waits, for a time, a socket, a thread or another coroutine: the timer of the worker's loop, answers
+//! for one, bounded queues, the thread that ends waits past their deadline, what the event loop watches.
 //!
 //! A leaf: the engine, the store and the caches use it, and it knows none of them. A coroutine parks without
-//! a time-out and a thread may block; nothing here holds a lock over a wait.
+//! a time-out of `may` and a thread may block; nothing here holds a lock over a wait.
 
 mod coroutines;
 mod deadlines;
@@ -10,6 +10,8 @@ pub(crate) mod interest;
 mod janitor;
 pub(crate) mod queue;
 pub(crate) mod reply;
+mod timer;
+mod wheel;
 
 use std::io;
 use std::thread;
@@ -18,6 +20,8 @@ pub use coroutines::configure_coroutines;
 pub(crate) use deadlines::{Deadlines, Expire};
 pub use janitor::Janitor;
 pub(crate) use janitor::Tended;
+pub(crate) use timer::Timer;
+pub use timer::{sleep, sleep_until};
 
 /// Starts a thread of ours: named, and with a stack of [`crate::limits::THREAD_STACK_BYTES`].
 ///
