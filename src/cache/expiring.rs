@@ -172,6 +172,11 @@ where
     fn tend(&self, _: Instant) {
         self.sweep();
     }
+
+    /// What comes is swept a second late at most, and is not answered with meanwhile.
+    fn is_quiet(&self) -> bool {
+        self.held().entries.len() == 0
+    }
 }
 
 #[cfg(test)]

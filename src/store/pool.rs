@@ -27,7 +27,7 @@ use super::reply::{self, Reply, Waiter};
 use super::session::{Cancel, Opened, Session, Watched};
 use crate::limits;
 use crate::waiting::queue::{Queue, Refused};
-use crate::waiting::{Deadlines, Expire, Janitor, Tended, configure_coroutines, reply as answers, spawn};
+use crate::waiting::{Bell, Deadlines, Expire, Janitor, Tended, configure_coroutines, reply as answers, spawn};
 
 /// Work that may go on with a new connection.
 pub(super) trait Job: Send {
@@ -353,6 +353,14 @@ impl Tended for Pool {
         let expired = self.deadlines.expire(now);
         self.metrics.expired.fetch_add(expired, Ordering::Relaxed);
         self.look_after_lines(now);
+    }
+
+    fn is_quiet(&self) -> bool {
+        self.deadlines.is_empty()
+    }
+
+    fn take_bell(&self, bell: &Bell) {
+        self.deadlines.take_bell(bell);
     }
 }
 

@@ -1,8 +1,10 @@
 //! Waits with one common time-out.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Instant;
+
+use super::Bell;
 
 /// Something that waits and can be told that its time is over.
 pub(crate) trait Expire: Send + Sync {
@@ -16,6 +18,8 @@ pub(crate) trait Expire: Send + Sync {
 #[derive(Default)]
 pub(crate) struct Deadlines {
     waits: Mutex<VecDeque<(Instant, Arc<dyn Expire>)>>,
+    /// Rung by each wait.
+    bell: OnceLock<Bell>,
 }
 
 impl Deadlines {
@@ -26,6 +30,21 @@ impl Deadlines {
             waits.pop_front();
         }
         waits.push_back((deadline, wait));
+        drop(waits);
+        if let Some(bell) = self.bell.get() {
+            bell.ring();
+        }
+    }
+
+    /// Whether nobody waits; what has ended by itself may count as a wait until the next call of [`Deadlines::expire`].
+    pub(crate) fn is_empty(&self) -> bool {
+        self.lock().is_empty()
+    }
+
+    /// For [`super::Tended::take_bell`].
+    pub(crate) fn take_bell(&self, bell: &Bell) {
+        // The first janitor that looks after it is the only one.
+        self.bell.get_or_init(|| bell.clone());
     }
 
     /// Ends what is overdue and says how many waits that were.

@@ -19,7 +19,7 @@ use std::thread;
 pub use coroutines::configure_coroutines;
 pub(crate) use deadlines::{Deadlines, Expire};
 pub use janitor::Janitor;
-pub(crate) use janitor::Tended;
+pub(crate) use janitor::{Bell, Tended};
 pub(crate) use timer::Timer;
 pub use timer::{sleep, sleep_until};
 

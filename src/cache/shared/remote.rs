@@ -15,7 +15,7 @@ use super::{Body, RedisSettings};
 use crate::limits;
 use crate::waiting::queue::Queue;
 use crate::waiting::reply::{self, Reply, Slot};
-use crate::waiting::{Deadlines, Expire, Janitor, Tended, spawn};
+use crate::waiting::{Bell, Deadlines, Expire, Janitor, Tended, spawn};
 
 /// What a look-up came to.
 pub(super) enum Looked {
@@ -187,6 +187,14 @@ impl Tended for Remote {
             self.metrics.expired.fetch_add(expired, Ordering::Relaxed);
             self.lost(&"no answer in time");
         }
+    }
+
+    fn is_quiet(&self) -> bool {
+        self.deadlines.is_empty()
+    }
+
+    fn take_bell(&self, bell: &Bell) {
+        self.deadlines.take_bell(bell);
     }
 }
 
