@@ -3,6 +3,7 @@
 //! A request then pays a few relaxed loads in place of a system call and a calendar computation.
 
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Instant, SystemTime};
 
 /// Length of an IMF-fixdate (RFC 9110 section 5.6.7), such as `Sun, 06 Nov 1994 08:49:37 GMT`.
@@ -13,8 +14,10 @@ const DATE_WORDS: usize = DATE_BYTES.div_ceil(8);
 pub(crate) struct Clock {
     started: Instant,
     now_ms: AtomicU64,
-    /// Odd while the date is being written; readers retry. Only the sweeper writes.
+    /// Odd while the date is being written; readers retry.
     sequence: AtomicU64,
+    /// Of whoever writes: the sweeper, or who ends its rest.
+    writing: Mutex<()>,
     date: [AtomicU64; DATE_WORDS],
 }
 
@@ -24,6 +27,7 @@ impl Clock {
             started: Instant::now(),
             now_ms: AtomicU64::new(0),
             sequence: AtomicU64::new(0),
+            writing: Mutex::new(()),
             date: std::array::from_fn(|_| AtomicU64::new(0)),
         };
         clock.tick();
@@ -35,8 +39,9 @@ impl Clock {
         self.now_ms.load(Ordering::Relaxed)
     }
 
-    /// Brings the time and the date up to now. Called by one thread only.
+    /// Brings the time and the date up to now.
     pub(crate) fn tick(&self) {
+        let _alone = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         let elapsed = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
         self.now_ms.store(elapsed, Ordering::Relaxed);
         let text = httpdate::fmt_http_date(SystemTime::now());

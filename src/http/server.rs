@@ -3,8 +3,8 @@
 use std::fs::File;
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
 use may::coroutine;
@@ -141,6 +141,10 @@ pub(crate) struct Shared {
     pub(crate) lasting: AtomicUsize,
     stopped: AtomicBool,
     registry: Mutex<Slab<Arc<Registered>>>,
+    /// Known once its thread runs.
+    sweeper: OnceLock<Thread>,
+    /// Whether the sweeper rests until somebody is accepted.
+    resting: AtomicBool,
     /// Rung when a connection leaves the registry during a drain.
     left: Condvar,
 }
@@ -161,6 +165,21 @@ impl Shared {
         self.metrics.open_connections.fetch_sub(1, Ordering::Relaxed);
         if self.draining.load(Ordering::Acquire) {
             self.left.notify_all();
+        }
+    }
+
+    /// Ends the sweeper's rest; the time is right at once, and not when the thread has had its turn.
+    ///
+    /// Race window: who is accepted is counted before this looks whether the sweeper rests, and the sweeper looks at the
+    /// count after it has said so. One of them sees the other.
+    fn end_rest(&self) {
+        if self.resting.load(Ordering::SeqCst) {
+            self.clock.tick();
+            if self.resting.swap(false, Ordering::SeqCst)
+                && let Some(sweeper) = self.sweeper.get()
+            {
+                sweeper.unpark();
+            }
         }
     }
 
@@ -212,6 +231,8 @@ impl Server {
             lasting: AtomicUsize::new(0),
             stopped: AtomicBool::new(false),
             registry: Mutex::new(Slab::new()),
+            sweeper: OnceLock::new(),
+            resting: AtomicBool::new(false),
             left: Condvar::new(),
         });
         let sweeping = shared.clone();
@@ -289,12 +310,25 @@ impl Server {
 }
 
 fn sweep(shared: &Shared) {
+    shared.sweeper.get_or_init(thread::current);
     while !shared.stopped.load(Ordering::Acquire) {
-        thread::park_timeout(Duration::from_millis(SWEEP_INTERVAL_MS));
+        rest_or_wait(shared);
         shared.clock.tick();
         shared.stopwatch.refill();
         let now_ms = shared.clock.now_ms();
         shared.wake_where(|one| one.deadline_ms.load(Ordering::Relaxed) <= now_ms);
+    }
+}
+
+/// Until the next sweep is due: with nobody connected there is none.
+fn rest_or_wait(shared: &Shared) {
+    shared.resting.store(true, Ordering::SeqCst);
+    if shared.metrics.open_connections.load(Ordering::SeqCst) == 0 {
+        // Also after a wake by mistake the time goes on, and the next call rests again.
+        thread::park();
+    } else {
+        shared.resting.store(false, Ordering::SeqCst);
+        thread::park_timeout(Duration::from_millis(SWEEP_INTERVAL_MS));
     }
 }
 
@@ -370,7 +404,8 @@ fn accepted(socket: Socket, shared: &Arc<Shared>) {
         return refuse(&socket, shared);
     }
     // Counted here and not in the coroutine, or a burst would pass the limit before the first of them runs.
-    shared.metrics.open_connections.fetch_add(1, Ordering::Relaxed);
+    shared.metrics.open_connections.fetch_add(1, Ordering::SeqCst);
+    shared.end_rest();
     let serving = shared.clone();
     let spawned = may::go!(coroutine::Builder::new(), move || connection::run(socket, &serving));
     if let Err(error) = spawned {
@@ -383,6 +418,8 @@ fn accepted(socket: Socket, shared: &Arc<Shared>) {
 fn refuse(socket: &Socket, shared: &Shared) {
     shared.metrics.hit(Limit::Connections);
     shared.router.count_other(Status::ServiceUnavailable);
+    // Where none at all is allowed, nobody else did.
+    shared.end_rest();
     let mut out = Vec::new();
     let mut response = Response::new(&mut out, &shared.clock, Persistence::Close, false);
     response.refuse(Status::ServiceUnavailable);
