@@ -27,7 +27,9 @@ use super::reply::{self, Reply, Waiter};
 use super::session::{Cancel, Opened, Session, Watched};
 use crate::limits;
 use crate::waiting::queue::{Queue, Refused};
-use crate::waiting::{Bell, Deadlines, Expire, Janitor, Tended, configure_coroutines, reply as answers, spawn};
+use crate::waiting::{
+    Bell, Deadlines, Expire, Janitor, Tended, configure_coroutines, reply as answers, spawn,
+};
 
 /// Work that may go on with a new connection.
 pub(super) trait Job: Send {

@@ -22,7 +22,7 @@ use super::pool::{Job, Pool, PoolMetrics};
 use super::reply::Reply;
 use super::server::Backend;
 use super::session::Session;
-use crate::waiting::Expire;
+use crate::waiting::{self, Expire};
 
 /// How often a transaction is tried again after a deadlock or a serialization failure.
 const RETRIES: u32 = 10;
@@ -409,7 +409,7 @@ fn refusal(error: &Error) -> Refusal {
 
 fn rest(tries: u32) {
     let longest = 1_u64.checked_shl(tries).unwrap_or(u64::MAX).min(LONGEST_PAUSE_MS);
-    may::coroutine::sleep(Duration::from_millis(fastrand::u64(longest / 2..=longest)));
+    waiting::sleep(Duration::from_millis(fastrand::u64(longest / 2..=longest)));
 }
 
 impl<T, E, S, W> Job for Work<T, E, S, W>
