@@ -1,4 +1,5 @@
-//! Several replicas on one database: what one has committed, the others find; by id at once, by search with the feed.
+//! Several replicas on one database: what one has committed, the others find; by id at once, by search with
+//! the feed.
 #![allow(clippy::unwrap_used)]
 
 mod support;
@@ -50,7 +51,8 @@ fn wait_until_found(replica: &Replica, nick: &str) {
     eventually(&format!("{nick} is found"), || found(&mut connection, nick) == [nick]);
 }
 
-/// Waits until the replica's memory holds as many people as the table, and then that searches are answered from there.
+/// Waits until the replica's memory holds as many people as the table, and then that searches are answered
+/// from there.
 fn wait_until_complete(replica: &Replica, database: &Database) {
     let count = u64::try_from(database.count()).unwrap();
     eventually("memory holds everybody", || replica.metric("pouco_search_index_people ") == count);
@@ -80,8 +82,8 @@ fn a_replica_that_starts_late_knows_everybody() {
     assert_eq!(late.get(&location).status, 200);
 }
 
-/// Three transactions that interleave, with savepoints; the one that began first commits last, one is rolled back. What
-/// commits around them is found meanwhile, and in the end memory holds exactly the table.
+/// Three transactions that interleave, with savepoints; the one that began first commits last, one is rolled
+/// back. What commits around them is found meanwhile, and in the end memory holds exactly the table.
 #[test]
 fn commits_out_of_order_are_all_found() {
     let database = Database::create();
@@ -118,8 +120,8 @@ fn commits_out_of_order_are_all_found() {
     assert_eq!(stored.len(), 3 * 6);
 }
 
-/// Whoever holds a transaction id (CREATE INDEX, a migration) freezes the horizon. The others' people are found
-/// nevertheless, also those of a replica; nothing is missing once it has ended.
+/// Whoever holds a transaction id (CREATE INDEX, a migration) freezes the horizon. The others' people are
+/// found nevertheless, also those of a replica; nothing is missing once it has ended.
 #[test]
 fn an_open_transaction_blinds_nobody() {
     let database = Database::create();
@@ -139,15 +141,16 @@ fn an_open_transaction_blinds_nobody() {
     }
 }
 
-/// User and system time of a process, in hundredths of a second (the kernel's USER_HZ on every platform in use).
+/// User and system time of a process, in hundredths of a second (the kernel's USER_HZ on every platform in
+/// use).
 fn cpu_centiseconds(pid: i32) -> u64 {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
     let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
     fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()
 }
 
-/// While the horizon is frozen the window only grows, and each poll reads all of it: the feed rests in proportion, so it
-/// takes a small part of a core, and it is slow but not blind.
+/// While the horizon is frozen the window only grows, and each poll reads all of it: the feed rests in
+/// proportion, so it takes a small part of a core, and it is slow but not blind.
 #[test]
 fn a_frozen_horizon_has_its_price_bounded() {
     const WINDOW: Duration = Duration::from_secs(3);
@@ -241,8 +244,8 @@ fn three_replicas_know_what_each_of_them_makes() {
     }
 }
 
-/// By id at once; by search within the feed's interval. The median has little room for a busy machine. The largest has much:
-/// one poll that was slow makes the feed rest for up to two seconds.
+/// By id at once; by search within the feed's interval. The median has little room for a busy machine. The
+/// largest has much: one poll that was slow makes the feed rest for up to two seconds.
 #[test]
 fn another_replica_finds_what_was_created_soon() {
     let database = Database::create();
@@ -265,9 +268,9 @@ fn another_replica_finds_what_was_created_soon() {
     assert!(largest <= Duration::from_secs(5), "{largest:?}");
 }
 
-/// The same new nickname from many clients at the same moment, on two replicas, while others look for it: one 201, and
-/// its `Location` is what both replicas have.
-/// Somebody else may write what is no person. The feed goes on, those who come after it are found, and nobody sees it.
+/// The same new nickname from many clients at the same moment, on two replicas, while others look for it: one
+/// 201, and its `Location` is what both replicas have. Somebody else may write what is no person. The feed
+/// goes on, those who come after it are found, and nobody sees it.
 #[test]
 fn a_row_that_is_no_person_does_not_end_the_feed() {
     let database = Database::create();
@@ -291,8 +294,8 @@ fn a_row_that_is_no_person_does_not_end_the_feed() {
     }
 }
 
-/// A database that was restored from another cluster's dump has transactions' numbers that are still to come. Its rows are
-/// read once, and not again by every poll.
+/// A database that was restored from another cluster's dump has transactions' numbers that are still to come.
+/// Its rows are read once, and not again by every poll.
 #[test]
 fn rows_of_a_restored_database_are_read_once() {
     let database = Database::create();

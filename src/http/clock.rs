@@ -1,4 +1,5 @@
-//! A clock that the sweeper sets a few times a second: milliseconds for deadlines, and the text of the `Date` field.
+//! A clock that the sweeper sets a few times a second: milliseconds for deadlines, and the text of the `Date`
+//! field.
 //!
 //! A request then pays a few relaxed loads in place of a system call and a calendar computation.
 
@@ -58,8 +59,8 @@ impl Clock {
 
     /// Appends `date: …` with its line end.
     ///
-    /// Race window: a tick may fall between two words; the sequence then differs before and after, and the copy is
-    /// made again.
+    /// Race window: a tick may fall between two words; the sequence then differs before and after, and the
+    /// copy is made again.
     pub(crate) fn write_date(&self, out: &mut Vec<u8>) {
         let mut bytes = [0; DATE_WORDS * 8];
         loop {

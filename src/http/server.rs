@@ -1,4 +1,5 @@
-//! The server: accept coroutines, the registry of connections, the sweeper that ends their waits, and the drain.
+//! The server: accept coroutines, the registry of connections, the sweeper that ends their waits, and the
+//! drain.
 
 use std::fs::File;
 use std::io;
@@ -30,12 +31,13 @@ use crate::waiting::{Timer, configure_coroutines, sleep, spawn};
 /// How often the sweeper looks: the resolution of every time-out, and of the `Date` field.
 const SWEEP_INTERVAL_MS: u64 = 250;
 
-/// Connections taken from the kernel's queue in a row before those that are open get their turn: a flood of clients, each
-/// of whom costs no more than a refusal, would else hold the worker for as long as it lasts.
+/// Connections taken from the kernel's queue in a row before those that are open get their turn: a flood of
+/// clients, each of whom costs no more than a refusal, would else hold the worker for as long as it lasts.
 const ACCEPT_BURST: u32 = 64;
 
-/// The pause after that. It has to be a wait: a yield only goes behind the coroutines that are ready already, and the
-/// scheduler looks for sockets that have become ready when there are none. The end of a sleep is an event among theirs.
+/// The pause after that. It has to be a wait: a yield only goes behind the coroutines that are ready already,
+/// and the scheduler looks for sockets that have become ready when there are none. The end of a sleep is an
+/// event among theirs.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(1);
 
 /// How long an accept coroutine pauses when the process has no descriptor or memory left.
@@ -112,7 +114,8 @@ const _: () = assert!(limits::HEADER_COUNT == MAX_HEADER_FIELDS);
 
 /// One connection as the sweeper and the drain see it.
 pub(crate) struct Registered {
-    /// When the wait that the connection is in ends, in the clock's milliseconds; `u64::MAX` while it waits for nothing.
+    /// When the wait that the connection is in ends, in the clock's milliseconds; `u64::MAX` while it waits
+    /// for nothing.
     pub(crate) deadline_ms: AtomicU64,
     /// Whether it waits between two requests, where a drain may end it.
     pub(crate) idle: AtomicBool,
@@ -170,8 +173,8 @@ impl Shared {
 
     /// Ends the sweeper's rest; the time is right at once, and not when the thread has had its turn.
     ///
-    /// Race window: who is accepted is counted before this looks whether the sweeper rests, and the sweeper looks at the
-    /// count after it has said so. One of them sees the other.
+    /// Race window: who is accepted is counted before this looks whether the sweeper rests, and the sweeper
+    /// looks at the count after it has said so. One of them sees the other.
     fn end_rest(&self) {
         if self.resting.load(Ordering::SeqCst) {
             self.clock.tick();
@@ -276,8 +279,8 @@ impl Server {
         drop(self.shared.left.wait_while(registry, running).unwrap_or_else(PoisonError::into_inner));
     }
 
-    /// Stops accepting, removes socket files, lets requests that have begun finish with `Connection: close`, and closes
-    /// idle connections. `true` if all had ended within `grace`.
+    /// Stops accepting, removes socket files, lets requests that have begun finish with `Connection: close`,
+    /// and closes idle connections. `true` if all had ended within `grace`.
     pub fn shutdown(&self, grace: Duration) -> bool {
         let deadline = Instant::now() + grace;
         self.shared.draining.store(true, Ordering::Release);
@@ -342,8 +345,8 @@ fn start_accepting(listener: Listener, shared: &Arc<Shared>) -> io::Result<Accep
     Ok(Accepting { waker, handle })
 }
 
-/// Race window: the drain sets `draining` before it wakes, and the wake leaves a flag that the next wait sees, so a wake
-/// between the look at `draining` and the wait is not lost.
+/// Race window: the drain sets `draining` before it wakes, and the wake leaves a flag that the next wait
+/// sees, so a wake between the look at `draining` and the wait is not lost.
 fn accept_until_drained(interest: &Interest, listener: &Listener, shared: &Arc<Shared>) {
     let mut spare = Spare::open();
     let mut taken = 0;
@@ -377,8 +380,8 @@ fn accept_until_drained(interest: &Interest, listener: &Listener, shared: &Arc<S
     }
 }
 
-/// A descriptor kept for the moment when there is none left: it is given up to accept and close one client, which
-/// then sees an end in place of a wait without one.
+/// A descriptor kept for the moment when there is none left: it is given up to accept and close one client,
+/// which then sees an end in place of a wait without one.
 struct Spare(Option<File>);
 
 impl Spare {

@@ -1,8 +1,8 @@
 //! Group commit: all items that wait go to Postgres as one transaction, and each waiter learns what became of
 //! its item after the commit.
 //!
-//! One writer, one connection, one kind of items a queue. The writer takes what is there (after a short linger
-//! that lets a batch gather), so the batch grows with the load and the cost per item falls as it does.
+//! One writer, one connection, one kind of items a queue. The writer takes what is there (after a short
+//! linger that lets a batch gather), so the batch grows with the load and the cost per item falls as it does.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -389,12 +389,11 @@ impl<B: Batch> CommitQueue<B> {
             return Err(Failed::Uncounted);
         }
         // With a warning it is as uncertain as without an answer: the wait for a standby may have been
-        // cancelled.
+        // cancelled. Whatever keeps that from being confirmed does not undo it.
         if session.take_warning() {
-            let settled = self.confirm(session, &items)?;
-            for (answer, settled) in answers.iter_mut().zip(settled) {
-                *answer = settled.unwrap_or_else(|| std::mem::replace(answer, B::unstorable()));
-            }
+            let settled = self.confirm(session, &items).map_err(|_| Failed::Unconfirmed)?;
+            let told = answers.into_iter().zip(settled);
+            answers = told.map(|(answer, settled)| settled.unwrap_or(answer)).collect();
         }
         self.metrics.commit_seconds.observe_duration(sent.elapsed(), 1);
         self.metrics.batch_rows.observe(batch.len() as u64, 1);
@@ -404,7 +403,7 @@ impl<B: Batch> CommitQueue<B> {
     }
 
     /// Answers what is stored of a batch whose session was lost, and gives back the rest, which is not stored
-    /// and will not be. `None` if the process ends before that is known.
+    /// and will not be. `None` if all of it has its answer, or the process ends before that is known.
     ///
     /// Race window: a backend whose client is gone may still commit. A new session is used only after such
     /// backends have ended ([`Writer::session`]), and what is stored is then read in a new statement.
@@ -425,7 +424,7 @@ impl<B: Batch> CommitQueue<B> {
             };
             if failed.failure() == Failure::Broken {
                 log::error!("{name}: the fate of {} items cannot be read: {failed}", batch.len());
-                give_up(batch, true);
+                batch.into_iter().for_each(|pending| pending.reply.fail(Unavailable::Unknown));
                 return None;
             }
             if tries == 0 {

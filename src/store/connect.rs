@@ -161,8 +161,8 @@ impl Connector {
         }
     }
 
-    /// How many connections this process keeps open. Each server is asked whether it has room for `replicas` such
-    /// processes.
+    /// How many connections this process keeps open. Each server is asked whether it has room for `replicas`
+    /// such processes.
     pub fn need(&self, connections: usize, replicas: usize) {
         self.0.needed.store(connections.saturating_mul(replicas), Ordering::Relaxed);
     }

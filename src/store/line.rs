@@ -45,7 +45,8 @@ pub(super) struct Line {
     busy: AtomicBool,
     /// When Postgres was heard last, or was asked, in milliseconds since `opened`.
     heard_ms: AtomicU64,
-    /// Until when somebody waits for the statement, in milliseconds since `opened`; [`ENDLESS`], [`CANCELLED`].
+    /// Until when somebody waits for the statement, in milliseconds since `opened`; [`ENDLESS`],
+    /// [`CANCELLED`].
     end_ms: AtomicU64,
 }
 
@@ -174,8 +175,8 @@ impl Line {
         (self.busy.load(Ordering::Relaxed), self.opened.elapsed().saturating_sub(heard))
     }
 
-    /// Until when somebody waits for what is sent next. `false` if what was sent before is to be cancelled: then
-    /// nothing more may be sent that must not be.
+    /// Until when somebody waits for what is sent next. `false` if what was sent before is to be cancelled:
+    /// then nothing more may be sent that must not be.
     pub(super) fn set_end(&self, end: Option<Instant>) -> bool {
         let end = end.map_or(ENDLESS, |end| self.millis(end).min(CANCELLED - 1));
         let set = |known| (known != CANCELLED).then_some(end);

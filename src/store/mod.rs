@@ -35,7 +35,8 @@ pub use pool::{Pool, PoolMetrics, PoolThreads};
 pub use session::Session;
 pub use transact::{NotDone, Refusal, Transaction, Undo};
 
-/// Why the store could not do what was asked. The client may try again: all of these are a 503.
+/// Why the store could not do what was asked. All but the last are a 503: nothing of it is stored, and the
+/// client may try again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unavailable {
     /// The bounded queue is full.
@@ -46,6 +47,8 @@ pub enum Unavailable {
     Refused,
     /// The process is ending.
     ShuttingDown,
+    /// It was sent, and our own code cannot read what became of it: a 500.
+    Unknown,
 }
 
 impl std::fmt::Display for Unavailable {
@@ -55,6 +58,7 @@ impl std::fmt::Display for Unavailable {
             Self::Deadline => "the database did not answer in time",
             Self::Refused => "the database cannot take this now",
             Self::ShuttingDown => "this replica is shutting down",
+            Self::Unknown => "what became of this is not known",
         })
     }
 }

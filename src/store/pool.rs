@@ -4,8 +4,8 @@
 //! costs no switch between threads. Connections are opened by a thread, since that may block: it resolves
 //! names, and waits for Postgres.
 //!
-//! Every statement has an end. Postgres itself ends it after as long as anybody may wait; the janitor asks for
-//! an earlier end once nobody does wait; and it cuts a connection that has been silent for too long in a
+//! Every statement has an end. Postgres itself ends it after as long as anybody may wait; the janitor asks
+//! for an earlier end once nobody does wait; and it cuts a connection that has been silent for too long in a
 //! statement, whose backend ends when it finds its client gone. Only what must come to its own end is left
 //! alone: see [`Pool::transact`].
 
@@ -74,7 +74,7 @@ pub struct PoolMetrics {
     pub uncertain: AtomicU64,
 }
 
-/// A fixed set of reading connections.
+/// A fixed set of connections.
 pub struct Pool {
     jobs: Lanes<Work>,
     errands: Queue<Errand>,
@@ -105,8 +105,8 @@ impl Pool {
         configure_coroutines();
         let pool = Arc::new(Self {
             jobs: Lanes::new(queue_jobs, connections),
-            // Each connection waits to be opened, or has a statement to be cancelled.
-            errands: Queue::new(connections),
+            // Each connection waits to be opened, and the one before it may have a statement to be cancelled.
+            errands: Queue::new(2 * connections),
             connector: connector.clone(),
             watched: Mutex::default(),
             probed: Mutex::new(Instant::now()),
@@ -288,8 +288,8 @@ impl Pool {
                 log::warn!("a connection of the pool is lost: {}", Chain(&error));
                 (None, Some(Work::Job(job)))
             }
-            // Its replies say so when they are dropped; this coroutine is needed by others. The connection may
-            // be in the middle of anything: its end undoes what it has not committed.
+            // Its replies say so when they are dropped; this coroutine is needed by others. The connection
+            // may be in the middle of anything: its end undoes what it has not committed.
             Err(_) => {
                 log::error!("what ran on a connection of the pool panicked");
                 (None, Some(job).filter(|job| job.goes_on_after_panic()).map(Work::Job))

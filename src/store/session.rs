@@ -8,6 +8,7 @@
 //! second session: one that answers, and says that the backend is busy, is waited for. A coroutine's session
 //! is cut by the owner of the sessions ([`super::Readers`]).
 
+use std::cell::Cell;
 use std::io;
 use std::ops::ControlFlow;
 use std::pin::{Pin, pin};
@@ -45,8 +46,8 @@ const UNDERWAY: Duration = Duration::from_secs(1);
 /// not wait, nor does a statement that changes nothing.
 const FENCE: &str = "SELECT pg_logical_emit_message(true, 'pouco', '')";
 
-/// Ends backends that this process has left, unless they are another's by now, and waits for their end; `true`
-/// once there is none.
+/// Ends backends that this process has left, unless they are another's by now, and waits for their end;
+/// `true` once there is none.
 const END_BACKENDS: &str = "
     SELECT coalesce(bool_and(pg_terminate_backend(pid, 5000)), true) FROM pg_stat_activity
     JOIN unnest($1::int[], $2::bigint[]) AS left_behind (pid, started) USING (pid)
@@ -240,18 +241,25 @@ impl Session {
         self.with(|client| client.execute(&statement, values))
     }
 
-    /// Runs `work` as one transaction, which is committed if it succeeds and undone if it does not. For a batch
-    /// of several statements; a handler's transaction is [`super::Pool::transact`]'s.
+    /// Runs `work` as one transaction, which is committed if it succeeds and undone if it does not. For a
+    /// batch of several statements; a handler's transaction is [`super::Pool::transact`]'s.
     ///
     /// # Errors
     /// The first that a statement met. Unless the connection was lost the work is then undone.
+    ///
+    /// # Panics
+    /// If `work` keeps the error of a statement to itself, and succeeds: nothing of it is stored.
     pub fn transaction<T>(
         &mut self,
         work: impl FnOnce(&mut Transaction<'_>) -> Result<T, Error>,
     ) -> Result<T, Error> {
         let mut transaction = Transaction::new(self, &|| true);
         match work(&mut transaction) {
-            Ok(value) => transaction.commit_whole().map(|()| value),
+            Ok(value) => {
+                let committed = transaction.commit()?;
+                assert!(committed.is_ok(), "a statement failed, and its error was kept");
+                Ok(value)
+            }
             Err(error) => {
                 transaction.roll_back()?;
                 Err(error)
@@ -259,8 +267,8 @@ impl Session {
         }
     }
 
-    /// As [`Session::query`], with statements without values that go with it in the same packet: one before it,
-    /// one after it. What is after a statement that fails is sent all the same.
+    /// As [`Session::query`], with statements without values that go with it in the same packet: one before
+    /// it, one after it, which is kept back if `sql` cannot be sent.
     pub(super) fn query_between(
         &mut self,
         before: Option<&'static str>,
@@ -366,8 +374,8 @@ impl Session {
             || self.makeshift && self.opened.elapsed() >= MAKESHIFT_LIFE
     }
 
-    /// Until when somebody waits for the next statement; it may be cancelled then. `None`: it has to come to its
-    /// own end. `false` if it was cancelled before.
+    /// Until when somebody waits for the next statement; it may be cancelled then. `None`: it has to come to
+    /// its own end. `false` if it was cancelled before.
     pub(super) fn set_end(&mut self, end: Option<Instant>) -> bool {
         self.line.set_end(end)
     }
@@ -407,6 +415,11 @@ impl Session {
         let Self { client, connection, line, woken, warned, .. } = self;
         let wait = || if line.was_silent() { line.give_up() } else { line.block() };
         run(connection, woken, warned, client.query(sql, values), wait)
+    }
+
+    /// Prepares `sql`, if that was not done before.
+    pub(super) fn prepare(&mut self, sql: &'static str) -> Result<(), Error> {
+        self.statement(sql).map(drop)
     }
 
     fn statement(&mut self, sql: &'static str) -> Result<Statement, Error> {
@@ -486,17 +499,25 @@ impl Watch {
     }
 }
 
-/// Sends all three before it waits for the first. The error of the statement counts more than that of what comes
-/// after it, which then has done nothing.
+/// Sends all three before it waits for the first. What is after a statement that cannot be sent, because its
+/// values do not fit, is not sent either: it would commit what was before. The error of the statement counts
+/// more than that of what comes after it, which then has done nothing.
 async fn between<T>(
     client: &Client,
     before: Option<&str>,
     statement: impl Future<Output = Result<T, Error>>,
     after: Option<&str>,
 ) -> Result<T, Error> {
+    let failed = Cell::new(false);
+    let statement = async {
+        let answer = statement.await;
+        failed.set(answer.is_err());
+        answer
+    };
     let plain = async |sql: Option<&str>| match sql {
-        Some(sql) => client.batch_execute(sql).await,
-        None => Ok(()),
+        // Polled for the first time right after the statement was.
+        Some(sql) if !failed.get() => client.batch_execute(sql).await,
+        _ => Ok(()),
     };
     let (before, answer, after) = join3(plain(before), statement, plain(after)).await;
     before?;

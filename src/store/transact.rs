@@ -126,8 +126,8 @@ impl<'s> Transaction<'s> {
         self.note(answer)
     }
 
-    /// As [`Transaction::query`], as the last statement: COMMIT goes with it, which saves a round trip. If it is
-    /// the only one it needs neither BEGIN nor COMMIT. Nothing may be asked of the transaction afterwards.
+    /// As [`Transaction::query`], as the last statement: COMMIT goes with it, which saves a round trip. If it
+    /// is the only one it needs neither BEGIN nor COMMIT. Nothing may be asked of the transaction afterwards.
     ///
     /// # Errors
     /// Those of the statement or of the commit. [`Undo::Late`] if nothing was sent any more.
@@ -136,8 +136,9 @@ impl<'s> Transaction<'s> {
         sql: &'static str,
         values: &[&(dyn ToSql + Sync)],
     ) -> Result<Vec<Row>, Undo<E>> {
-        let commit = self.end()?;
-        Ok(self.session.query_between(None, sql, values, commit)?)
+        let commit = self.end(sql)?;
+        let answer = self.session.query_between(None, sql, values, commit);
+        self.note_last(commit, answer)
     }
 
     /// As [`Transaction::query_last`], for how many rows `sql` has changed.
@@ -149,8 +150,9 @@ impl<'s> Transaction<'s> {
         sql: &'static str,
         values: &[&(dyn ToSql + Sync)],
     ) -> Result<u64, Undo<E>> {
-        let commit = self.end()?;
-        Ok(self.session.execute_between(None, sql, values, commit)?)
+        let commit = self.end(sql)?;
+        let answer = self.session.execute_between(None, sql, values, commit);
+        self.note_last(commit, answer)
     }
 
     /// What goes before the next statement.
@@ -161,15 +163,29 @@ impl<'s> Transaction<'s> {
         fresh.then_some("BEGIN")
     }
 
-    /// What goes after the last statement.
-    fn end<E>(&mut self) -> Result<Option<&'static str>, Undo<E>> {
+    /// What goes after the last statement, which is prepared by then: whatever fails from now on was sent.
+    fn end<E>(&mut self, sql: &'static str) -> Result<Option<&'static str>, Undo<E>> {
         assert!(self.state != State::Ended, "a statement after the last one of a transaction");
+        let alone = self.state == State::Fresh;
+        if let Err(error) = self.session.prepare(sql) {
+            self.state = if alone { State::Fresh } else { State::Failed };
+            return Err(error.into());
+        }
         if !(self.may_commit)() {
             return Err(Undo::Late);
         }
-        let alone = std::mem::replace(&mut self.state, State::Ended) == State::Fresh;
+        self.state = State::Ended;
         self.session.take_warning();
         Ok((!alone).then_some("COMMIT"))
+    }
+
+    /// A statement that Postgres has refused has ended the transaction with the COMMIT behind it. One that
+    /// could not be sent has kept COMMIT back.
+    fn note_last<T, E>(&mut self, commit: Option<&str>, answer: Result<T, Error>) -> Result<T, Undo<E>> {
+        if commit.is_some() && answer.as_ref().is_err_and(|error| error.as_db_error().is_none()) {
+            self.state = State::Failed;
+        }
+        Ok(answer?)
     }
 
     fn note<T>(&mut self, answer: Result<T, Error>) -> Result<T, Error> {
@@ -187,17 +203,9 @@ impl<'s> Transaction<'s> {
         }
     }
 
-    /// Commits for a caller who has no deadline.
-    pub(super) fn commit_whole(&mut self) -> Result<(), Error> {
-        match std::mem::replace(&mut self.state, State::Ended) {
-            State::Open | State::Failed => self.session.batch("COMMIT"),
-            State::Fresh | State::Ended => Ok(()),
-        }
-    }
-
-    /// Commits what the closure left open. `false` if that is too late, or if a statement had failed, which the
-    /// closure kept to itself.
-    fn commit(&mut self) -> Result<Result<(), Unavailable>, Error> {
+    /// Commits what the closure left open. It is refused if that is too late, or if a statement had failed,
+    /// which the closure kept to itself.
+    pub(super) fn commit(&mut self) -> Result<Result<(), Unavailable>, Error> {
         match self.state {
             State::Fresh | State::Ended => return Ok(Ok(())),
             State::Failed => return self.roll_back().map(|()| Err(Unavailable::Refused)),
@@ -215,8 +223,8 @@ impl<'s> Transaction<'s> {
 impl Pool {
     /// Runs `work` as a transaction on one of the connections and parks until its outcome is known.
     ///
-    /// `work` may be run more than once, so it has no effect but by its transaction: after a conflict, and when
-    /// its connection was lost before COMMIT was sent. What it stores bears an id that the caller chose;
+    /// `work` may be run more than once, so it has no effect but by its transaction: after a conflict, and
+    /// when its connection was lost before COMMIT was sent. What it stores bears an id that the caller chose;
     /// `settled` looks for that, and gives the answer if it is there. It is asked if the connection was lost
     /// with COMMIT on its way, when no other transaction that could store the id is left.
     ///
@@ -294,8 +302,8 @@ enum Tried<T, E> {
     Conflict(Error),
     /// Undone, and the session is of no more use.
     Left(Error),
-    /// COMMIT was sent, and what became of it is not known. Without an error the session lives, but the wait for
-    /// a standby was cancelled.
+    /// COMMIT was sent, and what became of it is not known. Without an error the session lives, but the wait
+    /// for a standby was cancelled.
     Unknown(Option<Error>),
 }
 
@@ -356,23 +364,34 @@ where
         }
     }
 
+    /// Finds out what became of a COMMIT, and answers if that is the last word. `false`: it was not done, and
+    /// may be tried again. On an error the outcome is still unknown, and the next session is asked.
+    fn settle(&mut self, session: &mut Session, backend: Backend) -> Result<bool, Error> {
+        self.sent.asked = true;
+        match self.find_out(session, backend) {
+            Ok(Some(value)) => self.answer(Ok(value)),
+            Ok(None) => {
+                self.sent = Sent::default();
+                return Ok(false);
+            }
+            Err(error) if matches!(Failure::of(&error), Failure::Lost | Failure::Stale) => return Err(error),
+            Err(error) => {
+                log::error!("the outcome of a transaction cannot be read: {}", Chain(&error));
+                self.answer(Err(Unavailable::Unknown.into()));
+            }
+        }
+        Ok(true)
+    }
+
     /// Asks what became of a COMMIT. `None`: it was not done, and will not be.
     fn find_out(&self, session: &mut Session, backend: Backend) -> Result<Option<T>, Error> {
         for tries in 0.. {
             if tries > 0 {
                 rest(tries);
             }
-            if backend != session.backend() && !session.end(&[backend])? {
-                continue;
-            }
-            match (self.settled)(session) {
-                Ok(answer) => {
-                    session.take_warning();
-                    session.fence()?;
-                    if !session.take_warning() {
-                        return Ok(answer);
-                    }
-                }
+            match self.ask(session, backend) {
+                Ok(Some(answer)) => return Ok(answer),
+                Ok(None) => {}
                 Err(error) if matches!(Failure::of(&error), Failure::Conflict | Failure::Server) => {
                     log::warn!("the outcome of a transaction is not known yet: {}", Chain(&error));
                 }
@@ -380,6 +399,17 @@ where
             }
         }
         Ok(None)
+    }
+
+    /// `None` if it cannot be said yet.
+    fn ask(&self, session: &mut Session, backend: Backend) -> Result<Option<Option<T>>, Error> {
+        if backend != session.backend() && !session.end(&[backend])? {
+            return Ok(None);
+        }
+        let answer = (self.settled)(session)?;
+        session.take_warning();
+        session.fence()?;
+        Ok((!session.take_warning()).then_some(answer))
     }
 }
 
@@ -424,39 +454,35 @@ where
     }
 
     fn run(&mut self, session: &mut Session) -> Result<(), Error> {
-        if let (Some(backend), true) = (self.sent.to, self.sent.commit.get()) {
-            self.sent.asked = true;
-            // On an error the outcome stays unknown, and the next session is asked.
-            if let Some(value) = self.find_out(session, backend)? {
-                self.answer(Ok(value));
-                return Ok(());
-            }
-            self.sent = Sent::default();
-            if Instant::now() >= self.end {
-                self.answer(Err(Unavailable::Deadline.into()));
-                return Ok(());
-            }
+        if let (Some(backend), true) = (self.sent.to, self.sent.commit.get())
+            && self.settle(session, backend)?
+        {
+            return Ok(());
         }
         for tries in 1.. {
             if !self.is_awaited() {
+                return Ok(());
+            }
+            // Who waits for a COMMIT has no deadline any more; a try that comes after it has one again.
+            if Instant::now() >= self.end {
+                self.answer(Err(Unavailable::Deadline.into()));
                 return Ok(());
             }
             let tried = self.attempt(session);
             if !matches!(tried, Tried::Unknown(_)) {
                 self.sent = Sent::default();
             }
-            let conflict = match tried {
+            let answer = match tried {
                 Tried::Done(value) => Ok(value),
                 Tried::NotDone(reason) => Err(reason),
                 Tried::Left(error) => return Err(error),
                 Tried::Unknown(lost) => {
                     self.pool.uncertain.fetch_add(1, Ordering::Relaxed);
-                    if let Some(error) = lost {
-                        return Err(error);
-                    }
-                    match self.find_out(session, session.backend())? {
-                        Some(value) => Ok(value),
-                        None => Err(Unavailable::Refused.into()),
+                    let backend = session.backend();
+                    match lost {
+                        Some(error) => return Err(error),
+                        None if self.settle(session, backend)? => return Ok(()),
+                        None => continue,
                     }
                 }
                 Tried::Conflict(_) if tries <= RETRIES => {
@@ -469,7 +495,7 @@ where
                     Err(Unavailable::Refused.into())
                 }
             };
-            self.answer(conflict);
+            self.answer(answer);
             return Ok(());
         }
         Ok(())
@@ -477,10 +503,12 @@ where
 }
 
 impl<T, E, S, W> Drop for Work<T, E, S, W> {
-    /// With the outcome unknown nothing true can be said, so nothing is: the client sees its connection end.
+    /// With COMMIT on its way the end of the process, or a panic of `settled`, leaves the outcome unknown.
     fn drop(&mut self) {
-        if self.sent.commit.get() {
-            std::mem::forget(self.reply.take());
+        if self.sent.commit.get()
+            && let Some(reply) = self.reply.take()
+        {
+            reply.fail(Unavailable::Unknown);
         }
     }
 }

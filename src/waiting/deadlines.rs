@@ -36,7 +36,8 @@ impl Deadlines {
         }
     }
 
-    /// Whether nobody waits; what has ended by itself may count as a wait until the next call of [`Deadlines::expire`].
+    /// Whether nobody waits; what has ended by itself may count as a wait until the next call of
+    /// [`Deadlines::expire`].
     pub(crate) fn is_empty(&self) -> bool {
         self.lock().is_empty()
     }

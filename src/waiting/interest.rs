@@ -1,9 +1,9 @@
 //! What the event loop watches a socket for.
 //!
 //! `may` watches a socket for input and for output. A Unix socket raises "output" each time its peer takes what was sent (a
-//! TCP socket only after it was full), so a kept connection would be woken twice a request, the second time for nothing,
-//! and its peer would pay for that wake-up too. A connection that lasts is therefore watched for input alone, until a write
-//! finds the socket full.
+//! TCP socket only after it was full), so a kept connection would be woken twice a request, the second time
+//! for nothing, and its peer would pay for that wake-up too. A connection that lasts is therefore watched for
+//! input alone, until a write finds the socket full.
 #![allow(unsafe_code)] // one descriptor becomes a stream of `may`, which offers no other way
 
 use std::io;
@@ -14,8 +14,8 @@ use may::io::{CoIo, SplitIo, SplitReader, WaitIo, WaitIoWaker};
 use may::os::unix::net::UnixStream;
 use socket2::Socket;
 
-/// The event of [`Interest::wait`] after which a read finds nothing (epoll_ctl(2)): OUT, which a Unix socket raises whenever
-/// its peer takes something. After any other one it may.
+/// The event of [`Interest::wait`] after which a read finds nothing (epoll_ctl(2)): OUT, which a Unix socket
+/// raises whenever its peer takes something. After any other one it may.
 pub(crate) const WRITABLE: usize = 0x4;
 
 /// The events after which every read returns at once, with the end or the error: ERR, HUP, RDHUP.
@@ -34,8 +34,8 @@ impl AsRawFd for FdRef {
     }
 }
 
-/// Has the event loop watch a descriptor, which must outlive what is returned, for input and output; sets it to
-/// non-blocking. What is there already is told with the first wait.
+/// Has the event loop watch a descriptor, which must outlive what is returned, for input and output; sets it
+/// to non-blocking. What is there already is told with the first wait.
 pub(crate) fn watch(descriptor: &impl AsFd) -> io::Result<CoIo<FdRef>> {
     let descriptor = FdRef(descriptor.as_fd().as_raw_fd());
     CoIo::new(descriptor).map_err(|error| io::Error::other(error.to_string()))
@@ -55,14 +55,15 @@ impl Interest {
         Ok(Self::Both(watch(socket)?))
     }
 
-    /// Watches a Unix socket for input. What is there already is told with the first wait. `None` if there are not the
-    /// descriptors for it, and nothing has changed.
+    /// Watches a Unix socket for input. What is there already is told with the first wait. `None` if there
+    /// are not the descriptors for it, and nothing has changed.
     ///
     /// # Errors
-    /// After one the socket must be closed before anybody waits: `may` has freed what epoll still knows of it, and only
-    /// the end of the socket makes epoll forget.
+    /// After one the socket must be closed before anybody waits: `may` has freed what epoll still knows of
+    /// it, and only the end of the socket makes epoll forget.
     pub(crate) fn input(socket: &Socket) -> io::Result<Option<Self>> {
-        // Whatever could lack a descriptor comes before the first registration; the last of them is for `split`.
+        // Whatever could lack a descriptor comes before the first registration; the last of them is for
+        // `split`.
         let copies = [copy(socket), copy(socket), copy(socket), copy(socket)];
         let [Ok(watched), Ok(reading), Ok(writing), Ok(spare)] = copies else { return Ok(None) };
         let descriptor = watched.into_raw_fd();

@@ -1,9 +1,9 @@
 //! The thread that looks after what has a deadline.
 //!
-//! A coroutine that parked with a time-out of its own would be resumed on `may`'s timer thread, beside the worker; so
-//! waiters park without one, and this thread answers where nobody else does. It also throws out what caches keep no longer.
-//! (The worker's own timer, [`super::sleep`], is for ends that must be met by the millisecond. Here one list in the order of
-//! arrival costs less a wait.)
+//! A coroutine that parked with a time-out of its own would be resumed on `may`'s timer thread, beside the
+//! worker; so waiters park without one, and this thread answers where nobody else does. It also throws out
+//! what caches keep no longer. (The worker's own timer, [`super::sleep`], is for ends that must be met by the
+//! millisecond. Here one list in the order of arrival costs less a wait.)
 
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -35,9 +35,9 @@ pub(crate) trait Tended: Send + Sync {
 
 /// Ends the janitor's rest.
 ///
-/// Race window: the janitor says that it rests and then looks once more who is quiet; whoever has something to wait for puts
-/// it down, under a lock that this look takes too, and then rings. So either the look finds it, or the ring finds the
-/// janitor resting.
+/// Race window: the janitor says that it rests and then looks once more who is quiet; whoever has something
+/// to wait for puts it down, under a lock that this look takes too, and then rings. So either the look finds
+/// it, or the ring finds the janitor resting.
 #[derive(Clone)]
 pub(crate) struct Bell(Arc<Rest>);
 
@@ -85,7 +85,8 @@ impl Janitor {
                     thread::park_timeout(REST_INTERVAL);
                 }
                 let rung = !rest.resting.swap(false, Ordering::SeqCst);
-                // What rang is not overdue yet, and what begins and ends in a moment must not wake anybody each time.
+                // What rang is not overdue yet, and what begins and ends in a moment must not wake anybody
+                // each time.
                 if rung || !quiet {
                     thread::sleep(LOOK_INTERVAL);
                 }
@@ -155,7 +156,8 @@ mod tests {
         }
     }
 
-    /// With nothing to wait for it looks once a second, and a wait that begins meanwhile ends no later for that.
+    /// With nothing to wait for it looks once a second, and a wait that begins meanwhile ends no later for
+    /// that.
     #[test]
     fn it_rests_until_something_waits() {
         let janitor = Janitor::start().unwrap();

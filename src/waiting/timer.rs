@@ -1,12 +1,14 @@
 //! Sleep in the worker's own loop.
 //!
 //! `may` has one thread for all time-outs, and a coroutine goes on there when its time has come, beside the worker. Here one
-//! coroutine has a timer descriptor (timerfd(2)) that the worker watches among its sockets, and a [`Wheel`] of what is to be
-//! woken when. It wakes the others as any coroutine does, so they go on where they slept. The descriptor is armed only while
-//! something waits, and anew only for an end that is nearer than the one it is armed for.
+//! coroutine has a timer descriptor (timerfd(2)) that the worker watches among its sockets, and a [`Wheel`]
+//! of what is to be woken when. It wakes the others as any coroutine does, so they go on where they slept.
+//! The descriptor is armed only while something waits, and anew only for an end that is nearer than the one
+//! it is armed for.
 //!
-//! Race window: the lock is given up before those who are due are woken. One of them may have been told otherwise meanwhile
-//! and be gone, or sleep again: a sleeper looks whether its own entry has come due and parks again if not.
+//! Race window: the lock is given up before those who are due are woken. One of them may have been told
+//! otherwise meanwhile and be gone, or sleep again: a sleeper looks whether its own entry has come due and
+//! parks again if not.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -154,8 +156,8 @@ impl Timer {
         }
     }
 
-    /// Arms the descriptor, unless it is armed for a time that is as near. (What it was armed for may have been taken out;
-    /// then one turn has nothing to do.)
+    /// Arms the descriptor, unless it is armed for a time that is as near. (What it was armed for may have
+    /// been taken out; then one turn has nothing to do.)
     fn arm(&self, state: &mut State, now: SinceStart) {
         let Some(next) = state.wheel.next_tick() else { return };
         if state.armed.is_some_and(|armed| armed <= next) {
@@ -224,8 +226,9 @@ mod tests {
         assert!(tick <= MS);
     }
 
-    /// Nobody is early, and who ends earlier is woken earlier, but for those who are woken together: `may` may begin with
-    /// the last of these. How late they are hangs on the machine and on what else it tests; `benches/engine` measures it.
+    /// Nobody is early, and who ends earlier is woken earlier, but for those who are woken together: `may`
+    /// may begin with the last of these. How late they are hangs on the machine and on what else it tests;
+    /// `benches/engine` measures it.
     #[test]
     fn coroutines_sleep_until_their_end_and_wake_in_its_order() {
         const SLEEPERS: u64 = 500;

@@ -1,10 +1,11 @@
-//! What is to be told at a certain time, in a wheel of ticks: adding, taking out and finding the first cost the same
-//! however many there are.
+//! What is to be told at a certain time, in a wheel of ticks: adding, taking out and finding the first cost
+//! the same however many there are.
 //!
-//! A hierarchy of wheels with 64 slots each. The lowest has a slot for each tick, the next one for each 64 ticks, and so
-//! on. What is due at a tick stands at the highest of its base-64 digits that differs from the present tick's; whenever
-//! the present reaches a slot above the lowest wheel, what stands there moves down. The wheels together have more digits
-//! than a tick, so nothing is ever too far in the future for them, and no slot has what belongs to another turn.
+//! A hierarchy of wheels with 64 slots each. The lowest has a slot for each tick, the next one for each 64
+//! ticks, and so on. What is due at a tick stands at the highest of its base-64 digits that differs from the
+//! present tick's; whenever the present reaches a slot above the lowest wheel, what stands there moves down.
+//! The wheels together have more digits than a tick, so nothing is ever too far in the future for them, and
+//! no slot has what belongs to another turn.
 //!
 //! Only arithmetic: no clock, no lock, no coroutine.
 
@@ -98,8 +99,8 @@ impl<T> Wheel<T> {
         self.next_visit().map(|visit| visit.tick)
     }
 
-    /// Brings the present up to a tick before which there is nothing to do, so that what is added next goes into the
-    /// lowest wheel that it can.
+    /// Brings the present up to a tick before which there is nothing to do, so that what is added next goes
+    /// into the lowest wheel that it can.
     pub(super) fn catch_up(&mut self, tick: u64) {
         if self.next_tick().is_none_or(|next| next > tick) {
             self.now = self.now.max(tick.min(LAST_TICK));
@@ -127,7 +128,8 @@ impl<T> Wheel<T> {
         self.now = self.now.max(tick.min(LAST_TICK));
     }
 
-    /// The lowest wheel has the nearest: what stands in a higher one differs from the present in a higher digit.
+    /// The lowest wheel has the nearest: what stands in a higher one differs from the present in a higher
+    /// digit.
     fn next_visit(&self) -> Option<Visit> {
         let level = self.occupied.iter().position(|slots| *slots != 0)?;
         let slot = self.occupied[level].trailing_zeros() as usize;

@@ -1,5 +1,5 @@
-//! A batch over two tables whose items have answers of their own: orders that take from a stock which never goes
-//! below zero, whatever is killed.
+//! A batch over two tables whose items have answers of their own: orders that take from a stock which never
+//! goes below zero, whatever is killed.
 
 use std::cmp::Ordering;
 use std::collections::HashSet;

@@ -6,7 +6,9 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use postgres::error::SqlState;
-use pouco::store::{Connector, Gather, Lane, NotDone, Pool, Session, Transaction, Unavailable, Undo};
+use pouco::store::{
+    Connector, Gather, Lane, NotDone, Pool, Purpose, Session, Transaction, Unavailable, Undo,
+};
 use pouco::waiting::Janitor;
 use uuid::Uuid;
 
@@ -146,6 +148,25 @@ fn an_error_that_is_swallowed_undoes_all_the_same() {
     assert_eq!(rig.store(id, "a").unwrap(), "stored");
 }
 
+/// The same for a batch's transaction, in which that is a bug of ours.
+#[test]
+fn a_batch_that_swallows_an_error_stores_nothing() {
+    let database = database();
+    let mut session = Connector::new(database.config()).open(Purpose::Write).unwrap();
+    let id = new_id();
+    let swallowed = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        session.transaction(|transaction| {
+            transaction.execute(INSERT, &[&id, &"a"])?;
+            transaction.execute(INSERT, &[&id, &"a"]).unwrap_err();
+            Ok(())
+        })
+    }));
+    assert!(swallowed.is_err());
+    assert!(stored_keys(&database).is_empty());
+    session.transaction(|transaction| transaction.execute(INSERT, &[&id, &"a"])).unwrap();
+    assert_eq!(stored_keys(&database), ["a"]);
+}
+
 #[test]
 fn a_panic_undoes_and_costs_nobody_else() {
     let database = database();
@@ -240,13 +261,14 @@ fn a_connection_lost_before_the_commit_is_no_matter() {
     assert_eq!(counted(&rig.pool.metrics().uncertain), 0);
 }
 
-/// COMMIT waits: a constraint that is looked at then waits for a lock.
-fn with_slow_commit(database: &Database) {
-    let schema = "CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
-                      LOCK TABLE trouble IN SHARE MODE; RETURN NULL; END $$;
-                  CREATE CONSTRAINT TRIGGER late AFTER INSERT ON notes DEFERRABLE INITIALLY DEFERRED
-                  FOR EACH ROW EXECUTE FUNCTION wait()";
-    database.client().batch_execute(schema).unwrap();
+/// COMMIT waits, in a constraint that is looked at then.
+fn with_slow_commit(database: &Database, wait: &str) {
+    let schema = format!(
+        "CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {wait}; RETURN NULL; END $$;
+         CREATE CONSTRAINT TRIGGER late AFTER INSERT ON notes DEFERRABLE INITIALLY DEFERRED
+         FOR EACH ROW EXECUTE FUNCTION wait()"
+    );
+    database.client().batch_execute(&schema).unwrap();
 }
 
 /// A connection that is lost with COMMIT on its way: it is asked what became of it, and never done twice.
@@ -254,7 +276,7 @@ fn with_slow_commit(database: &Database) {
 fn an_uncertain_commit_is_found_out() {
     for committed in [true, false] {
         let database = database();
-        with_slow_commit(&database);
+        with_slow_commit(&database, "LOCK TABLE trouble IN SHARE MODE");
         let relay = Relay::to(&database);
         let rig = Rig::start(relay.config(), 2, Duration::from_secs(20));
         let mut lock = foreign(&database, "LOCK TABLE trouble IN ROW EXCLUSIVE MODE");
@@ -299,23 +321,37 @@ fn a_deadline_undoes_what_is_not_yet_committed() {
 #[test]
 fn a_deadline_does_not_touch_a_commit() {
     let database = database();
-    with_slow_commit(&database);
-    // No end of Postgres's own comes in between.
-    let set = "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET deadlock_timeout = ''1s''', current_database()); END $$";
-    database.client().batch_execute(set).unwrap();
-    let rig = Rig::start(database.config(), 2, Duration::from_millis(1_000));
-    let mut lock = foreign(&database, "LOCK TABLE trouble IN ROW EXCLUSIVE MODE");
-    let sent = rig.send(new_id(), "a");
-    wait_until_blocked(&database);
-    let locked = Instant::now();
-    eventually("statement_timeout or the deadline ends it, or neither does", || {
-        sent.is_finished() || locked.elapsed() > Duration::from_millis(300)
-    });
-    lock.batch_execute("COMMIT").unwrap();
-    let answer = sent.join().unwrap();
-    assert_eq!(answer.is_ok(), stored_keys(&database).len() == 1, "{answer:?}");
-    assert!(answer.is_ok(), "{answer:?}");
-    assert_eq!(counted(&rig.pool.metrics().cancelled), 0);
+    with_slow_commit(&database, "PERFORM pg_sleep(1.5)");
+    let deadline = Duration::from_millis(500);
+    let rig = Rig::start(database.config(), 2, deadline);
+    eventually("it is connected", || rig.connector.connected() == 2);
+    let began = Instant::now();
+    assert_eq!(rig.store(new_id(), "a").unwrap(), "stored");
+    assert!(began.elapsed() > 2 * deadline, "{:?}", began.elapsed());
+    assert_eq!(notes(&database), 1);
+    let metrics = rig.pool.metrics();
+    assert_eq!((counted(&metrics.cancelled), counted(&metrics.uncertain)), (0, 0));
+}
+
+/// A last statement that cannot be sent, or is not understood, does not commit what was before it.
+#[test]
+fn a_last_statement_that_is_not_sent_commits_nothing() {
+    let database = database();
+    let rig = Rig::of(&database);
+    for unsent in [(INSERT, false), ("INSERT INTO nowhere VALUES ($1, $2)", true)] {
+        let id = new_id();
+        let done = rig.pool.transact(
+            move |session| settled(session, id).map(|found| found.map(|_| 1)),
+            move |transaction| {
+                transaction.execute(NOTE, &[&id, &"a"])?;
+                let key: &(dyn postgres::types::ToSql + Sync) = if unsent.1 { &"a" } else { &7_i32 };
+                transaction.execute_last::<Reason>(unsent.0, &[&id, key])
+            },
+        );
+        assert!(matches!(done, Err(NotDone::Refused(_) | NotDone::Unavailable(_))), "{done:?}");
+        assert_eq!((notes(&database), open_transactions(&database)), (0, 0), "{unsent:?}");
+    }
+    assert_eq!(rig.store(new_id(), "a").unwrap(), "stored");
 }
 
 /// Nobody waits for a search any more: it is cancelled, and does not hold its connection to its own end.

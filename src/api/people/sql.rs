@@ -23,12 +23,13 @@ const SEPARATOR: char = '\u{1f}';
 /// Shortest term from which trigrams can be taken.
 const TRIGRAM_CHARS: usize = 3;
 
-/// One array a column: the statement is the same for every size of a batch. A stack travels as an array literal, since
+/// One array a column: the statement is the same for every size of a batch. A stack travels as an array
+/// literal, since
 /// `unnest` would flatten an array of arrays.
 ///
 /// `INSERT` stores all rows or, where one conflicts, none; then `INSERT_FREE` stores those that conflict with nothing.
-/// Conflicts are rare, because a nickname that this replica knows is refused before it comes here, and the second
-/// statement costs every row a sixth more (ARCHITECTURE.md, Decisions).
+/// Conflicts are rare, because a nickname that this replica knows is refused before it comes here, and the
+/// second statement costs every row a sixth more (ARCHITECTURE.md, Decisions).
 macro_rules! insert {
     () => {
         "INSERT INTO people (id, apelido, nome, nascimento, stack)
@@ -44,9 +45,9 @@ const PRESENT: &str = "SELECT id FROM people WHERE id = ANY($1)";
 
 const FETCH: &str = "SELECT id, apelido, nome, nascimento, stack FROM people WHERE id = ANY($1)";
 
-/// The matches first, by the trigram index, and then their order: the planner would else walk the primary key and
-/// compare every person, which is what a term that matches nobody makes dear. The collation of the pattern must be that
-/// of the column, or the index is of no use.
+/// The matches first, by the trigram index, and then their order: the planner would else walk the primary key
+/// and compare every person, which is what a term that matches nobody makes dear. The collation of the
+/// pattern must be that of the column, or the index is of no use.
 const SEARCH_BY_TRIGRAMS: &str = r#"
     WITH matches AS MATERIALIZED (
         SELECT id, apelido, nome, nascimento, stack FROM people
@@ -54,7 +55,8 @@ const SEARCH_BY_TRIGRAMS: &str = r#"
     )
     SELECT * FROM matches ORDER BY id LIMIT 50"#;
 
-/// A term of one or two characters has no trigram and many matches: walking the primary key ends after the first 50.
+/// A term of one or two characters has no trigram and many matches: walking the primary key ends after the
+/// first 50.
 const SEARCH_BY_WALK: &str = r#"
     SELECT id, apelido, nome, nascimento, stack FROM people
     WHERE people_search_text(apelido, nome, stack) LIKE lower($1::text COLLATE pg_c_utf8) COLLATE "C"
@@ -69,12 +71,12 @@ const SEARCH_BY_FIELD: &str = "
                   WHERE lower(element COLLATE pg_c_utf8) LIKE lower($1::text COLLATE pg_c_utf8))
     ORDER BY id LIMIT 50";
 
-/// One row at least, so that horizon and WAL position always come; the horizon is that of the snapshot that the rows are
-/// read with.
+/// One row at least, so that horizon and WAL position always come; the horizon is that of the snapshot that
+/// the rows are read with.
 ///
-/// No row that can be seen has a transaction's number past the snapshot, but for those of a database that was restored from
-/// a dump: they come with the first reading of all (a replica that ran meanwhile has to be restarted), and otherwise would
-/// come again with every later one.
+/// No row that can be seen has a transaction's number past the snapshot, but for those of a database that was
+/// restored from a dump: they come with the first reading of all (a replica that ran meanwhile has to be
+/// restarted), and otherwise would come again with every later one.
 pub(super) const FEED: &str = "
     SELECT now.horizon, now.flushed, feed, id, apelido, nome, nascimento, stack
     FROM (SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS horizon,
@@ -198,8 +200,8 @@ pub(super) fn count(session: &mut Session, _: &[()]) -> Result<Vec<((), i64)>, p
     session.query(COUNT, &[])?.iter().map(|row| Ok(((), row.try_get(0)?))).collect()
 }
 
-/// Appends a person and says who that is. Somebody else may have written a row that is no person (a date that is
-/// no day, a stack with a null in it): it is logged and left out.
+/// Appends a person and says who that is. Somebody else may have written a row that is no person (a date that
+/// is no day, a stack with a null in it): it is logged and left out.
 fn render_row(out: &mut Vec<u8>, row: &Row) -> Option<Uuid> {
     let id = row.try_get(0).ok()?;
     let read = || {
@@ -223,15 +225,15 @@ const SEARCH_INDEX: &str = "SELECT indisvalid FROM pg_index WHERE indexrelid = t
 
 /// Makes the trigram index for searches in Postgres, unless it is there or another replica is at it.
 ///
-/// Concurrently: creations go on meanwhile, and it waits for theirs as long as they take. What an interrupted try left
-/// behind is no use to anybody and goes first.
+/// Concurrently: creations go on meanwhile, and it waits for theirs as long as they take. What an interrupted
+/// try left behind is no use to anybody and goes first.
 pub(super) fn ensure_search_index(session: &mut Session) -> Result<(), postgres::Error> {
     const LOCK_KEY: i64 = 0x706f_7563_6f02;
     let locked = session.query(LOCK_SEARCH_INDEX, &[&LOCK_KEY])?;
     if !locked.first().is_some_and(|row| row.get(0)) {
         return Ok(());
     }
-    session.batch("SET lock_timeout = 0; SET statement_timeout = 0")?;
+    session.batch("SET lock_timeout = 0")?;
     match session.query(SEARCH_INDEX, &[])?.first().map(|row| row.get(0)) {
         Some(true) => return Ok(()),
         Some(false) => session.batch("DROP INDEX people_search")?,
