@@ -254,7 +254,7 @@ fn complete_answers(bytes: &[u8]) -> Result<(usize, usize), Box<dyn Error>> {
 
 /// CPU time of a process with all its threads, in seconds: the first field of each thread's `schedstat`, in nanoseconds.
 /// `stat` has it too, but counts in ticks of 10 ms.
-fn cpu_seconds(pid: u32) -> Result<f64, Box<dyn Error>> {
+pub(crate) fn cpu_seconds(pid: u32) -> Result<f64, Box<dyn Error>> {
     let mut total = Duration::ZERO;
     for thread in std::fs::read_dir(format!("/proc/{pid}/task"))? {
         let text = std::fs::read_to_string(thread?.path().join("schedstat"))?;

@@ -9,11 +9,15 @@
 //! `--against pouco-without-metrics` tells what counting and timing the requests costs, and
 //! `--against pouco-edge-hit --workload keep-alive` what a page of the edge API costs that is in the process's cache.
 //!
+//! `--workload sleep` is another question, how late coroutines that sleep are woken, and is not among those that run
+//! without a name.
+//!
 //!   cargo bench --bench engine -- [--pairs N] [--seconds S] [--against NAME] [--workload NAME] [--json FILE] [--apart]
 #![allow(missing_docs)]
 
 mod load;
 mod servers;
+mod sleep;
 mod stats;
 
 use std::error::Error;
@@ -40,7 +44,15 @@ fn main() -> Result<(), Box<dyn Error>> {
     {
         return servers::serve(contestant, address);
     }
+    if let [mode, timer] = &arguments[..]
+        && mode == "--sleep"
+    {
+        return sleep::run(timer);
+    }
     let options = parse(&arguments)?;
+    if options.workload.as_deref() == Some("sleep") {
+        return sleep::compare(options.pairs);
+    }
     load::pin_to(1)?;
     let mut rows = Vec::new();
     println!("| workload | socket | against | ours, requests per CPU s | theirs | ratio [95 %] |");
