@@ -16,8 +16,8 @@ use crate::metrics::Exposition;
 use crate::process::Process;
 use crate::readiness::Readiness;
 use crate::store::{Connector, Pool, PoolThreads, Purpose, migrate};
-use crate::waiting::Janitor;
-use crate::waiting::spawn;
+use crate::waiting::aside::Aside;
+use crate::waiting::{Janitor, spawn};
 
 /// A running replica.
 pub struct App {
@@ -34,6 +34,7 @@ struct Inner {
     needs_database: bool,
     draining: AtomicBool,
     apis: Mutex<Vec<Box<dyn Running>>>,
+    aside: Arc<Aside>,
     // Its thread ends with it.
     _janitor: Arc<Janitor>,
 }
@@ -119,18 +120,33 @@ impl App {
 
     fn serve(config: Config, connector: Connector, bound: Bound) -> io::Result<Self> {
         let janitor = Janitor::start()?;
+        let aside = Arc::new(Aside::new()?);
         let (read, needs_database) = (config.read, config.needs_database());
         let connections = if needs_database { read.connections } else { 0 };
         let (pool, pool_threads) = Pool::start(&connector, connections, read.queue, read.deadline, &janitor)?;
         let mut router = Router::new();
-        let services = Services { config: &config, connector: &connector, pool: &pool, janitor: &janitor };
+        let services = Services {
+            config: &config,
+            connector: &connector,
+            pool: &pool,
+            janitor: &janitor,
+            aside: &aside,
+        };
         let apis =
             config.apis.iter().map(|api| api.mount(&services, &mut router)).collect::<io::Result<_>>()?;
         let server = Server::start(bound.public, router, config.http)?;
         let apis = Mutex::new(apis);
         let draining = AtomicBool::new(false);
-        let inner =
-            Arc::new(Inner { server, pool, connector, needs_database, draining, apis, _janitor: janitor });
+        let inner = Arc::new(Inner {
+            server,
+            pool,
+            connector,
+            needs_database,
+            draining,
+            apis,
+            aside,
+            _janitor: janitor,
+        });
         let admin = match bound.admin.is_empty() {
             true => None,
             false => Some(Server::start(bound.admin, admin_routes(&inner), config.http)?),
@@ -173,6 +189,8 @@ impl App {
         if !self.pool_threads.join() {
             log::error!("a coroutine of the pool panicked");
         }
+        // Last: a scrape may have asked for it until now, and what is left to free goes with the process.
+        self.inner.aside.close();
     }
 }
 
@@ -224,8 +242,9 @@ fn admin_routes(inner: &Arc<Inner>) -> Router {
         }
         let help = "Log lines that standard error was too slow for.";
         exposition.sample("pouco_log_lines_dropped_total", help, &[], logging::dropped_lines());
+        exposition.aside(&asked.aside);
         exposition.build_info();
-        match Process::read_aside() {
+        match Process::read_aside(&asked.aside) {
             Ok(process) => exposition.process(&process),
             Err(error) => log::warn!("/metrics lacks what the kernel knows of the process: {error}"),
         }

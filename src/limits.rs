@@ -13,6 +13,13 @@ pub const POOL_STACK_BYTES: usize = if cfg!(debug_assertions) { 256 * 1024 } els
 /// much, and counts against a limit of the address space.
 pub const THREAD_STACK_BYTES: usize = 512 * 1024;
 
+/// Threads for work that would block the one of the coroutines, and jobs that may wait for them.
+pub const ASIDE_THREADS: usize = 2;
+/// See [`ASIDE_THREADS`].
+pub const ASIDE_QUEUE: usize = 64;
+/// How long `/metrics` waits for what the kernel knows of the process.
+pub const PROCESS_DEADLINE_MS: u64 = 1_000;
+
 /// Coroutines made ahead, and kept when they end. Each takes 8 KB from the start.
 pub const POOLED_COROUTINES: usize = 32;
 

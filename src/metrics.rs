@@ -9,6 +9,7 @@ use crate::instruments::{Histogram, Snapshot};
 use crate::process::Process;
 use crate::store::commit::CommitQueue;
 use crate::store::{Batch, Connector, Feed, Pool};
+use crate::waiting::aside::Aside;
 
 /// A counter whose name does not end like one: it is what dashboards of an older backend ask for.
 const REQUESTS_BY_PATH: &str = "http_total_requests";
@@ -199,6 +200,20 @@ impl Exposition {
     /// What a bounded cache holds.
     pub fn cache_bytes(&mut self, name: &str, bytes: u64) {
         self.sample("pouco_cache_bytes", "Bytes of cached entries.", &[("cache", name)], bytes);
+    }
+
+    /// What is done off the worker.
+    pub fn aside(&mut self, aside: &Aside) {
+        let counts = aside.counts();
+        self.sample("pouco_aside_waiting", "Jobs waiting for a thread.", &[], counts.waiting);
+        self.sample("pouco_aside_waiting_limit", "Jobs that may wait.", &[], aside.queue_jobs());
+        self.sample("pouco_aside_running", "Jobs under way.", &[], counts.running);
+        self.sample("pouco_aside_refused_total", "Jobs that found no room.", &[], counts.refused);
+        let help = "Jobs not begun, since nobody waited any more.";
+        self.sample("pouco_aside_expired_total", help, &[], counts.expired);
+        self.sample("pouco_aside_panics_total", "Jobs that panicked.", &[], counts.panicked);
+        let help = "How long jobs took, without their wait.";
+        self.histogram("pouco_aside_duration_seconds", help, &[], &aside.seconds());
     }
 
     /// The version.

@@ -2,10 +2,12 @@
 
 use std::fs;
 use std::io;
+use std::time::{Duration, Instant};
 
 use rustix::param::{clock_ticks_per_second, page_size};
 
-use crate::waiting::spawn;
+use crate::limits;
+use crate::waiting::aside::Aside;
 
 /// Where the fields of `/proc/self/stat` stand behind the name, which may hold blanks: two less than proc(5) numbers them,
 /// and counted from 0.
@@ -27,17 +29,14 @@ pub struct Process {
 }
 
 impl Process {
-    /// Reads them, on a thread of their own: the kernel takes milliseconds to list ten thousand
-    /// descriptors, and the coroutine that asks shall not hold up the others. It parks meanwhile.
+    /// Reads them off the worker: the kernel takes milliseconds to list ten thousand descriptors, and the coroutine
+    /// that asks must not hold up the others. It parks meanwhile.
     ///
     /// # Errors
-    /// If there is no thread to be had, or `/proc` is not as expected.
-    pub fn read_aside() -> io::Result<Self> {
-        let (reply, answer) = may::sync::mpsc::channel();
-        // Who waits gets an answer also from a thread that ended without one.
-        let read = move || drop(reply.send(Self::read()));
-        spawn("pouco-process", read)?;
-        answer.recv().map_err(io::Error::other)?
+    /// If there is no thread to be had in time, or `/proc` is not as expected.
+    pub fn read_aside(aside: &Aside) -> io::Result<Self> {
+        let deadline = Instant::now() + Duration::from_millis(limits::PROCESS_DEADLINE_MS);
+        aside.run(deadline, Self::read).map_err(io::Error::other)?
     }
 
     /// Reads them; blocks for as long as the kernel takes.

@@ -18,6 +18,7 @@ use crate::metrics::Exposition;
 use crate::readiness::Readiness;
 use crate::store::{Connector, Pool, Session};
 use crate::waiting::Janitor;
+use crate::waiting::aside::Aside;
 
 /// Every API: its name, the function that mounts it, what it has in Postgres, and a request to begin with.
 const APIS: &[(&str, Mount, Stored, &str)] = &[
@@ -116,6 +117,8 @@ pub struct Services<'s> {
     pub pool: &'s Arc<Pool>,
     /// Ends what waits too long.
     pub janitor: &'s Janitor,
+    /// Does what would block the coroutines' thread.
+    pub aside: &'s Arc<Aside>,
 }
 
 /// A mounted API.

@@ -1,10 +1,11 @@
 //! How a coroutine waits, for a time, a socket, a thread or another coroutine: the timer of the worker's
-//! loop, answers for one, bounded queues, the thread that ends waits past their deadline, what the event loop
-//! watches.
+//! loop, answers for one, bounded queues, threads for what blocks, the thread that ends waits past their
+//! deadline, what the event loop watches.
 //!
 //! A leaf: the engine, the store and the caches use it, and it knows none of them. A coroutine parks without
 //! a time-out of `may` and a thread may block; nothing here holds a lock over a wait.
 
+pub mod aside;
 mod coroutines;
 mod deadlines;
 pub(crate) mod interest;

@@ -1,17 +1,18 @@
-//! Sleep in the worker's own loop.
+//! Sleep, and the end of waits, in the worker's own loop.
 //!
-//! `may` has one thread for all time-outs, and a coroutine goes on there when its time has come, beside the worker. Here one
-//! coroutine has a timer descriptor (timerfd(2)) that the worker watches among its sockets, and a [`Wheel`]
-//! of what is to be woken when. It wakes the others as any coroutine does, so they go on where they slept.
-//! The descriptor is armed only while something waits, and anew only for an end that is nearer than the one
-//! it is armed for.
+//! `may` has one thread for all time-outs, and a coroutine goes on there when its time has come, beside the
+//! worker. Here one coroutine has a timer descriptor (timerfd(2)) that the worker watches among its sockets,
+//! and a [`Wheel`] of what is to be woken when. It wakes the others as any coroutine does, so they go on
+//! where they slept. The descriptor is armed only while something waits, and anew only for an end that is
+//! nearer than the one it is armed for.
 //!
 //! Race window: the lock is given up before those who are due are woken. One of them may have been told
 //! otherwise meanwhile and be gone, or sleep again: a sleeper looks whether its own entry has come due and
-//! parks again if not.
+//! parks again if not, and a wait that is over takes no second end.
 
 use std::io;
 use std::os::fd::OwnedFd;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -22,6 +23,7 @@ use rustix::time::{
     Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create, timerfd_settime,
 };
 
+use super::Expire;
 use super::configure_coroutines;
 use super::interest::{FdRef, watch};
 use super::wheel::{Key, LAST_TICK, Wheel};
@@ -60,14 +62,35 @@ pub fn sleep_until(end: Instant) {
     if end <= Instant::now() {
         return;
     }
-    let alarm = timer.add(end, coroutine::current());
+    let alarm = timer.add(end, Wake::Sleeper(coroutine::current()));
     while !alarm.is_due() {
         coroutine::park();
     }
 }
 
-/// An end of a sleep that is still to come. Dropped before, it leaves nothing behind.
-struct Alarm {
+/// Whom the timer tells.
+enum Wake {
+    Sleeper(Coroutine),
+    Wait(Arc<dyn Expire>),
+}
+
+impl Wake {
+    fn tell(self) {
+        match self {
+            Self::Sleeper(coroutine) => coroutine.unpark(),
+            // What a wait does with its end is not to end the timer.
+            Self::Wait(wait) => {
+                if catch_unwind(AssertUnwindSafe(|| wait.expire())).is_err() {
+                    log::error!("the end of a wait panicked");
+                }
+            }
+        }
+    }
+}
+
+/// An end of a wait that is still to come. Dropped before, it leaves nothing behind.
+#[must_use]
+pub(crate) struct Alarm {
     timer: &'static Timer,
     /// `None` only while it is dropped.
     key: Option<Key>,
@@ -83,9 +106,9 @@ impl Alarm {
 impl Drop for Alarm {
     fn drop(&mut self) {
         let Some(key) = self.key.take() else { return };
-        let sleeper = self.timer.state().wheel.remove(key);
-        // Without the lock.
-        drop(sleeper);
+        let wake = self.timer.state().wheel.remove(key);
+        // Without the lock: it may be the last to hold the wait.
+        drop(wake);
     }
 }
 
@@ -97,7 +120,7 @@ pub(crate) struct Timer {
 }
 
 struct State {
-    wheel: Wheel<Coroutine>,
+    wheel: Wheel<Wake>,
     /// The tick that the descriptor is armed for.
     armed: Option<u64>,
 }
@@ -128,12 +151,17 @@ impl Timer {
         Ok(TIMER.get_or_init(|| timer))
     }
 
-    fn add(&'static self, end: Instant, sleeper: Coroutine) -> Alarm {
+    /// Ends a wait at a certain time, unless the alarm is dropped before.
+    pub(crate) fn alarm(&'static self, end: Instant, wait: Arc<dyn Expire>) -> Alarm {
+        self.add(end, Wake::Wait(wait))
+    }
+
+    fn add(&'static self, end: Instant, wake: Wake) -> Alarm {
         let due = ticks_until(end.saturating_duration_since(self.started));
         let mut state = self.state();
         let now = self.now();
         state.wheel.catch_up(now.tick());
-        let key = state.wheel.insert(due, sleeper);
+        let key = state.wheel.insert(due, wake);
         self.arm(&mut state, now);
         Alarm { timer: self, key: Some(key) }
     }
@@ -151,7 +179,7 @@ impl Timer {
                 state.wheel.turn(now.tick(), &mut due);
                 self.arm(&mut state, now);
             }
-            due.drain(..).for_each(|sleeper: Coroutine| sleeper.unpark());
+            due.drain(..).for_each(Wake::tell);
             due.shrink_to(KEPT_DUE);
         }
     }
@@ -213,8 +241,19 @@ mod tests {
     use std::sync::mpsc;
 
     use super::*;
+    use crate::waiting::reply::{self, Slot};
 
     const MS: Duration = Duration::from_millis(1);
+
+    impl Expire for Slot<&'static str> {
+        fn expire(&self) -> bool {
+            self.settle(Some("late"))
+        }
+
+        fn is_over(&self) -> bool {
+            self.is_settled()
+        }
+    }
 
     #[test]
     fn a_time_is_rounded_up_and_the_present_down() {
@@ -289,8 +328,37 @@ mod tests {
         wakes.recv().unwrap();
     }
 
+    /// An answer in time takes the alarm with it; without one the alarm is the answer, for coroutines and
+    /// threads.
     #[test]
-    fn many_sleep_at_once() {
+    fn an_alarm_ends_a_wait_unless_it_is_dropped() {
+        fn waits() -> [Option<&'static str>; 2] {
+            let timer = Timer::get().unwrap();
+            let (reply, waiter) = reply::channel();
+            let alarm = timer.alarm(Instant::now() + 10 * MS, reply.slot());
+            let late = waiter.wait();
+            drop(alarm);
+            assert!(reply.is_settled());
+            let (reply, waiter) = reply::channel();
+            let slot = reply.slot();
+            let alarm = timer.alarm(Instant::now() + Duration::from_secs(3_600), slot.clone());
+            assert_eq!(Arc::strong_count(&slot), 4);
+            reply.send("answered");
+            let answer = waiter.wait();
+            drop(alarm);
+            assert_eq!(Arc::strong_count(&slot), 1, "the wheel has let go of it");
+            [late, answer]
+        }
+        let expected = [Some("late"), Some("answered")];
+        assert_eq!(waits(), expected);
+        let (said, heard) = mpsc::channel();
+        may::go!(move || said.send(waits()).unwrap());
+        assert_eq!(heard.recv().unwrap(), expected);
+    }
+
+    /// Coroutines and threads, sleeps that end and alarms that are dropped, all at once.
+    #[test]
+    fn many_sides_use_it_at_once() {
         static ENDED: AtomicU64 = AtomicU64::new(0);
         let coroutines: Vec<_> = (0..100)
             .map(|n| {
@@ -302,6 +370,21 @@ mod tests {
                 })
             })
             .collect();
+        thread::scope(|scope| {
+            for _ in 0..2 {
+                scope.spawn(|| {
+                    let timer = Timer::get().unwrap();
+                    for n in 0..500 {
+                        let (reply, waiter) = reply::channel::<&str>();
+                        let alarm = timer.alarm(Instant::now() + Duration::from_micros(n), reply.slot());
+                        if n % 10 == 0 {
+                            assert_eq!(waiter.wait(), Some("late"));
+                        }
+                        drop(alarm);
+                    }
+                });
+            }
+        });
         coroutines.into_iter().for_each(|one| one.join().unwrap());
         assert_eq!(ENDED.load(Ordering::Relaxed), 500);
     }

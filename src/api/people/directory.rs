@@ -25,7 +25,7 @@ use crate::http::{Response, Turns};
 use crate::instruments::Counter;
 use crate::metrics::Exposition;
 use crate::store::{Follow, Followed, Session};
-use crate::waiting::spawn;
+use crate::waiting::aside::Aside;
 
 /// About the size of a rendered person of the contest, for the cache's first size.
 const TYPICAL_BODY_BYTES: u64 = 300;
@@ -47,6 +47,7 @@ pub(super) struct Directory {
     settled: AtomicBool,
     bytes: u64,
     turns: Turns,
+    aside: Arc<Aside>,
     // In use only without the index, so the bound holds for both together.
     bodies: Bounded<Uuid, Body>,
     taken: Bounded<Box<str>, ()>,
@@ -72,7 +73,7 @@ impl Lookups {
 }
 
 impl Directory {
-    pub(super) fn new(bytes: u64) -> io::Result<Self> {
+    pub(super) fn new(bytes: u64, aside: &Arc<Aside>) -> io::Result<Self> {
         let nick_bytes = bytes / NICK_SHARE;
         Ok(Self {
             index: Mutex::new(Some(empty_index(bytes))),
@@ -81,6 +82,7 @@ impl Directory {
             settled: AtomicBool::new(false),
             bytes,
             turns: Turns::start()?,
+            aside: aside.clone(),
             bodies: Bounded::new(bytes - nick_bytes, TYPICAL_BODY_BYTES),
             taken: Bounded::new(nick_bytes, TYPICAL_NICK_BYTES),
             by_id: Lookups::default(),
@@ -194,7 +196,7 @@ impl Directory {
         self.bodies.clear();
         self.taken.clear();
         drop(known);
-        free(former);
+        self.free(former);
     }
 
     pub(super) fn expose(&self, exposition: &mut Exposition) {
@@ -238,8 +240,13 @@ impl Directory {
         self.complete.store(false, Ordering::Release);
         self.settled.store(true, Ordering::Release);
         log::warn!("people do not fit into POUCO_CACHE_BYTES any more: searches go to Postgres from now on");
-        free(known.take());
+        self.free(known.take());
         false
+    }
+
+    /// An index has many pieces to free, and the worker others to serve. What is refused is freed here.
+    fn free(&self, index: Option<Index>) {
+        let _ = self.aside.leave(move || drop(index));
     }
 
     fn index(&self) -> MutexGuard<'_, Option<Index>> {
@@ -249,11 +256,6 @@ impl Directory {
 
 fn empty_index(bytes: u64) -> Index {
     Index::new(usize::try_from(bytes).unwrap_or(usize::MAX))
-}
-
-/// An index has many pieces to free, and the worker others to serve. Without a thread it is freed here.
-fn free(index: Option<Index>) {
-    drop(spawn("pouco-free", move || drop(index)));
 }
 
 /// Brings into the directory what the feed reads.

@@ -48,7 +48,7 @@ struct People {
 pub(super) fn mount(services: &Services<'_>, router: &mut Router) -> io::Result<Box<dyn Running>> {
     let config = services.config;
     let (queue, writer) = CommitQueue::start(services.connector.clone(), config.commit, services.janitor)?;
-    let directory = Arc::new(Directory::new(config.cache_bytes)?);
+    let directory = Arc::new(Directory::new(config.cache_bytes, services.aside)?);
     let feed = Feed::start(services.connector.clone(), config.feed_interval, Following(directory.clone()))?;
     let people = Arc::new(People {
         queue,
