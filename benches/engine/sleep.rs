@@ -1,6 +1,6 @@
-//! How late sleeping coroutines are woken: 32,000 at once, whose ends are spread evenly over a second. Ours sleep on the
-//! timer in the worker's loop, theirs on the timer thread of `may`. Each run is a process of its own. Whoever was woken
-//! sleeps again until all were: to free a stack takes many times what a wake does.
+//! How late sleeping coroutines are woken: 32,000 at once, whose ends are spread evenly over a second. Ours
+//! sleep on the timer in the worker's loop, theirs on the timer thread of `may`. Each run is a process of its
+//! own. Whoever was woken sleeps again until all were: to free a stack takes many times what a wake does.
 //!
 //! A stack has two mappings, and `vm.max_map_count` is 65,530 where nobody has raised it: more do not fit.
 
@@ -46,9 +46,11 @@ pub(crate) fn run(timer: &str) -> Result<(), Box<dyn Error>> {
     let begin = Instant::now() + AHEAD;
     let lateness: Arc<Vec<AtomicU64>> = Arc::new((0..SLEEPERS).map(|_| AtomicU64::new(u64::MAX)).collect());
     let sleepers: Vec<_> = (0..SLEEPERS)
-        .map(|n| {
+        .zip(0..)
+        .map(|(n, at): (u64, usize)| {
             let lateness = lateness.clone();
-            // Neighbours in time are none in the order of their sleeps: the step has no factor in common with the number.
+            // Neighbours in time are none in the order of their sleeps: the step has no factor in common with
+            // the number.
             let end = begin + SPREAD * u32::try_from(n * 7_919 % SLEEPERS).unwrap_or(0) / 32_000;
             may::go!(move || {
                 let sleep_until = |end: Instant| match ours {
@@ -57,7 +59,8 @@ pub(crate) fn run(timer: &str) -> Result<(), Box<dyn Error>> {
                 };
                 sleep_until(end);
                 let late = Instant::now().saturating_duration_since(end);
-                lateness[n as usize].store(late.as_micros() as u64, Ordering::Relaxed);
+                let micros = u64::try_from(late.as_micros()).unwrap_or(u64::MAX);
+                lateness[at].store(micros, Ordering::Relaxed);
                 sleep_until(begin + 2 * SPREAD);
             })
         })

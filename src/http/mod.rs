@@ -134,9 +134,10 @@
 //!
 //! # What a handler may do
 //!
-//! It runs on the coroutine of its connection. It may park (`may::sync`): others are served meanwhile. What computes for
+//! It runs on the coroutine of its connection. It may park (`may::sync`) or [`sleep`]: others are served meanwhile. What computes for
 //! more than a fraction of a millisecond takes [`Turns`] between slices of its work; `may::coroutine::yield_now` is not
-//! enough, since the worker looks at its sockets only when nobody is left to run. It must not block the thread: what blocks belongs on a thread of its own. A lock of `std` is fine
+//! enough, since the worker looks at its sockets only when nobody is left to run. It must not block the thread: what blocks is
+//! for [`Aside`](crate::waiting::aside::Aside), which has threads for it. A lock of `std` is fine
 //! where it is held for microseconds and never over a wait.
 //!
 //! The stack is small ([`COROUTINE_STACK_BYTES`](crate::limits::COROUTINE_STACK_BYTES)), and a guard page behind it ends the
@@ -233,4 +234,4 @@ pub use status::Status;
 pub use stream::{BodyReader, BodyWriter};
 pub use turn::{Turn, Turns};
 
-pub use crate::waiting::configure_coroutines;
+pub use crate::waiting::{configure_coroutines, sleep, sleep_until};

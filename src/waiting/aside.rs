@@ -1,11 +1,12 @@
-//! Work off the worker: a few threads for what blocks or takes long (the kernel, the allocator, a hash of a password).
+//! Work off the worker: a few threads for what blocks or takes long (the kernel, the allocator, a hash of a
+//! password).
 //!
-//! The coroutine that wants something done parks until it has the result, or knows why it will have none. Threads are
-//! started when there is work for one more, and stay. A panic is the caller's answer and ends no thread; what nobody
-//! waits for any more is not begun.
+//! The coroutine that wants something done parks until it has the result, or knows why it will have none.
+//! Threads are started when there is work for one more, and stay. A panic is the caller's answer and ends no
+//! thread; what nobody waits for any more is not begun.
 //!
-//! Race window: a deadline may pass while its job is taken. Whichever settles the reply first is right: a job that was begun is
-//! finished, and its result dropped if the caller has gone.
+//! Race window: a deadline may pass while its job is taken. Whichever settles the reply first is right: a job
+//! that was begun is finished, and its result dropped if the caller has gone.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -214,8 +215,8 @@ impl Aside {
         self.shared.state().seconds.snapshot()
     }
 
-    /// Takes nothing more, and waits for the threads, which finish what was begun; what still waits is dropped, and its
-    /// callers hear [`Undone::Closed`]. For a thread, which blocks.
+    /// Takes nothing more, and waits for the threads, which finish what was begun; what still waits is
+    /// dropped, and its callers hear [`Undone::Closed`]. For a thread, which blocks.
     pub fn close(&self) {
         let (waiting, threads) = {
             let mut state = self.shared.state();

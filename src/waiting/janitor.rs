@@ -2,8 +2,8 @@
 //!
 //! A coroutine that parked with a time-out of its own would be resumed on `may`'s timer thread, beside the
 //! worker; so waiters park without one, and this thread answers where nobody else does. It also throws out
-//! what caches keep no longer. (The worker's own timer, [`super::sleep`], is for ends that must be met by the
-//! millisecond. Here one list in the order of arrival costs less a wait.)
+//! what caches keep no longer. (The worker's own [timer](super::Timer) would do: it is for ends that must be
+//! met by the millisecond. Here one list in the order of arrival costs less a wait.)
 
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};

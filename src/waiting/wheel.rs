@@ -141,7 +141,8 @@ impl<T> Wheel<T> {
     fn link(&mut self, at: usize) {
         let due = self.nodes[at].due;
         let level = ((due ^ self.now) | 1).ilog2() / DIGIT_BITS;
-        let slot = usize::try_from(due >> (level * DIGIT_BITS) & (SLOTS as u64 - 1)).unwrap_or_default();
+        #[allow(clippy::cast_possible_truncation)] // a digit
+        let slot = (due >> (level * DIGIT_BITS)) as usize % SLOTS;
         self.occupied[level as usize] |= 1 << slot;
         let head = level as usize * SLOTS + slot;
         let last = std::mem::replace(&mut self.nodes[head].previous, at);
