@@ -1,7 +1,7 @@
 //! The HTTP engine over real sockets, TCP and Unix, with routes of the test's own.
 
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use crate::support::client::request_text;
 use crate::support::{Engine, Target};
@@ -48,6 +48,21 @@ fn start(limits: Limits) -> Engine {
 
 fn panic_on_purpose(_: &mut Request<'_>, _: &mut Response<'_>) {
     panic!("on purpose")
+}
+
+/// The thread that keeps the time rests while nobody is connected, and the first to come is not told of the past.
+#[test]
+fn the_date_is_that_of_the_request_after_a_rest() {
+    let engine = Engine::start(routes(), LIMITS);
+    for target in &engine.targets {
+        std::thread::sleep(Duration::from_millis(2_500));
+        let before = SystemTime::now();
+        let answer = target.get("/hello/you");
+        let date = httpdate::parse_http_date(answer.header("date").unwrap()).unwrap();
+        // The field has whole seconds.
+        let oldest = before - Duration::from_millis(1_500);
+        assert!((oldest..=SystemTime::now()).contains(&date), "{date:?}, asked at {before:?}");
+    }
 }
 
 #[test]
