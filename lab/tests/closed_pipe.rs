@@ -115,18 +115,24 @@ fn no_command_minds_that_nobody_reads() {
 }
 
 fn minds_nothing(words: &[&str], code: i32) {
+    std::thread::scope(|scope| {
+        for (out, err) in [(true, true), (false, true), (true, false), (false, false)] {
+            scope.spawn(move || minds_nobody(words, code, out, err));
+        }
+    });
+}
+
+fn minds_nobody(words: &[&str], code: i32, out: bool, err: bool) {
     let folder = files();
-    for (out, err) in [(true, true), (false, true), (true, false), (false, false)] {
-        let output = lab(words, folder.path(), out, err);
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert!(!said.contains("panicked"), "{words:?}: {said}");
-        assert_eq!((output.status.code(), output.status.signal()), (Some(code), None), "{words:?}: {said}");
-        if out && err && words[0] != "down" {
-            assert_ne!(output.stdout.len() + output.stderr.len(), 0, "{words:?} prints nothing");
-        }
-        if !out && code == 0 {
-            assert_eq!(said, "", "{words:?}: nothing is wrong, and nothing must be said");
-        }
+    let output = lab(words, folder.path(), out, err);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(!said.contains("panicked"), "{words:?}: {said}");
+    assert_eq!((output.status.code(), output.status.signal()), (Some(code), None), "{words:?}: {said}");
+    if out && err && words[0] != "down" {
+        assert_ne!(output.stdout.len() + output.stderr.len(), 0, "{words:?} prints nothing");
+    }
+    if !out && code == 0 {
+        assert_eq!(said, "", "{words:?}: nothing is wrong, and nothing must be said");
     }
 }
 
