@@ -29,7 +29,7 @@ const ASK_TIMEOUT: Duration = Duration::from_millis(limits::ASK_TIMEOUT_MS);
 /// A server that was silent is tried after all others for so long.
 const AVOIDED: Duration = Duration::from_secs(10);
 
-/// A primary that another one has succeeded is taken after so long a time in which nothing better answered.
+/// A server that another one has succeeded is taken after so long a time in which nothing better answered.
 const SUCCEEDED_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Pauses between tries: doubled from the first to the last, which keeps a waiting replica from costing
@@ -466,7 +466,7 @@ pub enum ConnectError {
         /// Which it is.
         read_only: bool,
     },
-    /// A primary that another one has succeeded.
+    /// A server that another one has succeeded.
     Succeeded {
         /// Its timeline.
         timeline: i32,

@@ -152,10 +152,12 @@ impl Lineage {
         behind.then_some(Lost::Position(self.flushed, server.position))
     }
 
-    /// Whether the server is a primary of this database that another one has succeeded: both timelines, then.
+    /// Whether the server is one of this database that another one has succeeded: both timelines, then.
+    ///
+    /// A standby on an older timeline may yet follow. Until it does it lacks what was acknowledged since.
     pub(super) fn succeeded(&self, server: &Server) -> Option<(i32, i32)> {
         let older = server.system == self.system && server.timeline < self.timeline;
-        (older && !server.in_recovery).then_some((server.timeline, self.timeline))
+        older.then_some((server.timeline, self.timeline))
     }
 
     /// WAL up to here is safe. `false` if more was seen before.
@@ -214,7 +216,8 @@ mod tests {
         let standby = |timeline, position| Server { in_recovery: true, ..server(timeline, position) };
         assert_eq!(lineage.lost(&standby(2, 50)), None);
         assert_eq!(lineage.lost(&standby(1, 50)), None);
-        assert_eq!(lineage.succeeded(&standby(1, 50)), None);
+        assert_eq!(lineage.succeeded(&standby(2, 50)), None);
+        assert_eq!(lineage.succeeded(&standby(1, 50)), Some((1, 2)), "it lacks what came since");
         assert_eq!(lineage.lost(&standby(3, 50)), Some(Lost::Timeline(2, 3)));
     }
 }
