@@ -2,13 +2,13 @@
 //! thin, and no part of the interface.
 //! What leads through them is owned, so that a target can compare two answers without holding both inputs.
 
-use super::body::ChunkedDecoder;
-use super::buffer::Input;
-use super::fields::{BodyFraming, Field, FieldList};
-use super::head;
-use super::request::Method;
-use super::scan;
-use super::status::Status;
+use crate::http::message::body::ChunkedDecoder;
+use crate::http::message::buffer::Input;
+use crate::http::message::fields::{BodyFraming, Field, FieldList};
+use crate::http::message::head;
+use crate::http::message::request::Method;
+use crate::http::message::scan;
+use crate::http::message::status::Status;
 
 /// A head that the engine accepts.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -195,43 +195,26 @@
 //! # }
 //! ```
 
-mod body;
-mod buffer;
-mod clock;
-mod connection;
-mod fields;
 #[cfg(any(feature = "fuzzing", debug_assertions))]
 #[doc(hidden)]
 pub mod fuzzing;
-mod head;
-pub(crate) mod json;
-mod latency;
-mod listener;
-mod metrics;
-mod parameter;
-mod rejection;
-mod request;
-mod response;
-mod router;
-mod scan;
-mod server;
-mod status;
-mod stream;
-mod turn;
-pub mod url;
-mod wire;
+mod message;
+mod route;
+mod serve;
 
-pub use json::JsonError;
-pub use listener::{Address, Listener};
-pub use metrics::{Limit, Metrics, Timeout};
-pub use parameter::ParameterError;
-pub use rejection::{IntoAnswer, Rejection};
-pub use request::{Method, Request};
-pub use response::{RETRY_AFTER_S, Response};
-pub use router::{RouteCount, RouteSeconds, RouteTotal, Router};
-pub use server::{Limits, Server};
-pub use status::Status;
-pub use stream::{BodyReader, BodyWriter};
-pub use turn::{Turn, Turns};
+pub(crate) use message::json;
+pub use message::json::JsonError;
+pub use message::parameter::ParameterError;
+pub use message::rejection::{IntoAnswer, Rejection};
+pub use message::request::{Method, Request};
+pub use message::response::{RETRY_AFTER_S, Response};
+pub use message::status::Status;
+pub use message::url;
+pub use route::metrics::{Limit, Metrics, Timeout};
+pub use route::router::{RouteCount, RouteSeconds, RouteTotal, Router};
+pub use serve::listener::{Address, Listener};
+pub use serve::server::{Limits, Server};
+pub use serve::stream::{BodyReader, BodyWriter};
 
+pub use crate::waiting::turn::{Turn, Turns};
 pub use crate::waiting::{configure_coroutines, sleep, sleep_until};

@@ -13,6 +13,7 @@ mod janitor;
 pub(crate) mod queue;
 pub(crate) mod reply;
 mod timer;
+pub(crate) mod turn;
 mod wheel;
 
 use std::io;

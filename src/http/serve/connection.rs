@@ -5,19 +5,19 @@ use std::sync::atomic::Ordering;
 
 use socket2::Socket;
 
-use super::body::{ChunkedDecoder, Decoded};
-use super::buffer::Input;
-use super::fields::{BodyFraming, Field, FieldList};
-use super::head::{self, Head};
-use super::latency::Timing;
-use super::metrics::{Limit, Timeout};
-use super::request::{Method, Request};
-use super::response::{Persistence, Progress, Response};
-use super::router::Series;
 use super::server::Shared;
-use super::status::Status;
 use super::stream::BodyReader;
 use super::wire::{Broken, Wire};
+use crate::http::message::body::{ChunkedDecoder, Decoded};
+use crate::http::message::buffer::Input;
+use crate::http::message::fields::{BodyFraming, Field, FieldList};
+use crate::http::message::head::{self, Head};
+use crate::http::message::request::{Method, Request};
+use crate::http::message::response::{Persistence, Progress, Response};
+use crate::http::message::status::Status;
+use crate::http::route::latency::Timing;
+use crate::http::route::metrics::{Limit, Timeout};
+use crate::http::route::router::Series;
 
 /// Answers collected from pipelined requests before they are written out.
 const FLUSH_BYTES: usize = 64 * 1024;

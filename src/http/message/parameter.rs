@@ -61,7 +61,7 @@ impl IntoAnswer for ParameterError {
 }
 
 /// Reads what the decoder made of a parameter's text.
-pub(super) fn parse<T: FromStr>(
+pub(in crate::http) fn parse<T: FromStr>(
     decoded: Option<Cow<'_, str>>,
     name: &'static str,
 ) -> Result<T, ParameterError> {

@@ -92,7 +92,7 @@ pub(crate) fn read<R>(body: &mut [u8], read: impl FnOnce(Value<'_, '_>) -> R) ->
 }
 
 /// Parses a body into a `T`, which may borrow its texts from it. The body is scratch afterwards.
-pub(super) fn from_slice<'b, T: Deserialize<'b>>(body: &'b mut [u8]) -> Result<T, JsonError> {
+pub(in crate::http) fn from_slice<'b, T: Deserialize<'b>>(body: &'b mut [u8]) -> Result<T, JsonError> {
     parse(body, |tape| {
         let mut deserializer = Deserializer::from_tape(mem::replace(tape, Tape(Vec::new())));
         let value = T::deserialize(&mut deserializer);

@@ -102,7 +102,7 @@ fn text_length(bytes: &[u8]) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::{FieldList, scan, text_length};
-    use crate::http::head;
+    use crate::http::message::head;
 
     /// Whether the short way took the head; whatever it takes, the long way takes too and reads the same.
     fn short(bytes: &[u8]) -> bool {

@@ -6,11 +6,11 @@ use std::sync::atomic::Ordering;
 
 use serde::Serialize;
 
-use super::clock::Clock;
 use super::fields::is_token_byte;
 use super::status::Status;
-use super::stream::{BodyWriter, WrittenFraming};
-use super::wire::Wire;
+use crate::http::serve::clock::Clock;
+use crate::http::serve::stream::{BodyWriter, WrittenFraming};
+use crate::http::serve::wire::Wire;
 
 /// Width kept for a length that is known only after the body is written; the blanks before it are optional white space
 /// (RFC 9110 section 5.6.3), so the head needs no second pass.

@@ -5,13 +5,13 @@
 
 use std::io::{self, Read, Write};
 
-use super::body::ChunkedDecoder;
-use super::buffer::Input;
-use super::fields::BodyFraming;
-use super::metrics::{Limit, Timeout};
-use super::response::Progress;
-use super::status::Status;
 use super::wire::{Broken, Wire};
+use crate::http::message::body::ChunkedDecoder;
+use crate::http::message::buffer::Input;
+use crate::http::message::fields::BodyFraming;
+use crate::http::message::response::Progress;
+use crate::http::message::status::Status;
+use crate::http::route::metrics::{Limit, Timeout};
 
 /// Bytes of a written body that are collected before they are sent.
 const PIECE_BYTES: usize = 16 * 1024;
@@ -19,7 +19,7 @@ const PIECE_BYTES: usize = 16 * 1024;
 /// Bytes that a handler left unread and that are read and dropped, so that the connection can go on.
 const MAX_SKIPPED_BYTES: usize = 256 * 1024;
 
-/// The body of a request to a route that was added with [`Router::route_stream`](super::Router::route_stream), decoded from
+/// The body of a request to a route that was added with [`Router::route_stream`](crate::http::Router::route_stream), decoded from
 /// chunks where it is chunked. The first read of a client that waits for it sends `100 Continue` (RFC 9110 section 10.1.1),
 /// and fails where a part of the answer has left before: the client was never asked for its body.
 ///
@@ -239,7 +239,7 @@ pub(crate) enum WrittenFraming {
     Close,
 }
 
-/// The body of an answer in the making, see [`Response::stream`](super::Response::stream). What is written is collected and sent
+/// The body of an answer in the making, see [`Response::stream`](crate::http::Response::stream). What is written is collected and sent
 /// in pieces; a client that is slow parks the coroutine.
 ///
 /// # Errors

@@ -14,8 +14,8 @@ use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, recv, send};
 use socket2::{Domain, Socket};
 
-use super::metrics::Timeout;
 use super::server::{Registered, Shared};
+use crate::http::route::metrics::Timeout;
 use crate::limits;
 use crate::waiting::interest::{HUNG_UP, Interest, WRITABLE};
 

@@ -5,11 +5,11 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use super::rejection::IntoAnswer;
-use super::request::{Method, Request};
-use super::response::Response;
-use super::status::Status;
-use super::stream::BodyReader;
+use crate::http::message::rejection::IntoAnswer;
+use crate::http::message::request::{Method, Request};
+use crate::http::message::response::Response;
+use crate::http::message::status::Status;
+use crate::http::serve::stream::BodyReader;
 use crate::instruments::{Counter, Histogram, SECONDS, Snapshot};
 
 /// Templates without parameters that are compared one after another, before the tree is asked.
@@ -158,7 +158,7 @@ impl Router {
     }
 
     /// Adds a route whose handler reads the body itself, piece by piece, up to `max_body_bytes` in place of
-    /// [`Limits::body_bytes`](super::Limits::body_bytes); beyond that the client gets a 413. The body of its
+    /// [`Limits::body_bytes`](crate::http::Limits::body_bytes); beyond that the client gets a 413. The body of its
     /// [`Request`] is empty. What the handler leaves unread is dropped, or the connection ends if it is much.
     ///
     /// ```no_run

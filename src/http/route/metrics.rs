@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::status::Status;
+use crate::http::message::status::Status;
 
 macro_rules! kinds {
     ($(#[$doc:meta])* $name:ident { $($(#[$kind_doc:meta])* $kind:ident = $label:literal),+ $(,)? }) => {
@@ -24,7 +24,7 @@ macro_rules! kinds {
 }
 
 kinds! {
-    /// A bound of [`super::Limits`] that a client can hit.
+    /// A bound of [`Limits`](crate::http::Limits) that a client can hit.
     Limit {
         /// Open connections: 503.
         Connections = "connections",
