@@ -570,9 +570,9 @@ fn run<T>(
             return answer;
         }
         // What the statement has just said to the connection is heard now; what the connection says to it, in
-        // another round.
+        // another round. Of many messages only the first one wakes: a notice behind it must not undo that.
+        woken.0.0.store(false, Ordering::Relaxed);
         loop {
-            woken.0.0.store(false, Ordering::Relaxed);
             match Pin::new(&mut *connection).poll_message(context) {
                 Poll::Ready(Some(Ok(AsyncMessage::Notice(notice)))) => {
                     *warned |= note(&notice);

@@ -153,6 +153,23 @@ fn a_reader_with_an_outdated_statement_is_replaced() {
     pool.close();
 }
 
+/// What Postgres says between the answers of several statements comes in one piece with them.
+#[test]
+fn notices_between_answers_lose_no_answer() {
+    let database = database();
+    let say = "DO $$ BEGIN RAISE WARNING 'first'; END $$; DO $$ BEGIN RAISE NOTICE 'second'; END $$;";
+    let mut session = Connector::new(database.config()).open(Purpose::Read).unwrap();
+    let (pool, _janitor) = reader(database.config(), MINUTE);
+    for times in [1, 2, 10] {
+        let all = say.repeat(times);
+        session.batch(&all).unwrap();
+        assert_eq!(keys(&mut session).unwrap(), 0);
+        let by_coroutine = move |session: &mut Session| session.batch(&all).and_then(|()| keys(session));
+        assert_eq!(pool.read(Lane::Lookup, by_coroutine), Ok(0));
+    }
+    pool.close();
+}
+
 /// As libpq: the next host is tried where one cannot be reached, or is not of the kind that is wanted.
 #[test]
 fn a_reader_takes_the_first_host_that_will_do() {
