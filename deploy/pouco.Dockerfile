@@ -15,10 +15,9 @@ COPY --from=manifests /skeleton ./
 RUN cargo build --release --locked --no-default-features --package pouco
 
 # 3. The server itself. Only what its build reads: an edit of a document does not come this far.
-COPY migrations ./migrations
 COPY src ./src
 # cargo goes by file times, and a checkout may be older than the empty programs just built.
-RUN find src migrations -exec touch {} + && \
+RUN find src -exec touch {} + && \
     cargo build --release --locked --no-default-features --package pouco && \
     objcopy --strip-debug target/release/pouco /pouco
 

@@ -1,5 +1,6 @@
 //! The whole replica: store, APIs, the public server and the admin server, started and stopped in order.
 
+use std::fmt;
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
@@ -7,7 +8,7 @@ use std::time::Duration;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use crate::api::{Running, Services};
+use crate::api::{Running, Selection, Services};
 use crate::config::Config;
 use crate::http::{Address, Listener, Method, Router, Server, Status};
 use crate::limits;
@@ -15,9 +16,12 @@ use crate::logging;
 use crate::metrics::Exposition;
 use crate::process::Process;
 use crate::readiness::Readiness;
-use crate::store::{Connector, Pool, PoolThreads, Purpose, migrate};
+use crate::store::{Connector, MigrateError, Pool, PoolThreads, Purpose, migrate};
 use crate::waiting::aside::Aside;
 use crate::waiting::{Janitor, spawn};
+
+/// What `/healthz` answers, on the public address and the other: the process serves.
+const HEALTHY: &[u8] = b"{\"status\":\"ok\"}";
 
 /// A running replica.
 pub struct App {
@@ -50,15 +54,13 @@ impl Bound {
     /// Binds every address of the configuration.
     ///
     /// # Errors
-    /// The address with what the system said of it.
-    pub fn new(config: &Config) -> Result<Self, String> {
+    /// The first that cannot be bound.
+    pub fn new(config: &Config) -> Result<Self, BindError> {
         let bind_all = |addresses: &[Address], shared: bool| {
             let bind = |address: &Address| {
                 let bind = if shared { Listener::bind_shared } else { Listener::bind };
-                bind(address, config.socket_mode).map_err(|error| match error.kind() {
-                    io::ErrorKind::AddrInUse => format!("{address} is in use by another process"),
-                    _ => format!("cannot bind {address}: {error}"),
-                })
+                bind(address, config.socket_mode)
+                    .map_err(|error| BindError { address: address.clone(), error })
             };
             addresses.iter().map(bind).collect::<Result<Vec<_>, _>>()
         };
@@ -77,6 +79,48 @@ impl Bound {
         self.admin.iter().map(Listener::address)
     }
 }
+
+/// An address that cannot be bound.
+#[derive(Debug)]
+pub struct BindError {
+    address: Address,
+    error: io::Error,
+}
+
+impl fmt::Display for BindError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { address, error } = self;
+        match error.kind() {
+            io::ErrorKind::AddrInUse => write!(f, "{address} is in use by another process"),
+            _ => write!(f, "cannot bind {address}: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for BindError {}
+
+/// Why a replica does not start.
+#[derive(Debug)]
+pub enum StartError {
+    /// The wait for Postgres was ended on purpose.
+    Stopped,
+    /// The tables are not what they are to be.
+    Migrate(MigrateError),
+    /// A thread, a coroutine or a socket.
+    Io(io::Error),
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Stopped => f.write_str("stopped before Postgres was there"),
+            Self::Migrate(error) => write!(f, "{error}"),
+            Self::Io(error) => write!(f, "cannot start: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for StartError {}
 
 /// Lifts the soft limit of open files to the hard one, so that every connection that is allowed finds a descriptor.
 /// Where even the hard limit is too low it says so: clients past it are closed unanswered, and not refused with a 503.
@@ -105,35 +149,43 @@ impl App {
     /// Waits for Postgres and migrates, if an API needs that, and starts to serve.
     ///
     /// # Errors
-    /// A line for the user. After [`Connector::stop_waiting`] it is an empty one: the wait was ended on purpose.
-    pub fn start(config: Config, connector: Connector, bound: Bound) -> Result<Self, String> {
-        connector.need(config.connections(), config.replicas);
-        if config.needs_database() {
-            let mut session = connector.open_patiently(Purpose::Maintain).map_err(|_| String::new())?;
-            let applied = migrate(&mut session)?;
+    /// [`StartError::Stopped`] after [`Connector::stop_waiting`], otherwise what is in the way.
+    pub fn start(
+        config: Config,
+        apis: Selection,
+        connector: Connector,
+        bound: Bound,
+    ) -> Result<Self, StartError> {
+        if apis.needs_database() {
+            connector.need(config.read.connections + apis.connections(), config.replicas);
+            let session = connector.open_patiently(Purpose::Maintain);
+            let mut session = session.map_err(|_| StartError::Stopped)?;
+            let applied = migrate(&mut session, &apis.schemas()).map_err(StartError::Migrate)?;
             if applied > 0 {
                 log::info!("{applied} migrations applied");
             }
         }
-        Self::serve(config, connector, bound).map_err(|error| format!("cannot start: {error}"))
+        Self::serve(config, apis, connector, bound).map_err(StartError::Io)
     }
 
-    fn serve(config: Config, connector: Connector, bound: Bound) -> io::Result<Self> {
+    fn serve(config: Config, apis: Selection, connector: Connector, bound: Bound) -> io::Result<Self> {
         let janitor = Janitor::start()?;
         let aside = Arc::new(Aside::new()?);
-        let (read, needs_database) = (config.read, config.needs_database());
+        let (read, needs_database) = (config.read, apis.needs_database());
         let connections = if needs_database { read.connections } else { 0 };
         let (pool, pool_threads) = Pool::start(&connector, connections, read.queue, read.deadline, &janitor)?;
         let mut router = Router::new();
+        router.route(Method::Get, "/healthz", |_, response| response.json(HEALTHY));
         let services = Services {
-            config: &config,
             connector: &connector,
             pool: &pool,
             janitor: &janitor,
             aside: &aside,
+            commit: config.commit,
+            feed_interval: config.feed_interval,
+            replica: config.replica,
         };
-        let apis =
-            config.apis.iter().map(|api| api.mount(&services, &mut router)).collect::<io::Result<_>>()?;
+        let apis = apis.mount(&services, &mut router)?;
         let server = Server::start(bound.public, router, config.http)?;
         let apis = Mutex::new(apis);
         let draining = AtomicBool::new(false);
@@ -221,7 +273,7 @@ impl Inner {
 /// `/metrics`: what it counted.
 fn admin_routes(inner: &Arc<Inner>) -> Router {
     let mut router = Router::new();
-    router.route(Method::Get, "/healthz", |_, response| response.json(b"{\"status\":\"ok\"}"));
+    router.route(Method::Get, "/healthz", |_, response| response.json(HEALTHY));
     let asked = inner.clone();
     router.route(Method::Get, "/readyz", move |request, response| {
         let own = request.query_text("traffic").is_ok_and(|word| word.is_some());

@@ -17,5 +17,6 @@ pub mod logging;
 pub mod metrics;
 pub mod process;
 pub mod readiness;
+pub mod settings;
 pub mod store;
 pub mod waiting;

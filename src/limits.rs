@@ -125,25 +125,6 @@ pub const SEED_ROWS: u64 = 10_000_000;
 /// How often a replica looks for what others have committed; a search finds it within 100 ms.
 pub const FEED_INTERVAL_MS: u64 = 80;
 
-/// Bytes of people in memory.
-pub const CACHE_BYTES: u64 = 64 * 1024 * 1024;
-
-/// How old an answer of the users API may be, where it has a cache.
-pub const USERS_CACHE_TTL_MS: u64 = 10_000;
-/// Bytes of these answers. A list of 200 takes some 40 KB.
-pub const USERS_CACHE_BYTES: u64 = 16 * 1024 * 1024;
-/// See [`USERS_CACHE_BYTES`].
-pub const USERS_CACHE_ENTRIES: u64 = 65_536;
-
-/// How long a page of the edge API lives in the process.
-pub const EDGE_CACHE_TTL_MS: u64 = 10_000;
-/// Bytes of the edge API's pages in the process. There are few; the bound is for what may be added.
-pub const EDGE_CACHE_BYTES: u64 = 4 * 1024 * 1024;
-/// How many those are.
-pub const EDGE_CACHE_ENTRIES: u64 = 1_024;
-
-/// How long a value lives in Redis.
-pub const REDIS_TTL_MS: u64 = 60_000;
 /// How long Redis may take to be connected to, and for each answer.
 pub const REDIS_TIMEOUT_MS: u64 = 100;
 /// Commands that may wait for the thread that talks with Redis.

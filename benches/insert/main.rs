@@ -70,7 +70,7 @@ impl Writer {
         let name = format!("variant_{number}");
         cluster.config_of("postgres").connect(NoTls)?.batch_execute(&format!("CREATE DATABASE {name}"))?;
         let mut client = cluster.config_of(&name).connect(NoTls)?;
-        client.batch_execute(include_str!("../../migrations/0001_people.sql"))?;
+        client.batch_execute(include_str!("../../src/api/people/migrations/0001_people.sql"))?;
         let sql = match variant.skips_conflicts {
             true => format!("{INSERT} ON CONFLICT DO NOTHING RETURNING id"),
             false => INSERT.to_owned(),

@@ -1,116 +1,167 @@
-//! The APIs: one folder each, with its routes, its model and its SQL. A new one is a copy of such a folder and a line in
-//! the table below.
+//! The APIs: one folder each, with its settings, its tables, its routes and its model. A new one is such a folder
+//! and a line in the table below; nothing else knows an API by name.
 
 mod dates;
-pub mod edge;
+mod errors;
 mod id;
 mod kept;
-pub mod people;
-mod unavailable;
-pub mod users;
 
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
-use crate::config::Config;
 use crate::http::Router;
 use crate::metrics::Exposition;
 use crate::readiness::Readiness;
-use crate::store::{Connector, Pool, Session};
+use crate::settings::{ConfigError, Setting, Values};
+use crate::store::commit::CommitLimits;
+use crate::store::{Connector, Migration, Pool, Schema, Session};
 use crate::waiting::Janitor;
 use crate::waiting::aside::Aside;
 
-/// Every API: its name, the function that mounts it, what it has in Postgres, and a request to begin with.
-const APIS: &[(&str, Mount, Stored, &str)] = &[
-    ("people", people::mount, Stored::Rows(None, people::CONNECTIONS), people::EXAMPLE),
-    ("users", users::mount, Stored::Rows(Some(users::seed), 0), "/users"),
-    ("edge", edge::mount, Stored::Nothing, "/static-text"),
-];
+macro_rules! apis {
+    ($($visibility:vis mod $name:ident;)+) => {
+        $($visibility mod $name;)+
 
-/// What an API has in Postgres.
-enum Stored {
-    /// A replica that has no other APIs needs no database.
-    Nothing,
-    /// Rows; with what fills its table for a try, if there is such a thing, and the number of connections that it
-    /// has beside the pool.
-    Rows(Option<Seed>, usize),
+        /// Every API.
+        pub static APIS: &[&Api] = &[$(&$name::API),+];
+    };
 }
 
-type Mount = fn(&Services<'_>, &mut Router) -> io::Result<Box<dyn Running>>;
+// rustfmt does not look into a macro: tests/lints.sh names these folders to it.
+apis! {
+    mod people;
+    mod users;
+    pub mod edge;
+}
 
-/// Adds the first so many rows of a seed and returns how many were not there yet.
-pub type Seed = fn(&mut Session, rows: u64, seed: u64) -> Result<u64, String>;
+/// Which of them are served.
+pub const SELECTED: Setting =
+    Setting::text("POUCO_APIS", "all", "names parted by commas", "which APIs are served");
 
-/// One of the known APIs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Api(usize);
-
-impl Api {
-    /// `all`, or names parted by commas. `None` if one of them is unknown.
-    #[must_use]
-    pub fn parse_list(text: &str) -> Option<Vec<Api>> {
-        if text == "all" {
-            return Some((0..APIS.len()).map(Api).collect());
-        }
-        text.split(',')
-            .map(|name| APIS.iter().position(|(known, ..)| *known == name.trim()).map(Api))
-            .collect()
-    }
-
-    /// The names of all of them.
-    pub fn names() -> impl Iterator<Item = &'static str> {
-        APIS.iter().map(|(name, ..)| *name)
-    }
-
-    /// What fills the table of the API of this name. `None` if there is no such API, or nothing to fill.
-    #[must_use]
-    pub fn seed(name: &str) -> Option<Seed> {
-        APIS.iter().find(|(known, ..)| *known == name).and_then(|(_, _, stored, _)| match stored {
-            Stored::Rows(seed, _) => *seed,
-            Stored::Nothing => None,
-        })
-    }
-
-    /// It stores something.
-    #[must_use]
-    pub fn needs_database(self) -> bool {
-        self.connections().is_some()
-    }
-
-    /// How many connections to Postgres it has beside the pool; `None` if it needs no database.
-    #[must_use]
-    pub fn connections(self) -> Option<usize> {
-        match APIS[self.0].2 {
-            Stored::Rows(_, connections) => Some(connections),
-            Stored::Nothing => None,
-        }
-    }
-
-    /// The name in `POUCO_APIS`.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        APIS[self.0].0
-    }
-
+/// One API, as its folder describes it. docs/add-an-api.md makes one.
+pub struct Api {
+    /// Its name in `POUCO_APIS`, in metrics and on the command line: lower-case letters.
+    pub name: &'static str,
     /// A request to begin with: its path, and what else curl needs for it.
-    #[must_use]
-    pub fn example(self) -> &'static str {
-        APIS[self.0].3
-    }
+    pub example: &'static str,
+    /// What of the environment it reads.
+    pub settings: &'static [Setting],
+    /// What it has in Postgres. A replica whose APIs have nothing needs no database.
+    pub stored: Option<Stored>,
+    /// Checks the settings, before anything is opened.
+    pub configure: fn(&Values) -> Result<Box<dyn Configured>, ConfigError>,
+}
 
-    /// Adds the routes of the API and starts what it needs.
+/// What an API has in Postgres.
+#[derive(Clone, Copy)]
+pub struct Stored {
+    /// The schema that its tables are in; `None` for `public`, where only the oldest APIs are.
+    pub schema: Option<&'static str>,
+    /// Its tables, oldest step first. Only ever append.
+    pub migrations: &'static [Migration],
+    /// How many connections it has beside the pool.
+    pub connections: usize,
+    /// What fills its tables for a try.
+    pub seed: Option<Seed>,
+    /// A statement for `pouco count`: one row with one bigint.
+    pub count: Option<&'static str>,
+}
+
+/// Adds the first so many rows of a seed and returns how many were not there yet. After an error none of them is
+/// there, and the session is of no more use.
+pub type Seed = fn(&mut Session, rows: u64, seed: u64) -> Result<u64, postgres::Error>;
+
+/// An API whose settings are checked.
+pub trait Configured: Send {
+    /// Adds the routes and starts what the API needs.
     ///
     /// # Errors
     /// If a thread cannot be started.
-    pub fn mount(self, services: &Services<'_>, router: &mut Router) -> io::Result<Box<dyn Running>> {
-        (APIS[self.0].1)(services, router)
+    fn mount(self: Box<Self>, services: &Services<'_>, router: &mut Router) -> io::Result<Box<dyn Running>>;
+}
+
+impl Api {
+    /// The API of this name.
+    #[must_use]
+    pub fn find(name: &str) -> Option<&'static Self> {
+        APIS.iter().copied().find(|api| api.name == name)
     }
+
+    /// Its tables, if it has any.
+    #[must_use]
+    pub fn schema(&self) -> Option<Schema> {
+        let stored = self.stored.as_ref()?;
+        Some(Schema { api: self.name, schema: stored.schema, migrations: stored.migrations })
+    }
+}
+
+/// The APIs that are to be served, with their settings checked.
+pub struct Selection(Vec<(&'static Api, Box<dyn Configured>)>);
+
+impl Selection {
+    /// Those that `POUCO_APIS` names.
+    ///
+    /// # Errors
+    /// One of them is unknown or named twice, or a setting is not allowed.
+    pub fn read(values: &Values) -> Result<Self, ConfigError> {
+        let apis = named(values)?;
+        let configured = apis.into_iter().map(|api| Ok((api, (api.configure)(values)?)));
+        configured.collect::<Result<_, _>>().map(Self)
+    }
+
+    /// One of them stores something.
+    #[must_use]
+    pub fn needs_database(&self) -> bool {
+        self.stored().next().is_some()
+    }
+
+    /// How many connections to Postgres they have beside the pool.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        self.stored().map(|stored| stored.connections).sum()
+    }
+
+    /// Their tables.
+    #[must_use]
+    pub fn schemas(&self) -> Vec<Schema> {
+        self.0.iter().filter_map(|(api, _)| api.schema()).collect()
+    }
+
+    /// A request to begin with, for each.
+    pub fn examples(&self) -> impl Iterator<Item = &'static str> {
+        self.0.iter().map(|(api, _)| api.example)
+    }
+
+    /// Adds all routes and starts what they need.
+    ///
+    /// # Errors
+    /// If a thread cannot be started.
+    pub fn mount(self, services: &Services<'_>, router: &mut Router) -> io::Result<Vec<Box<dyn Running>>> {
+        self.0.into_iter().map(|(_, configured)| configured.mount(services, router)).collect()
+    }
+
+    fn stored(&self) -> impl Iterator<Item = &'static Stored> {
+        self.0.iter().filter_map(|(api, _)| api.stored.as_ref())
+    }
+}
+
+fn named(values: &Values) -> Result<Vec<&'static Api>, ConfigError> {
+    let text = values.text(&SELECTED);
+    if text == "all" {
+        return Ok(APIS.to_vec());
+    }
+    let names: Vec<&str> = text.split(',').map(str::trim).collect();
+    let known: Option<Vec<_>> = names.iter().map(|name| Api::find(name)).collect();
+    let twice = names.iter().enumerate().any(|(index, name)| names[..index].contains(name));
+    known.filter(|_| !twice).ok_or_else(|| {
+        let all: Vec<&str> = APIS.iter().map(|api| api.name).collect();
+        SELECTED.refuse(&text, format!("{}: {}", SELECTED.allowed(), all.join(", ")))
+    })
 }
 
 /// What an API may use.
 pub struct Services<'s> {
-    /// The checked settings.
-    pub config: &'s Config,
     /// The way to Postgres, for a writer of its own.
     pub connector: &'s Connector,
     /// The connections that all APIs share.
@@ -119,16 +170,65 @@ pub struct Services<'s> {
     pub janitor: &'s Janitor,
     /// Does what would block the coroutines' thread.
     pub aside: &'s Arc<Aside>,
+    /// The bounds of each group commit.
+    pub commit: CommitLimits,
+    /// How often a replica looks for what others have committed.
+    pub feed_interval: Duration,
+    /// Which of the replicas this is, from 0 to 15.
+    pub replica: u8,
 }
 
 /// A mounted API.
 pub trait Running: Send + Sync {
     /// Writes out what is queued and ends the API's threads. No request comes any more.
-    fn stop(&mut self);
+    fn stop(&mut self) {}
 
     /// Says what stands against a request for this API.
     fn readiness(&self, _readiness: &mut Readiness) {}
 
     /// Adds the API's counters.
-    fn expose(&self, exposition: &mut Exposition);
+    fn expose(&self, _exposition: &mut Exposition) {}
+}
+
+/// An API that runs nothing, and counts nothing that the router does not count for it.
+impl Running for () {}
+
+#[cfg(test)]
+mod tests {
+    use super::{APIS, Selection};
+
+    fn read(apis: &str) -> Result<Selection, String> {
+        Selection::read(&[("POUCO_APIS", apis)].into_iter().collect()).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_list_that_is_not_right_is_told_the_known_names() {
+        let known: Vec<&str> = APIS.iter().map(|api| api.name).collect();
+        let twice = [known[0], known[0]].join(",");
+        for list in ["cats", twice.as_str(), " ", ","] {
+            let Err(error) = read(list) else { panic!("{list} is taken") };
+            let names = known.join(", ");
+            assert_eq!(error, format!("POUCO_APIS=`{list}` is not allowed: names parted by commas: {names}"));
+        }
+    }
+
+    #[test]
+    fn only_what_is_selected_counts() {
+        let all = read("all").unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(all.examples().count(), APIS.len());
+        for api in APIS {
+            let one = read(api.name).unwrap_or_else(|error| panic!("{error}"));
+            assert_eq!(one.needs_database(), api.stored.is_some());
+            assert_eq!(one.schemas().len(), usize::from(api.stored.is_some()));
+        }
+    }
+
+    #[test]
+    fn every_bad_value_of_a_setting_is_found() {
+        for (api, setting) in APIS.iter().flat_map(|api| api.settings.iter().map(move |one| (api, one))) {
+            let values = [(setting.name, "not a value"), ("POUCO_APIS", api.name)].into_iter().collect();
+            let Err(error) = Selection::read(&values) else { panic!("{} takes anything", setting.name) };
+            assert!(error.to_string().starts_with(setting.name), "{error}");
+        }
+    }
 }

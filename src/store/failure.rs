@@ -7,7 +7,7 @@ use postgres::error::{DbError, Severity, SqlState};
 /// An error with its causes: the `postgres` crate's own text is only "db error".
 ///
 /// Of what Postgres said only message and code are shown: the detail repeats rows, and has line ends.
-pub(crate) struct Chain<'e>(pub(crate) &'e (dyn std::error::Error + 'static));
+pub struct Chain<'e>(pub &'e (dyn std::error::Error + 'static));
 
 impl fmt::Display for Chain<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -4,6 +4,9 @@ use std::process::{Command, Stdio};
 
 use crate::support::replica::{command, run};
 use crate::support::{Database, Replica, Target, open_tempdir};
+use pouco::api::{APIS, SELECTED};
+use pouco::config::SETTINGS;
+use pouco::settings::Setting;
 use rustix::process::Signal;
 
 const ANA: &str = r#"{"apelido":"ana","nome":"Ana","nascimento":"2000-10-01","stack":["Rust"]}"#;
@@ -24,15 +27,32 @@ fn a_bad_setting_is_one_line_and_exit_code_2() {
 }
 
 #[test]
-fn help_names_every_setting_and_so_does_the_readme() {
+fn help_names_every_setting_and_so_does_the_document() {
     let (code, out, _) = run(command().arg("--help"));
     assert_eq!(code, Some(0));
-    let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
-    for setting in pouco::config::SETTINGS {
-        assert!(out.contains(setting.name), "{} in --help", setting.name);
-        let row =
-            format!("| `{}` | {} | {} | {} |", setting.name, setting.default, setting.range, setting.meaning);
-        assert!(readme.lines().any(|line| line == row), "README.md lacks the row: {row}");
+    let mut document = String::from(
+        "# Settings\n\nAll from the environment; an empty variable counts as not set. `pouco --help` prints the same. \
+         This file is made\nof the lists in the code: a test says how when it is not what they are.\n",
+    );
+    let of_apis = APIS.iter().map(|api| (api.name, api.settings));
+    let process = SETTINGS.iter().copied().chain([SELECTED]).collect::<Vec<_>>();
+    let parts = [("the process, the engine and the store", process.as_slice())].into_iter().chain(of_apis);
+    for (part, settings) in parts.filter(|(_, settings)| !settings.is_empty()) {
+        document.push_str(&format!(
+            "\n## Of {part}\n\n| variable | default | allowed | meaning |\n|---|---|---|---|\n"
+        ));
+        for setting in settings {
+            assert!(out.contains(setting.name), "{} in --help", setting.name);
+            let Setting { name, meaning, .. } = setting;
+            let (default, allowed) = (setting.default(), setting.allowed());
+            document.push_str(&format!("| `{name}` | {default} | {allowed} | {meaning} |\n"));
+        }
+    }
+    let kept = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/settings.md"));
+    if kept.ok().as_ref() != Some(&document) {
+        let made = concat!(env!("CARGO_TARGET_TMPDIR"), "/settings.md");
+        std::fs::write(made, document).unwrap();
+        panic!("docs/settings.md is old: cp {made} docs/settings.md");
     }
 }
 
@@ -113,7 +133,7 @@ fn migrate_health_and_count_do_their_work() {
 }
 
 fn migrations() -> usize {
-    std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/migrations")).unwrap().count()
+    APIS.iter().filter_map(|api| api.stored.as_ref()).map(|stored| stored.migrations.len()).sum()
 }
 
 #[test]

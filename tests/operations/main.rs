@@ -9,3 +9,4 @@ mod drain;
 mod lifecycle;
 mod logging;
 mod metrics;
+mod upgrade;

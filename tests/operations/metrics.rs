@@ -223,7 +223,7 @@ fn no_client_can_make_a_series() {
         .filter(|(name, _)| name == "route" || name == "path")
         .map(|(_, value)| value.clone())
         .collect();
-    let expected = ["/contagem-pessoas", "/pessoas", "/pessoas/{id}", "other"];
+    let expected = ["/contagem-pessoas", "/healthz", "/pessoas", "/pessoas/{id}", "other"];
     assert!(routes.iter().eq(&expected), "{routes:?}");
     // Buckets by route, and what a scrape may have at most.
     assert!(before.len() < 300, "{} series", before.len());

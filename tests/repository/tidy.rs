@@ -145,18 +145,8 @@ fn anchor_of(line: &str) -> Option<String> {
 #[test]
 fn every_place_that_the_architecture_names_exists() {
     let text = fs::read_to_string(top().join("ARCHITECTURE.md")).unwrap();
-    let roots = [
-        "src/",
-        "tests/",
-        "stress-test/",
-        "deploy/",
-        "migrations/",
-        "results/",
-        "lab/",
-        "peers/",
-        "benches/",
-        "fuzz/",
-    ];
+    let roots =
+        ["src/", "tests/", "stress-test/", "deploy/", "results/", "lab/", "peers/", "benches/", "fuzz/"];
     let named: Vec<&str> = text
         .split('`')
         .skip(1)

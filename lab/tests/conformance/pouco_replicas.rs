@@ -1,9 +1,9 @@
 //! The pass over two replicas of pouco with a real Postgres, behind a balancer, in this process.
 
-use std::collections::HashMap;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
+use pouco::api::Selection;
 use pouco::app::{App, Bound};
 use pouco::config::Config;
 use pouco::embedded::Cluster;
@@ -40,13 +40,13 @@ impl Replicas {
                 ("POUCO_ADMIN_LISTEN", "off"),
                 ("POUCO_REPLICA", replica),
             ];
-            let settings: HashMap<String, String> =
-                settings.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
-            let config = Config::from_values(&settings).unwrap();
+            let values = settings.into_iter().collect();
+            let config = Config::read(&values).unwrap();
+            let apis = Selection::read(&values).unwrap();
             let bound = Bound::new(&config).unwrap();
             let Some(Address::Tcp(address)) = bound.addresses().next() else { panic!("no TCP address") };
             addresses.push(address.clone());
-            apps.push(App::start(config, Connector::new(cluster.config()), bound).unwrap());
+            apps.push(App::start(config, apis, Connector::new(cluster.config()), bound).unwrap());
         }
         Self { apps, addresses, cluster: Some(cluster), _folder: folder }
     }

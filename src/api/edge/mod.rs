@@ -18,12 +18,14 @@ use self::requests::Requests;
 pub use self::routes::Keeper;
 use self::routes::{Layer, ROUTES};
 use super::kept::{expose_coalesced, expose_expiring};
-use super::{Running, Services};
+use super::{Api, Configured, Running, Services};
 use crate::cache::expiring::{self, Expiring};
-use crate::cache::shared::{RedisSettings, Shared};
+use crate::cache::shared::{RedisAddress, RedisSettings, Shared};
 use crate::http::{Method, Router};
 use crate::instruments::Counter;
+use crate::limits;
 use crate::metrics::Exposition;
+use crate::settings::{ConfigError, Setting, Values};
 use crate::waiting::Janitor;
 
 /// A rendered page.
@@ -40,39 +42,128 @@ struct Edge {
     computed: [[Counter; Page::ALL.len()]; Layer::ALL.len()],
 }
 
-/// Adds the routes.
-pub(super) fn mount(services: &Services<'_>, router: &mut Router) -> io::Result<Box<dyn Running>> {
-    let config = services.config;
-    let redis = config.redis.as_ref();
-    mount_with(config.edge_keeper, config.edge_cache, redis, config.redis_ttl, services.janitor, router)
+/// The API, as the table has it.
+pub(super) static API: Api = Api {
+    name: "edge",
+    example: "/static-text",
+    settings: &[KEEPER, TTL, BYTES, ENTRIES, REDIS_HOST, REDIS_TTL, REDIS_TIMEOUT],
+    stored: None,
+    configure,
+};
+
+const KEEPER: Setting = Setting::text(
+    "POUCO_EDGE_CACHE",
+    "memory",
+    "memory, nginx or redis",
+    "what keeps the pages of the edge API that have no prefix; nginx: one before the server, which computes each time",
+);
+const TTL: Setting = Setting::number(
+    "POUCO_EDGE_CACHE_TTL_MS",
+    10_000,
+    1..=86_400_000,
+    "ms",
+    "how long a page of the edge API lives in the process",
+);
+/// There are few pages; the bounds are for what may be added.
+const BYTES: Setting = Setting::number(
+    "POUCO_EDGE_CACHE_BYTES",
+    4 * 1024 * 1024,
+    1_024..=1 << 40,
+    "bytes",
+    "pages of the edge API in the process; past it those go that were not asked for the longest",
+);
+const ENTRIES: Setting = Setting::number(
+    "POUCO_EDGE_CACHE_ENTRIES",
+    1_024,
+    1..=1_000_000,
+    "",
+    "as POUCO_EDGE_CACHE_BYTES, in pages",
+);
+const REDIS_HOST: Setting = Setting::text(
+    "REDIS_HOST",
+    "none",
+    "host, host:port or unix:/PATH",
+    "the Redis that the replicas share as a cache; without it those values are computed each time",
+);
+const REDIS_TTL: Setting =
+    Setting::number("POUCO_REDIS_TTL_MS", 60_000, 1..=86_400_000, "ms", "how long a value lives in Redis");
+const REDIS_TIMEOUT: Setting = Setting::number(
+    "POUCO_REDIS_TIMEOUT_MS",
+    limits::REDIS_TIMEOUT_MS,
+    1..=1_000,
+    "ms",
+    "how long Redis may take to be connected to, and for each answer; then it counts as away",
+);
+
+/// Checked settings.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// What keeps the paths without a prefix.
+    pub plain: Keeper,
+    /// The bounds of what this process keeps.
+    pub memory: expiring::Limits,
+    /// `None`: what would be there is computed each time.
+    pub redis: Option<RedisSettings>,
+    /// How long a value lives there.
+    pub redis_ttl: Duration,
 }
 
-/// As the table of APIs does, for a server that has nothing else: this API needs no database.
-///
-/// # Errors
-/// If no thread can be started.
-pub fn mount_with(
-    plain: Keeper,
-    memory: expiring::Limits,
-    redis: Option<&RedisSettings>,
-    redis_ttl: Duration,
-    janitor: &Janitor,
-    router: &mut Router,
-) -> io::Result<Box<dyn Running>> {
-    let memory = Expiring::new(memory);
-    janitor.look_after(&memory);
-    let edge = Arc::new(Edge {
-        plain: plain.layer(),
-        memory,
-        redis: Shared::start(redis, redis_ttl, janitor)?,
-        requests: Requests::default(),
-        computed: Default::default(),
-    });
-    for route in &ROUTES {
-        let one = edge.clone();
-        router.route(Method::Get, route.path, move |request, response| one.answer(route, request, response));
+impl Settings {
+    /// Checks raw values.
+    ///
+    /// # Errors
+    /// The first setting that is not allowed.
+    pub fn read(values: &Values) -> Result<Self, ConfigError> {
+        let timeout = values.milliseconds(&REDIS_TIMEOUT)?;
+        let redis = values.given(&REDIS_HOST).map(|text| {
+            let address = text.parse::<RedisAddress>().map_err(|why| REDIS_HOST.refuse(text, why))?;
+            Ok(RedisSettings { address, timeout })
+        });
+        Ok(Self {
+            plain: values.parsed(&KEEPER, Keeper::parse)?,
+            memory: expiring::Limits {
+                bytes: values.number(&BYTES)?,
+                entries: values.size(&ENTRIES)?,
+                ttl: values.milliseconds(&TTL)?,
+            },
+            redis: redis.transpose()?,
+            redis_ttl: values.milliseconds(&REDIS_TTL)?,
+        })
     }
-    Ok(Box::new(Mounted(edge)))
+
+    /// Adds the routes and starts what they need. For servers that have nothing else, too: this API needs no
+    /// database.
+    ///
+    /// # Errors
+    /// If no thread can be started.
+    pub fn mount(&self, janitor: &Janitor, router: &mut Router) -> io::Result<Box<dyn Running>> {
+        let memory = Expiring::new(self.memory);
+        janitor.look_after(&memory);
+        let edge = Arc::new(Edge {
+            plain: self.plain.layer(),
+            memory,
+            redis: Shared::start(self.redis.as_ref(), self.redis_ttl, janitor)?,
+            requests: Requests::default(),
+            computed: Default::default(),
+        });
+        for route in &ROUTES {
+            let one = edge.clone();
+            router.route(Method::Get, route.path, move |request, response| {
+                one.answer(route, request, response);
+            });
+        }
+        Ok(Box::new(Mounted(edge)))
+    }
+}
+
+fn configure(values: &Values) -> Result<Box<dyn Configured>, ConfigError> {
+    Ok(Box::new(Settings::read(values)?))
+}
+
+impl Configured for Settings {
+    fn mount(self: Box<Self>, services: &Services<'_>, router: &mut Router) -> io::Result<Box<dyn Running>> {
+        Settings::mount(&self, services.janitor, router)
+    }
 }
 
 struct Mounted(Arc<Edge>);
@@ -105,5 +196,24 @@ impl Running for Mounted {
         exposition.sample("pouco_redis_bypassed_total", help, &[], remote.bypassed);
         let help = "Look-ups in Redis that reached their deadline.";
         exposition.sample("pouco_redis_expired_total", help, &[], remote.expired);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Settings;
+    use crate::settings::ConfigError;
+
+    fn read(host: &str) -> Result<Settings, ConfigError> {
+        Settings::read(&[("REDIS_HOST", host)].into_iter().collect())
+    }
+
+    #[test]
+    fn redis_is_where_it_is_said_to_be() {
+        assert_eq!(read("").unwrap().redis, None);
+        let redis = read("cache:7000").unwrap().redis.unwrap();
+        assert_eq!((redis.address.to_string().as_str(), redis.timeout.as_millis()), ("cache:7000", 100));
+        let error = read("cache:port").unwrap_err().to_string();
+        assert_eq!(error, "REDIS_HOST=`cache:port` is not allowed: a port is a number up to 65535");
     }
 }

@@ -15,23 +15,51 @@ use std::thread;
 use uuid::Uuid;
 
 use self::directory::{Directory, Following};
-use super::{Running, Services};
+use super::{Api, Configured, Running, Services, Stored};
 use crate::http::{Method, Router};
 use crate::limits;
 use crate::metrics::Exposition;
 use crate::readiness::Readiness;
+use crate::settings::{ConfigError, Setting, Values};
 use crate::store::commit::CommitQueue;
-use crate::store::{Feed, Gather, Lane, Pool};
+use crate::store::{Feed, Gather, Lane, Migration, Pool};
 
 /// A rendered person; what `GET /pessoas/{id}` answers with.
 type Body = Arc<[u8]>;
 
-/// A person to begin with.
-pub(super) const EXAMPLE: &str =
-    "/pessoas -d '{\"apelido\":\"ana\",\"nome\":\"Ana\",\"nascimento\":\"2000-10-01\",\"stack\":[\"Rust\"]}'";
+/// The API, as the table has it.
+pub(super) static API: Api = Api {
+    name: "people",
+    example: "/pessoas -d \
+              '{\"apelido\":\"ana\",\"nome\":\"Ana\",\"nascimento\":\"2000-10-01\",\"stack\":[\"Rust\"]}'",
+    settings: &[CACHE_BYTES],
+    stored: Some(Stored {
+        schema: None,
+        migrations: &[Migration::new("people", include_str!("migrations/0001_people.sql")).formerly(1)],
+        // The writer's, and the feed's.
+        connections: limits::WRITERS_PER_REPLICA + limits::FEEDS_PER_REPLICA,
+        seed: None,
+        count: Some("SELECT count(*) FROM people"),
+    }),
+    configure,
+};
 
-/// The writer's connection, and the feed's.
-pub(super) const CONNECTIONS: usize = limits::WRITERS_PER_REPLICA + limits::FEEDS_PER_REPLICA;
+const CACHE_BYTES: Setting = Setting::number(
+    "POUCO_CACHE_BYTES",
+    64 * 1024 * 1024,
+    65_536..=1 << 40,
+    "bytes",
+    "people kept in memory with their search index; past it searches go to Postgres",
+);
+
+/// Checked settings.
+struct Settings {
+    cache_bytes: u64,
+}
+
+fn configure(values: &Values) -> Result<Box<dyn Configured>, ConfigError> {
+    Ok(Box::new(Settings { cache_bytes: values.number(&CACHE_BYTES)? }))
+}
 
 /// What the handlers share.
 struct People {
@@ -44,29 +72,31 @@ struct People {
     replica: u8,
 }
 
-/// Adds the routes and starts the writer.
-pub(super) fn mount(services: &Services<'_>, router: &mut Router) -> io::Result<Box<dyn Running>> {
-    let config = services.config;
-    let (queue, writer) = CommitQueue::start(services.connector.clone(), config.commit, services.janitor)?;
-    let directory = Arc::new(Directory::new(config.cache_bytes, services.aside)?);
-    let feed = Feed::start(services.connector.clone(), config.feed_interval, Following(directory.clone()))?;
-    let people = Arc::new(People {
-        queue,
-        pool: services.pool.clone(),
-        by_id: Gather::new(services.pool.clone(), Lane::Lookup, sql::fetch_bodies),
-        count: Gather::new(services.pool.clone(), Lane::Scan, sql::count),
-        directory,
-        replica: config.replica,
-    });
-    let one = people.clone();
-    router.route(Method::Post, "/pessoas", move |request, response| one.create(request, response));
-    let one = people.clone();
-    router.route(Method::Get, "/pessoas/{id}", move |request, response| one.by_id(request, response));
-    let one = people.clone();
-    router.route(Method::Get, "/pessoas", move |request, response| one.search(request, response));
-    let one = people.clone();
-    router.route(Method::Get, "/contagem-pessoas", move |_, response| one.count(response));
-    Ok(Box::new(Mounted { people, feed, writer: Some(writer) }))
+impl Configured for Settings {
+    fn mount(self: Box<Self>, services: &Services<'_>, router: &mut Router) -> io::Result<Box<dyn Running>> {
+        let (queue, writer) =
+            CommitQueue::start(services.connector.clone(), services.commit, services.janitor)?;
+        let directory = Arc::new(Directory::new(self.cache_bytes, services.aside)?);
+        let feed =
+            Feed::start(services.connector.clone(), services.feed_interval, Following(directory.clone()))?;
+        let people = Arc::new(People {
+            queue,
+            pool: services.pool.clone(),
+            by_id: Gather::new(services.pool.clone(), Lane::Lookup, sql::fetch_bodies),
+            count: Gather::new(services.pool.clone(), Lane::Scan, sql::count),
+            directory,
+            replica: services.replica,
+        });
+        let one = people.clone();
+        router.route(Method::Post, "/pessoas", move |request, response| one.create(request, response));
+        let one = people.clone();
+        router.route(Method::Get, "/pessoas/{id}", move |request, response| one.by_id(request, response));
+        let one = people.clone();
+        router.route(Method::Get, "/pessoas", move |request, response| one.search(request, response));
+        let one = people.clone();
+        router.route(Method::Get, "/contagem-pessoas", move |_, response| one.count(response));
+        Ok(Box::new(Mounted { people, feed, writer: Some(writer) }))
+    }
 }
 
 struct Mounted {

@@ -14,16 +14,75 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use self::routes::Key;
-pub(super) use self::seed::seed;
 use super::kept::expose_expiring;
-use super::{Running, Services};
-use crate::cache::expiring::Expiring;
+use super::{Api, Configured, Running, Services, Stored};
+use crate::cache::expiring::{self, Expiring};
 use crate::http::{Method, Rejection, Router};
 use crate::metrics::Exposition;
-use crate::store::{Gather, Lane, Pool};
+use crate::settings::{ConfigError, Setting, Values};
+use crate::store::{Gather, Lane, Migration, Pool};
 
 /// A rendered user; what `GET /users/{id}` answers with.
 type Body = Arc<[u8]>;
+
+/// The API, as the table has it.
+pub(super) static API: Api = Api {
+    name: "users",
+    example: "/users",
+    settings: &[CACHE, CACHE_TTL, CACHE_BYTES, CACHE_ENTRIES],
+    stored: Some(Stored {
+        schema: None,
+        migrations: &[Migration::new("users", include_str!("migrations/0001_users.sql")).formerly(2)],
+        connections: 0,
+        seed: Some(seed::seed),
+        count: Some("SELECT count(*) FROM users"),
+    }),
+    configure,
+};
+
+const CACHE: Setting = Setting::text(
+    "USERS_CACHE",
+    "off",
+    "on or off",
+    "users and lists of them are kept in the process; off: each answer comes from Postgres",
+);
+const CACHE_TTL: Setting = Setting::number(
+    "POUCO_USERS_CACHE_TTL_MS",
+    10_000,
+    1..=86_400_000,
+    "ms",
+    "how old an answer of the users API may be",
+);
+/// A list of 200 takes some 40 KB.
+const CACHE_BYTES: Setting = Setting::number(
+    "POUCO_USERS_CACHE_BYTES",
+    16 * 1024 * 1024,
+    1_024..=1 << 40,
+    "bytes",
+    "answers of the users API in the process; past it those go that were not asked for the longest",
+);
+const CACHE_ENTRIES: Setting = Setting::number(
+    "POUCO_USERS_CACHE_ENTRIES",
+    65_536,
+    1..=1_000_000,
+    "",
+    "as POUCO_USERS_CACHE_BYTES, in answers",
+);
+
+/// Checked settings.
+struct Settings {
+    /// `None` if it is off.
+    cache: Option<expiring::Limits>,
+}
+
+fn configure(values: &Values) -> Result<Box<dyn Configured>, ConfigError> {
+    let limits = expiring::Limits {
+        bytes: values.number(&CACHE_BYTES)?,
+        entries: values.size(&CACHE_ENTRIES)?,
+        ttl: values.milliseconds(&CACHE_TTL)?,
+    };
+    Ok(Box::new(Settings { cache: values.switch(&CACHE)?.then_some(limits) }))
+}
 
 /// What the handlers share.
 struct Users {
@@ -33,31 +92,28 @@ struct Users {
     cache: Option<Arc<Expiring<Key, Body, Rejection>>>,
 }
 
-/// Adds the routes.
-pub(super) fn mount(services: &Services<'_>, router: &mut Router) -> io::Result<Box<dyn Running>> {
-    let cache = services.config.users_cache.map(Expiring::new);
-    if let Some(cache) = &cache {
-        services.janitor.look_after(cache);
+impl Configured for Settings {
+    fn mount(self: Box<Self>, services: &Services<'_>, router: &mut Router) -> io::Result<Box<dyn Running>> {
+        let cache = self.cache.map(Expiring::new);
+        if let Some(cache) = &cache {
+            services.janitor.look_after(cache);
+        }
+        let users = Arc::new(Users {
+            pool: services.pool.clone(),
+            by_id: Gather::new(services.pool.clone(), Lane::Lookup, sql::fetch_bodies),
+            cache,
+        });
+        let mounted = Mounted(users.clone());
+        let one = users.clone();
+        router.route(Method::Get, "/users/{id}", move |request, response| one.by_id(request, response));
+        router.route(Method::Get, "/users", move |request, response| users.list(request, response));
+        Ok(Box::new(mounted))
     }
-    let users = Arc::new(Users {
-        pool: services.pool.clone(),
-        by_id: Gather::new(services.pool.clone(), Lane::Lookup, sql::fetch_bodies),
-        cache,
-    });
-    let mounted = Mounted(users.clone());
-    router.route(Method::Get, "/healthz", |_, response| response.json(b"{\"status\":\"ok\"}"));
-    let one = users.clone();
-    router.route(Method::Get, "/users/{id}", move |request, response| one.by_id(request, response));
-    router.route(Method::Get, "/users", move |request, response| users.list(request, response));
-    Ok(Box::new(mounted))
 }
 
 struct Mounted(Arc<Users>);
 
 impl Running for Mounted {
-    /// Nothing of its own runs.
-    fn stop(&mut self) {}
-
     fn expose(&self, exposition: &mut Exposition) {
         // Zeros where it is off: the series of a replica do not depend on its settings.
         let counts = self.0.cache.as_ref().map(|cache| cache.counts()).unwrap_or_default();

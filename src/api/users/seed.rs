@@ -5,7 +5,7 @@ use postgres::types::ToSql;
 use time::{Duration, OffsetDateTime};
 use uuid::{Builder, Uuid};
 
-use crate::store::{Chain, Session};
+use crate::store::Session;
 
 /// Rows of one INSERT.
 const BATCH_ROWS: usize = 1_000;
@@ -50,16 +50,12 @@ impl Batch {
     }
 }
 
-/// Adds the first `rows` users of `seed`; those that are there already, by id or by email, stay as they are. Returns how
-/// many came in.
+/// Adds the first `rows` users of `seed`; those that are there already, by id or by email, stay as they are.
+/// Returns how many came in.
 ///
 /// # Errors
 /// What Postgres said; then none came in, and the session is of no more use.
-pub(in crate::api) fn seed(session: &mut Session, rows: u64, seed: u64) -> Result<u64, String> {
-    fill(session, rows, seed).map_err(|error| Chain(&error).to_string())
-}
-
-fn fill(session: &mut Session, rows: u64, seed: u64) -> Result<u64, postgres::Error> {
+pub(super) fn seed(session: &mut Session, rows: u64, seed: u64) -> Result<u64, postgres::Error> {
     let mut random = Rng::with_seed(seed);
     session.batch("BEGIN")?;
     let (mut number, mut added) = (0, 0);

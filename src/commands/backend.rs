@@ -1,0 +1,57 @@
+//! The database of a command.
+
+use pouco::config::Database;
+use pouco::store::{Connector, Purpose, Session};
+
+#[cfg(not(feature = "embedded"))]
+use super::EXIT_USAGE;
+use super::Failure;
+
+/// The database of this process: somebody else's, or one that we run and stop ourselves.
+pub(super) struct Backend {
+    pub(super) config: postgres::Config,
+    #[cfg(feature = "embedded")]
+    cluster: Option<pouco::embedded::Cluster>,
+}
+
+impl Backend {
+    #[cfg(feature = "embedded")]
+    pub(super) fn open(database: &Database) -> Result<Self, Failure> {
+        match database {
+            Database::Given(config) => Ok(Self { config: (**config).clone(), cluster: None }),
+            Database::Embedded { data_dir, bin_dir } => {
+                let cluster = pouco::embedded::Cluster::start(data_dir.clone(), bin_dir.clone())
+                    .map_err(|error| error.to_string())?;
+                Ok(Self { config: cluster.config(), cluster: Some(cluster) })
+            }
+        }
+    }
+
+    #[cfg(not(feature = "embedded"))]
+    pub(super) fn open(database: &Database) -> Result<Self, Failure> {
+        match database {
+            Database::Given(config) => Ok(Self { config: (**config).clone() }),
+            Database::Embedded { .. } => {
+                Err(Failure(EXIT_USAGE, "this build has no embedded Postgres: set DATABASE_URL".into()))
+            }
+        }
+    }
+
+    /// A session of a command that needs no other.
+    pub(super) fn session(&self, purpose: Purpose) -> Result<Session, Failure> {
+        Ok(Connector::new(self.config.clone()).open(purpose).map_err(|error| error.to_string())?)
+    }
+
+    pub(super) fn describe(&self) -> String {
+        #[cfg(feature = "embedded")]
+        if let Some(cluster) = &self.cluster {
+            return format!(
+                "embedded Postgres, data in {}; try: psql -h {} -U pouco",
+                cluster.folder().display(),
+                cluster.sockets().display()
+            );
+        }
+        let hosts: Vec<String> = self.config.get_hosts().iter().map(|host| format!("{host:?}")).collect();
+        format!("Postgres at {}", hosts.join(", "))
+    }
+}

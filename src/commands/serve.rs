@@ -1,0 +1,144 @@
+//! `pouco serve`: from the sockets to the last line, with the signals between them.
+
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::time::Duration;
+
+use pouco::api::Selection;
+use pouco::app::{App, Bound, StartError, raise_descriptor_limit};
+use pouco::config::Config;
+use pouco::http::Address;
+use pouco::limits;
+use pouco::settings::Values;
+use pouco::store::Connector;
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+
+use super::backend::Backend;
+use super::{EXIT_FAILURE, Failure, exit, print};
+
+/// Serves until a signal.
+pub(super) fn run(values: &Values, config: Config) -> Result<(), Failure> {
+    let apis = Selection::read(values)?;
+    let stop = Stop::watch()?;
+    let bound = Bound::new(&config).map_err(|error| error.to_string())?;
+    let backend = if apis.needs_database() { Some(Backend::open(&config.database)?) } else { None };
+    let database = backend.as_ref().map(|it| it.config.clone()).unwrap_or_default();
+    let connector = Connector::with_silence(database, config.silence);
+    stop.while_starting(&connector);
+    // After Postgres was started, which would inherit it.
+    raise_descriptor_limit(config.http.connections);
+    pouco::http::configure_coroutines();
+    let greeting = greeting(&bound, backend.as_ref(), &apis);
+    let app = App::start(config, apis, connector, bound).map_err(|error| match error {
+        // By whoever stopped it, who needs no word of it.
+        StartError::Stopped => Failure::silent(),
+        error => Failure::from(error.to_string()),
+    })?;
+    stop.started();
+    print(&greeting)?;
+    stop.wait();
+    log::info!("stopping: finishing what has begun");
+    let drained = app.stop();
+    drop(backend);
+    if drained {
+        log::info!("stopped");
+        Ok(())
+    } else {
+        Err(Failure::from("some requests had not ended within the grace period".to_owned()))
+    }
+}
+
+/// SIGTERM and Ctrl-C. The first one stops in order, also while Postgres is waited for; a second one ends the process.
+struct Stop {
+    phase: Arc<Mutex<Phase>>,
+    signalled: mpsc::Receiver<()>,
+}
+
+enum Phase {
+    /// Nothing is served and nothing is queued: a signal ends the process, the embedded Postgres goes with it.
+    Early,
+    /// Waiting for Postgres: a signal ends the wait.
+    Starting(Connector),
+    /// A signal wakes the main thread.
+    Started,
+}
+
+impl Stop {
+    fn watch() -> Result<Self, Failure> {
+        let mut signals = Signals::new([SIGTERM, SIGINT]).map_err(|error| format!("signals: {error}"))?;
+        let phase = Arc::new(Mutex::new(Phase::Early));
+        let (signal, signalled) = mpsc::channel();
+        let watched = phase.clone();
+        let watch = move || {
+            for (count, _) in signals.forever().enumerate() {
+                if count > 0 {
+                    exit(EXIT_FAILURE);
+                }
+                match &*watched.lock().unwrap_or_else(PoisonError::into_inner) {
+                    Phase::Early => exit(0),
+                    Phase::Starting(connector) => {
+                        connector.stop_waiting();
+                        leave_at_last();
+                    }
+                    Phase::Started => {}
+                }
+                // If nobody listens any more the process is ending already.
+                let _ = signal.send(());
+            }
+        };
+        let started = std::thread::Builder::new().name("pouco-signals".into()).spawn(watch);
+        started.map_err(|error| format!("no thread for signals: {error}"))?;
+        Ok(Self { phase, signalled })
+    }
+
+    fn while_starting(&self, connector: &Connector) {
+        *self.phase.lock().unwrap_or_else(PoisonError::into_inner) = Phase::Starting(connector.clone());
+    }
+
+    fn started(&self) {
+        *self.phase.lock().unwrap_or_else(PoisonError::into_inner) = Phase::Started;
+    }
+
+    /// Blocks until the first signal; a watcher that ended counts as one.
+    fn wait(&self) {
+        let _ = self.signalled.recv();
+    }
+}
+
+/// Ends a start that does not end by itself: a Postgres that stands still takes a connection and never greets it.
+fn leave_at_last() {
+    let leave = || {
+        std::thread::sleep(Duration::from_millis(limits::STOP_REST_MS));
+        std::process::exit(i32::from(EXIT_FAILURE));
+    };
+    if std::thread::Builder::new().name("pouco-leave".into()).spawn(leave).is_err() {
+        std::process::exit(i32::from(EXIT_FAILURE));
+    }
+}
+
+fn greeting(bound: &Bound, backend: Option<&Backend>, apis: &Selection) -> String {
+    let mut text = format!("pouco {} is ready\n", env!("CARGO_PKG_VERSION"));
+    for address in bound.addresses() {
+        text.push_str(&format!("  API:      {}\n", shown(address)));
+    }
+    for address in bound.admin_addresses() {
+        text.push_str(&format!("  admin:    {} (/healthz, /readyz, /metrics)\n", shown(address)));
+    }
+    let database = backend.map_or_else(|| "none, since nothing is stored".to_owned(), Backend::describe);
+    text.push_str(&format!("  database: {database}\n"));
+    if let Some(Address::Tcp(host_port)) = bound.addresses().next() {
+        let host_port = host_port.replace("0.0.0.0", "localhost");
+        for example in apis.examples() {
+            text.push_str(&format!("  try: curl -i http://{host_port}{example}\n"));
+        }
+    }
+    text.push_str("  stop: Ctrl-C\n");
+    text
+}
+
+fn shown(address: &Address) -> String {
+    match address {
+        Address::Tcp(host_port) => format!("http://{}", host_port.replace("0.0.0.0", "localhost")),
+        Address::Unix(path) => format!("unix:{}", path.display()),
+    }
+}
