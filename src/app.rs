@@ -3,9 +3,10 @@
 use std::fmt;
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::api::{Running, Selection, Services};
@@ -229,7 +230,7 @@ impl App {
 
     fn end_threads(self) {
         // Taken out, so that a scrape does not wait for the lock while they end.
-        let apis = std::mem::take(&mut *self.inner.apis.lock().unwrap_or_else(PoisonError::into_inner));
+        let apis = std::mem::take(&mut *self.inner.apis.lock());
         for mut api in apis {
             api.stop();
         }
@@ -259,7 +260,7 @@ impl Inner {
         if !self.pool.are_whole() {
             readiness.own("database", "a coroutine of the pool has ended");
         }
-        for api in self.apis.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+        for api in self.apis.lock().iter() {
             api.readiness(&mut readiness);
         }
         if own {
@@ -289,7 +290,7 @@ fn admin_routes(inner: &Arc<Inner>) -> Router {
         exposition.http(&asked.server);
         exposition.pool(&asked.pool);
         exposition.database(&asked.connector);
-        for api in asked.apis.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+        for api in asked.apis.lock().iter() {
             api.expose(&mut exposition);
         }
         let help = "Log lines that standard error was too slow for.";

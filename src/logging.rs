@@ -9,12 +9,13 @@ use std::collections::VecDeque;
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
 use std::panic::PanicHookInfo;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
 use log::{Level, LevelFilter, Log, Metadata, Record};
+use parking_lot::{Condvar, Mutex};
 use time::OffsetDateTime;
 
 use crate::limits::{LOG_FLUSH_MS, LOG_MESSAGE_BYTES, LOG_QUEUE_BYTES};
@@ -154,13 +155,9 @@ impl QueuedLog {
         Self { queue: Mutex::default(), came, written, dropped: AtomicU64::new(0), format }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Queue> {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn push(&self, line: Line) {
         let bytes = line.bytes();
-        let mut queue = self.lock();
+        let mut queue = self.queue.lock();
         // Until it is said how many were dropped, no later line shall come before that.
         if queue.dropped > 0 || queue.bytes + bytes > LOG_QUEUE_BYTES {
             queue.dropped += 1;
@@ -185,7 +182,7 @@ impl QueuedLog {
     }
 
     fn next_line(&self) -> Line {
-        let mut queue = self.lock();
+        let mut queue = self.queue.lock();
         queue.writing = false;
         loop {
             if let Some(line) = queue.lines.pop_front() {
@@ -204,19 +201,19 @@ impl QueuedLog {
                 };
             }
             self.written.notify_all();
-            queue = self.came.wait(queue).unwrap_or_else(PoisonError::into_inner);
+            self.came.wait(&mut queue);
         }
     }
 
     fn flush_within(&self, patience: Duration) {
         let deadline = Instant::now() + patience;
-        let mut queue = self.lock();
+        let mut queue = self.queue.lock();
         while !queue.is_written() {
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return;
             }
-            queue = self.written.wait_timeout(queue, left).unwrap_or_else(PoisonError::into_inner).0;
+            self.written.wait_for(&mut queue, left);
         }
     }
 }
@@ -281,7 +278,7 @@ fn log_panic(panic: &PanicHookInfo<'_>) {
         return flush();
     }
     let stuck = {
-        let queue = log.lock();
+        let queue = log.queue.lock();
         queue.lines.len() > 1 || queue.dropped > 0
     };
     if !stuck {
@@ -338,7 +335,7 @@ mod tests {
         while log.dropped.load(Ordering::Relaxed) < 3 {
             record(log, &message);
             logged += 1;
-            assert!(log.lock().bytes <= LOG_QUEUE_BYTES);
+            assert!(log.queue.lock().bytes <= LOG_QUEUE_BYTES);
         }
         log.flush_within(Duration::from_millis(1));
         for _ in 0..logged - 3 {
@@ -347,7 +344,7 @@ mod tests {
         let said = lines.recv().unwrap();
         assert!(said.ends_with("WARN  3 log lines were dropped: standard error was too slow\n"), "{said}");
         log.flush_within(Duration::from_secs(20));
-        assert!(log.lock().is_written());
+        assert!(log.queue.lock().is_written());
         record(log, "again");
         assert!(lines.recv().unwrap().ends_with("again\n"));
     }
@@ -356,7 +353,7 @@ mod tests {
     fn a_long_message_is_cut_between_two_characters() {
         let log = QueuedLog::new(Format::Text);
         record(&log, &format!("a{}", "é".repeat(LOG_MESSAGE_BYTES)));
-        let Some(Line::Logged { message, .. }) = log.lock().lines.pop_front() else { panic!("a line") };
+        let Some(Line::Logged { message, .. }) = log.queue.lock().lines.pop_front() else { panic!("a line") };
         assert_eq!(message.len(), LOG_MESSAGE_BYTES - 1);
     }
 }

@@ -3,7 +3,8 @@
 use std::borrow::Borrow;
 use std::collections::{HashMap, VecDeque};
 use std::hash::Hash;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use parking_lot::Mutex;
 
 use crate::instruments::Counter;
 use crate::waiting::reply::{self, Reply};
@@ -62,7 +63,7 @@ impl<K: Hash + Eq, T: Clone> Flights<K, T> {
         let mut lead = Lead { flights: self, key, landed: false };
         let result = work();
         lead.landed = true;
-        let waiting = self.lock().remove(key);
+        let waiting = self.under_way.lock().remove(key);
         for reply in waiting.into_iter().flatten() {
             reply.send(Word::Landed(result.clone()));
         }
@@ -77,7 +78,7 @@ impl<K: Hash + Eq, T: Clone> Flights<K, T> {
     {
         loop {
             let waiter = {
-                let mut under_way = self.lock();
+                let mut under_way = self.under_way.lock();
                 if let Some(value) = known() {
                     return Some(Joined::Known(value));
                 }
@@ -106,7 +107,7 @@ impl<K: Hash + Eq, T: Clone> Flights<K, T> {
         Q: ?Sized + Hash + Eq,
     {
         let next = {
-            let mut under_way = self.lock();
+            let mut under_way = self.under_way.lock();
             let next = under_way.get_mut(key).and_then(VecDeque::pop_front);
             if next.is_none() {
                 under_way.remove(key);
@@ -116,10 +117,6 @@ impl<K: Hash + Eq, T: Clone> Flights<K, T> {
         if let Some(reply) = next {
             reply.send(Word::Lead);
         }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, HashMap<K, VecDeque<Reply<Word<T>>>>> {
-        self.under_way.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -1,8 +1,9 @@
 //! `pouco serve`: from the sockets to the last line, with the signals between them.
 
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use pouco::api::Selection;
 use pouco::app::{App, Bound, StartError, raise_descriptor_limit};
 use pouco::config::Config;
@@ -74,7 +75,7 @@ impl Stop {
                 if count > 0 {
                     exit(EXIT_FAILURE);
                 }
-                match &*watched.lock().unwrap_or_else(PoisonError::into_inner) {
+                match &*watched.lock() {
                     Phase::Early => exit(0),
                     Phase::Starting(connector) => {
                         connector.stop_waiting();
@@ -92,11 +93,11 @@ impl Stop {
     }
 
     fn while_starting(&self, connector: &Connector) {
-        *self.phase.lock().unwrap_or_else(PoisonError::into_inner) = Phase::Starting(connector.clone());
+        *self.phase.lock() = Phase::Starting(connector.clone());
     }
 
     fn started(&self) {
-        *self.phase.lock().unwrap_or_else(PoisonError::into_inner) = Phase::Started;
+        *self.phase.lock() = Phase::Started;
     }
 
     /// Blocks until the first signal; a watcher that ended counts as one.

@@ -8,10 +8,12 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::io;
 use std::panic::{self, AssertUnwindSafe};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering as Memory};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
+
+use parking_lot::{Condvar, Mutex};
 
 use super::Unavailable;
 use super::batch::Batch;
@@ -159,7 +161,7 @@ impl<B: Batch> CommitQueue<B> {
         let bytes = Self::OWN_BYTES + B::bytes(&item);
         let (reply, waiter) = reply::channel();
         {
-            let mut queue = self.lock();
+            let mut queue = self.queue.lock();
             if queue.closed {
                 return Err(Unavailable::ShuttingDown);
             }
@@ -180,14 +182,14 @@ impl<B: Batch> CommitQueue<B> {
 
     /// Lets the writer finish what is queued and end.
     pub fn close(&self) {
-        self.lock().closed = true;
+        self.queue.lock().closed = true;
         self.bell.notify_all();
     }
 
     /// How long the oldest row has waited whose fate is not known yet; zero if there is none.
     #[must_use]
     pub fn oldest(&self) -> Duration {
-        let queue = self.lock();
+        let queue = self.queue.lock();
         let waiting = queue.rows.front().map(|pending| pending.since);
         waiting.into_iter().chain(queue.taken).map(|since| since.elapsed()).max().unwrap_or_default()
     }
@@ -202,10 +204,6 @@ impl<B: Batch> CommitQueue<B> {
     #[must_use]
     pub fn limits(&self) -> &CommitLimits {
         &self.limits
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Queue<B>> {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn note_waiting(&self, queue: &Queue<B>) {
@@ -244,7 +242,7 @@ impl<B: Batch> CommitQueue<B> {
             if !batch.is_empty() {
                 self.settle(&mut writer, batch, 0);
             }
-            self.lock().taken = None;
+            self.queue.lock().taken = None;
             writer.used = Instant::now();
         }
     }
@@ -252,7 +250,7 @@ impl<B: Batch> CommitQueue<B> {
     /// Returns when a batch is full or its first row has waited long enough, and when nothing has come for a
     /// while.
     fn wait_for_rows(&self) -> Awaited {
-        let mut queue = self.lock();
+        let mut queue = self.queue.lock();
         let idle_since = Instant::now();
         loop {
             let left = match queue.rows.front() {
@@ -269,13 +267,13 @@ impl<B: Batch> CommitQueue<B> {
                     left
                 }
             };
-            queue = self.bell.wait_timeout(queue, left).unwrap_or_else(PoisonError::into_inner).0;
+            self.bell.wait_for(&mut queue, left);
         }
     }
 
     /// Everything that waits, up to a batch; nothing if all of it has expired meanwhile.
     fn take_batch(&self) -> Vec<Pending<B>> {
-        let mut queue = self.lock();
+        let mut queue = self.queue.lock();
         let count = queue.rows.len().min(self.limits.batch_rows);
         let batch: Vec<_> = queue.rows.drain(..count).collect();
         queue.bytes -= batch.iter().map(|pending| pending.bytes).sum::<usize>();
@@ -293,7 +291,7 @@ impl<B: Batch> CommitQueue<B> {
     /// may.
     fn put_back(&self, mut batch: Vec<Pending<B>>) {
         batch.sort_by_key(|pending| pending.since);
-        let mut queue = self.lock();
+        let mut queue = self.queue.lock();
         for pending in batch.into_iter().rev() {
             queue.bytes += pending.bytes;
             queue.rows.push_front(pending);
@@ -476,7 +474,7 @@ impl<B: Batch> CommitQueue<B> {
 
     /// The process ends without a database: nobody shall wait for it.
     fn abandon(&self) {
-        let mut queue = self.lock();
+        let mut queue = self.queue.lock();
         queue.closed = true;
         queue.bytes = 0;
         for pending in queue.rows.drain(..) {
@@ -536,7 +534,7 @@ impl<B: Batch> Tended for CommitQueue<B> {
     fn tend(&self, now: Instant) {
         let mut overdue = Vec::new();
         {
-            let mut queue = self.lock();
+            let mut queue = self.queue.lock();
             let late =
                 |first: &Pending<B>| now.saturating_duration_since(first.since) >= self.limits.deadline;
             while let Some(pending) = queue.rows.pop_front_if(|first| late(first)) {

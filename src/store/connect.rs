@@ -7,9 +7,9 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
 use postgres::Config;
 use postgres::config::{LoadBalanceHosts, TargetSessionAttrs};
 use postgres::types::PgLsn;
@@ -293,7 +293,7 @@ impl Connector {
     /// The hosts in the order in which they are to be tried, each with whether it was silent lately: those
     /// come last.
     fn hosts(&self) -> Vec<(usize, bool)> {
-        let silent = lock(&self.0.silent);
+        let silent = self.0.silent.lock();
         let first = match self.0.config.get_load_balance_hosts() {
             LoadBalanceHosts::Random if !silent.is_empty() => fastrand::usize(..silent.len()),
             _ => 0,
@@ -306,7 +306,7 @@ impl Connector {
     }
 
     fn avoid(&self, host: usize) {
-        lock(&self.0.silent)[host] = Some(Instant::now());
+        self.0.silent.lock()[host] = Some(Instant::now());
     }
 
     /// Whether a server is of the kind that is wanted; `false` for one that will do for a while.
@@ -319,7 +319,7 @@ impl Connector {
         if required && server.read_only != read_only {
             return Err(ConnectError::Session { read_only: server.read_only });
         }
-        let seen = lock(&self.0.lineage).as_ref().and_then(|lineage| lineage.succeeded(server));
+        let seen = self.0.lineage.lock().as_ref().and_then(|lineage| lineage.succeeded(server));
         match seen {
             Some((timeline, seen)) if !succeeded => Err(ConnectError::Succeeded { timeline, seen }),
             Some(_) => Ok(false),
@@ -331,7 +331,7 @@ impl Connector {
     fn take(&self, mut opened: Opened, makeshift: bool) -> Opened {
         let server = opened.server();
         self.note_room(server);
-        let mut lineage = lock(&self.0.lineage);
+        let mut lineage = self.0.lineage.lock();
         match &mut *lineage {
             Some(known) => match known.lost(server) {
                 Some(lost) => {
@@ -358,7 +358,7 @@ impl Connector {
 
     /// WAL up to here is safe. `false` if more was seen before, so that what said this is behind.
     pub(super) fn note_flushed(&self, flushed: PgLsn) -> bool {
-        lock(&self.0.lineage).as_mut().is_none_or(|lineage| lineage.note_flushed(flushed))
+        self.0.lineage.lock().as_mut().is_none_or(|lineage| lineage.note_flushed(flushed))
     }
 
     /// Asks a server what one of its backends is at, by another session.
@@ -402,10 +402,6 @@ impl Connector {
         self.0.connected.fetch_add(1, Ordering::Relaxed);
         Connected(self.clone())
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// What the backend of a silent session is at.

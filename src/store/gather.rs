@@ -1,8 +1,9 @@
 //! Look-ups by key that are gathered: those that meet in the queue become one statement.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Instant;
 
+use parking_lot::Mutex;
 use postgres::Error;
 
 use super::Unavailable;
@@ -48,7 +49,7 @@ where
     pub fn get(&self, key: K) -> Result<Option<V>, Unavailable> {
         let (reply, waiter, end) = self.pool.channel();
         let first = {
-            let mut pending = lock(&self.pending);
+            let mut pending = self.pending.lock();
             pending.push((key, end, reply));
             pending.len() == 1
         };
@@ -56,7 +57,7 @@ where
             let job = Gathered { pending: self.pending.clone(), fetch: self.fetch, taken: Vec::new() };
             if let Err(reason) = self.pool.submit(self.lane, Box::new(job)) {
                 // Nobody will come for those who joined meanwhile either.
-                let refused = std::mem::take(&mut *lock(&self.pending));
+                let refused = std::mem::take(&mut *self.pending.lock());
                 refused.into_iter().for_each(|(_, _, reply)| reply.fail(reason));
             }
         }
@@ -77,7 +78,7 @@ where
 {
     fn run(&mut self, session: &mut Session) -> Result<(), Error> {
         if self.taken.is_empty() {
-            self.taken = std::mem::take(&mut *lock(&self.pending));
+            self.taken = std::mem::take(&mut *self.pending.lock());
         }
         self.taken.retain(|(_, _, reply)| !reply.is_settled());
         let Some(end) = self.taken.iter().map(|(_, end, _)| *end).max() else { return Ok(()) };
@@ -101,8 +102,4 @@ where
         }
         Ok(())
     }
-}
-
-fn lock<K, V>(asked: &Mutex<Asked<K, V>>) -> MutexGuard<'_, Asked<K, V>> {
-    asked.lock().unwrap_or_else(PoisonError::into_inner)
 }

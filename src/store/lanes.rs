@@ -5,9 +5,10 @@
 //! for look-ups alone, which otherwise would wait for the slowest.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use may::sync::Blocker;
+use parking_lot::Mutex;
 
 use crate::waiting::queue::Refused;
 
@@ -54,7 +55,7 @@ impl<W> Lanes<W> {
 
     pub(super) fn push(&self, lane: Lane, work: W) -> Result<(), Refused> {
         let parked = {
-            let mut state = self.lock();
+            let mut state = self.state.lock();
             if state.closed {
                 return Err(Refused::Closed);
             }
@@ -75,7 +76,7 @@ impl<W> Lanes<W> {
     pub(super) fn pop(&self, blocker: &Arc<Blocker>) -> Option<Taken<'_, W>> {
         loop {
             {
-                let mut state = self.lock();
+                let mut state = self.state.lock();
                 // Whoever was woken for another reason is still there.
                 state.parked.retain(|one| !Arc::ptr_eq(one, blocker));
                 if let Some((lane, work)) = state.take(self.slow) {
@@ -93,32 +94,32 @@ impl<W> Lanes<W> {
 
     /// How many wait in the fullest lane, and how many may.
     pub(super) fn load(&self) -> (usize, usize) {
-        (self.lock().waiting.iter().map(VecDeque::len).max().unwrap_or_default(), self.bound)
+        (self.state.lock().waiting.iter().map(VecDeque::len).max().unwrap_or_default(), self.bound)
     }
 
     /// Takes nothing more; whoever pops ends once the lanes are empty.
     pub(super) fn close(&self) {
-        self.lock().closed = true;
+        self.state.lock().closed = true;
         self.wake_all();
     }
 
     /// Drops what waits.
     pub(super) fn clear(&self) {
         // Dropped without the lock: replies wake their waiters.
-        let dropped = self.lock().waiting.each_mut().map(std::mem::take);
+        let dropped = self.state.lock().waiting.each_mut().map(std::mem::take);
         drop(dropped);
         self.wake_all();
     }
 
     fn wake_all(&self) {
-        let parked = std::mem::take(&mut self.lock().parked);
+        let parked = std::mem::take(&mut self.state.lock().parked);
         parked.iter().for_each(|blocker| blocker.unpark());
     }
 
     /// Something slow has ended.
     fn release(&self) {
         let parked = {
-            let mut state = self.lock();
+            let mut state = self.state.lock();
             state.slow -= 1;
             let waits = state.closed || !(state.waiting[1].is_empty() && state.waiting[2].is_empty());
             waits.then(|| state.parked.pop()).flatten()
@@ -126,10 +127,6 @@ impl<W> Lanes<W> {
         if let Some(parked) = parked {
             parked.unpark();
         }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State<W>> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

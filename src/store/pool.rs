@@ -11,13 +11,14 @@
 
 use std::io;
 use std::panic::{self, AssertUnwindSafe};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use may::coroutine;
 use may::sync::Blocker;
+use parking_lot::Mutex;
 
 use super::Unavailable;
 use super::connect::{Connector, Purpose};
@@ -231,7 +232,7 @@ impl Pool {
     }
 
     fn watch(&self, session: Watched) {
-        let mut watched = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut watched = self.watched.lock();
         watched.retain(|session| session.line.strong_count() > 0);
         watched.push(session);
     }
@@ -315,7 +316,7 @@ impl Pool {
     /// nobody waits, and those asked that are idle.
     fn look_after_lines(&self, now: Instant) {
         let (mut count, mut idle) = (0, false);
-        for session in self.watched.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+        for session in self.watched.lock().iter() {
             let Some(line) = session.line.upgrade() else { continue };
             let (busy, quiet) = line.silence();
             if busy && quiet >= self.timeout.max(self.connector.silence()) && line.cut() {
@@ -329,7 +330,7 @@ impl Pool {
             idle |= !busy && quiet >= IDLE_CHECK;
             count += 1;
         }
-        let mut probed = self.probed.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut probed = self.probed.lock();
         if idle && now.saturating_duration_since(*probed) >= IDLE_CHECK {
             *probed = now;
             for _ in 0..count {

@@ -8,10 +8,11 @@
 
 use std::cell::Cell;
 use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
 use postgres::types::ToSql;
 use postgres::{Error, Row};
 
@@ -259,7 +260,7 @@ struct Gate {
 impl Gate {
     /// From now on the wait is as long as the commit takes. `false` if its deadline has passed.
     fn close(&self) -> bool {
-        let mut committing = self.committing.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut committing = self.committing.lock();
         *committing = !self.wait.is_over();
         *committing
     }
@@ -267,7 +268,7 @@ impl Gate {
 
 impl Expire for Gate {
     fn expire(&self) -> bool {
-        !*self.committing.lock().unwrap_or_else(PoisonError::into_inner) && self.wait.expire()
+        !*self.committing.lock() && self.wait.expire()
     }
 
     fn is_over(&self) -> bool {

@@ -12,9 +12,11 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::thread;
 use std::time::Instant;
+
+use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use super::reply::{self, Reply, Slot};
 use super::{Expire, Timer, spawn};
@@ -312,14 +314,14 @@ impl Shared {
                 state = self.state();
             } else {
                 state.idle += 1;
-                state = self.bell.wait(state).unwrap_or_else(PoisonError::into_inner);
+                self.bell.wait(&mut state);
                 state.idle -= 1;
             }
         }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 }
 

@@ -1,8 +1,10 @@
 //! Waits with one common time-out.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
+
+use parking_lot::Mutex;
 
 use super::Bell;
 
@@ -24,7 +26,7 @@ pub(crate) struct Deadlines {
 
 impl Deadlines {
     pub(crate) fn add(&self, deadline: Instant, wait: Arc<dyn Expire>) {
-        let mut waits = self.lock();
+        let mut waits = self.waits.lock();
         // What has ended at the front goes at once, so the list holds about as many as are waiting.
         while waits.front().is_some_and(|(_, wait)| wait.is_over()) {
             waits.pop_front();
@@ -39,7 +41,7 @@ impl Deadlines {
     /// Whether nobody waits; what has ended by itself may count as a wait until the next call of
     /// [`Deadlines::expire`].
     pub(crate) fn is_empty(&self) -> bool {
-        self.lock().is_empty()
+        self.waits.lock().is_empty()
     }
 
     /// For [`super::Tended::take_bell`].
@@ -53,7 +55,7 @@ impl Deadlines {
         let mut expired = 0;
         loop {
             let overdue = {
-                let mut waits = self.lock();
+                let mut waits = self.waits.lock();
                 match waits.front() {
                     Some((deadline, wait)) if *deadline <= now || wait.is_over() => waits.pop_front(),
                     _ => None,
@@ -64,9 +66,5 @@ impl Deadlines {
                 None => return expired,
             }
         }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, VecDeque<(Instant, Arc<dyn Expire>)>> {
-        self.waits.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

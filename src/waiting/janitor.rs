@@ -7,9 +7,11 @@
 
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
 
 use super::spawn;
 
@@ -74,7 +76,7 @@ impl Janitor {
         let weak = Arc::downgrade(&janitor);
         let thread = spawn("pouco-janitor", move || {
             while let Some(janitor) = weak.upgrade() {
-                let tended: Vec<_> = lock(&janitor.tended).iter().filter_map(Weak::upgrade).collect();
+                let tended: Vec<_> = janitor.tended.lock().iter().filter_map(Weak::upgrade).collect();
                 drop(janitor);
                 let now = Instant::now();
                 tended.iter().for_each(|one| one.tend(now));
@@ -100,7 +102,7 @@ impl Janitor {
     pub(crate) fn look_after<T: Tended + 'static>(&self, one: &Arc<T>) {
         one.take_bell(&self.bell);
         let one: Weak<dyn Tended> = Arc::<T>::downgrade(one);
-        lock(&self.tended).push(one);
+        self.tended.lock().push(one);
         self.bell.ring();
     }
 }
@@ -109,10 +111,6 @@ impl Drop for Janitor {
     fn drop(&mut self) {
         self.bell.ring();
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
@@ -148,11 +146,11 @@ mod tests {
 
     impl Expire for Wait {
         fn expire(&self) -> bool {
-            lock(&self.0).take().is_some_and(|ended| ended.send(Instant::now()).is_ok())
+            self.0.lock().take().is_some_and(|ended| ended.send(Instant::now()).is_ok())
         }
 
         fn is_over(&self) -> bool {
-            lock(&self.0).is_none()
+            self.0.lock().is_none()
         }
     }
 

@@ -1,8 +1,9 @@
 //! A bounded queue into threads that block.
 
 use std::collections::VecDeque;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
+
+use parking_lot::{Condvar, Mutex};
 
 /// Why a queue did not take something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,7 +44,7 @@ impl<J> Queue<J> {
 
     pub(crate) fn push(&self, job: J) -> Result<(), Refused> {
         {
-            let mut state = self.lock();
+            let mut state = self.state.lock();
             if state.closed {
                 return Err(Refused::Closed);
             }
@@ -66,7 +67,7 @@ impl<J> Queue<J> {
 
     /// As [`Queue::pop`], but at most until a certain time, if there is one.
     pub(crate) fn pop_until(&self, end: Option<Instant>) -> Popped<J> {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         loop {
             if let Some(job) = state.waiting.pop_front() {
                 return Popped::Job(job);
@@ -74,29 +75,25 @@ impl<J> Queue<J> {
             if state.closed {
                 return Popped::Closed;
             }
-            state = match end.map(|end| end.saturating_duration_since(Instant::now())) {
-                None => self.bell.wait(state).unwrap_or_else(PoisonError::into_inner),
+            match end.map(|end| end.saturating_duration_since(Instant::now())) {
+                None => self.bell.wait(&mut state),
                 Some(left) if left.is_zero() => return Popped::Late,
-                Some(left) => self.bell.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0,
-            };
+                Some(left) => drop(self.bell.wait_for(&mut state, left)),
+            }
         }
     }
 
     /// Drops what waits.
     pub(crate) fn clear(&self) {
         // Dropped without the lock: replies wake their waiters.
-        let dropped = std::mem::take(&mut self.lock().waiting);
+        let dropped = std::mem::take(&mut self.state.lock().waiting);
         drop(dropped);
     }
 
     /// Takes nothing more; the threads end once the queue is empty.
     pub(crate) fn close(&self) {
-        self.lock().closed = true;
+        self.state.lock().closed = true;
         self.bell.notify_all();
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State<J>> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

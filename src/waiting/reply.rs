@@ -1,8 +1,9 @@
 //! One answer from one side to one waiter, which may be a coroutine or a thread.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use may::sync::Blocker;
+use parking_lot::Mutex;
 
 /// Where both ends meet.
 pub(crate) struct Slot<A> {
@@ -21,7 +22,7 @@ impl<A> Slot<A> {
     /// The first to come wins; what comes later is dropped. `true` for the first.
     pub(crate) fn settle(&self, answer: Option<A>) -> bool {
         {
-            let mut state = self.lock();
+            let mut state = self.state.lock();
             if !matches!(*state, State::Waiting) {
                 return false;
             }
@@ -32,11 +33,7 @@ impl<A> Slot<A> {
     }
 
     pub(crate) fn is_settled(&self) -> bool {
-        !matches!(*self.lock(), State::Waiting)
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State<A>> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        !matches!(*self.state.lock(), State::Waiting)
     }
 }
 
@@ -84,7 +81,7 @@ impl<A> Waiter<A> {
     pub(crate) fn wait(self) -> Option<A> {
         loop {
             {
-                let mut state = self.0.lock();
+                let mut state = self.0.state.lock();
                 if let State::Done(_) = *state
                     && let State::Done(answer) = std::mem::replace(&mut *state, State::Taken)
                 {

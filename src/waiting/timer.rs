@@ -13,12 +13,13 @@
 use std::io;
 use std::os::fd::OwnedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use may::coroutine::{self, Coroutine};
 use may::io::{CoIo, WaitIo};
+use parking_lot::{Mutex, MutexGuard};
 use rustix::time::{
     Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create, timerfd_settime,
 };
@@ -135,7 +136,7 @@ impl Timer {
         if let Some(timer) = TIMER.get() {
             return Ok(timer);
         }
-        let _alone = STARTING.lock().unwrap_or_else(PoisonError::into_inner);
+        let _alone = STARTING.lock();
         if let Some(timer) = TIMER.get() {
             return Ok(timer);
         }
@@ -211,7 +212,7 @@ impl Timer {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 }
 

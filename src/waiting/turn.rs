@@ -12,10 +12,11 @@
 
 use std::collections::VecDeque;
 use std::io;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use may::sync::Blocker;
+use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use crate::waiting::spawn;
 
@@ -104,13 +105,13 @@ impl Line {
                 next.blocker.unpark();
                 state = self.state();
             } else {
-                state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+                self.changed.wait(&mut state);
             }
         }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 }
 

@@ -9,9 +9,10 @@
 //! bodies.
 
 use std::io;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use parking_lot::{Mutex, MutexGuard};
 use postgres::Row;
 use time::{Date, Month};
 use uuid::Uuid;
@@ -250,7 +251,7 @@ impl Directory {
     }
 
     fn index(&self) -> MutexGuard<'_, Option<Index>> {
-        self.index.lock().unwrap_or_else(PoisonError::into_inner)
+        self.index.lock()
     }
 }
 

@@ -14,9 +14,11 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 use std::str::FromStr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
+
+use parking_lot::Mutex;
 
 pub use self::remote::RemoteCounts;
 use self::remote::{Looked, Remote};
@@ -162,7 +164,7 @@ impl<E: Clone> Shared<E> {
         if let Some(remote) = &self.remote {
             remote.close();
         }
-        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let thread = self.thread.lock().take();
         if thread.is_some_and(|thread| thread.join().is_err()) {
             log::error!("the thread that talks with Redis panicked");
         }
