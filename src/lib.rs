@@ -8,6 +8,7 @@ pub mod api;
 pub mod app;
 pub mod cache;
 pub mod config;
+pub mod dates;
 #[cfg(feature = "embedded")]
 pub mod embedded;
 pub mod http;

@@ -16,8 +16,8 @@ use std::time::{Duration, Instant, SystemTime};
 
 use log::{Level, LevelFilter, Log, Metadata, Record};
 use parking_lot::{Condvar, Mutex};
-use time::OffsetDateTime;
 
+use crate::dates::{Fraction, moment};
 use crate::limits::{LOG_FLUSH_MS, LOG_MESSAGE_BYTES, LOG_QUEUE_BYTES};
 use crate::waiting::spawn;
 
@@ -61,11 +61,11 @@ impl Line {
         match (self, format) {
             (Self::Plain(text), _) => text,
             (Self::Logged { at, level, message, .. }, Format::Text) => {
-                format!("{} {level:5} {message}\n", timestamp(at))
+                format!("{} {level:5} {message}\n", moment(at, Fraction::Milliseconds))
             }
             (Self::Logged { at, level, target, message }, Format::Json) => {
                 let line = serde_json::json!({
-                    "time": timestamp(at),
+                    "time": moment(at, Fraction::Milliseconds),
                     "level": level.as_str(),
                     "target": target,
                     "message": message,
@@ -284,21 +284,6 @@ fn log_panic(panic: &PanicHookInfo<'_>) {
     if !stuck {
         log.flush_within(PANIC_FLUSH);
     }
-}
-
-/// RFC 3339 in UTC, to the millisecond.
-fn timestamp(at: SystemTime) -> String {
-    let at = OffsetDateTime::from(at);
-    format!(
-        "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z",
-        at.year(),
-        u8::from(at.month()),
-        at.day(),
-        at.hour(),
-        at.minute(),
-        at.second(),
-        at.millisecond()
-    )
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use pouco::api::edge::{Keeper, Settings};
+use pouco::api::edge::{Layer, Settings};
 use pouco::cache::expiring;
 use pouco::http::{Address, Limits, Listener, Method, Router, Server};
 use pouco::waiting::Janitor;
@@ -197,7 +197,7 @@ fn serve_edge(address: &Address) -> Result<(), Box<dyn Error>> {
     let janitor = Janitor::start()?;
     let mut router = Router::new();
     let memory = expiring::Limits { bytes: 1 << 20, entries: 100, ttl: Duration::from_secs(86_400) };
-    let edge = Settings { plain: Keeper::Memory, memory, redis: None, redis_ttl: Duration::ZERO };
+    let edge = Settings { plain: Layer::Memory, memory, redis: None, redis_ttl: Duration::ZERO };
     let _api = edge.mount(&janitor, &mut router)?;
     let server = Server::start(vec![Listener::bind(address, 0o600)?], router, Limits::default())?;
     say_ready()?;

@@ -5,6 +5,10 @@
 //! cheaper than it is. The variants take turns, round by round, each on a database of its own.
 #![allow(missing_docs)]
 
+#[path = "../support/options.rs"]
+mod options;
+#[path = "../support/postgres.rs"]
+mod processes;
 #[path = "../engine/stats.rs"]
 mod stats;
 
@@ -103,7 +107,7 @@ impl Writer {
 
     /// CPU microseconds of Postgres for each batch.
     fn round(&mut self, postmaster: u32, seconds: f64) -> Result<f64, Box<dyn Error>> {
-        let before = cpu_us(postmaster)?;
+        let before = processes::cpu_us(postmaster)?;
         let start = Instant::now();
         let mut batches = 0.0;
         while batches < seconds * BATCHES_PER_SECOND {
@@ -113,38 +117,12 @@ impl Writer {
             self.insert(self.variant.rows)?;
             batches += 1.0;
         }
-        Ok((cpu_us(postmaster)? - before) / batches)
-    }
-}
-
-/// CPU time of the postmaster and its children, from the first field of `schedstat`, in nanoseconds.
-fn cpu_us(postmaster: u32) -> Result<f64, Box<dyn Error>> {
-    let mut total = Duration::ZERO;
-    for entry in fs::read_dir("/proc")? {
-        let folder = entry?.path();
-        // Processes that end meanwhile, and what is no process.
-        let Ok(stat) = fs::read_to_string(folder.join("stat")) else { continue };
-        let Some((pid, rest)) = stat.split_once(' ') else { continue };
-        let parent = rest.rsplit(") ").next().and_then(|fields| fields.split(' ').nth(1));
-        if pid != postmaster.to_string() && parent != Some(&postmaster.to_string()) {
-            continue;
-        }
-        let Ok(text) = fs::read_to_string(folder.join("schedstat")) else { continue };
-        total += Duration::from_nanos(text.split(' ').next().unwrap_or_default().parse()?);
-    }
-    Ok(total.as_secs_f64() * 1e6)
-}
-
-fn option(name: &str, default: f64) -> Result<f64, Box<dyn Error>> {
-    let arguments: Vec<String> = std::env::args().collect();
-    match arguments.iter().position(|argument| argument == name) {
-        Some(at) => Ok(arguments.get(at + 1).ok_or_else(|| format!("{name} needs a value"))?.parse()?),
-        None => Ok(default),
+        Ok((processes::cpu_us(postmaster)? - before) / batches)
     }
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let (rounds, seconds) = (option("--rounds", 8.0)?, option("--seconds", 1.5)?);
+    let (rounds, seconds) = (options::option("--rounds", 8.0)?, options::option("--seconds", 1.5)?);
     let folder = tempfile::tempdir()?;
     // The database's user, who may be another one, has to reach it.
     fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755))?;

@@ -1,7 +1,6 @@
 //! The APIs: one folder each, with its settings, its tables, its routes and its model. A new one is such a folder
 //! and a line in the table below; nothing else knows an API by name.
 
-mod dates;
 mod errors;
 mod id;
 mod kept;

@@ -1,4 +1,4 @@
-//! The entries of an expiring cache: found by key, in the order of their last use, and in the order of their age.
+//! The entries of a cache: found by key, in the order of their last use, and in the order of their age.
 //!
 //! Both orders are lists through the same slots, so every step costs the same however many entries there are, and both
 //! bounds hold exactly after each insertion. All entries live for the same time: the oldest is the first to expire.

@@ -1,5 +1,5 @@
-//! Bounded caches. Every entry has a weight in bytes, and the sum of the weights never passes the bound: the entry least
-//! likely to be asked for again goes first.
+//! Bounded caches. Every entry has a weight in bytes, and the sum of the weights never passes the bound: the entry
+//! that was not used for the longest goes first.
 //!
 //! What may not enter: HTTP and Postgres. A cache holds bytes and knows neither where they came from nor where they go.
 //!
@@ -12,15 +12,17 @@ mod lru;
 pub mod search;
 pub mod shared;
 
+use std::borrow::Borrow;
 use std::hash::Hash;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use quick_cache::Weighter;
-use quick_cache::sync::Cache;
+use lru::Entries;
+use parking_lot::Mutex;
 
-/// Memory of an entry beside its key and value: its slot in the table and its place in the eviction queue.
-const ENTRY_OVERHEAD_BYTES: u64 = 64;
+/// A rendered answer, or a part of one.
+pub type Body = Arc<[u8]>;
 
 /// How many bytes a key or value holds on the heap and in its slot.
 pub trait Weigh {
@@ -34,7 +36,7 @@ impl Weigh for uuid::Uuid {
     }
 }
 
-impl Weigh for std::sync::Arc<[u8]> {
+impl Weigh for Body {
     fn weight_bytes(&self) -> u64 {
         // Two counters stand before the bytes.
         self.len() as u64 + 32
@@ -84,57 +86,61 @@ pub enum Source {
     Bypass,
 }
 
-#[derive(Clone)]
-struct ByBytes;
-
-impl<K: Weigh, V: Weigh> Weighter<K, V> for ByBytes {
-    fn weight(&self, key: &K, value: &V) -> u64 {
-        key.weight_bytes() + value.weight_bytes() + ENTRY_OVERHEAD_BYTES
-    }
-}
-
 /// A cache for things that never change once they exist, so an entry is never stale and a miss is never cached.
 pub struct Bounded<K, V> {
-    entries: Cache<K, V, ByBytes>,
+    /// Locked for less than a microsecond.
+    entries: Mutex<Entries<K, V>>,
+    max_bytes: u64,
+    /// No entry expires: for all of them it is this moment.
+    now: Instant,
     hits: AtomicU64,
     misses: AtomicU64,
 }
 
-impl<K: Weigh + Eq + Hash + Clone, V: Weigh + Clone> Bounded<K, V> {
-    /// A cache of at most `bytes`, sized for entries of about `entry_bytes` each.
+impl<K: Weigh + Eq + Hash, V: Weigh + Clone> Bounded<K, V> {
+    /// A cache of at most `bytes`.
     #[must_use]
-    pub fn new(bytes: u64, entry_bytes: u64) -> Self {
-        let entries =
-            usize::try_from(bytes / (entry_bytes + ENTRY_OVERHEAD_BYTES)).unwrap_or(usize::MAX).max(1);
-        let entries = Cache::with_weighter(entries, bytes, ByBytes);
-        Self { entries, hits: AtomicU64::new(0), misses: AtomicU64::new(0) }
+    pub fn new(bytes: u64) -> Self {
+        Self {
+            entries: Mutex::new(Entries::new(bytes, usize::MAX)),
+            max_bytes: bytes,
+            now: Instant::now(),
+            hits: AtomicU64::new(0),
+            misses: AtomicU64::new(0),
+        }
     }
 
     /// The value of `key`, if it is here.
     pub fn get<Q>(&self, key: &Q) -> Option<V>
     where
-        Q: ?Sized + Hash + quick_cache::Equivalent<K>,
+        K: Borrow<Q>,
+        Q: ?Sized + Hash + Eq,
     {
-        let found = self.entries.get(key);
+        let found = self.entries.lock().get(key, self.now).map(|(value, _)| value.clone());
         let counter = if found.is_some() { &self.hits } else { &self.misses };
         counter.fetch_add(1, Ordering::Relaxed);
         found
     }
 
-    /// Adds an entry; others may go for it.
+    /// Adds an entry; those that were not used for the longest go for it.
     pub fn insert(&self, key: K, value: V) {
-        self.entries.insert(key, value);
+        let bytes = key.weight_bytes() + value.weight_bytes() + lru::overhead_bytes::<K, V>();
+        let never = self.now + Duration::from_secs(1);
+        self.entries.lock().insert(key, value, bytes, self.now, never);
     }
 
     /// Drops all entries.
     pub fn clear(&self) {
-        self.entries.clear();
+        let empty = Entries::new(self.max_bytes, usize::MAX);
+        // The old ones are freed without the lock.
+        let old = std::mem::replace(&mut *self.entries.lock(), empty);
+        drop(old);
     }
 
     /// The bytes of all entries.
     #[must_use]
     pub fn bytes(&self) -> u64 {
-        self.entries.weight()
+        self.entries.lock().bytes()
     }
 
     /// Look-ups that found their entry.
@@ -152,15 +158,14 @@ impl<K: Weigh + Eq + Hash + Clone, V: Weigh + Clone> Bounded<K, V> {
 
 #[cfg(test)]
 mod tests {
-    use super::Bounded;
-    use std::sync::Arc;
+    use super::{Body, Bounded};
     use uuid::Uuid;
 
     #[test]
     fn the_bound_in_bytes_holds() {
-        let cache: Bounded<Uuid, Arc<[u8]>> = Bounded::new(100_000, 300);
+        let cache: Bounded<Uuid, Body> = Bounded::new(100_000);
         for number in 0..10_000 {
-            cache.insert(Uuid::from_u128(number), Arc::from([0_u8; 300].as_slice()));
+            cache.insert(Uuid::from_u128(number), Body::from([0_u8; 300].as_slice()));
             assert!(cache.bytes() <= 100_000, "{} bytes after {number}", cache.bytes());
         }
         assert!(cache.bytes() > 50_000, "the bound is also used: {}", cache.bytes());
@@ -168,7 +173,7 @@ mod tests {
 
     #[test]
     fn hits_and_misses_are_counted() {
-        let cache: Bounded<Box<str>, ()> = Bounded::new(10_000, 32);
+        let cache: Bounded<Box<str>, ()> = Bounded::new(10_000);
         cache.insert("ana".into(), ());
         assert!(cache.get("ana").is_some());
         assert!(cache.get("bia").is_none());

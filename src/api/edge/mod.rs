@@ -15,10 +15,11 @@ use std::time::Duration;
 
 use self::pages::Page;
 use self::requests::Requests;
-pub use self::routes::Keeper;
-use self::routes::{Layer, ROUTES};
+pub use self::routes::Layer;
+use self::routes::ROUTES;
 use super::kept::{expose_coalesced, expose_expiring};
 use super::{Api, Configured, Running, Services};
+use crate::cache::Body;
 use crate::cache::expiring::{self, Expiring};
 use crate::cache::shared::{RedisAddress, RedisSettings, Shared};
 use crate::http::{Method, Router};
@@ -27,9 +28,6 @@ use crate::limits;
 use crate::metrics::Exposition;
 use crate::settings::{ConfigError, Setting, Values};
 use crate::waiting::Janitor;
-
-/// A rendered page.
-type Body = Arc<[u8]>;
 
 /// What the handlers share.
 struct Edge {
@@ -99,7 +97,7 @@ const REDIS_TIMEOUT: Setting = Setting::number(
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// What keeps the paths without a prefix.
-    pub plain: Keeper,
+    pub plain: Layer,
     /// The bounds of what this process keeps.
     pub memory: expiring::Limits,
     /// `None`: what would be there is computed each time.
@@ -120,7 +118,7 @@ impl Settings {
             Ok(RedisSettings { address, timeout })
         });
         Ok(Self {
-            plain: values.parsed(&KEEPER, Keeper::parse)?,
+            plain: values.parsed(&KEEPER, Layer::parse)?,
             memory: expiring::Limits {
                 bytes: values.number(&BYTES)?,
                 entries: values.size(&ENTRIES)?,
@@ -140,7 +138,7 @@ impl Settings {
         let memory = Expiring::new(self.memory);
         janitor.look_after(&memory);
         let edge = Arc::new(Edge {
-            plain: self.plain.layer(),
+            plain: self.plain,
             memory,
             redis: Shared::start(self.redis.as_ref(), self.redis_ttl, janitor)?,
             requests: Requests::default(),

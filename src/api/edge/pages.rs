@@ -3,11 +3,10 @@
 use std::fmt::Write;
 use std::time::SystemTime;
 
-use time::OffsetDateTime;
-
 use super::requests::Requests;
 use super::routes::{Layer, ROUTES};
 use crate::cache::Weigh;
+use crate::dates::{self, Fraction};
 
 const HTML: &str = "text/html; charset=utf-8";
 const TEXT: &str = "text/plain; charset=utf-8";
@@ -63,7 +62,7 @@ impl Page {
         match self {
             Page::Index => index(),
             Page::StaticText => "A static text\n".to_owned(),
-            Page::Time => shown(SystemTime::now().into()),
+            Page::Time => dates::moment(SystemTime::now(), Fraction::Milliseconds) + "\n",
             Page::Metrics => requests.exposition(),
         }
     }
@@ -83,25 +82,9 @@ fn index() -> String {
     text
 }
 
-/// RFC 3339, in UTC, to the millisecond.
-fn shown(time: OffsetDateTime) -> String {
-    let (date, millisecond) = (time.date(), time.millisecond());
-    let (hour, minute, second) = time.to_hms();
-    let (year, month, day) = (date.year(), u8::from(date.month()), date.day());
-    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millisecond:03}Z\n")
-}
-
 #[cfg(test)]
 mod tests {
-    use std::time::{Duration, UNIX_EPOCH};
-
     use super::*;
-
-    #[test]
-    fn a_time_is_shown_to_the_millisecond() {
-        let time = UNIX_EPOCH + Duration::from_millis(1_700_000_000_007);
-        assert_eq!(shown(time.into()), "2023-11-14T22:13:20.007Z\n");
-    }
 
     #[test]
     fn the_index_names_every_route() {

@@ -1,13 +1,13 @@
 //! The table of routes, and the handler of all of them.
 
+use super::Edge;
 use super::pages::Page;
-use super::{Body, Edge};
-use crate::cache::{Served, Source};
+use crate::cache::{Body, Served, Source};
 use crate::http::{Request, Response};
 
 /// What keeps a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Layer {
+pub enum Layer {
     /// Nothing.
     Live,
     /// This process.
@@ -31,40 +31,18 @@ impl Layer {
         }
     }
 
+    /// What may keep the pages that are asked for without a prefix, by its name.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().filter(|layer| *layer != Layer::Live).find(|layer| layer.name() == name)
+    }
+
     pub(super) const fn describe(self) -> &'static str {
         match self {
             Layer::Live => "computed each time",
             Layer::Memory => "kept in the process",
             Layer::Nginx => "kept by nginx",
             Layer::Redis => "kept in Redis",
-        }
-    }
-}
-
-/// What keeps the pages that are asked for without a prefix.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Keeper {
-    /// This process.
-    Memory,
-    /// An nginx before it, that keeps these paths too.
-    Nginx,
-    /// A Redis that all replicas share.
-    Redis,
-}
-
-impl Keeper {
-    /// The one of this name.
-    #[must_use]
-    pub fn parse(name: &str) -> Option<Self> {
-        let all = [Self::Memory, Self::Nginx, Self::Redis];
-        all.into_iter().find(|keeper| keeper.layer().name() == name)
-    }
-
-    pub(super) const fn layer(self) -> Layer {
-        match self {
-            Self::Memory => Layer::Memory,
-            Self::Nginx => Layer::Nginx,
-            Self::Redis => Layer::Redis,
         }
     }
 }

@@ -17,21 +17,16 @@ use postgres::Row;
 use time::{Date, Month};
 use uuid::Uuid;
 
-use super::Body;
 use super::model::{Person, render};
 use super::sql;
-use crate::cache::Bounded;
 use crate::cache::search::{Index, Record};
+use crate::cache::{Body, Bounded};
 use crate::http::{Response, Turns};
 use crate::instruments::Counter;
 use crate::metrics::Exposition;
 use crate::store::{Follow, Followed, Session};
 use crate::waiting::aside::Aside;
 
-/// About the size of a rendered person of the contest, for the cache's first size.
-const TYPICAL_BODY_BYTES: u64 = 300;
-/// About the size of a nickname.
-const TYPICAL_NICK_BYTES: u64 = 16;
 /// A quarter of the cache's bytes goes to the nicknames.
 const NICK_SHARE: u64 = 4;
 
@@ -84,8 +79,8 @@ impl Directory {
             bytes,
             turns: Turns::start()?,
             aside: aside.clone(),
-            bodies: Bounded::new(bytes - nick_bytes, TYPICAL_BODY_BYTES),
-            taken: Bounded::new(nick_bytes, TYPICAL_NICK_BYTES),
+            bodies: Bounded::new(bytes - nick_bytes),
+            taken: Bounded::new(nick_bytes),
             by_id: Lookups::default(),
             by_nick: Lookups::default(),
             searches: Lookups::default(),

@@ -16,6 +16,7 @@ use uuid::Uuid;
 
 use self::directory::{Directory, Following};
 use super::{Api, Configured, Running, Services, Stored};
+use crate::cache::Body;
 use crate::http::{Method, Router};
 use crate::limits;
 use crate::metrics::Exposition;
@@ -23,9 +24,6 @@ use crate::readiness::Readiness;
 use crate::settings::{ConfigError, Setting, Values};
 use crate::store::commit::CommitQueue;
 use crate::store::{Feed, Gather, Lane, Migration, Pool};
-
-/// A rendered person; what `GET /pessoas/{id}` answers with.
-type Body = Arc<[u8]>;
 
 /// The API, as the table has it.
 pub(super) static API: Api = Api {

@@ -8,7 +8,7 @@ use simd_json::tape::Value;
 use time::{Date, Month};
 use uuid::Uuid;
 
-use super::super::dates::write_date;
+use crate::dates::write_date;
 use crate::http::{Rejection, Status, json};
 
 /// Characters of a nickname and of an element of the stack; UTF-8 takes up to four bytes for each.

@@ -10,8 +10,8 @@ use postgres::types::ToSql;
 use time::Date;
 use uuid::Uuid;
 
-use super::Body;
 use super::model::{Person, Stack, render};
+use crate::cache::Body;
 use crate::store::{Batch, Session};
 
 /// At most this many people answer a search.

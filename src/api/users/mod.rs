@@ -16,14 +16,12 @@ use uuid::Uuid;
 use self::routes::Key;
 use super::kept::expose_expiring;
 use super::{Api, Configured, Running, Services, Stored};
+use crate::cache::Body;
 use crate::cache::expiring::{self, Expiring};
 use crate::http::{Method, Rejection, Router};
 use crate::metrics::Exposition;
 use crate::settings::{ConfigError, Setting, Values};
 use crate::store::{Gather, Lane, Migration, Pool};
-
-/// A rendered user; what `GET /users/{id}` answers with.
-type Body = Arc<[u8]>;
 
 /// The API, as the table has it.
 pub(super) static API: Api = Api {

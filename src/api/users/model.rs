@@ -3,7 +3,7 @@
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::super::dates::write_moment;
+use crate::dates::{Fraction, write_moment};
 use crate::http::json;
 
 /// A row, with its texts where the driver has put them.
@@ -32,7 +32,7 @@ impl User<'_> {
         json::write_string(out, self.country_code);
         out.extend_from_slice(if self.is_active { b",\"is_active\":true" } else { b",\"is_active\":false" });
         out.extend_from_slice(b",\"created_at\":\"");
-        write_moment(out, self.created_at);
+        write_moment(out, self.created_at, Fraction::MicrosecondsIfAny);
         out.extend_from_slice(b"\"}");
     }
 }

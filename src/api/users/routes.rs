@@ -6,8 +6,9 @@ use std::ops::RangeInclusive;
 use uuid::Uuid;
 
 use super::super::id;
+use super::Users;
 use super::sql::{self, Page, Start};
-use super::{Body, Users};
+use crate::cache::Body;
 use crate::cache::Weigh;
 use crate::http::{Rejection, Request, Response, Status};
 use crate::store::Lane;

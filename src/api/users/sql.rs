@@ -5,8 +5,8 @@ use std::sync::Arc;
 use postgres::Row;
 use uuid::Uuid;
 
-use super::Body;
 use super::model::User;
+use crate::cache::Body;
 use crate::store::Session;
 
 macro_rules! columns {

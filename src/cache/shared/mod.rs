@@ -23,15 +23,12 @@ use parking_lot::Mutex;
 pub use self::remote::RemoteCounts;
 use self::remote::{Looked, Remote};
 use super::flights::{Flights, Joined};
-use super::{Served, Source};
+use super::{Body, Served, Source};
 use crate::instruments::Counter;
 use crate::waiting::Janitor;
 
 /// Redis's own port.
 const DEFAULT_PORT: u16 = 6379;
-
-/// What is kept: bytes.
-pub type Body = Arc<[u8]>;
 
 /// Where Redis listens.
 #[derive(Clone, Debug, PartialEq, Eq)]

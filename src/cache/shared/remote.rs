@@ -10,8 +10,9 @@ use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::RedisSettings;
 use super::conversation::Conversation;
-use super::{Body, RedisSettings};
+use crate::cache::Body;
 use crate::limits;
 use crate::waiting::queue::Queue;
 use crate::waiting::reply::{self, Reply, Slot};
