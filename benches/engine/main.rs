@@ -9,6 +9,9 @@
 //! `--against pouco-without-metrics` tells what counting and timing the requests costs, and
 //! `--against pouco-edge-hit --workload keep-alive` what a page of the edge API costs that is in the process's cache.
 //!
+//! `--against pouco-before` compares two commits: `POUCO_BENCH_BEFORE` is the program that `cargo bench --bench engine
+//! --no-run` has built at the other one.
+//!
 //! `--workload sleep` is another question, how late coroutines that sleep are woken, and is not among those that run
 //! without a name.
 //!

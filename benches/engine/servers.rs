@@ -16,6 +16,8 @@ pub(crate) const HELLO: &str = "Hello, World!";
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Contestant {
     Pouco,
+    /// Ours as another commit has it: the benchmark's program from there, which `POUCO_BENCH_BEFORE` names.
+    PoucoBefore,
     /// Ours, counting and timing nothing.
     PoucoWithoutMetrics,
     /// Ours with the edge API, asked for a page that is in the process's cache.
@@ -26,7 +28,8 @@ pub(crate) enum Contestant {
 }
 
 impl Contestant {
-    pub(crate) const OTHERS: [Contestant; 5] = [
+    pub(crate) const OTHERS: [Contestant; 6] = [
+        Contestant::PoucoBefore,
         Contestant::PoucoWithoutMetrics,
         Contestant::PoucoEdgeHit,
         Contestant::MayMinihttp,
@@ -36,7 +39,7 @@ impl Contestant {
 
     /// Whether it is another engine, and not ours with something left out or added, which is measured only where it is named.
     pub(crate) fn is_peer(self) -> bool {
-        !matches!(self, Self::PoucoWithoutMetrics | Self::PoucoEdgeHit)
+        !matches!(self, Self::PoucoBefore | Self::PoucoWithoutMetrics | Self::PoucoEdgeHit)
     }
 
     /// What a GET asks for.
@@ -47,6 +50,7 @@ impl Contestant {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Pouco => "pouco",
+            Self::PoucoBefore => "pouco-before",
             Self::PoucoWithoutMetrics => "pouco-without-metrics",
             Self::PoucoEdgeHit => "pouco-edge-hit",
             Self::MayMinihttp => "may_minihttp",
@@ -79,6 +83,12 @@ impl Running {
         }
         let mut command = match contestant {
             Contestant::Nginx => nginx_command(folder.path(), &address)?,
+            Contestant::PoucoBefore => {
+                let program = std::env::var_os("POUCO_BENCH_BEFORE").ok_or("POUCO_BENCH_BEFORE is not set")?;
+                let mut command = Command::new(program);
+                command.args(["--serve", Contestant::Pouco.name(), &address]);
+                command
+            }
             _ => {
                 let mut command = Command::new(std::env::current_exe()?);
                 command.args(["--serve", contestant.name(), &address]);
