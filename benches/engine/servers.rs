@@ -84,7 +84,8 @@ impl Running {
         let mut command = match contestant {
             Contestant::Nginx => nginx_command(folder.path(), &address)?,
             Contestant::PoucoBefore => {
-                let program = std::env::var_os("POUCO_BENCH_BEFORE").ok_or("POUCO_BENCH_BEFORE is not set")?;
+                let program =
+                    std::env::var_os("POUCO_BENCH_BEFORE").ok_or("POUCO_BENCH_BEFORE is not set")?;
                 let mut command = Command::new(program);
                 command.args(["--serve", Contestant::Pouco.name(), &address]);
                 command

@@ -13,19 +13,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use parking_lot::{Mutex, MutexGuard};
-use postgres::Row;
-use time::{Date, Month};
 use uuid::Uuid;
 
-use super::model::{Person, render};
-use super::sql;
+use super::model::Person;
+use super::note::note;
 use crate::cache::search::{Index, Record};
 use crate::cache::{Body, Bounded};
-use crate::http::{Response, Turns};
 use crate::instruments::Counter;
-use crate::metrics::Exposition;
-use crate::store::{Follow, Followed, Session};
 use crate::waiting::aside::Aside;
+use crate::waiting::turn::Turns;
 
 /// A quarter of the cache's bytes goes to the nicknames.
 const NICK_SHARE: u64 = 4;
@@ -61,11 +57,36 @@ struct Lookups {
 }
 
 impl Lookups {
-    fn count(&self, found: bool) -> bool {
+    fn count(&self, found: bool) {
         let counter = if found { &self.hits } else { &self.misses };
         counter.add(1);
-        found
     }
+
+    /// Hits and misses, with those of a cache that has answered the same.
+    fn and(&self, hits: u64, misses: u64) -> (u64, u64) {
+        (self.hits.get() + hits, self.misses.get() + misses)
+    }
+}
+
+/// A person that is known.
+pub(super) enum Known<'d> {
+    /// In the index.
+    Record(Record<'d>),
+    /// In the cache, as it is answered.
+    Body(Body),
+}
+
+/// What a directory holds, and what it was asked.
+pub(super) struct Figures {
+    pub(super) complete: bool,
+    pub(super) index_bytes: usize,
+    pub(super) people: usize,
+    pub(super) body_bytes: u64,
+    pub(super) nick_bytes: u64,
+    /// Hits and misses, as the next two.
+    pub(super) by_id: (u64, u64),
+    pub(super) by_nick: (u64, u64),
+    pub(super) searches: (u64, u64),
 }
 
 impl Directory {
@@ -97,54 +118,58 @@ impl Directory {
         self.settled.load(Ordering::Acquire)
     }
 
-    /// Answers with a known person. `false` if Postgres has to be asked: a miss says nothing.
-    pub(super) fn answer(&self, id: Uuid, response: &mut Response<'_>) -> bool {
+    /// What `show` makes of a known person, under the lock. `None` if Postgres has to be asked: a miss says nothing.
+    pub(super) fn find<T>(&self, id: Uuid, show: impl FnOnce(Known<'_>) -> T) -> Option<T> {
         if let Some(index) = self.index().as_ref() {
-            let answer = |record| response.body_with("application/json", |out| render_record(out, record));
-            return self.by_id.count(index.get(id).map(answer).is_some());
+            let found = index.get(id).map(|record| show(Known::Record(record)));
+            self.by_id.count(found.is_some());
+            return found;
         }
-        self.bodies.get(&id).map(|body| response.json(&body)).is_some()
+        self.bodies.get(&id).map(|body| show(Known::Body(body)))
     }
 
     /// Whether a nickname is known to be taken; nobody is ever deleted, so it stays so. `false` says nothing.
     pub(super) fn is_taken(&self, nick: &str) -> bool {
         match self.index().as_ref() {
-            Some(index) => self.by_nick.count(index.has_key(nick)),
+            Some(index) => {
+                let known = index.has_key(nick);
+                self.by_nick.count(known);
+                known
+            }
             None => self.taken.get(nick).is_some(),
         }
     }
 
-    /// Answers a search from memory, if everybody is there.
-    pub(super) fn answer_search(&self, term: &str, response: &mut Response<'_>) -> bool {
-        self.searches.count(self.search(term, response))
+    /// The people whose texts hold `term`, as `write` writes each of them into one list. `None` if not everybody is in
+    /// memory, so that Postgres has to be asked.
+    pub(super) fn search(&self, term: &str, write: fn(&mut Vec<u8>, Record<'_>)) -> Option<Vec<u8>> {
+        let found = self.search_in_slices(term, write);
+        self.searches.count(found.is_some());
+        found
     }
 
     /// Race window: between two slices the lock is free and the worker serves others. The index may be given
     /// up then, or another one may be in its place; so the search is given up, with what it has written, and
     /// Postgres is asked.
-    fn search(&self, term: &str, response: &mut Response<'_>) -> bool {
+    fn search_in_slices(&self, term: &str, write: fn(&mut Vec<u8>, Record<'_>)) -> Option<Vec<u8>> {
         if !self.complete.load(Ordering::Acquire) {
-            return false;
+            return None;
         }
         let generation = self.generation();
-        let Some(mut search) = self.index().as_ref().map(|index| index.search(term)) else { return false };
+        let mut search = self.index().as_ref()?.search(term);
         let mut body = Vec::new();
         let mut turn = None;
         loop {
             {
                 let index = self.index();
-                let Some(index) = index.as_ref().filter(|_| self.generation() == generation) else {
-                    return false;
-                };
-                if index.advance(&mut search) && index.write_found(&mut search, &mut body, render_record) {
-                    break;
+                let index = index.as_ref().filter(|_| self.generation() == generation)?;
+                if index.advance(&mut search) && index.write_found(&mut search, &mut body, write) {
+                    return Some(body);
                 }
             }
             drop(turn.take());
             turn = Some(self.turns.wait());
         }
-        response.json(&body);
-        true
     }
 
     /// A person that this replica has just committed; `generation` is that of the time before.
@@ -183,8 +208,29 @@ impl Directory {
         Some(self.index()).filter(|index| index.is_none() && self.generation() == generation)
     }
 
+    /// Whether the feed has to bring this person. `None`: there is no index any more to follow for.
+    pub(super) fn lacks(&self, id: Uuid) -> Option<bool> {
+        self.index().as_ref().map(|index| !index.contains(id))
+    }
+
+    /// A person that the feed brings. `false` if there is no index, or none any more.
+    pub(super) fn follow<'t>(&self, id: Uuid, note: u32, texts: impl Iterator<Item = &'t str>) -> bool {
+        self.add(&mut self.index(), id, note, texts)
+    }
+
+    /// The feed has brought everybody. `true` if searches are answered from memory from now on.
+    pub(super) fn caught_up(&self) -> bool {
+        // Under the lock: it must not be given up between the question and the answer.
+        let index = self.index();
+        let begins = index.is_some() && !self.complete.swap(true, Ordering::AcqRel);
+        if begins {
+            self.settled.store(true, Ordering::Release);
+        }
+        begins
+    }
+
     /// Forgets everybody.
-    fn begin_again(&self) {
+    pub(super) fn begin_again(&self) {
         let mut known = self.index();
         self.complete.store(false, Ordering::Release);
         self.generation.fetch_add(1, Ordering::AcqRel);
@@ -195,28 +241,21 @@ impl Directory {
         self.free(former);
     }
 
-    pub(super) fn expose(&self, exposition: &mut Exposition) {
-        let (bytes, people) = self.index().as_ref().map_or((0, 0), |index| (index.bytes(), index.len()));
-        let complete = u64::from(self.complete.load(Ordering::Acquire));
-        exposition.sample(
-            "pouco_search_index_complete",
-            "1 if searches are answered from memory.",
-            &[],
-            complete,
-        );
-        exposition.sample("pouco_search_index_bytes", "Bytes of the index in memory.", &[], bytes as u64);
-        exposition.sample("pouco_search_index_people", "People in the index.", &[], people as u64);
+    /// What there is to tell in metrics.
+    pub(super) fn figures(&self) -> Figures {
+        let (index_bytes, people) =
+            self.index().as_ref().map_or((0, 0), |index| (index.bytes(), index.len()));
         let (bodies, taken) = (&self.bodies, &self.taken);
-        let (by_id, by_nick, searches) = (&self.by_id, &self.by_nick, &self.searches);
-        exposition.cache("people", by_id.hits.get() + bodies.hits(), by_id.misses.get() + bodies.misses());
-        exposition.cache(
-            "nicknames",
-            by_nick.hits.get() + taken.hits(),
-            by_nick.misses.get() + taken.misses(),
-        );
-        exposition.cache("searches", searches.hits.get(), searches.misses.get());
-        exposition.cache_bytes("people", bodies.bytes());
-        exposition.cache_bytes("nicknames", taken.bytes());
+        Figures {
+            complete: self.complete.load(Ordering::Acquire),
+            index_bytes,
+            people,
+            body_bytes: bodies.bytes(),
+            nick_bytes: taken.bytes(),
+            by_id: self.by_id.and(bodies.hits(), bodies.misses()),
+            by_nick: self.by_nick.and(taken.hits(), taken.misses()),
+            searches: self.searches.and(0, 0),
+        }
     }
 
     /// Adds to the index, if there is one. `false` if there is none, or none any more.
@@ -252,95 +291,4 @@ impl Directory {
 
 fn empty_index(bytes: u64) -> Index {
     Index::new(usize::try_from(bytes).unwrap_or(usize::MAX))
-}
-
-/// Brings into the directory what the feed reads.
-pub(super) struct Following(pub(super) Arc<Directory>);
-
-impl Follow for Following {
-    const SQL: &'static str = sql::FEED;
-
-    fn begin_again(&mut self) {
-        self.0.begin_again();
-    }
-
-    fn row(&mut self, row: &Row) -> Followed {
-        let Ok(id) = row.try_get(3) else { return Followed::Taken };
-        // Our own people come back with the feed; they are not read again.
-        match self.0.index().as_ref() {
-            Some(index) if index.contains(id) => return Followed::Taken,
-            Some(_) => {}
-            // Without an index there is nothing to follow for.
-            None => return Followed::Full,
-        }
-        // Somebody else may have written a date that is no day, or a stack with a null in it: no person, and
-        // no reason to end.
-        let (apelido, nome, birth, stack) = match read_person(row) {
-            Ok(rest) => rest,
-            Err(error) => {
-                log::error!("the row {id} is no person and is not searched: {error}");
-                return Followed::Taken;
-            }
-        };
-        let texts = [apelido, nome].into_iter().chain(stack.iter().flatten().copied());
-        match self.0.add(&mut self.0.index(), id, note(birth, stack.is_some()), texts) {
-            true => Followed::Taken,
-            false => Followed::Full,
-        }
-    }
-
-    fn caught_up(&mut self) {
-        // Under the lock: it must not be given up between the question and the answer.
-        let index = self.0.index();
-        if index.is_some() && !self.0.complete.swap(true, Ordering::AcqRel) {
-            self.0.settled.store(true, Ordering::Release);
-            log::info!("searches are answered from memory");
-        }
-    }
-
-    fn stand_in(session: &mut Session) -> Result<(), postgres::Error> {
-        sql::ensure_search_index(session)
-    }
-}
-
-type Read<'r> = (&'r str, &'r str, Date, Option<Vec<&'r str>>);
-
-fn read_person(row: &Row) -> Result<Read<'_>, postgres::Error> {
-    Ok((row.try_get(4)?, row.try_get(5)?, row.try_get(6)?, row.try_get(7)?))
-}
-
-/// What a person has beside texts, in one number: year, month and day of birth, and whether there is a stack.
-fn note(birth: Date, has_stack: bool) -> u32 {
-    let month_and_day = u32::from(u8::from(birth.month())) << 6 | u32::from(birth.day()) << 1;
-    birth.year().cast_unsigned() << 10 | month_and_day | u32::from(has_stack)
-}
-
-fn birth(note: u32) -> Option<Date> {
-    let month = Month::try_from((note >> 6 & 0xf) as u8).ok()?;
-    Date::from_calendar_date(note.cast_signed() >> 10, month, (note >> 1 & 0x1f) as u8).ok()
-}
-
-/// Appends the body of `GET /pessoas/{id}`.
-fn render_record(out: &mut Vec<u8>, record: Record<'_>) {
-    let mut texts = record.texts();
-    let (apelido, nome) = (texts.next().unwrap_or_default(), texts.next().unwrap_or_default());
-    let birth = birth(record.note).unwrap_or(Date::MIN);
-    let stack = (record.note & 1 == 1).then_some(texts);
-    render(out, record.id, apelido, nome, birth, stack);
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_note_gives_back_every_date() {
-        for day in Date::MIN.to_julian_day()..=Date::MAX.to_julian_day() {
-            let date = Date::from_julian_day(day).unwrap();
-            for has_stack in [false, true] {
-                let note = note(date, has_stack);
-                assert_eq!((birth(note), note & 1 == 1), (Some(date), has_stack));
-            }
-        }
-    }
 }

@@ -4,7 +4,9 @@
 //! this replica's directory at once, and the others' with the feed. A person never changes and is never deleted, so a cached one is never stale.
 
 mod directory;
+mod following;
 mod model;
+mod note;
 mod routes;
 mod sql;
 
@@ -14,7 +16,8 @@ use std::thread;
 
 use uuid::Uuid;
 
-use self::directory::{Directory, Following};
+use self::directory::Directory;
+use self::following::Following;
 use super::{Api, Configured, Running, Services, Stored};
 use crate::cache::Body;
 use crate::http::{Method, Router};
@@ -131,6 +134,17 @@ impl Running for Mounted {
     fn expose(&self, exposition: &mut Exposition) {
         exposition.commit_queue("people", &self.people.queue);
         exposition.feed("people", &self.feed);
-        self.people.directory.expose(exposition);
+        let known = self.people.directory.figures();
+        let help = "1 if searches are answered from memory.";
+        exposition.sample("pouco_search_index_complete", help, &[], u64::from(known.complete));
+        let help = "Bytes of the index in memory.";
+        exposition.sample("pouco_search_index_bytes", help, &[], known.index_bytes);
+        exposition.sample("pouco_search_index_people", "People in the index.", &[], known.people);
+        let caches = [("people", known.by_id), ("nicknames", known.by_nick), ("searches", known.searches)];
+        for (name, (hits, misses)) in caches {
+            exposition.cache(name, hits, misses);
+        }
+        exposition.cache_bytes("people", known.body_bytes);
+        exposition.cache_bytes("nicknames", known.nick_bytes);
     }
 }

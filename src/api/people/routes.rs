@@ -2,7 +2,9 @@
 
 use super::super::id;
 use super::People;
+use super::directory::Known;
 use super::model;
+use super::note::render_record;
 use super::sql::{self, Creation};
 use crate::http::{Rejection, Request, Response, Status};
 use crate::store::Lane;
@@ -51,7 +53,11 @@ impl People {
         response: &mut Response<'_>,
     ) -> Result<(), Rejection> {
         let id = id::parse(request.raw_path_parameter("id")).ok_or(NO_PERSON)?;
-        if self.directory.answer(id, response) {
+        let answer = |known: Known<'_>| match known {
+            Known::Record(record) => response.body_with("application/json", |out| render_record(out, record)),
+            Known::Body(body) => response.json(&body),
+        };
+        if self.directory.find(id, answer).is_some() {
             return Ok(());
         }
         let generation = self.directory.generation();
@@ -74,7 +80,8 @@ impl People {
             response.json(b"[]");
             return Ok(());
         }
-        if self.directory.answer_search(&term, response) {
+        if let Some(found) = self.directory.search(&term, render_record) {
+            response.json(&found);
             return Ok(());
         }
         let term = term.into_owned();
