@@ -207,6 +207,7 @@ pub use message::json::JsonError;
 pub use message::parameter::ParameterError;
 pub use message::rejection::{IntoAnswer, Rejection};
 pub use message::request::{Method, Request};
+pub use message::request_head::{Remote, RequestHead};
 pub use message::response::{RETRY_AFTER_S, Response};
 pub use message::status::Status;
 pub use message::url;

@@ -11,6 +11,7 @@ pub(crate) mod json;
 pub(in crate::http) mod parameter;
 pub(in crate::http) mod rejection;
 pub(in crate::http) mod request;
+pub(in crate::http) mod request_head;
 pub(in crate::http) mod response;
 pub(in crate::http) mod scan;
 pub(in crate::http) mod status;

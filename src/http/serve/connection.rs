@@ -13,6 +13,7 @@ use crate::http::message::buffer::Input;
 use crate::http::message::fields::{BodyFraming, Field, FieldList};
 use crate::http::message::head::{self, Head};
 use crate::http::message::request::{Method, Request};
+use crate::http::message::request_head::RequestHead;
 use crate::http::message::response::{Persistence, Progress, Response};
 use crate::http::message::status::Status;
 use crate::http::route::latency::Timing;
@@ -445,7 +446,7 @@ impl Turn {
     /// Counts the request, calls its handler, and says whether the connection goes on.
     fn answer(&mut self, wire: &Wire<'_>, head: &Head<'_>, fields: &[Field<'_>], body: &mut [u8]) -> After {
         let last = self.begin(wire, head);
-        let mut request = Request::new(head.method, head.path, head.query, fields, body);
+        let mut request = Request::new(RequestHead::new(head, fields, Some(wire)), body);
         let (after, series) = call(wire, &mut self.output, head, last, |response| {
             wire.shared.router.answer(&mut request, None, response)
         });
@@ -462,7 +463,7 @@ impl Turn {
         body: &mut BodyReader<'_>,
     ) -> After {
         let last = self.begin(wire, head);
-        let mut request = Request::new(head.method, head.path, head.query, fields, &mut []);
+        let mut request = Request::new(RequestHead::new(head, fields, Some(wire)), &mut []);
         let (after, series) = call(wire, &mut self.output, head, last, |response| {
             let series = wire.shared.router.answer(&mut request, Some(body), response);
             match body.refusal() {
