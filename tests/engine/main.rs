@@ -4,9 +4,11 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod guards;
 mod interface;
 mod json_depth;
 mod limits;
 mod properties;
 mod requests;
+mod routing;
 mod streaming;

@@ -68,9 +68,11 @@ pub fn mount_with(
         requests: Requests::default(),
         computed: Default::default(),
     });
+    let mut scope = router.scope("edge", edge.clone());
     for route in &ROUTES {
-        let one = edge.clone();
-        router.route(Method::Get, route.path, move |request, response| one.answer(route, request, response));
+        scope.route(Method::Get, route.path, move |edge, request, response| {
+            edge.answer(route, request, response);
+        });
     }
     Ok(Box::new(Mounted(edge)))
 }

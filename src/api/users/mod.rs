@@ -44,12 +44,12 @@ pub(super) fn mount(services: &Services<'_>, router: &mut Router) -> io::Result<
         by_id: Gather::new(services.pool.clone(), Lane::Lookup, sql::fetch_bodies),
         cache,
     });
-    let mounted = Mounted(users.clone());
-    router.route(Method::Get, "/healthz", |_, response| response.json(b"{\"status\":\"ok\"}"));
-    let one = users.clone();
-    router.route(Method::Get, "/users/{id}", move |request, response| one.by_id(request, response));
-    router.route(Method::Get, "/users", move |request, response| users.list(request, response));
-    Ok(Box::new(mounted))
+    router
+        .scope("users", users.clone())
+        .route(Method::Get, "/healthz", |_, _, response| response.json(b"{\"status\":\"ok\"}"))
+        .route(Method::Get, "/users/{id}", Users::by_id)
+        .route(Method::Get, "/users", Users::list);
+    Ok(Box::new(Mounted(users)))
 }
 
 struct Mounted(Arc<Users>);

@@ -186,7 +186,8 @@ pub(crate) fn too_long(bytes: &[u8], limit: usize) -> Status {
     }
 }
 
-/// Authority, path and query of a request target (RFC 9112 section 3.2): origin form, absolute form, or `*` for OPTIONS.
+/// Authority, path and query of a request target (RFC 9112 section 3.2): origin form, absolute form, or `*`
+/// for OPTIONS.
 fn split_target(method: Method, target: &str) -> Result<(&str, &str, &str), Status> {
     let (authority, origin) = match target.as_bytes() {
         [b'/', ..] => ("", target),
@@ -211,8 +212,8 @@ pub(crate) const fn is_target_byte(byte: u8) -> bool {
     byte.is_ascii_graphic() && !matches!(byte, b'#' | b'\\' | b'"' | b'<' | b'>')
 }
 
-/// The authority of an absolute form, which a server must accept (RFC 9112 section 3.2.2), and what follows it: the origin
-/// form, perhaps without its path.
+/// The authority of an absolute form, which a server must accept (RFC 9112 section 3.2.2), and what follows
+/// it: the origin form, perhaps without its path.
 fn split_authority(target: &str) -> Result<(&str, &str), Status> {
     let scheme_end = target.find("://").ok_or(Status::BadRequest)?;
     if !matches!(target[..scheme_end].to_ascii_lowercase().as_str(), "http" | "https") {

@@ -1,5 +1,6 @@
-//! What stands before a body: method, target and fields, for handlers and for the guards that run before the body is
-//! read. Slices into the connection's buffer, nothing copied; what needs parsing is parsed when it is asked for.
+//! What stands before a body: method, target and fields, for handlers and for the guards that run before the
+//! body is read. Slices into the connection's buffer, nothing copied; what needs parsing is parsed when it is
+//! asked for.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -88,9 +89,10 @@ impl<'b> RequestHead<'b> {
         self.query
     }
 
-    /// The host, with its port if one was named, that the request is meant for, as it was sent: that of a target in
-    /// absolute form, which goes before `Host` (RFC 9112 sections 3.2.2 and 3.3), otherwise the value of `Host`. Hosts are
-    /// compared without case (RFC 3986 section 3.2.2). `None` only for HTTP/1.0, where `Host` may be missing or empty.
+    /// The host, with its port if one was named, that the request is meant for, as it was sent: that of a
+    /// target in absolute form, which goes before `Host` (RFC 9112 sections 3.2.2 and 3.3), otherwise the
+    /// value of `Host`. Hosts are compared without case (RFC 3986 section 3.2.2). `None` only for HTTP/1.0,
+    /// where `Host` may be missing or empty.
     #[must_use]
     pub fn authority(&self) -> Option<&'b str> {
         if !self.authority.is_empty() {
@@ -112,15 +114,15 @@ impl<'b> RequestHead<'b> {
         self.header_lines(name).next()
     }
 
-    /// The values of all field lines `name` (compared without case), in the order in which they were sent. Where the
-    /// field is a list, its elements are those of all lines in this order (RFC 9110 section 5.3).
+    /// The values of all field lines `name` (compared without case), in the order in which they were sent.
+    /// Where the field is a list, its elements are those of all lines in this order (RFC 9110 section 5.3).
     pub fn header_lines<'n>(&self, name: &'n str) -> impl Iterator<Item = &'b [u8]> + use<'b, 'n> {
         let named = move |field: &&Field<'_>| field.name.eq_ignore_ascii_case(name.as_bytes());
         self.fields.iter().filter(named).map(|field| field.value)
     }
 
-    /// Every field line, in the order in which they were sent: its name as it was sent, and its value without the
-    /// blanks around it (RFC 9110 section 5.1).
+    /// Every field line, in the order in which they were sent: its name as it was sent, and its value without
+    /// the blanks around it (RFC 9110 section 5.1).
     pub fn headers(&self) -> impl ExactSizeIterator<Item = (&'b str, &'b [u8])> + use<'b> {
         // A name is a token, which is ASCII.
         self.fields.iter().map(|field| (std::str::from_utf8(field.name).unwrap_or_default(), field.value))
@@ -148,8 +150,8 @@ impl<'b> RequestHead<'b> {
         parameter::parse(url::decode_path_component(self.raw_path_parameter(name)), name)
     }
 
-    /// What stands for `{name}` or `{*name}` of the route's template, as it was sent. `{name}` never holds a slash,
-    /// though `%2F` in it may become one; `{*name}` has no leading slash. Neither is ever empty.
+    /// What stands for `{name}` or `{*name}` of the route's template, as it was sent. `{name}` never holds a
+    /// slash, though `%2F` in it may become one; `{*name}` has no leading slash. Neither is ever empty.
     ///
     /// # Panics
     /// If the template has no such parameter, which is a fault of the program.
@@ -160,8 +162,8 @@ impl<'b> RequestHead<'b> {
         value.unwrap_or_else(|| panic!("the route has no path parameter `{name}`"))
     }
 
-    /// The first query parameter `name`, decoded and read as a `T`; `None` if there is none. `?name` and `?name=` are
-    /// there and empty.
+    /// The first query parameter `name`, decoded and read as a `T`; `None` if there is none. `?name` and
+    /// `?name=` are there and empty.
     ///
     /// # Errors
     /// [`ParameterError`], a 400, if it cannot be decoded or is no `T`.
@@ -179,7 +181,8 @@ impl<'b> RequestHead<'b> {
         values.map(move |raw| parameter::parse(url::decode_query_component(raw), name))
     }
 
-    /// The first query parameter `name` as text, without a copy unless it holds escapes; `None` if there is none.
+    /// The first query parameter `name` as text, without a copy unless it holds escapes; `None` if there is
+    /// none.
     ///
     /// # Errors
     /// [`ParameterError::Encoding`], a 400.
