@@ -142,13 +142,15 @@
 //! | error | status | body |
 //! |---|---|---|
 //! | [`ParameterError`] | 400 | `{"error":"is malformed","field":"limit"}` |
-//! | [`JsonError`] | 400 | ``{"error":"the body has another form: missing field `terms`"}`` |
+//! | [`JsonError`] of [`Request::json`] | 400 | ``{"error":"the body has another form: missing field `terms`"}`` |
+//! | [`JsonError`] of [`Request::valid_json`] | 422 | `{"error":"is missing","field":"lines[1].price"}` |
 //! | [`Rejection`] | its own | its own, with `Retry-After` if it is to be tried again |
 //!
 //! # JSON
 //!
 //! [`Request::json`] parses the body in place into any type with `Deserialize`; its texts may be borrowed from the body,
-//! which is scratch afterwards. Nesting is bounded by [`JSON_DEPTH`](crate::limits::JSON_DEPTH) before anything recurses.
+//! which is scratch afterwards. [`Request::valid_json`] does so too, and names the member that is wrong: for APIs that
+//! tell invalid bodies (422) from malformed ones (400). Nesting is bounded by [`JSON_DEPTH`](crate::limits::JSON_DEPTH) before anything recurses.
 //! [`Response::json_of`] writes any type with `Serialize` straight into the output; what cannot be written is a 500,
 //! and the client never sees a part of it. Both are for the traits of `serde` 1, which an application names in its own
 //! manifest, with the feature `derive`.

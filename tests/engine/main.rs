@@ -7,6 +7,7 @@ mod support;
 mod guards;
 mod interface;
 mod json_depth;
+mod json_members;
 mod limits;
 mod properties;
 mod requests;
