@@ -73,23 +73,23 @@
 //! | `?tag=a&tag=b` | [`query_parameters::<String>("tag")`](RequestHead::query_parameters) | each value, or a 400 |
 //! | `?t=ana` | [`query_text("t")`](RequestHead::query_text) | the decoded text, borrowed where it can be |
 //!
-//! Any type with [`FromStr`](std::str::FromStr) will do, those of an application too. In a query `+` is a blank, in a
-//! path it is not. What is to be looked at by other rules is there as it was sent: [`path`](RequestHead::path),
-//! [`query`](RequestHead::query), [`header`](RequestHead::header) and [`header_lines`](RequestHead::header_lines) for the
-//! first and for all lines of a name, [`headers`](RequestHead::headers) for all of them, [`Request::body`]. The host that a
-//! request is meant for is its [`authority`](RequestHead::authority), and who sent it its [`remote`](RequestHead::remote).
+//! Any type with [`FromStr`](std::str::FromStr) will do, those of an application too. In a query `+` is a
+//! blank, in a path it is not. What is to be looked at by other rules is there as it was sent:
+//! [`path`](RequestHead::path), [`query`](RequestHead::query), [`header`](RequestHead::header) and
+//! [`header_lines`](RequestHead::header_lines) for the first and for all lines of a name,
+//! [`headers`](RequestHead::headers) for all of them, [`Request::body`]. The host that a request is meant for
+//! is its [`authority`](RequestHead::authority), and who sent it its [`remote`](RequestHead::remote).
 //!
 //! HEAD is answered by the route of GET, without the body. A path without any route is a 404, a method without a route
 //! a 405 with `Allow`, and OPTIONS is answered from the table of routes.
 //!
 //! # The routes of an API
 //!
-//! [`Router::scope`] is for the routes of one API: it has a name, and a state that its handlers share. They are
-//! functions of the state, the request and the response. [`Scope::nest`] puts routes below a prefix, [`Scope::slash`]
-//! says whether `/things/` is `/things`, and [`Scope::guard`] puts a guard before handlers: a function of the state and
-//! the [`RequestHead`] that runs before the body is read or asked for. Its result goes to the handler, its error is the
-//! answer, and then no body is asked for. Below, `PUT /api/v1/notes/7` without a token is a 401 with all its gigabytes
-//! unsent:
+//! [`Router::scope`] is for the routes of one API: it has a name, and a state that its handlers share. They
+//! are functions of the state, the request and the response. [`Scope::nest`] puts routes below a prefix,
+//! [`Scope::slash`] says whether `/things/` is `/things`, and [`Scope::guard`] puts a guard before handlers:
+//! a function of the state and the [`RequestHead`] that runs before the body is read or asked for. Its result
+//! goes to the handler, its error is the answer, and then no body is asked for:
 //!
 //! ```
 //! use std::sync::Arc;
@@ -129,8 +129,8 @@
 //! assert_eq!(router.check(), Ok(()));
 //! ```
 //!
-//! Two routes of one method and path clash. [`Router::check`] and [`Server::start`] say so with both of them and the
-//! names of their scopes ([`RouteError`]).
+//! Two routes of one method and path clash. [`Router::check`] and [`Server::start`] say so with both of them
+//! and the names of their scopes ([`RouteError`]).
 //!
 //! # Answers
 //!
@@ -148,12 +148,19 @@
 //!
 //! # JSON
 //!
-//! [`Request::json`] parses the body in place into any type with `Deserialize`; its texts may be borrowed from the body,
-//! which is scratch afterwards. [`Request::valid_json`] does so too, and names the member that is wrong: for APIs that
-//! tell invalid bodies (422) from malformed ones (400). Nesting is bounded by [`JSON_DEPTH`](crate::limits::JSON_DEPTH) before anything recurses.
-//! [`Response::json_of`] writes any type with `Serialize` straight into the output; what cannot be written is a 500,
-//! and the client never sees a part of it. Both are for the traits of `serde` 1, which an application names in its own
-//! manifest, with the feature `derive`.
+//! [`Request::json`] parses the body in place into any type with `Deserialize`; its texts may be borrowed
+//! from the body, which is scratch afterwards. [`Request::valid_json`] does so too, and names the member that
+//! is wrong: for APIs that tell invalid bodies (422) from malformed ones (400). Nesting is bounded by
+//! [`JSON_DEPTH`](crate::limits::JSON_DEPTH) before anything recurses. [`Response::json_of`] writes any type
+//! with `Serialize` straight into the output; what cannot be written is a 500, and the client never sees a
+//! part of it. Both are for the traits of `serde` 1, which an application names in its own manifest, with the
+//! feature `derive`.
+//!
+//! # Conditional requests
+//!
+//! [`RequestHead::precondition`] holds `If-Match`, `If-None-Match`, `If-Modified-Since` and
+//! `If-Unmodified-Since` against the [`Validators`] of what is there now, in the order of RFC 9110 section
+//! 13.2.2. Its error is a 304 or a 412; [`Response::validators`] sends `ETag` and `Last-Modified`.
 //!
 //! # Large bodies
 //!
@@ -256,6 +263,7 @@ mod message;
 mod route;
 mod serve;
 
+pub use message::conditional::{EntityTag, Precondition, Validators};
 pub(crate) use message::json;
 pub use message::json::JsonError;
 pub use message::parameter::ParameterError;

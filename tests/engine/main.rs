@@ -4,6 +4,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod conditional;
 mod guards;
 mod interface;
 mod json_depth;

@@ -5,6 +5,7 @@
 
 pub(in crate::http) mod body;
 pub(in crate::http) mod buffer;
+pub(in crate::http) mod conditional;
 pub(in crate::http) mod fields;
 pub(in crate::http) mod head;
 pub(crate) mod json;
