@@ -66,19 +66,71 @@
 //!
 //! | in the template or the query | asked for with | gives |
 //! |---|---|---|
-//! | `/users/{id}` | [`path_parameter::<u64>("id")`](Request::path_parameter) | the value, or a 400 |
-//! | `/files/{*rest}` | [`path_parameter::<String>("rest")`](Request::path_parameter) | the rest of the path, decoded |
-//! | either | [`raw_path_parameter("rest")`](Request::raw_path_parameter) | the same as it was sent |
-//! | `?limit=10` | [`query_parameter::<u16>("limit")`](Request::query_parameter) | `None` if it is absent, the value, or a 400 |
-//! | `?tag=a&tag=b` | [`query_parameters::<String>("tag")`](Request::query_parameters) | each value, or a 400 |
-//! | `?t=ana` | [`query_text("t")`](Request::query_text) | the decoded text, borrowed where it can be |
+//! | `/users/{id}` | [`path_parameter::<u64>("id")`](RequestHead::path_parameter) | the value, or a 400 |
+//! | `/files/{*rest}` | [`path_parameter::<String>("rest")`](RequestHead::path_parameter) | the rest of the path, decoded |
+//! | either | [`raw_path_parameter("rest")`](RequestHead::raw_path_parameter) | the same as it was sent |
+//! | `?limit=10` | [`query_parameter::<u16>("limit")`](RequestHead::query_parameter) | `None` if it is absent, the value, or a 400 |
+//! | `?tag=a&tag=b` | [`query_parameters::<String>("tag")`](RequestHead::query_parameters) | each value, or a 400 |
+//! | `?t=ana` | [`query_text("t")`](RequestHead::query_text) | the decoded text, borrowed where it can be |
 //!
-//! Any type with [`FromStr`](std::str::FromStr) will do, those of an application too. In a query `+` is a blank, in a
-//! path it is not. What is to be looked at by other rules is there as it was sent: [`Request::path`],
-//! [`Request::query`], [`Request::header`], [`Request::body`].
+//! Any type with [`FromStr`](std::str::FromStr) will do, those of an application too. In a query `+` is a
+//! blank, in a path it is not. What is to be looked at by other rules is there as it was sent:
+//! [`path`](RequestHead::path), [`query`](RequestHead::query), [`header`](RequestHead::header) and
+//! [`header_lines`](RequestHead::header_lines) for the first and for all lines of a name,
+//! [`headers`](RequestHead::headers) for all of them, [`Request::body`]. The host that a request is meant for
+//! is its [`authority`](RequestHead::authority), and who sent it its [`remote`](RequestHead::remote).
 //!
 //! HEAD is answered by the route of GET, without the body. A path without any route is a 404, a method without a route
 //! a 405 with `Allow`, and OPTIONS is answered from the table of routes.
+//!
+//! # The routes of an API
+//!
+//! [`Router::scope`] is for the routes of one API: it has a name, and a state that its handlers share. They
+//! are functions of the state, the request and the response. [`Scope::nest`] puts routes below a prefix,
+//! [`Scope::slash`] says whether `/things/` is `/things`, and [`Scope::guard`] puts a guard before handlers:
+//! a function of the state and the [`RequestHead`] that runs before the body is read or asked for. Its result
+//! goes to the handler, its error is the answer, and then no body is asked for:
+//!
+//! ```
+//! use std::sync::Arc;
+//!
+//! use pouco::http::{Method, Rejection, Request, RequestHead, Response, Router, Slash, Status};
+//!
+//! struct Notes {
+//!     token: String,
+//! }
+//!
+//! /// Who sent a request; what the guard hands over.
+//! struct Author(&'static str);
+//!
+//! impl Notes {
+//!     fn author(&self, head: &RequestHead<'_>) -> Result<Author, Rejection> {
+//!         let token = head.header("authorization").and_then(|value| value.strip_prefix(b"Bearer "));
+//!         match token {
+//!             Some(token) if token == self.token.as_bytes() => Ok(Author("ana")),
+//!             _ => Err(Rejection::new(Status::Unauthorized, "who are you?")),
+//!         }
+//!     }
+//!
+//!     fn list(&self, _: &mut Request<'_>, response: &mut Response<'_>) {
+//!         response.json(b"[]");
+//!     }
+//!
+//!     fn put(&self, author: &Author, request: &mut Request<'_>, response: &mut Response<'_>) {
+//!         response.text(format_args!("{} wrote {} bytes", author.0, request.body().len()));
+//!     }
+//! }
+//!
+//! let mut router = Router::new();
+//! let mut scope = router.scope("notes", Arc::new(Notes { token: "secret".into() }));
+//! let mut notes = scope.nest("/api/v1");
+//! notes.slash(Slash::Either).route(Method::Get, "/notes", Notes::list);
+//! notes.guard(Notes::author).route(Method::Put, "/notes/{id}", Notes::put);
+//! assert_eq!(router.check(), Ok(()));
+//! ```
+//!
+//! Two routes of one method and path clash. [`Router::check`] and [`Server::start`] say so with both of them
+//! and the names of their scopes ([`RouteError`]).
 //!
 //! # Answers
 //!
@@ -90,16 +142,25 @@
 //! | error | status | body |
 //! |---|---|---|
 //! | [`ParameterError`] | 400 | `{"error":"is malformed","field":"limit"}` |
-//! | [`JsonError`] | 400 | ``{"error":"the body has another form: missing field `terms`"}`` |
+//! | [`JsonError`] of [`Request::json`] | 400 | ``{"error":"the body has another form: missing field `terms`"}`` |
+//! | [`JsonError`] of [`Request::valid_json`] | 422 | `{"error":"is missing","field":"lines[1].price"}` |
 //! | [`Rejection`] | its own | its own, with `Retry-After` if it is to be tried again |
 //!
 //! # JSON
 //!
-//! [`Request::json`] parses the body in place into any type with `Deserialize`; its texts may be borrowed from the body,
-//! which is scratch afterwards. Nesting is bounded by [`JSON_DEPTH`](crate::limits::JSON_DEPTH) before anything recurses.
-//! [`Response::json_of`] writes any type with `Serialize` straight into the output; what cannot be written is a 500,
-//! and the client never sees a part of it. Both are for the traits of `serde` 1, which an application names in its own
-//! manifest, with the feature `derive`.
+//! [`Request::json`] parses the body in place into any type with `Deserialize`; its texts may be borrowed
+//! from the body, which is scratch afterwards. [`Request::valid_json`] does so too, and names the member that
+//! is wrong: for APIs that tell invalid bodies (422) from malformed ones (400). Nesting is bounded by
+//! [`JSON_DEPTH`](crate::limits::JSON_DEPTH) before anything recurses. [`Response::json_of`] writes any type
+//! with `Serialize` straight into the output; what cannot be written is a 500, and the client never sees a
+//! part of it. Both are for the traits of `serde` 1, which an application names in its own manifest, with the
+//! feature `derive`.
+//!
+//! # Conditional requests
+//!
+//! [`RequestHead::precondition`] holds `If-Match`, `If-None-Match`, `If-Modified-Since` and
+//! `If-Unmodified-Since` against the [`Validators`] of what is there now, in the order of RFC 9110 section
+//! 13.2.2. Its error is a 304 or a 412; [`Response::validators`] sends `ETag` and `Last-Modified`.
 //!
 //! # Large bodies
 //!
@@ -202,16 +263,21 @@ mod message;
 mod route;
 mod serve;
 
+pub use message::conditional::{EntityTag, Precondition, Validators};
 pub(crate) use message::json;
 pub use message::json::JsonError;
 pub use message::parameter::ParameterError;
 pub use message::rejection::{IntoAnswer, Rejection};
 pub use message::request::{Method, Request};
+pub use message::request_head::{Remote, RequestHead};
 pub use message::response::{RETRY_AFTER_S, Response};
 pub use message::status::Status;
 pub use message::url;
+pub use route::error::{RouteError, RouteName};
+pub use route::guard::Guard;
 pub use route::metrics::{Limit, Metrics, Timeout};
 pub use route::router::{RouteCount, RouteSeconds, RouteTotal, Router};
+pub use route::scope::{APP, GuardedScope, Scope, Slash};
 pub use serve::listener::{Address, Listener};
 pub use serve::server::{Limits, Server};
 pub use serve::stream::{BodyReader, BodyWriter};

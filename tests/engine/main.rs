@@ -4,9 +4,13 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod conditional;
+mod guards;
 mod interface;
 mod json_depth;
+mod json_members;
 mod limits;
 mod properties;
 mod requests;
+mod routing;
 mod streaming;

@@ -144,10 +144,10 @@ impl Settings {
             requests: Requests::default(),
             computed: Default::default(),
         });
+        let mut scope = router.scope(API.name, edge.clone());
         for route in &ROUTES {
-            let one = edge.clone();
-            router.route(Method::Get, route.path, move |request, response| {
-                one.answer(route, request, response);
+            scope.route(Method::Get, route.path, move |edge, request, response| {
+                edge.answer(route, request, response);
             });
         }
         Ok(Box::new(Mounted(edge)))

@@ -88,14 +88,12 @@ impl Configured for Settings {
             directory,
             replica: services.replica,
         });
-        let one = people.clone();
-        router.route(Method::Post, "/pessoas", move |request, response| one.create(request, response));
-        let one = people.clone();
-        router.route(Method::Get, "/pessoas/{id}", move |request, response| one.by_id(request, response));
-        let one = people.clone();
-        router.route(Method::Get, "/pessoas", move |request, response| one.search(request, response));
-        let one = people.clone();
-        router.route(Method::Get, "/contagem-pessoas", move |_, response| one.count(response));
+        router
+            .scope(API.name, people.clone())
+            .route(Method::Post, "/pessoas", People::create)
+            .route(Method::Get, "/pessoas/{id}", People::by_id)
+            .route(Method::Get, "/pessoas", People::search)
+            .route(Method::Get, "/contagem-pessoas", |people, _, response| people.count(response));
         Ok(Box::new(Mounted { people, feed, writer: Some(writer) }))
     }
 }

@@ -229,12 +229,20 @@ fn new_id(replica: u8) -> Uuid {
 
 #[cfg(test)]
 mod tests {
+    use std::borrow::Cow;
+
     use super::*;
     use crate::limits;
 
     fn parse(body: &str) -> Result<Arc<Person>, (u16, Option<&'static str>)> {
         let mut bytes = body.as_bytes().to_vec();
-        super::parse(&mut bytes, 7).map_err(|rejection| (rejection.status.code(), rejection.field))
+        super::parse(&mut bytes, 7).map_err(|rejection| {
+            let field = rejection.field.map(|field| match field {
+                Cow::Borrowed(name) => name,
+                Cow::Owned(name) => panic!("{name} is none of ours"),
+            });
+            (rejection.status.code(), field)
+        })
     }
 
     fn with(field: &str, json: &str) -> String {

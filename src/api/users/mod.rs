@@ -101,11 +101,12 @@ impl Configured for Settings {
             by_id: Gather::new(services.pool.clone(), Lane::Lookup, sql::fetch_bodies),
             cache,
         });
-        let mounted = Mounted(users.clone());
-        let one = users.clone();
-        router.route(Method::Get, "/users/{id}", move |request, response| one.by_id(request, response));
-        router.route(Method::Get, "/users", move |request, response| users.list(request, response));
-        Ok(Box::new(mounted))
+        router.scope(API.name, users.clone()).route(Method::Get, "/users/{id}", Users::by_id).route(
+            Method::Get,
+            "/users",
+            Users::list,
+        );
+        Ok(Box::new(Mounted(users)))
     }
 }
 

@@ -19,6 +19,8 @@ pub(crate) struct Head<'b> {
     pub(crate) method: Method,
     pub(crate) path: &'b str,
     pub(crate) query: &'b str,
+    /// Of a target in absolute form; otherwise empty.
+    pub(crate) authority: &'b str,
     pub(crate) http10: bool,
     pub(crate) keep_alive: bool,
     pub(crate) expects_continue: bool,
@@ -31,6 +33,7 @@ pub(crate) struct Split<'b> {
     pub(crate) method: Method,
     pub(crate) path: &'b str,
     pub(crate) query: &'b str,
+    pub(crate) authority: &'b str,
     pub(crate) http10: bool,
 }
 
@@ -71,6 +74,7 @@ pub(crate) fn parse<'b>(bytes: &'b [u8], list: &mut FieldList<'b>) -> Result<Opt
         method: split.method,
         path: split.path,
         query: split.query,
+        authority: split.authority,
         http10,
         keep_alive: fields.keep_alive(http10),
         expects_continue: fields.expects_continue && !http10,
@@ -96,8 +100,8 @@ pub(crate) fn split<'b>(bytes: &'b [u8], list: &mut FieldList<'b>) -> Result<Opt
     }
     check_line_ends(&bytes[..head_bytes], list)?;
     let method = request.method.and_then(Method::parse).ok_or(Status::NotImplemented)?;
-    let (path, query) = split_target(method, request.path.unwrap_or_default())?;
-    Ok(Some(Split { head_bytes, method, path, query, http10: request.version == Some(0) }))
+    let (authority, path, query) = split_target(method, request.path.unwrap_or_default())?;
+    Ok(Some(Split { head_bytes, method, path, query, authority, http10: request.version == Some(0) }))
 }
 
 /// RFC 9112 section 2.2 lets a recipient take a lone LF as a line end; taking it is what lets two parsers disagree.
@@ -182,19 +186,20 @@ pub(crate) fn too_long(bytes: &[u8], limit: usize) -> Status {
     }
 }
 
-/// Path and query of a request target (RFC 9112 section 3.2): origin form, absolute form, or `*` for OPTIONS.
-fn split_target(method: Method, target: &str) -> Result<(&str, &str), Status> {
-    let origin = match target.as_bytes() {
-        [b'/', ..] => target,
-        b"*" if method == Method::Options => return Ok((target, "")),
-        _ => strip_authority(target)?,
+/// Authority, path and query of a request target (RFC 9112 section 3.2): origin form, absolute form, or `*`
+/// for OPTIONS.
+fn split_target(method: Method, target: &str) -> Result<(&str, &str, &str), Status> {
+    let (authority, origin) = match target.as_bytes() {
+        [b'/', ..] => ("", target),
+        b"*" if method == Method::Options => return Ok(("", target, "")),
+        _ => split_authority(target)?,
     };
     if !origin.bytes().all(is_target_byte) {
         return Err(Status::BadRequest);
     }
     let (path, query) = origin.split_once('?').unwrap_or((origin, ""));
     // `http://a?b` names the same resource as `http://a/?b` (RFC 9110 section 4.2.3).
-    Ok((if path.is_empty() { "/" } else { path }, query))
+    Ok((authority, if path.is_empty() { "/" } else { path }, query))
 }
 
 /// Printable ASCII, but neither a fragment's `#`, nor a backslash, which some recipients read as a slash, nor the quotation
@@ -207,8 +212,9 @@ pub(crate) const fn is_target_byte(byte: u8) -> bool {
     byte.is_ascii_graphic() && !matches!(byte, b'#' | b'\\' | b'"' | b'<' | b'>')
 }
 
-/// The origin form, perhaps without its path, inside an absolute form, which a server must accept (RFC 9112 section 3.2.2).
-fn strip_authority(target: &str) -> Result<&str, Status> {
+/// The authority of an absolute form, which a server must accept (RFC 9112 section 3.2.2), and what follows
+/// it: the origin form, perhaps without its path.
+fn split_authority(target: &str) -> Result<(&str, &str), Status> {
     let scheme_end = target.find("://").ok_or(Status::BadRequest)?;
     if !matches!(target[..scheme_end].to_ascii_lowercase().as_str(), "http" | "https") {
         return Err(Status::BadRequest);
@@ -220,7 +226,7 @@ fn strip_authority(target: &str) -> Result<&str, Status> {
     if matches!(authority_bytes, [] | [b':', ..]) || !is_host(authority_bytes) {
         return Err(Status::BadRequest);
     }
-    Ok(&authority[path_start..])
+    Ok(authority.split_at(path_start))
 }
 
 #[cfg(test)]

@@ -17,19 +17,27 @@ use crate::limits;
 /// Parsers kept for the next requests. One worker parses one body at a time, so few are ever out.
 const POOLED_PARSERS: usize = 16;
 
-/// Bytes of a [`JsonError::Data`]; it may quote the body.
+/// Bytes of the texts in a [`JsonError`]; they may quote the body.
 const DETAIL_BYTES: usize = 200;
 
-/// A body that is not what the handler asked for: a 400.
+/// A body that is not what the handler asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum JsonError {
-    /// It is no JSON text (RFC 8259), or there is none.
+    /// It is no JSON text (RFC 8259), or there is none: a 400.
     Syntax,
-    /// Arrays and objects are nested deeper than [`limits::JSON_DEPTH`].
+    /// Arrays and objects are nested deeper than [`limits::JSON_DEPTH`]: a 400.
     Depth,
     /// It is JSON of another form: a member is missing, a value has another type or is out of range. What exactly, in at
-    /// most 200 bytes, which may quote the body.
+    /// most 200 bytes, which may quote the body. A 400.
     Data(String),
+    /// The same where [`valid_json`](crate::http::Request::valid_json) was asked for: a 422 that names the
+    /// member.
+    Member {
+        /// Where it is, as `items[0].quantity`, in at most 200 bytes; `None` if it is the whole body.
+        path: Option<String>,
+        /// What is wrong with it, in at most 200 bytes.
+        detail: String,
+    },
 }
 
 impl JsonError {
@@ -41,12 +49,22 @@ impl JsonError {
     }
 
     fn of_data(error: &simd_json::Error) -> Self {
-        let mut detail = match error.error() {
-            ErrorType::Serde(message) => message.clone(),
-            kind => format!("{kind:?}"),
-        };
-        detail.truncate(detail.floor_char_boundary(DETAIL_BYTES));
-        Self::Data(detail)
+        Self::Data(bounded(detail_of(error)))
+    }
+
+    /// A missing member is an error of the value that lacks it; for a client it is that member's.
+    fn of_member(error: &serde_path_to_error::Error<simd_json::Error>) -> Self {
+        let mut path = error.path().to_string();
+        if error.path().iter().next().is_none() {
+            path.clear();
+        }
+        let mut detail = detail_of(error.inner());
+        if let Some(missing) = detail.strip_prefix(MISSING).and_then(|rest| rest.strip_suffix('`')) {
+            let dot = if path.is_empty() { "" } else { "." };
+            path = [&path, dot, missing].concat();
+            detail = "is missing".to_owned();
+        }
+        Self::Member { path: (!path.is_empty()).then(|| bounded(path)), detail: bounded(detail) }
     }
 
     fn into_text(self) -> Cow<'static, str> {
@@ -54,12 +72,39 @@ impl JsonError {
             Self::Syntax => "the body is no JSON".into(),
             Self::Depth => "the body is nested too deeply".into(),
             Self::Data(detail) => format!("the body has another form: {detail}").into(),
+            Self::Member { detail, .. } => detail.into(),
         }
     }
 }
 
+/// How `serde` says that a member is missing ([`serde::de::Error::missing_field`]).
+const MISSING: &str = "missing field `";
+
+fn detail_of(error: &simd_json::Error) -> String {
+    let expected = match error.error() {
+        ErrorType::Serde(message) => return message.clone(),
+        ErrorType::ExpectedArray => "an array",
+        ErrorType::ExpectedBoolean => "true or false",
+        ErrorType::ExpectedFloat | ErrorType::ExpectedInteger => "a number",
+        ErrorType::ExpectedSigned | ErrorType::ExpectedUnsigned => "a whole number within its range",
+        ErrorType::ExpectedMap => "an object",
+        ErrorType::ExpectedNull => "null",
+        ErrorType::ExpectedString | ErrorType::ExpectedEnum => "a string",
+        kind => return format!("{kind:?}"),
+    };
+    format!("invalid type: expected {expected}")
+}
+
+fn bounded(mut text: String) -> String {
+    text.truncate(text.floor_char_boundary(DETAIL_BYTES));
+    text
+}
+
 impl fmt::Display for JsonError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Self::Member { path: Some(path), .. } = self {
+            write!(f, "`{path}`: ")?;
+        }
         f.write_str(&self.clone().into_text())
     }
 }
@@ -68,7 +113,11 @@ impl std::error::Error for JsonError {}
 
 impl From<JsonError> for Rejection {
     fn from(error: JsonError) -> Self {
-        Self { error: error.into_text(), ..Self::new(Status::BadRequest, "") }
+        let (status, field) = match &error {
+            JsonError::Member { path, .. } => (Status::UnprocessableContent, path.clone().map(Cow::Owned)),
+            _ => (Status::BadRequest, None),
+        };
+        Self { error: error.into_text(), field, ..Self::new(status, "") }
     }
 }
 
@@ -93,12 +142,29 @@ pub(crate) fn read<R>(body: &mut [u8], read: impl FnOnce(Value<'_, '_>) -> R) ->
 
 /// Parses a body into a `T`, which may borrow its texts from it. The body is scratch afterwards.
 pub(in crate::http) fn from_slice<'b, T: Deserialize<'b>>(body: &'b mut [u8]) -> Result<T, JsonError> {
+    parse(body, |tape| deserialize(tape).map_err(|error| JsonError::of_data(&error)))?
+}
+
+/// The same; an error names its member. That costs a second pass over the tape, which only a refused body
+/// takes.
+pub(in crate::http) fn from_slice_by_member<'b, T: Deserialize<'b>>(
+    body: &'b mut [u8],
+) -> Result<T, JsonError> {
     parse(body, |tape| {
-        let mut deserializer = Deserializer::from_tape(mem::replace(tape, Tape(Vec::new())));
-        let value = T::deserialize(&mut deserializer);
-        *tape = deserializer.into_tape();
-        value.map_err(|error| JsonError::of_data(&error))
+        deserialize(tape).or_else(|_| {
+            let mut deserializer = Deserializer::from_tape(mem::replace(tape, Tape(Vec::new())));
+            let value = serde_path_to_error::deserialize(&mut deserializer);
+            *tape = deserializer.into_tape();
+            value.map_err(|error| JsonError::of_member(&error))
+        })
     })?
+}
+
+fn deserialize<'b, T: Deserialize<'b>>(tape: &mut Tape<'b>) -> Result<T, simd_json::Error> {
+    let mut deserializer = Deserializer::from_tape(mem::replace(tape, Tape(Vec::new())));
+    let value = T::deserialize(&mut deserializer);
+    *tape = deserializer.into_tape();
+    value
 }
 
 /// The first pass, into the tape, does not recurse and checks the nesting. What `read` does with the tape may recurse:
@@ -165,6 +231,63 @@ mod tests {
             assert!(matches!(book(text), Err(JsonError::Data(_))), "{text}");
         }
         assert_eq!(book("{\"year\":1}"), Err(JsonError::Data("missing field `title`".into())));
+    }
+
+    #[derive(Debug, Deserialize, PartialEq)]
+    #[serde(deny_unknown_fields)]
+    struct Line {
+        product: u32,
+        #[serde(default)]
+        price: Option<f64>,
+        #[serde(default)]
+        note: String,
+    }
+
+    #[derive(Debug, Deserialize, PartialEq)]
+    struct Order {
+        lines: Vec<Line>,
+    }
+
+    fn member(text: &str) -> (Option<String>, String) {
+        match from_slice_by_member::<Order>(&mut text.as_bytes().to_vec()) {
+            Err(JsonError::Member { path, detail }) => (path, detail),
+            other => panic!("{text}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn an_error_names_the_member() {
+        let cases = [
+            ("{}", "lines", "is missing"),
+            ("{\"lines\":[{\"product\":1},{}]}", "lines[1].product", "is missing"),
+            ("{\"lines\":{}}", "lines", "expected an array"),
+            ("{\"lines\":[1]}", "lines[0]", "expected an object"),
+            ("{\"lines\":[{\"product\":\"1\"}]}", "lines[0].product", "expected a whole number"),
+            ("{\"lines\":[{\"product\":-1}]}", "lines[0].product", "expected a whole number"),
+            ("{\"lines\":[{\"product\":1.5}]}", "lines[0].product", "expected a whole number"),
+            ("{\"lines\":[{\"product\":4294967296}]}", "lines[0].product", "expected a whole number"),
+            ("{\"lines\":[{\"product\":null}]}", "lines[0].product", "expected a whole number"),
+            ("{\"lines\":[{\"product\":1,\"price\":\"a\"}]}", "lines[0].price", "expected a number"),
+            ("{\"lines\":[{\"product\":1,\"note\":[]}]}", "lines[0].note", "expected a string"),
+            ("{\"lines\":[{\"product\":1,\"cost\":1}]}", "lines[0].cost", "unknown field `cost`"),
+        ];
+        for (text, path, detail) in cases {
+            let found = member(text);
+            assert_eq!(found.0.as_deref(), Some(path), "{text}: {}", found.1);
+            assert!(found.1.contains(detail), "{text}: {}", found.1);
+        }
+        assert_eq!(member("1").0, None, "it is the whole body");
+    }
+
+    #[test]
+    fn what_is_no_json_has_no_member() {
+        let refused = |body: &str| from_slice_by_member::<Order>(&mut body.as_bytes().to_vec());
+        assert_eq!(refused("{"), Err(JsonError::Syntax));
+        assert_eq!(refused(&"[".repeat(20_000)), Err(JsonError::Depth));
+        let nested = format!("{}{}", "[".repeat(limits::JSON_DEPTH + 1), "]".repeat(limits::JSON_DEPTH + 1));
+        assert_eq!(refused(&nested), Err(JsonError::Depth));
+        let order = Order { lines: vec![Line { product: 1, price: None, note: String::new() }] };
+        assert_eq!(refused("{\"lines\":[{\"product\":1}]}"), Ok(order));
     }
 
     #[test]

@@ -5,12 +5,14 @@
 
 pub(in crate::http) mod body;
 pub(in crate::http) mod buffer;
+pub(in crate::http) mod conditional;
 pub(in crate::http) mod fields;
 pub(in crate::http) mod head;
 pub(crate) mod json;
 pub(in crate::http) mod parameter;
 pub(in crate::http) mod rejection;
 pub(in crate::http) mod request;
+pub(in crate::http) mod request_head;
 pub(in crate::http) mod response;
 pub(in crate::http) mod scan;
 pub(in crate::http) mod status;

@@ -75,8 +75,8 @@ pub struct Rejection {
     pub status: Status,
     /// Why, for the people who read it.
     pub error: Cow<'static, str>,
-    /// The parameter or the member of the body that is to blame.
-    pub field: Option<&'static str>,
+    /// The parameter that is to blame, or the path of the member of the body.
+    pub field: Option<Cow<'static, str>>,
     /// After how many seconds the client may try again: `Retry-After` (RFC 9110 section 10.2.3).
     pub retry_after_s: Option<u32>,
 }
@@ -91,7 +91,8 @@ impl Rejection {
     /// A request that is refused because of one parameter or member of its body.
     #[must_use]
     pub const fn of_field(status: Status, error: &'static str, field: &'static str) -> Self {
-        Self { status, error: Cow::Borrowed(error), field: Some(field), retry_after_s: None }
+        let (error, field) = (Cow::Borrowed(error), Some(Cow::Borrowed(field)));
+        Self { status, error, field, retry_after_s: None }
     }
 }
 
@@ -103,7 +104,7 @@ impl IntoAnswer for Rejection {
         response.status(self.status).body_with("application/json", |out| {
             out.extend_from_slice(b"{\"error\":");
             json::write_string(out, &self.error);
-            if let Some(field) = self.field {
+            if let Some(field) = &self.field {
                 out.extend_from_slice(b",\"field\":");
                 json::write_string(out, field);
             }

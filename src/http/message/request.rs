@@ -1,14 +1,11 @@
-//! What a handler sees of a request: slices into the connection's buffer, nothing copied.
+//! What a handler sees of a request: its head, and its body.
 
-use std::borrow::Cow;
-use std::str::FromStr;
+use std::ops::Deref;
 
 use serde::Deserialize;
 
-use super::fields::Field;
 use super::json::{self, JsonError};
-use super::parameter::{self, ParameterError};
-use super::url;
+use super::request_head::RequestHead;
 
 /// A request method (RFC 9110 section 9) that the server knows; any other is answered with 501.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,113 +59,30 @@ impl Method {
     }
 }
 
-/// A parsed request. All text lies in the connection's buffer.
+/// A parsed request: its [`RequestHead`], whose methods are those of the request too, and its body. All of it
+/// lies in the connection's buffer.
 pub struct Request<'b> {
-    method: Method,
-    path: &'b str,
-    query: &'b str,
-    headers: &'b [Field<'b>],
+    head: RequestHead<'b>,
     body: &'b mut [u8],
-    /// What stands for the parameters of the route's template, if it has any. They lie on the router's stack.
-    path_parameters: Option<&'b matchit::Params<'b, 'b>>,
 }
 
 impl<'b> Request<'b> {
-    pub(crate) fn new(
-        method: Method,
-        path: &'b str,
-        query: &'b str,
-        headers: &'b [Field<'b>],
-        body: &'b mut [u8],
-    ) -> Self {
-        Self { method, path, query, headers, body, path_parameters: None }
+    pub(in crate::http) fn new(head: RequestHead<'b>, body: &'b mut [u8]) -> Self {
+        Self { head, body }
     }
 
-    /// The same request as a route with parameters sees it. A route without any pays nothing for them.
-    pub(crate) fn with_path_parameters<'r>(
+    /// The same request as a route with parameters sees it.
+    pub(in crate::http) fn with_path_parameters<'r>(
         &'r mut self,
         parameters: &'r matchit::Params<'r, 'r>,
     ) -> Request<'r> {
-        Request { body: &mut *self.body, path_parameters: Some(parameters), ..*self }
+        Request { head: self.head.with_path_parameters(parameters), body: &mut *self.body }
     }
 
-    /// The method of the request line.
+    /// All but the body.
     #[must_use]
-    pub fn method(&self) -> Method {
-        self.method
-    }
-
-    /// The path as it was sent, still percent-encoded, without the query.
-    #[must_use]
-    pub fn path(&self) -> &'b str {
-        self.path
-    }
-
-    /// The query as it was sent, without its question mark; empty if there is none (RFC 3986 section 3.4).
-    #[must_use]
-    pub fn query(&self) -> &'b str {
-        self.query
-    }
-
-    /// What stands for `{name}` or `{*name}` of the route's template, percent-decoded and read as a `T`.
-    ///
-    /// # Errors
-    /// [`ParameterError`], a 400, if it cannot be decoded or is no `T`.
-    ///
-    /// # Panics
-    /// If the template has no such parameter, which is a fault of the program.
-    #[track_caller]
-    pub fn path_parameter<T: FromStr>(&self, name: &'static str) -> Result<T, ParameterError> {
-        parameter::parse(url::decode_path_component(self.raw_path_parameter(name)), name)
-    }
-
-    /// What stands for `{name}` or `{*name}` of the route's template, as it was sent. `{name}` never holds a slash,
-    /// though `%2F` in it may become one; `{*name}` has no leading slash. Neither is ever empty.
-    ///
-    /// # Panics
-    /// If the template has no such parameter, which is a fault of the program.
-    #[must_use]
-    #[track_caller]
-    pub fn raw_path_parameter(&self, name: &str) -> &'b str {
-        let value = self.path_parameters.and_then(|parameters| parameters.get(name));
-        value.unwrap_or_else(|| panic!("the route has no path parameter `{name}`"))
-    }
-
-    /// The first query parameter `name`, decoded and read as a `T`; `None` if there is none. `?name` and `?name=` are
-    /// there and empty.
-    ///
-    /// # Errors
-    /// [`ParameterError`], a 400, if it cannot be decoded or is no `T`.
-    pub fn query_parameter<T: FromStr>(&self, name: &'static str) -> Result<Option<T>, ParameterError> {
-        self.query_parameters(name).next().transpose()
-    }
-
-    /// All query parameters `name` in their order, each decoded and read as a `T`. All or the first error:
-    /// `collect::<Result<Vec<_>, _>>()?`.
-    pub fn query_parameters<T: FromStr>(
-        &self,
-        name: &'static str,
-    ) -> impl Iterator<Item = Result<T, ParameterError>> + use<'b, T> {
-        let values = url::query_values(self.query, name);
-        values.map(move |raw| parameter::parse(url::decode_query_component(raw), name))
-    }
-
-    /// The first query parameter `name` as text, without a copy unless it holds escapes; `None` if there is none.
-    ///
-    /// # Errors
-    /// [`ParameterError::Encoding`], a 400.
-    pub fn query_text(&self, name: &'static str) -> Result<Option<Cow<'b, str>>, ParameterError> {
-        let raw = url::query_values(self.query, name).next();
-        raw.map(|raw| url::decode_query_component(raw).ok_or(ParameterError::Encoding { name })).transpose()
-    }
-
-    /// The first header field `name` (compared without case), as it was sent.
-    #[must_use]
-    pub fn header(&self, name: &str) -> Option<&'b [u8]> {
-        self.headers
-            .iter()
-            .find(|field| field.name.eq_ignore_ascii_case(name.as_bytes()))
-            .map(|field| field.value)
+    pub fn head(&self) -> RequestHead<'b> {
+        self.head
     }
 
     /// The whole body, decoded from chunks where it was chunked. Mutable: JSON is parsed in place.
@@ -186,5 +100,25 @@ impl<'b> Request<'b> {
     /// [`JsonError`], a 400 that says what is wrong.
     pub fn json<'r, T: Deserialize<'r>>(&'r mut self) -> Result<T, JsonError> {
         json::from_slice(self.body)
+    }
+
+    /// The same for an API that tells malformed bodies from invalid ones: JSON in which a member is missing,
+    /// has another type or is out of range is a 422 that names the member, `{"error":"is
+    /// missing","field":"lines[1].product"}`. The path is as exact as `serde` lets it be: of a flattened or
+    /// untagged type it ends at the value that has it.
+    ///
+    /// # Errors
+    /// [`JsonError`]: 400 for what is no JSON or is nested too deeply, otherwise 422.
+    pub fn valid_json<'r, T: Deserialize<'r>>(&'r mut self) -> Result<T, JsonError> {
+        json::from_slice_by_member(self.body)
+    }
+}
+
+/// Whatever a head knows, its request knows.
+impl<'b> Deref for Request<'b> {
+    type Target = RequestHead<'b>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.head
     }
 }

@@ -37,7 +37,7 @@ pub(crate) fn scan<'b>(bytes: &'b [u8], fields: &mut FieldList<'b>) -> Option<Sp
     let head_bytes = scan_fields(bytes, target_at + target_bytes + LINE_END.len(), fields)?;
     let target = std::str::from_utf8(&rest[..target_bytes]).ok()?;
     let (path, query) = (&target[..path_bytes], &target[query_at..]);
-    Some(Split { head_bytes, method, path, query, http10: false })
+    Some(Split { head_bytes, method, path, query, authority: "", http10: false })
 }
 
 /// What a path is made of: a target's bytes but for the mark that ends it.

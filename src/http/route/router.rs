@@ -2,11 +2,16 @@
 //!
 //! Every route counts its answers by status and times them; the label is the template, so no client can invent one.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use super::error::{RouteError, RouteName};
+use super::guard::{Admission, Guarded, Pass};
+use super::scope::{APP, Mount, Scope, Slash};
 use crate::http::message::rejection::IntoAnswer;
 use crate::http::message::request::{Method, Request};
+use crate::http::message::request_head::RequestHead;
 use crate::http::message::response::Response;
 use crate::http::message::status::Status;
 use crate::http::serve::stream::BodyReader;
@@ -16,11 +21,23 @@ use crate::instruments::{Counter, Histogram, SECONDS, Snapshot};
 const MAX_COMPARED: usize = 8;
 
 /// A handler with the answer of its error.
-enum Handler {
+pub(super) enum Handler {
     /// It is called when the whole body is there.
     Whole(WholeHandler),
     /// It is called after the head, and reads the body itself.
     Stream { max_body_bytes: usize, handler: StreamHandler },
+    /// Its guard is called after the head, and itself when the whole body is there.
+    Guarded(Box<dyn Guarded>),
+}
+
+/// How the body of a request comes to its handler.
+pub(in crate::http) enum Arrival<'a, 'c> {
+    /// It is there, and no guard was asked.
+    Whole,
+    /// It is there, and came after the guard had admitted it.
+    Admitted(Pass),
+    /// The handler reads it.
+    Stream(&'a mut BodyReader<'c>),
 }
 
 type WholeHandler = Box<dyn Fn(&mut Request<'_>, &mut Response<'_>) + Send + Sync>;
@@ -28,8 +45,7 @@ type WholeHandler = Box<dyn Fn(&mut Request<'_>, &mut Response<'_>) + Send + Syn
 type StreamHandler = Box<dyn Fn(&mut Request<'_>, &mut BodyReader<'_>, &mut Response<'_>) + Send + Sync>;
 
 struct Route {
-    template: &'static str,
-    method: Method,
+    name: RouteName,
     handler: Handler,
     series: Series,
     /// Written by the one thread that runs the coroutines.
@@ -54,29 +70,38 @@ struct Place {
 
 /// The table of routes.
 ///
-/// A template is a path with parameters, as `matchit` knows them: `{name}` stands for one segment or a part of it and
-/// never for a slash, `{*name}` at the end for all that follows, slashes included. `/people/me` goes before
-/// `/people/{id}`, which goes before `/{*rest}`. Paths are compared as they were sent: neither escapes nor `..` nor a
-/// slash at the end are rewritten (RFC 3986 section 6 leaves that to the origin server). Up to three parameters are found
-/// without memory from the heap.
+/// A template is a path with parameters, as `matchit` knows them: `{name}` stands for one segment or a part
+/// of it and never for a slash, `{*name}` at the end for all that follows, slashes included. `/people/me`
+/// goes before `/people/{id}`, which goes before `/{*rest}`. Paths are compared as they were sent: neither
+/// escapes nor `..` nor a slash at the end are rewritten (RFC 3986 section 6 leaves that to the origin
+/// server); [`Slash::Either`] is for those who want both. Up to three parameters are found without memory
+/// from the heap.
+///
+/// What is wrong with a route, as its place being taken, is kept until [`Router::check`], and the server does
+/// not start.
 pub struct Router {
     places: matchit::Router<usize>,
     /// The templates without parameters, which are found by comparison as long as they are few.
-    fixed: Vec<(&'static str, usize)>,
+    fixed: Vec<(Box<str>, usize)>,
     streams: bool,
-    templates: Vec<(&'static str, Place)>,
+    guards: bool,
+    templates: Vec<(Box<str>, Place)>,
     routes: Vec<Route>,
     /// Written by accept coroutines too, which now and then run on the timer's thread.
     other: [AtomicU64; Status::COUNT],
     other_seconds: Histogram,
     measured: bool,
+    /// What is in front of the templates that are added now.
+    prefix: String,
+    /// What was found wrong first.
+    fault: Option<RouteError>,
 }
 
 /// How often a route answered with a status, since the start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RouteCount {
+pub struct RouteCount<'r> {
     /// The template, or `other` for what met no route.
-    pub route: &'static str,
+    pub route: &'r str,
     /// The method of the route, or `other`.
     pub method: &'static str,
     /// The status of the answers.
@@ -87,9 +112,9 @@ pub struct RouteCount {
 
 /// How often a route answered, whatever the status, since the start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RouteTotal {
+pub struct RouteTotal<'r> {
     /// As [`RouteCount::route`].
-    pub route: &'static str,
+    pub route: &'r str,
     /// As [`RouteCount::method`].
     pub method: &'static str,
     /// How many answers there were.
@@ -98,9 +123,9 @@ pub struct RouteTotal {
 
 /// How long the requests of a route took, since the start.
 #[derive(Clone, Debug, PartialEq)]
-pub struct RouteSeconds {
+pub struct RouteSeconds<'r> {
     /// As [`RouteCount::route`].
-    pub route: &'static str,
+    pub route: &'r str,
     /// As [`RouteCount::method`].
     pub method: &'static str,
     /// From the read that brought the end of the head to the whole answer in the output. Of very many requests a
@@ -122,11 +147,14 @@ impl Router {
             places: matchit::Router::new(),
             fixed: Vec::new(),
             streams: false,
+            guards: false,
             templates: Vec::new(),
             routes: Vec::new(),
             other: std::array::from_fn(|_| AtomicU64::new(0)),
             other_seconds: Histogram::new(&SECONDS),
             measured: true,
+            prefix: String::new(),
+            fault: None,
         }
     }
 
@@ -141,20 +169,17 @@ impl Router {
     ///
     /// The handler runs on the connection's coroutine: it may park, it must not block the thread. It answers with one of
     /// the `body` methods of [`Response`], or returns an error that does ([`IntoAnswer`]).
-    ///
-    /// # Panics
-    /// If the template is malformed or the same route was added before: the table is fixed at compile time, so this
-    /// shows at the first start.
     pub fn route<A: IntoAnswer>(
         &mut self,
         method: Method,
-        template: &'static str,
+        template: &str,
         handler: impl Fn(&mut Request<'_>, &mut Response<'_>) -> A + Send + Sync + 'static,
     ) -> &mut Self {
         let handler: WholeHandler = Box::new(move |request, response| {
             handler(request, response).into_answer(response);
         });
-        self.add(method, template, Handler::Whole(handler))
+        self.add(&self.mount(APP), method, template, Handler::Whole(handler));
+        self
     }
 
     /// Adds a route whose handler reads the body itself, piece by piece, up to `max_body_bytes` in place of
@@ -168,41 +193,94 @@ impl Router {
     ///     response.stream("application/octet-stream", None, |out| std::io::copy(body, out).map(drop));
     /// });
     /// ```
-    ///
-    /// # Panics
-    /// As [`Router::route`].
     pub fn route_stream<A: IntoAnswer>(
         &mut self,
         method: Method,
-        template: &'static str,
+        template: &str,
         max_body_bytes: usize,
         handler: impl Fn(&mut Request<'_>, &mut BodyReader<'_>, &mut Response<'_>) -> A + Send + Sync + 'static,
     ) -> &mut Self {
         let handler: StreamHandler = Box::new(move |request, body, response| {
             handler(request, body, response).into_answer(response);
         });
-        self.streams = true;
-        self.add(method, template, Handler::Stream { max_body_bytes, handler })
-    }
-
-    fn add(&mut self, method: Method, template: &'static str, handler: Handler) -> &mut Self {
-        let place_index = self.place(template);
-        let place = &mut self.templates[place_index].1;
-        assert!(place.by_method[method as usize].is_none(), "{} {template} twice", method.as_str());
-        place.by_method[method as usize] = Some(self.routes.len());
-        let counts = std::array::from_fn(|_| Counter::default());
-        let series = u32::try_from(self.routes.len()).map_or(Series::OTHER, Series);
-        let seconds = Histogram::new(&SECONDS);
-        self.routes.push(Route { template, method, handler, series, counts, seconds });
+        self.add(&self.mount(APP), method, template, Handler::Stream { max_body_bytes, handler });
         self
     }
 
+    /// A part of the table for the routes of `name`, an API, whose handlers share `state`.
+    pub fn scope<S: Send + Sync + 'static>(&mut self, name: &'static str, state: Arc<S>) -> Scope<'_, S> {
+        let mount = self.mount(name);
+        Scope::new(self, state, mount)
+    }
+
+    /// Adds the routes of `mount` below `prefix`, which begins with a slash and does not end with one: for an
+    /// API that does not know where it is.
+    pub fn nest<R>(&mut self, prefix: &str, mount: impl FnOnce(&mut Self) -> R) -> R {
+        let nested = self.nested(&self.mount(APP), prefix);
+        let outer = std::mem::replace(&mut self.prefix, nested.prefix);
+        let mounted = mount(self);
+        self.prefix = outer;
+        mounted
+    }
+
+    /// Whether all routes could be added.
+    ///
+    /// # Errors
+    /// The first one that could not.
+    pub fn check(&self) -> Result<(), RouteError> {
+        self.fault.clone().map_or(Ok(()), Err)
+    }
+
+    fn mount(&self, scope: &'static str) -> Mount {
+        Mount { scope, prefix: self.prefix.clone(), slash: Slash::Exact }
+    }
+
+    pub(super) fn nested(&mut self, mount: &Mount, prefix: &str) -> Mount {
+        let nested = Mount { prefix: [&mount.prefix, prefix].concat(), ..mount.clone() };
+        if !prefix.starts_with('/') || prefix.ends_with('/') {
+            let (scope, prefix) = (nested.scope, nested.prefix.clone());
+            self.fault.get_or_insert(RouteError::Prefix { scope, prefix });
+        }
+        nested
+    }
+
+    pub(super) fn add(&mut self, mount: &Mount, method: Method, template: &str, handler: Handler) {
+        let template = [&mount.prefix, template].concat();
+        let name = RouteName { scope: mount.scope, method, template };
+        if let Err(error) = self.try_add(name, mount.slash, handler) {
+            self.fault.get_or_insert(error);
+        }
+    }
+
+    fn try_add(&mut self, name: RouteName, slash: Slash, handler: Handler) -> Result<(), RouteError> {
+        let method = name.method as usize;
+        let other = slash.other(&name.template);
+        let mut places = vec![self.place(&name.template, &name)?];
+        if let Some(other) = other {
+            places.push(self.place(&other, &name)?);
+        }
+        for place in &places {
+            if let Some(taken) = self.templates[*place].1.by_method[method] {
+                return Err(RouteError::Clash { first: self.routes[taken].name.clone(), second: name });
+            }
+        }
+        for place in places {
+            self.templates[place].1.by_method[method] = Some(self.routes.len());
+        }
+        self.streams |= matches!(handler, Handler::Stream { .. });
+        self.guards |= matches!(handler, Handler::Guarded(_));
+        let counts = std::array::from_fn(|_| Counter::default());
+        let series = u32::try_from(self.routes.len()).map_or(Series::OTHER, Series);
+        self.routes.push(Route { name, handler, series, counts, seconds: Histogram::new(&SECONDS) });
+        Ok(())
+    }
+
     /// What was answered so far, without the zeros.
-    pub fn counts(&self) -> impl Iterator<Item = RouteCount> + '_ {
+    pub fn counts(&self) -> impl Iterator<Item = RouteCount<'_>> {
         let statuses = || Status::ALL.iter().copied();
         let routes = self.routes.iter().flat_map(move |route| {
             let counted = move |status: Status| (status, route.counts[status.index()].get());
-            statuses().map(counted).map(|counted| (route.template, route.method.as_str(), counted))
+            statuses().map(counted).map(|counted| (route.template(), route.method(), counted))
         });
         let other = statuses().map(|status| (status, self.other[status.index()].load(Ordering::Relaxed)));
         let all = routes.chain(other.map(|counted| ("other", "other", counted)));
@@ -215,18 +293,18 @@ impl Router {
     }
 
     /// What each route answered so far, the zeros too. Summed here, where somebody asks, and counted nowhere a second time.
-    pub fn totals(&self) -> impl Iterator<Item = RouteTotal> + '_ {
+    pub fn totals(&self) -> impl Iterator<Item = RouteTotal<'_>> {
         let routes = self.routes.iter().map(|route| {
             let count = route.counts.iter().map(Counter::get).sum();
-            RouteTotal { route: route.template, method: route.method.as_str(), count }
+            RouteTotal { route: route.template(), method: route.method(), count }
         });
         let other = self.other.iter().map(|count| count.load(Ordering::Relaxed)).sum();
         routes.chain([RouteTotal { route: "other", method: "other", count: other }])
     }
 
     /// How long the requests of each route took, the zeros too.
-    pub fn seconds(&self) -> impl Iterator<Item = RouteSeconds> + '_ {
-        let routes = self.routes.iter().map(|route| (route.template, route.method.as_str(), &route.seconds));
+    pub fn seconds(&self) -> impl Iterator<Item = RouteSeconds<'_>> {
+        let routes = self.routes.iter().map(|route| (route.template(), route.method(), &route.seconds));
         let all = routes.chain([("other", "other", &self.other_seconds)]);
         all.map(|(route, method, seconds)| RouteSeconds { route, method, seconds: seconds.snapshot() })
     }
@@ -249,8 +327,8 @@ impl Router {
     }
 
     /// The template that a panic or a log line is about.
-    pub(crate) fn template_of(&self, path: &str) -> &'static str {
-        self.places.at(path).map_or("other", |found| self.templates[*found.value].0)
+    pub(crate) fn template_of(&self, path: &str) -> &str {
+        self.places.at(path).map_or("other", |found| &*self.templates[*found.value].0)
     }
 
     /// The most bytes that the body of this request may have, if its handler reads it piece by piece.
@@ -261,20 +339,41 @@ impl Router {
         let place = &self.templates[*self.places.at(path).ok()?.value].1;
         match self.routes[place.by_method[method.answered_as() as usize]?].handler {
             Handler::Stream { max_body_bytes, .. } => Some(max_body_bytes),
-            Handler::Whole(_) => None,
+            Handler::Whole(_) | Handler::Guarded(_) => None,
         }
     }
 
-    /// Answers a request, and says what it is counted under; `body` is there for the routes that have a
-    /// [`Router::stream_limit`].
-    pub(crate) fn answer(
+    /// Whether [`Router::admit`] is worth a call.
+    pub(in crate::http) fn has_guards(&self) -> bool {
+        self.guards
+    }
+
+    /// Asks the guard of a request whose body is still to come, if it has one.
+    pub(in crate::http) fn admit(&self, head: &RequestHead<'_>, response: &mut Response<'_>) -> Admission {
+        let Ok(found) = self.places.at(head.path()) else { return Admission::Unguarded };
+        let place = &self.templates[*found.value].1;
+        let route = place.by_method[head.method().answered_as() as usize].map(|index| &self.routes[index]);
+        let Some(route) = route else { return Admission::Unguarded };
+        let Handler::Guarded(guarded) = &route.handler else { return Admission::Unguarded };
+        match guarded.admit(&head.with_path_parameters(&found.params), response) {
+            Some(pass) => Admission::Admitted(pass),
+            None => {
+                self.count(route, response);
+                Admission::Declined(route.series)
+            }
+        }
+    }
+
+    /// Answers a request, and says what it is counted under. A body to read is for the routes that have a
+    /// [`Router::stream_limit`], an admitted one for those that [`Router::admit`] has admitted.
+    pub(in crate::http) fn answer(
         &self,
         request: &mut Request<'_>,
-        body: Option<&mut BodyReader<'_>>,
+        body: Arrival<'_, '_>,
         response: &mut Response<'_>,
     ) -> Series {
         let path = request.path();
-        if let Some((_, index)) = self.fixed.iter().find(|(template, _)| *template == path) {
+        if let Some((_, index)) = self.fixed.iter().find(|(template, _)| **template == *path) {
             return self.answer_at(*index, request, body, response);
         }
         match self.places.at(path) {
@@ -296,7 +395,7 @@ impl Router {
         &self,
         index: usize,
         request: &mut Request<'_>,
-        body: Option<&mut BodyReader<'_>>,
+        body: Arrival<'_, '_>,
         response: &mut Response<'_>,
     ) -> Series {
         let place = &self.templates[index].1;
@@ -306,14 +405,17 @@ impl Router {
                 let route = &self.routes[index];
                 match (&route.handler, body) {
                     (Handler::Whole(handler), _) => handler(request, response),
-                    (Handler::Stream { handler, .. }, Some(body)) => handler(request, body, response),
+                    (Handler::Guarded(guarded), Arrival::Admitted(pass)) => {
+                        guarded.answer_admitted(pass, request, response);
+                    }
+                    (Handler::Guarded(guarded), _) => guarded.answer(request, response),
+                    (Handler::Stream { handler, .. }, Arrival::Stream(body)) => {
+                        handler(request, body, response);
+                    }
                     // The connection asks for the limit first, and then brings the body.
-                    (Handler::Stream { .. }, None) => {}
+                    (Handler::Stream { .. }, _) => {}
                 }
-                // Without an answer the connection finds one, and counts that.
-                if self.measured && !response.is_unwritten() {
-                    route.counts[response.current_status().index()].add(1);
-                }
+                self.count(route, response);
                 route.series
             }
             None if method == Method::Options => self.answer_options(Some(place), response),
@@ -333,19 +435,56 @@ impl Router {
         Series::OTHER
     }
 
-    fn place(&mut self, template: &'static str) -> usize {
-        if let Some(index) = self.templates.iter().position(|(known, _)| *known == template) {
-            return index;
+    fn count(&self, route: &Route, response: &Response<'_>) {
+        // Without an answer the connection finds one, and counts that.
+        if self.measured && !response.is_unwritten() {
+            route.counts[response.current_status().index()].add(1);
+        }
+    }
+
+    /// The place of a template, for the route that has it.
+    fn place(&mut self, template: &str, route: &RouteName) -> Result<usize, RouteError> {
+        if let Some(index) = self.templates.iter().position(|(known, _)| **known == *template) {
+            return Ok(index);
+        }
+        let malformed = |reason: String| RouteError::Template { route: route.clone(), reason };
+        if !template.starts_with('/') {
+            return Err(malformed("its template does not begin with a slash".into()));
         }
         let index = self.templates.len();
-        self.templates.push((template, Place::default()));
-        if !template.contains(['{', '}']) && self.fixed.len() < MAX_COMPARED {
-            self.fixed.push((template, index));
-        }
         if let Err(error) = self.places.insert(template, index) {
-            panic!("route {template}: {error}");
+            let first = match &error {
+                matchit::InsertError::Conflict { with } => self.first_at(with),
+                _ => None,
+            };
+            return Err(match first {
+                Some(first) => RouteError::Clash { first, second: route.clone() },
+                None => malformed(error.to_string()),
+            });
         }
-        index
+        self.templates.push((template.into(), Place::default()));
+        if !template.contains(['{', '}']) && self.fixed.len() < MAX_COMPARED {
+            self.fixed.push((template.into(), index));
+        }
+        Ok(index)
+    }
+
+    /// The route that was added first for a template, or for one that begins like it.
+    fn first_at(&self, template: &str) -> Option<RouteName> {
+        let exact = self.templates.iter().find(|(known, _)| **known == *template);
+        let place = exact.or_else(|| self.templates.iter().find(|(known, _)| known.starts_with(template)))?;
+        let first = place.1.by_method.iter().flatten().min()?;
+        Some(self.routes[*first].name.clone())
+    }
+}
+
+impl Route {
+    fn template(&self) -> &str {
+        &self.name.template
+    }
+
+    fn method(&self) -> &'static str {
+        self.name.method.as_str()
     }
 }
 

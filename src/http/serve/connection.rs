@@ -1,10 +1,13 @@
 //! One connection: read, parse in place, answer, write; the whole life of its coroutine.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+mod call;
+mod guard;
+
 use std::sync::atomic::Ordering;
 
 use socket2::Socket;
 
+use self::call::call;
 use super::server::Shared;
 use super::stream::BodyReader;
 use super::wire::{Broken, Wire};
@@ -12,12 +15,14 @@ use crate::http::message::body::{ChunkedDecoder, Decoded};
 use crate::http::message::buffer::Input;
 use crate::http::message::fields::{BodyFraming, Field, FieldList};
 use crate::http::message::head::{self, Head};
-use crate::http::message::request::{Method, Request};
-use crate::http::message::response::{Persistence, Progress, Response};
+use crate::http::message::request::Request;
+use crate::http::message::request_head::RequestHead;
+use crate::http::message::response::{Persistence, Response};
 use crate::http::message::status::Status;
+use crate::http::route::guard::Pass;
 use crate::http::route::latency::Timing;
 use crate::http::route::metrics::{Limit, Timeout};
-use crate::http::route::router::Series;
+use crate::http::route::router::{Arrival, Series};
 
 /// Answers collected from pipelined requests before they are written out.
 const FLUSH_BYTES: usize = 64 * 1024;
@@ -75,6 +80,13 @@ enum Begun {
         head_bytes: usize,
         max_bytes: usize,
     },
+    /// The guard of its route has answered, and the body is still to come.
+    Declined {
+        head_bytes: usize,
+        framing: BodyFraming,
+        invite: bool,
+        after: After,
+    },
     LongTarget(Status),
     LongHead,
     Refused(Status),
@@ -86,6 +98,8 @@ struct Turn {
     output: Vec<u8>,
     requests: u64,
     timing: Timing,
+    /// What the guard of the present request has handed over, until its body is there.
+    pass: Option<Pass>,
 }
 
 struct Connection<'s> {
@@ -230,6 +244,9 @@ impl Connection<'_> {
             Begun::LongHead => Err(self.reject_long_head()),
             Begun::Refused(status) => self.reject_or_retry(status),
             Begun::Streams { head_bytes, max_bytes } => self.stream(head_bytes, max_bytes),
+            Begun::Declined { head_bytes, framing, invite, after } => {
+                self.declined(head_bytes, framing, invite, after)
+            }
             Begun::NeedsBody { phase, invite } => {
                 self.phase = phase;
                 self.deadline_ms = None;
@@ -285,6 +302,11 @@ impl Connection<'_> {
                 Phase::Chunked { head_bytes, decoder: ChunkedDecoder::new(limits.body_bytes) }
             }
         };
+        if self.shared.router.has_guards()
+            && let Some(declined) = self.turn.decline(&self.wire, &head, &fields, invite)
+        {
+            return declined;
+        }
         Begun::NeedsBody { phase, invite }
     }
 
@@ -445,9 +467,10 @@ impl Turn {
     /// Counts the request, calls its handler, and says whether the connection goes on.
     fn answer(&mut self, wire: &Wire<'_>, head: &Head<'_>, fields: &[Field<'_>], body: &mut [u8]) -> After {
         let last = self.begin(wire, head);
-        let mut request = Request::new(head.method, head.path, head.query, fields, body);
+        let mut request = Request::new(RequestHead::new(head, fields, Some(wire)), body);
+        let arrival = self.pass.take().map_or(Arrival::Whole, Arrival::Admitted);
         let (after, series) = call(wire, &mut self.output, head, last, |response| {
-            wire.shared.router.answer(&mut request, None, response)
+            wire.shared.router.answer(&mut request, arrival, response)
         });
         self.timing.answered(&wire.shared.router, series);
         after
@@ -462,9 +485,9 @@ impl Turn {
         body: &mut BodyReader<'_>,
     ) -> After {
         let last = self.begin(wire, head);
-        let mut request = Request::new(head.method, head.path, head.query, fields, &mut []);
+        let mut request = Request::new(RequestHead::new(head, fields, Some(wire)), &mut []);
         let (after, series) = call(wire, &mut self.output, head, last, |response| {
-            let series = wire.shared.router.answer(&mut request, Some(body), response);
+            let series = wire.shared.router.answer(&mut request, Arrival::Stream(body), response);
             match body.refusal() {
                 Err(_) => response.give_up(),
                 // What could not be read is the client's fault, not that of a handler that gave up without an answer.
@@ -512,49 +535,17 @@ impl Turn {
         self.requests += 1;
         wire.answering.set(false);
         wire.registered.idle.store(false, Ordering::Release);
-        let spent = self.requests >= shared.limits.requests_per_connection;
-        if spent {
+        if self.requests >= shared.limits.requests_per_connection {
             shared.metrics.hit(Limit::RequestsPerConnection);
         }
-        !head.keep_alive || spent || shared.draining.load(Ordering::Acquire)
+        self.is_last(wire, head, self.requests)
     }
-}
 
-/// Lets `answer` write the answer, and says what it is counted under. A panic in it, or no answer, is a 500 and ends the
-/// connection.
-fn call(
-    wire: &Wire<'_>,
-    output: &mut Vec<u8>,
-    head: &Head<'_>,
-    last: bool,
-    answer: impl FnOnce(&mut Response<'_>) -> Series,
-) -> (After, Series) {
-    let shared = wire.shared;
-    let persistence = match (last, head.http10) {
-        (true, _) => Persistence::Close,
-        (false, true) => Persistence::KeepAlive,
-        (false, false) => Persistence::Implied,
-    };
-    let answer_at = output.len();
-    let omit_body = head.method == Method::Head;
-    let mut response = Response::new(output, &shared.clock, persistence, omit_body).over(wire, head.http10);
-    let outcome = catch_unwind(AssertUnwindSafe(|| answer(&mut response)));
-    let fault = match (&outcome, response.progress()) {
-        (Ok(series), Progress::Written | Progress::Streamed) => {
-            return (if response.closes() { After::Close } else { After::Next }, *series);
-        }
-        (Ok(series), Progress::Cut) => return (After::Cut, *series),
-        (Ok(_), Progress::Unwritten) => "wrote no answer",
-        (Err(_), _) => "panicked",
-    };
-    shared.metrics.panics.fetch_add(1, Ordering::Relaxed);
-    log::error!("the handler of {} {} {fault}", head.method.as_str(), shared.router.template_of(head.path));
-    if matches!(response.progress(), Progress::Streamed | Progress::Cut) {
-        return (After::Cut, Series::OTHER);
+    /// Whether the connection ends with this request, which is the one of this number.
+    fn is_last(&self, wire: &Wire<'_>, head: &Head<'_>, number: u64) -> bool {
+        let shared = wire.shared;
+        !head.keep_alive
+            || number >= shared.limits.requests_per_connection
+            || shared.draining.load(Ordering::Acquire)
     }
-    // What the handler had begun to write is not an answer.
-    output.truncate(answer_at);
-    shared.router.count_other(Status::InternalServerError);
-    Response::new(output, &shared.clock, Persistence::Close, omit_body).refuse(Status::InternalServerError);
-    (After::Close, Series::OTHER)
 }

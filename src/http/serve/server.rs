@@ -217,8 +217,10 @@ impl Server {
     /// Starts serving `router` on every listener.
     ///
     /// # Errors
-    /// If the timer, the sweeper's thread or a listener's registration fails.
+    /// If the timer, the sweeper's thread or a listener's registration fails; a
+    /// [`RouteError`](crate::http::RouteError) with the kind `InvalidInput` if a route could not be added.
     pub fn start(listeners: Vec<Listener>, router: Router, limits: Limits) -> io::Result<Self> {
+        router.check().map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
         configure_coroutines();
         // While there is a descriptor: who accepts sleeps where there is none.
         Timer::get()?;

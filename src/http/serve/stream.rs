@@ -17,7 +17,7 @@ use crate::http::route::metrics::{Limit, Timeout};
 const PIECE_BYTES: usize = 16 * 1024;
 
 /// Bytes that a handler left unread and that are read and dropped, so that the connection can go on.
-const MAX_SKIPPED_BYTES: usize = 256 * 1024;
+pub(super) const MAX_SKIPPED_BYTES: usize = 256 * 1024;
 
 /// The body of a request to a route that was added with [`Router::route_stream`](crate::http::Router::route_stream), decoded from
 /// chunks where it is chunked. The first read of a client that waits for it sends `100 Continue` (RFC 9110 section 10.1.1),

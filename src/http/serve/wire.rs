@@ -15,6 +15,7 @@ use rustix::net::{RecvFlags, SendFlags, recv, send};
 use socket2::{Domain, Socket};
 
 use super::server::{Registered, Shared};
+use crate::http::message::request_head::{Peer, Remote};
 use crate::http::route::metrics::Timeout;
 use crate::limits;
 use crate::waiting::interest::{HUNG_UP, Interest, WRITABLE};
@@ -213,6 +214,17 @@ impl<'s> Wire<'s> {
                 Ok(None) if self.wait_until(deadline_ms).is_ok() => {}
                 Ok(None) | Err(_) => return,
             }
+        }
+    }
+}
+
+impl Peer for Wire<'_> {
+    fn remote(&self) -> Remote {
+        let Ok(address) = self.socket.peer_addr() else { return Remote::Unknown };
+        match address.as_socket() {
+            Some(address) => Remote::Tcp(address),
+            None if address.domain() == Domain::UNIX => Remote::Unix,
+            None => Remote::Unknown,
         }
     }
 }

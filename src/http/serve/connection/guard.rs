@@ -1,0 +1,87 @@
+//! A request whose body is still to come, and the guard of its route: it is asked before the client is
+//! invited to send.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::Ordering;
+
+use super::call::{fail, response_to};
+use super::{After, Begun, Connection, End, Step, Turn};
+use crate::http::message::fields::{BodyFraming, Field};
+use crate::http::message::head::Head;
+use crate::http::message::request_head::RequestHead;
+use crate::http::message::response::Progress;
+use crate::http::route::guard::Admission;
+use crate::http::route::router::Series;
+use crate::http::serve::stream::{BodyReader, MAX_SKIPPED_BYTES};
+use crate::http::serve::wire::Wire;
+
+impl Turn {
+    /// Asks the guard. `None` if the body may come; what was handed over waits for it in [`Turn`].
+    #[inline(never)] // a request without a guard goes past it
+    pub(super) fn decline(
+        &mut self,
+        wire: &Wire<'_>,
+        head: &Head<'_>,
+        fields: &[Field<'_>],
+        invite: bool,
+    ) -> Option<Begun> {
+        // A guard may park, and a connection that has a request is not idle.
+        wire.registered.idle.store(false, Ordering::Release);
+        let router = &wire.shared.router;
+        // A body that will not be read ends the connection, and its client is told so. One that waits for its
+        // invitation may come without or not at all: what follows could not be told from it.
+        let skipped = match head.framing {
+            BodyFraming::Length(length) => !invite && length <= MAX_SKIPPED_BYTES as u64,
+            BodyFraming::Chunked => !invite,
+        };
+        let last = !skipped || self.is_last(wire, head, self.requests + 1);
+        let answer_at = self.output.len();
+        let mut response = response_to(wire, &mut self.output, head, last);
+        let seen = RequestHead::new(head, fields, Some(wire));
+        let outcome = catch_unwind(AssertUnwindSafe(|| router.admit(&seen, &mut response)));
+        let (progress, closes) = (response.progress(), response.closes());
+        let (fault, answered) = match (outcome, progress) {
+            (Ok(Admission::Unguarded), _) => return None,
+            (Ok(Admission::Admitted(pass)), Progress::Unwritten) => {
+                self.pass = Some(pass);
+                return None;
+            }
+            (Ok(Admission::Declined(series)), Progress::Written | Progress::Streamed) => {
+                (None, (if closes { After::Close } else { After::Next }, series))
+            }
+            (Ok(Admission::Declined(series)), Progress::Cut) => (None, (After::Cut, series)),
+            (Ok(_), _) => (Some("has a guard without an answer"), (After::Close, Series::OTHER)),
+            (Err(_), _) => (Some("panicked"), (After::Close, Series::OTHER)),
+        };
+        let (mut after, series) = answered;
+        if let Some(fault) = fault {
+            after = fail(wire, &mut self.output, answer_at, head, progress, fault);
+        }
+        self.begin(wire, head);
+        self.timing.answered(router, series);
+        Some(Begun::Declined { head_bytes: head.head_bytes, framing: head.framing, invite, after })
+    }
+}
+
+impl Connection<'_> {
+    /// The guard's answer is in the output: the body goes past nobody, or the connection ends.
+    pub(super) fn declined(
+        &mut self,
+        head_bytes: usize,
+        framing: BodyFraming,
+        invite: bool,
+        mut after: After,
+    ) -> Result<Step, End> {
+        self.input.consume(head_bytes);
+        if let After::Next = after {
+            // A client may wait for its answer before it sends the rest.
+            self.flush()?;
+            let limit = self.shared.limits.body_bytes;
+            if !BodyReader::new(&self.wire, &mut self.input, framing, limit, invite).skip_rest() {
+                after = After::Close;
+            }
+        }
+        self.turn.timing.end_of_stream(&self.shared.router);
+        self.answered(0, after)
+    }
+}
