@@ -15,9 +15,6 @@ const MAX_EXTENSION_BYTES: usize = 4096;
 /// Most bytes of trailer fields, which are read and dropped.
 const MAX_TRAILER_BYTES: usize = 4096;
 
-/// Hexadecimal digits of a chunk's size; more could only overflow or be padding.
-const MAX_SIZE_DIGITS: usize = 16;
-
 #[derive(Clone, Copy, Debug)]
 enum Phase {
     Size,
@@ -157,10 +154,11 @@ fn line_length(bytes: &[u8], most: usize) -> Result<Option<usize>, Status> {
     }
 }
 
-/// `chunk-size [ chunk-ext ]` without its line end: the size, and the bytes of the extensions.
+/// `chunk-size [ chunk-ext ]` without its line end: the size, and the bytes of the extensions. Zeros may pad
+/// the size (RFC 9112 section 7.1) for as long as its line may be; what does not fit a `usize` is refused.
 fn parse_size(line: &[u8]) -> Result<(usize, usize), Status> {
     let digits = line.iter().take_while(|byte| byte.is_ascii_hexdigit()).count();
-    if digits == 0 || digits > MAX_SIZE_DIGITS || !is_extension(&line[digits..]) {
+    if digits == 0 || !is_extension(&line[digits..]) {
         return Err(Status::BadRequest);
     }
     let size = line[..digits]
@@ -293,6 +291,18 @@ mod tests {
             let (body, _) = decode(&[stream.as_bytes()], 100).unwrap().unwrap();
             assert_eq!(body, b"Wiki", "{line}");
         }
+    }
+
+    #[test]
+    fn zeros_pad_a_size_up_to_the_end_of_its_line() {
+        let padded = |zeros: usize| {
+            let stream = format!("{}4\r\nWiki\r\n0\r\n\r\n", "0".repeat(zeros));
+            decode(&[stream.as_bytes()], 100).map(|whole| whole.map(|(body, _)| body))
+        };
+        for zeros in [1, 15, 16, 17, MAX_CHUNK_LINE_BYTES - 3] {
+            assert_eq!(padded(zeros), Ok(Some(b"Wiki".to_vec())), "{zeros}");
+        }
+        assert_eq!(padded(MAX_CHUNK_LINE_BYTES - 2), Err(Status::BadRequest));
     }
 
     #[test]

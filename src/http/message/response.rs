@@ -12,12 +12,13 @@ use crate::http::serve::clock::Clock;
 use crate::http::serve::stream::{BodyWriter, WrittenFraming};
 use crate::http::serve::wire::Wire;
 
-/// Width kept for a length that is known only after the body is written; the blanks before it are optional white space
-/// (RFC 9110 section 5.6.3), so the head needs no second pass.
-const LENGTH_WIDTH: usize = 10;
+/// Digits kept for a length that is known only after the body is written. Most bodies have so many; another
+/// one moves by the difference, since one blank stands before a length and no zero pads it (RFC 9110 section
+/// 5.6.3).
+const LENGTH_DIGITS: usize = 3;
 
-/// What stands between the content type and the body: the length's blanks, the line's end and the empty line.
-const LENGTH_LINE: &[u8] = b"\r\ncontent-length:           \r\n\r\n";
+/// What stands between the content type and the body: the length's digits, the line's end and the empty line.
+const LENGTH_LINE: &[u8] = b"\r\ncontent-length: 000\r\n\r\n";
 const LINE_ENDS: usize = b"\r\n\r\n".len();
 
 /// The fields that frame an answer; a second one of a name would let two recipients frame it in two ways.
@@ -181,12 +182,11 @@ impl<'o> Response<'o> {
         self.out.extend_from_slice(LENGTH_LINE);
         let body_at = self.out.len();
         write(self.out);
-        let length = self.out.len() - body_at;
-        let length_end = body_at - LINE_ENDS;
-        write_right_aligned(&mut self.out[length_end - LENGTH_WIDTH..length_end], length);
+        let body_bytes = self.out.len() - body_at;
         if self.omit_body {
             self.out.truncate(body_at);
         }
+        write_length(self.out, body_at - LINE_ENDS, body_bytes);
     }
 
     /// Ends the answer with a body of any size that `write` produces piece by piece: with `Content-Length` where its
@@ -252,6 +252,17 @@ impl<'o> Response<'o> {
         self.status(status).json(engine_error_body(status).as_bytes());
     }
 
+    /// Ends the answer to a WebSocket handshake: a 404, or a 426 with what a 426 must say (RFC 6455 section
+    /// 4.4, RFC 9110 sections 7.8 and 15.5.22).
+    pub(crate) fn refuse_websocket(&mut self, status: Status) {
+        if status == Status::UpgradeRequired {
+            self.fields.extend_from_slice(
+                b"connection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\n",
+            );
+        }
+        self.refuse(status);
+    }
+
     /// Whether the connection ends with this answer.
     pub(crate) fn closes(&self) -> bool {
         self.persistence == Persistence::Close
@@ -295,15 +306,28 @@ impl<'o> Response<'o> {
     }
 }
 
-fn write_right_aligned(slot: &mut [u8], mut value: usize) {
-    for byte in slot.iter_mut().rev() {
-        *byte = b'0' + u8::try_from(value % 10).unwrap_or_default();
-        value /= 10;
-        if value == 0 {
-            return;
-        }
+/// Writes a length over the [`LENGTH_DIGITS`] that end at `end`. What follows moves where it needs more or
+/// less.
+fn write_length(out: &mut Vec<u8>, end: usize, length: usize) {
+    let mut buffer = itoa::Buffer::new();
+    let digits = buffer.format(length).as_bytes();
+    let start = end - LENGTH_DIGITS;
+    if digits.len() == LENGTH_DIGITS {
+        out[start..end].copy_from_slice(digits);
+    } else {
+        move_behind(out, end, start + digits.len());
+        out[start..start + digits.len()].copy_from_slice(digits);
     }
-    debug_assert!(value == 0, "a body longer than the width of its length");
+}
+
+/// Moves all that stands behind `from` to `to`.
+fn move_behind(out: &mut Vec<u8>, from: usize, to: usize) {
+    let end = out.len();
+    if to > from {
+        out.resize(end + to - from, 0);
+    }
+    out.copy_within(from..end, to);
+    out.truncate(end + to - from);
 }
 
 /// The body of an error of the engine itself, the same form as the APIs' errors.
@@ -326,26 +350,35 @@ mod tests {
 
     #[test]
     fn a_body_has_its_length() {
-        let blanks = &LENGTH_LINE[LENGTH_LINE.len() - LINE_ENDS - LENGTH_WIDTH - 1..];
-        assert!(blanks.starts_with(&[b' '; LENGTH_WIDTH + 1]), "one blank and the width");
         let text = answer(false, |response| response.json(b"{\"a\":1}"));
         assert!(text.starts_with("HTTP/1.1 200 OK\r\ndate: "), "{text}");
-        assert!(text.contains("content-length:          7\r\n"), "{text}");
+        assert!(text.contains("content-length: 7\r\n"), "{text}");
         assert!(text.ends_with("\r\n\r\n{\"a\":1}"), "{text}");
     }
 
     #[test]
     fn head_keeps_the_length_and_drops_the_body() {
         let text = answer(true, |response| response.text(12_345));
-        assert!(text.contains("content-length:          5\r\n"), "{text}");
+        assert!(text.contains("content-length: 5\r\n"), "{text}");
         assert!(text.ends_with("\r\n\r\n"), "{text}");
+    }
+
+    #[test]
+    fn a_length_has_one_blank_and_its_own_digits() {
+        for length in [0, 9, 10, 99, 100, 999, 1_000, 9_999, 10_000, 123_456] {
+            let body: String = ('a'..='z').cycle().take(length).collect();
+            let text = answer(false, |response| response.text(&body));
+            assert!(text.ends_with(&format!("content-length: {length}\r\n\r\n{body}")), "{length}");
+            let text = answer(true, |response| response.text(&body));
+            assert!(text.ends_with(&format!("content-length: {length}\r\n\r\n")), "{length}");
+        }
     }
 
     #[test]
     fn a_value_is_written_as_json() {
         let text = answer(false, |response| response.json_of(&("é\"", Some(1), [true])));
         assert!(text.contains("content-type: application/json\r\n"), "{text}");
-        assert!(text.contains("content-length:         17\r\n"), "{text}");
+        assert!(text.contains("content-length: 17\r\n"), "{text}");
         assert!(text.ends_with("\r\n\r\n[\"é\\\"\",1,[true]]"), "{text}");
     }
 

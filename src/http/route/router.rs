@@ -265,6 +265,17 @@ impl Router {
         }
     }
 
+    /// Whether [`Router::answer`] refuses this request with a 404 or a 405.
+    pub(crate) fn refuses(&self, method: Method, path: &str) -> bool {
+        match self.places.at(path) {
+            Ok(found) => {
+                let place = &self.templates[*found.value].1;
+                method != Method::Options && place.by_method[method.answered_as() as usize].is_none()
+            }
+            Err(_) => path != "*",
+        }
+    }
+
     /// Answers a request, and says what it is counted under; `body` is there for the routes that have a
     /// [`Router::stream_limit`].
     pub(crate) fn answer(

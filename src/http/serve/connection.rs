@@ -11,7 +11,7 @@ use super::wire::{Broken, Wire};
 use crate::http::message::body::{ChunkedDecoder, Decoded};
 use crate::http::message::buffer::Input;
 use crate::http::message::fields::{BodyFraming, Field, FieldList};
-use crate::http::message::head::{self, Head};
+use crate::http::message::head::{self, Head, Scheme};
 use crate::http::message::request::{Method, Request};
 use crate::http::message::response::{Persistence, Progress, Response};
 use crate::http::message::status::Status;
@@ -262,6 +262,13 @@ impl Connection<'_> {
         if fields.len() > limits.header_count {
             return Begun::Refused(Status::HeaderFieldsTooLarge);
         }
+        if head.scheme != Scheme::Plain && !self.wire.vouches_for(head.scheme) {
+            return Begun::Refused(Status::MisdirectedRequest);
+        }
+        if head.expects_continue && head.framing != BodyFraming::Length(0) && self.shared.refuses(&head) {
+            let after = self.turn.answer_uninvited(&self.wire, &head, &fields);
+            return Begun::Answered { request_bytes: head_bytes, after };
+        }
         if let Some(max_bytes) = self.shared.router.stream_limit(head.method, head.path) {
             return Begun::Streams { head_bytes, max_bytes };
         }
@@ -447,10 +454,18 @@ impl Turn {
         let last = self.begin(wire, head);
         let mut request = Request::new(head.method, head.path, head.query, fields, body);
         let (after, series) = call(wire, &mut self.output, head, last, |response| {
-            wire.shared.router.answer(&mut request, None, response)
+            answer(wire, head, &mut request, None, response)
         });
         self.timing.answered(&wire.shared.router, series);
         after
+    }
+
+    /// The answer to a client that waits for word before it sends its body, and gets the last one. The
+    /// connection ends with it, whether or not the body has begun to come: the client need not send a body
+    /// that nobody wants, so what comes next may be either (RFC 9110 section 10.1.1).
+    #[inline(never)] // no part of the usual request's stack
+    fn answer_uninvited(&mut self, wire: &Wire<'_>, head: &Head<'_>, fields: &[Field<'_>]) -> After {
+        self.answer(wire, &Head { keep_alive: false, ..*head }, fields, &mut [])
     }
 
     /// The same for a route that reads its body piece by piece.
@@ -464,7 +479,7 @@ impl Turn {
         let last = self.begin(wire, head);
         let mut request = Request::new(head.method, head.path, head.query, fields, &mut []);
         let (after, series) = call(wire, &mut self.output, head, last, |response| {
-            let series = wire.shared.router.answer(&mut request, Some(body), response);
+            let series = answer(wire, head, &mut request, Some(body), response);
             match body.refusal() {
                 Err(_) => response.give_up(),
                 // What could not be read is the client's fault, not that of a handler that gave up without an answer.
@@ -518,6 +533,22 @@ impl Turn {
         }
         !head.keep_alive || spent || shared.draining.load(Ordering::Acquire)
     }
+}
+
+/// The route's answer, or that of a WebSocket handshake, which no route sees.
+#[inline]
+fn answer(
+    wire: &Wire<'_>,
+    head: &Head<'_>,
+    request: &mut Request<'_>,
+    body: Option<&mut BodyReader<'_>>,
+    response: &mut Response<'_>,
+) -> Series {
+    let router = &wire.shared.router;
+    let Some(status) = head.refused_websocket else { return router.answer(request, body, response) };
+    router.count_other(status);
+    response.refuse_websocket(status);
+    Series::OTHER
 }
 
 /// Lets `answer` write the answer, and says what it is counted under. A panic in it, or no answer, is a 500 and ends the

@@ -121,8 +121,9 @@ impl<'c> BodyReader<'c> {
                 // The status is never sent: an answer is on its way.
                 return Err(self.fail(Status::BadRequest, io::ErrorKind::NotConnected));
             }
+            // Who does not take this takes no status either.
             let invited = self.wire.write_all(b"HTTP/1.1 100 Continue\r\n\r\n");
-            invited.map_err(|broken| self.fail_broken(broken))?;
+            invited.map_err(|_| self.fail_broken(Broken::Gone))?;
         }
         let deadline_ms = self.deadline_ms.unwrap_or_else(|| self.deadline_from_now());
         loop {
