@@ -205,16 +205,17 @@ mod serve;
 pub(crate) use message::json;
 pub use message::json::JsonError;
 pub use message::parameter::ParameterError;
+pub use message::reader::BodyReader;
 pub use message::rejection::{IntoAnswer, Rejection};
 pub use message::request::{Method, Request};
 pub use message::response::{RETRY_AFTER_S, Response};
 pub use message::status::Status;
 pub use message::url;
+pub use message::writer::BodyWriter;
 pub use route::metrics::{Limit, Metrics, Timeout};
 pub use route::router::{RouteCount, RouteSeconds, RouteTotal, Router};
 pub use serve::listener::{Address, Listener};
 pub use serve::server::{Limits, Server};
-pub use serve::stream::{BodyReader, BodyWriter};
 
 pub use crate::waiting::turn::{Turn, Turns};
 pub use crate::waiting::{configure_coroutines, sleep, sleep_until};

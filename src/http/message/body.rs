@@ -16,7 +16,7 @@ const MAX_EXTENSION_BYTES: usize = 4096;
 const MAX_TRAILER_BYTES: usize = 4096;
 
 #[derive(Clone, Copy, Debug)]
-enum Phase {
+enum ChunkPart {
     Size,
     Data { left: usize },
     DataEnd,
@@ -26,7 +26,7 @@ enum Phase {
 /// Turns `size CRLF data CRLF …` behind a head into the plain body, as far as its bytes have come.
 #[derive(Debug)]
 pub(crate) struct ChunkedDecoder {
-    phase: Phase,
+    part: ChunkPart,
     decoded: usize,
     extension_bytes: usize,
     trailer_bytes: usize,
@@ -52,7 +52,7 @@ struct Cursors {
 
 impl ChunkedDecoder {
     pub(crate) fn new(max_body_bytes: usize) -> Self {
-        Self { phase: Phase::Size, decoded: 0, extension_bytes: 0, trailer_bytes: 0, max_body_bytes }
+        Self { part: ChunkPart::Size, decoded: 0, extension_bytes: 0, trailer_bytes: 0, max_body_bytes }
     }
 
     /// Decodes what stands at `head_bytes` of the input, in place. Linear in the bytes, however small the chunks: each
@@ -87,8 +87,8 @@ impl ChunkedDecoder {
     fn decode(&mut self, bytes: &mut [u8], at: &mut Cursors) -> Result<bool, Status> {
         loop {
             let rest = &bytes[at.read..];
-            match self.phase {
-                Phase::Size => {
+            match self.part {
+                ChunkPart::Size => {
                     let Some(line_bytes) = line_length(rest, MAX_CHUNK_LINE_BYTES)? else { return Ok(false) };
                     let (size, extension_bytes) = parse_size(&rest[..line_bytes - 2])?;
                     self.extension_bytes += extension_bytes;
@@ -99,20 +99,20 @@ impl ChunkedDecoder {
                         return Err(Status::ContentTooLarge);
                     }
                     at.read += line_bytes;
-                    self.phase = if size == 0 { Phase::Trailer } else { Phase::Data { left: size } };
+                    self.part = if size == 0 { ChunkPart::Trailer } else { ChunkPart::Data { left: size } };
                 }
-                Phase::Data { left } => {
+                ChunkPart::Data { left } => {
                     let come = rest.len().min(left);
                     bytes.copy_within(at.read..at.read + come, at.write);
                     at.read += come;
                     at.write += come;
                     if come < left {
-                        self.phase = Phase::Data { left: left - come };
+                        self.part = ChunkPart::Data { left: left - come };
                         return Ok(false);
                     }
-                    self.phase = Phase::DataEnd;
+                    self.part = ChunkPart::DataEnd;
                 }
-                Phase::DataEnd => {
+                ChunkPart::DataEnd => {
                     if rest.len() < 2 && b"\r\n".starts_with(rest) {
                         return Ok(false);
                     }
@@ -120,9 +120,9 @@ impl ChunkedDecoder {
                         return Err(Status::BadRequest);
                     }
                     at.read += 2;
-                    self.phase = Phase::Size;
+                    self.part = ChunkPart::Size;
                 }
-                Phase::Trailer => {
+                ChunkPart::Trailer => {
                     let Some(line_bytes) = line_length(rest, MAX_TRAILER_BYTES)? else { return Ok(false) };
                     self.take_trailer(&rest[..line_bytes - 2])?;
                     at.read += line_bytes;

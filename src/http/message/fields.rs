@@ -76,7 +76,7 @@ impl Codings {
 
 /// The fields of one head, as far as the engine needs them.
 #[derive(Default)]
-pub(crate) struct Fields {
+pub(crate) struct EngineFields {
     hosts: u32,
     empty_host: bool,
     content_types: u32,
@@ -94,7 +94,7 @@ pub(crate) struct Fields {
     pub(crate) expects_continue: bool,
 }
 
-impl Fields {
+impl EngineFields {
     /// Reads the fields of a head.
     ///
     /// # Errors

@@ -7,14 +7,14 @@
 use std::mem::MaybeUninit;
 
 use super::fields::{
-    BodyFraming, Field, FieldList, Fields, MAX_HEADER_FIELDS, escapes_are_whole, is_host, trim,
+    BodyFraming, EngineFields, Field, FieldList, MAX_HEADER_FIELDS, escapes_are_whole, is_host, trim,
 };
 use super::request::Method;
 use super::scan::scan;
 use super::status::Status;
 
 /// A complete, valid head; its fields are in the list beside it.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Head<'b> {
     /// Its length with the empty line.
     pub(crate) head_bytes: usize,
@@ -29,6 +29,35 @@ pub(crate) struct Head<'b> {
     pub(crate) refused_websocket: Option<Status>,
     /// What the target says of the way that the request must have come.
     pub(crate) scheme: Scheme,
+}
+
+impl Head<'_> {
+    /// All of it that borrows nothing.
+    pub(crate) fn without_texts(&self) -> Head<'static> {
+        let Self {
+            head_bytes,
+            method,
+            http10,
+            keep_alive,
+            expects_continue,
+            framing,
+            refused_websocket,
+            scheme,
+            ..
+        } = *self;
+        Head {
+            head_bytes,
+            method,
+            path: "",
+            query: "",
+            http10,
+            keep_alive,
+            expects_continue,
+            framing,
+            refused_websocket,
+            scheme,
+        }
+    }
 }
 
 /// The scheme of a target, where it says one (RFC 9112 section 3.2.2).
@@ -79,7 +108,7 @@ pub(crate) fn parse<'b>(bytes: &'b [u8], list: &mut FieldList<'b>) -> Result<Opt
         },
     };
     let http10 = split.http10;
-    let fields = Fields::read(list)?;
+    let fields = EngineFields::read(list)?;
     fields.check_host(http10)?;
     let handshake = split.method == Method::Get && !http10;
     Ok(Some(Head {

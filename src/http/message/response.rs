@@ -2,15 +2,14 @@
 
 use std::fmt::{Display, Write as _};
 use std::io::{self, Write as _};
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::Serialize;
 
+use super::date::Date;
 use super::fields::is_token_byte;
 use super::status::Status;
-use crate::http::serve::clock::Clock;
-use crate::http::serve::stream::{BodyWriter, WrittenFraming};
-use crate::http::serve::wire::Wire;
+use super::writer::{BodyWriter, Progress, Sink, WrittenFraming};
 
 /// Digits kept for a length that is known only after the body is written. Most bodies have so many; another
 /// one moves by the difference, since one blank stands before a length and no zero pads it (RFC 9110 section
@@ -33,27 +32,21 @@ const USUAL_HEAD_BYTES: usize = 256;
 /// An answer in the making: a status and header fields, then one of the `body` methods.
 pub struct Response<'o> {
     out: &'o mut Vec<u8>,
-    clock: &'o Clock,
-    fields: Fields,
+    date: &'o Date,
+    /// Further header fields, kept until the head is written. Empty, and then without memory, for most
+    /// answers.
+    fields: Vec<u8>,
     status: Status,
     persistence: Persistence,
     /// A HEAD request gets the fields of its GET, and no body (RFC 9110 section 9.3.2).
     omit_body: bool,
-    /// Where the answer is sent while it is being made, and whether its client speaks HTTP/1.0, which knows no chunks.
-    wire: Option<(&'o Wire<'o>, bool)>,
+    /// Where the answer is sent while it is being made; without one it is only collected.
+    sink: Option<&'o dyn Sink>,
+    /// Raised where every connection ends with its present answer.
+    ending: Option<&'o AtomicBool>,
+    /// Whether the client speaks HTTP/1.0, which knows no chunks.
+    http10: bool,
     progress: Progress,
-}
-
-/// How far an answer has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Progress {
-    Unwritten,
-    /// It is whole, and all of it is still in the output.
-    Written,
-    /// It is whole, and has left in parts.
-    Streamed,
-    /// A part has left, and the rest will not come: only the connection's end can tell the client.
-    Cut,
 }
 
 /// What the `Connection` field has to say.
@@ -66,31 +59,32 @@ pub(crate) enum Persistence {
     Close,
 }
 
-/// Further header fields, kept until the head is written. Empty, and then without memory, for most answers.
-type Fields = Vec<u8>;
-
 impl<'o> Response<'o> {
     pub(crate) fn new(
         out: &'o mut Vec<u8>,
-        clock: &'o Clock,
+        date: &'o Date,
         persistence: Persistence,
         omit_body: bool,
     ) -> Self {
         Self {
             out,
-            clock,
-            fields: Fields::new(),
+            date,
+            fields: Vec::new(),
             status: Status::Ok,
             persistence,
             omit_body,
-            wire: None,
+            sink: None,
+            ending: None,
+            http10: false,
             progress: Progress::Unwritten,
         }
     }
 
-    /// Lets [`Response::stream`] send.
-    pub(crate) fn over(mut self, wire: &'o Wire<'o>, http10: bool) -> Self {
-        self.wire = Some((wire, http10));
+    /// Lets [`Response::stream`] send, and the answer say that it is the last one where `ending` is raised.
+    pub(crate) fn over(mut self, sink: &'o dyn Sink, ending: &'o AtomicBool, http10: bool) -> Self {
+        self.sink = Some(sink);
+        self.ending = Some(ending);
+        self.http10 = http10;
         self
     }
 
@@ -204,10 +198,9 @@ impl<'o> Response<'o> {
         if !self.status.has_content() {
             return self.empty();
         }
-        let http10 = self.wire.is_some_and(|(_, http10)| http10);
         let framing = match length {
             Some(left) => WrittenFraming::Length { left },
-            None if http10 => WrittenFraming::Close,
+            None if self.http10 => WrittenFraming::Close,
             None => WrittenFraming::Chunked,
         };
         if framing == WrittenFraming::Close {
@@ -227,8 +220,7 @@ impl<'o> Response<'o> {
         if self.omit_body {
             return;
         }
-        let wire = self.wire.map(|(wire, _)| wire);
-        let mut body = BodyWriter::new(self.out, wire, framing, &mut self.progress);
+        let mut body = BodyWriter::new(self.out, self.sink, framing, &mut self.progress);
         let written = write(&mut body);
         body.finish(written.is_ok());
         if let Err(error) = written {
@@ -285,7 +277,7 @@ impl<'o> Response<'o> {
         assert!(self.progress == Progress::Unwritten, "a request has one answer");
         self.progress = Progress::Written;
         // A drain that began while the handler waited: the client learns it with this answer, as with any other last one.
-        if self.wire.is_some_and(|(wire, _)| wire.shared.draining.load(Ordering::Acquire)) {
+        if self.ending.is_some_and(|ending| ending.load(Ordering::Acquire)) {
             self.close();
         }
         self.out.reserve(USUAL_HEAD_BYTES);
@@ -294,7 +286,7 @@ impl<'o> Response<'o> {
             Status::Ok => self.out.extend_from_slice(Status::Ok.line()),
             other => self.out.extend_from_slice(other.line()),
         }
-        self.clock.write_date(self.out);
+        self.date.write_field(self.out);
         match self.persistence {
             Persistence::Implied => {}
             Persistence::KeepAlive => self.out.extend_from_slice(b"connection: keep-alive\r\n"),
@@ -343,8 +335,8 @@ mod tests {
 
     fn answer(omit_body: bool, build: impl FnOnce(&mut Response<'_>)) -> String {
         let mut out = Vec::new();
-        let clock = Clock::new();
-        build(&mut Response::new(&mut out, &clock, Persistence::Implied, omit_body));
+        let date = Date::now();
+        build(&mut Response::new(&mut out, &date, Persistence::Implied, omit_body));
         String::from_utf8(out).unwrap()
     }
 
@@ -386,8 +378,8 @@ mod tests {
     fn a_value_that_cannot_be_written_leaves_nothing_but_a_500() {
         let broken = std::collections::BTreeMap::from([((1, 2), "a key that is no string")]);
         let mut out = b"the answer before".to_vec();
-        let clock = Clock::new();
-        let mut response = Response::new(&mut out, &clock, Persistence::Implied, false);
+        let date = Date::now();
+        let mut response = Response::new(&mut out, &date, Persistence::Implied, false);
         response.status(Status::Created).header("location", "/a").json_of(&[broken]);
         assert_eq!(
             (response.current_status(), response.progress()),

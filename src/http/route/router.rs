@@ -5,11 +5,11 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use crate::http::message::reader::BodyReader;
 use crate::http::message::rejection::IntoAnswer;
 use crate::http::message::request::{Method, Request};
 use crate::http::message::response::Response;
 use crate::http::message::status::Status;
-use crate::http::serve::stream::BodyReader;
 use crate::instruments::{Counter, Histogram, SECONDS, Snapshot};
 
 /// Templates without parameters that are compared one after another, before the tree is asked.

@@ -429,7 +429,7 @@ fn refuse(socket: &Socket, shared: &Shared) {
     // Where none at all is allowed, nobody else did.
     shared.end_rest();
     let mut out = Vec::new();
-    let mut response = Response::new(&mut out, &shared.clock, Persistence::Close, false);
+    let mut response = Response::new(&mut out, &shared.clock.date, Persistence::Close, false);
     response.refuse(Status::ServiceUnavailable);
     // A new socket has room for one answer, but no accept loop shall depend on it.
     if socket.set_nonblocking(true).is_ok() {

@@ -15,8 +15,12 @@ use rustix::net::{RecvFlags, SendFlags, recv, send};
 use socket2::{Domain, Socket};
 
 use super::server::{Registered, Shared};
+use crate::http::message::buffer::Input;
 use crate::http::message::head::Scheme;
-use crate::http::route::metrics::Timeout;
+use crate::http::message::reader::{ReadFailure, Source};
+use crate::http::message::status::Status;
+use crate::http::message::writer::{Broken, Sink};
+use crate::http::route::metrics::{Limit, Timeout};
 use crate::limits;
 use crate::waiting::interest::{HUNG_UP, Interest, WRITABLE};
 
@@ -33,15 +37,6 @@ const LASTING_REQUESTS: u32 = 32;
 /// of it is free, and takes a few bytes before: those that a client's kernel took at the beginning would
 /// count as its progress at the very end, and double the time-out.
 const LOOKS_PER_WRITE_TIMEOUT: u64 = 4;
-
-/// Why a wait or a transfer ended the connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Broken {
-    /// The client left, or the socket failed.
-    Gone,
-    /// The deadline passed.
-    Late,
-}
 
 pub(crate) struct Wire<'s> {
     // Order matters: `interest` leaves epoll before `socket` closes the descriptor. Changed only between two waits.
@@ -235,5 +230,46 @@ impl<'s> Wire<'s> {
                 Ok(None) | Err(_) => return,
             }
         }
+    }
+}
+
+impl Sink for Wire<'_> {
+    fn send(&self, bytes: &[u8]) -> Result<(), Broken> {
+        self.answering.set(true);
+        self.write_all(bytes)
+    }
+}
+
+impl Source for Wire<'_> {
+    fn invite(&self) -> Result<(), ReadFailure> {
+        if self.answering.get() {
+            return Err(ReadFailure::Uninvited);
+        }
+        // Who does not take this takes no status either.
+        self.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").map_err(|_| ReadFailure::Gone)
+    }
+
+    fn read_more(&self, input: &mut Input, deadline_ms: u64) -> Result<(), ReadFailure> {
+        let shared = self.shared;
+        loop {
+            if self.may_be_readable() {
+                let Some(room) = shared.buffers.room(input, shared.limits.buffer_bytes / 2) else {
+                    shared.metrics.hit(Limit::RequestBytes);
+                    return Err(ReadFailure::Refused(Status::ServiceUnavailable));
+                };
+                if let Some(count) = self.read(room).map_err(|_| ReadFailure::Gone)? {
+                    input.filled(count);
+                    return Ok(());
+                }
+            }
+            if self.wait_until(deadline_ms).is_err() {
+                shared.metrics.timed_out(Timeout::Body);
+                return Err(ReadFailure::Refused(Status::RequestTimeout));
+            }
+        }
+    }
+
+    fn deadline_ms(&self) -> u64 {
+        self.shared.clock.now_ms() + self.shared.limits.body_timeout_ms
     }
 }
