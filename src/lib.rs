@@ -1,8 +1,9 @@
 //! pouco: a backend that needs little. An HTTP server on coroutines, an honest group commit into Postgres, and the APIs
 //! that stand on both.
 //!
-//! Which room may use which: `api → store, cache, http`; those three know nothing of each other, and all may count with
-//! `instruments` and wait with `waiting`. `app` puts them together.
+//! Which room may use which is drawn in ARCHITECTURE.md, and held by a test: `api → store, cache, http`;
+//! those three know nothing of each other, and all may count with `instruments` and wait with `waiting`.
+//! `app` puts them together.
 
 pub mod api;
 pub mod app;

@@ -85,8 +85,8 @@ fn compare_ways(bytes: &[u8]) {
     match head::split(bytes, &mut long) {
         Ok(Some(split)) => {
             assert_eq!(
-                (found.method, found.path, found.query, found.head_bytes, found.http10),
-                (split.method, split.path, split.query, split.head_bytes, split.http10)
+                (found.method, found.path, found.query, found.head_bytes, found.http10, found.https),
+                (split.method, split.path, split.query, split.head_bytes, split.http10, split.https)
             );
             assert_eq!(short, long);
         }

@@ -27,6 +27,15 @@ fn refusal_as_json(status: u16, bytes: &str) -> Case {
     refused(status, bytes).check(is_json)
 }
 
+/// A body that is echoed, framed by its length. (The client takes one blank behind a field's colon, and no
+/// more.)
+fn length(bytes: usize) -> Case {
+    kept(&[200], post(&format!("Content-Length: {bytes}\r\n"), &"a".repeat(bytes))).check(|answer| {
+        assert_eq!(answer.header("content-length"), Some(answer.body.len().to_string().as_str()));
+        assert!(answer.body.iter().all(|byte| *byte == b'a'));
+    })
+}
+
 cases! {
     rfc9110_6_6_1_a_date_in_200 ["COMP-DATE-HEADER"] kept(&[200], get("")).check(has_a_date);
     rfc9110_5_6_7_the_date_is_an_imf_fixdate ["COMP-DATE-FORMAT"] kept(&[200], get("")).check(has_a_date);
@@ -38,6 +47,11 @@ cases! {
         .check(|answer| assert_eq!(answer.header("content-type"), Some("text/plain; charset=utf-8")));
     rfc9110_8_6_the_length_of_the_content [] kept(&[200], get(""))
         .check(|answer| assert_eq!(answer.header("content-length"), Some("4")));
+    rfc9110_5_6_3_one_blank_before_a_length_of_one_digit [] length(1);
+    rfc9110_5_6_3_one_blank_before_a_length_of_two_digits [] length(99);
+    rfc9110_5_6_3_one_blank_before_a_length_of_three_digits [] length(100);
+    rfc9110_5_6_3_one_blank_before_a_length_of_four_digits [] length(1_000);
+    rfc9110_5_6_3_one_blank_before_a_length_of_five_digits [] length(10_000);
     rfc9110_8_6_no_length_in_204 ["COMP-NO-CL-IN-204"]
         kept(&[204], "OPTIONS / HTTP/1.1\r\nHost: a\r\n\r\n").check(has_no_content);
     rfc9110_8_6_no_length_in_the_204_of_a_handler []

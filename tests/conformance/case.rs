@@ -35,6 +35,8 @@ enum Ending {
 pub(crate) struct Case {
     exchanges: Vec<Exchange>,
     ending: Ending,
+    /// The kinds of sockets that it holds for.
+    holds_on: fn(&Target) -> bool,
 }
 
 /// A request that is refused with `status`, and whose connection then ends.
@@ -69,7 +71,7 @@ pub(crate) fn post(fields: &str, body: &str) -> String {
 
 impl Case {
     fn new(statuses: &[u16], bytes: &[u8], ending: Ending) -> Self {
-        Self { exchanges: Vec::new(), ending }.then(statuses, bytes)
+        Self { exchanges: Vec::new(), ending, holds_on: |_| true }.then(statuses, bytes)
     }
 
     /// Sends more once the answers so far have come.
@@ -91,6 +93,18 @@ impl Case {
         self
     }
 
+    /// For a connection that anybody can open.
+    pub(crate) fn on_tcp(mut self) -> Self {
+        self.holds_on = |target| matches!(target, Target::Tcp(_));
+        self
+    }
+
+    /// For a connection that only a trusted hop can open.
+    pub(crate) fn on_unix(mut self) -> Self {
+        self.holds_on = |target| matches!(target, Target::Unix(_));
+        self
+    }
+
     fn latest(&mut self) -> &mut Exchange {
         self.exchanges.last_mut().unwrap()
     }
@@ -99,7 +113,8 @@ impl Case {
 /// Runs a case on each kind of socket.
 pub(crate) fn run(name: &str, case: &Case) {
     let running = Running::shared();
-    for (kind, target) in running.targets().iter().enumerate() {
+    let targets = running.targets().iter().enumerate().filter(|(_, target)| (case.holds_on)(target));
+    for (kind, target) in targets {
         let mark = mark_of(name, kind);
         run_on(target, case, &mark);
         assert!(!running.has_executed(&mark), "a smuggled request was executed ({target:?})");

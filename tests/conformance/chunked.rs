@@ -26,6 +26,11 @@ cases! {
             .check(|answer| assert_eq!(answer.text(), "helloworld"));
     rfc9112_7_1_lower_case_digits [] kept(&[200], chunks("a\r\nhelloworld\r\n0\r\n\r\n"));
     rfc9112_7_1_a_size_with_leading_zeros [] decoded("0005\r\nhello\r\n000\r\n\r\n");
+    rfc9112_7_1_a_size_of_seventeen_digits [] decoded("00000000000000005\r\nhello\r\n0\r\n\r\n");
+    rfc9112_7_1_zeros_up_to_the_limit_of_the_line []
+        decoded(&format!("{0}5\r\nhello\r\n{0}0\r\n\r\n", "0".repeat(253)));
+    rfc9112_7_1_zeros_past_the_limit_of_the_line []
+        broken(&format!("{}5\r\nhello\r\n0\r\n\r\n", "0".repeat(254)));
     rfc9112_7_1_line_ends_in_the_data [] kept(&[200], chunks("6\r\n\r\n0\r\n\r\r\n0\r\n\r\n"))
         .check(|answer| assert_eq!(answer.text(), "\r\n0\r\n\r"));
     rfc9112_7_1_a_body_in_parts [] kept(&[], chunks("5\r\nhe")).then(&[], "llo\r").then(&[], "\n0\r\n")

@@ -1,9 +1,17 @@
 //! Methods and expectations (RFC 9110 sections 9 and 10.1.1).
 
-use crate::case::{Case, kept, last, post, refused};
+use crate::case::{Case, SMUGGLED, kept, last, post, refused};
 
 fn refused_method(status: u16, request_line: &str) -> Case {
     refused(status, format!("{request_line}\r\nHost: a\r\n\r\n"))
+}
+
+/// A request that asks first, and is answered for good at once. What it may yet send is no request.
+fn unasked(status: u16, request_line: &str) -> Case {
+    last(
+        &[status],
+        format!("{request_line} HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n"),
+    )
 }
 
 cases! {
@@ -54,6 +62,39 @@ cases! {
         kept(&[200], "GET / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\n\r\n");
     rfc9110_10_1_1_a_body_past_the_limit_is_not_invited []
         refused(413, post("Content-Length: 999999999\r\nExpect: 100-continue\r\n", ""));
+    rfc9110_10_1_1_a_list_of_expectations []
+        kept(&[100], post("Content-Length: 2\r\nExpect: 100-continue, 100-Continue\r\n", ""))
+            .then(&[200], "ab");
+    rfc9110_10_1_1_a_list_with_empty_elements []
+        kept(&[100], post("Content-Length: 2\r\nExpect: ,100-continue ,\r\n", "")).then(&[200], "ab");
+    rfc9110_10_1_1_a_list_over_two_lines []
+        kept(&[100], post("Content-Length: 2\r\nExpect:\r\nExpect: 100-continue\r\n", "")).then(&[200], "ab");
+    rfc9110_10_1_1_no_expectation_at_all []
+        kept(&[], post("Content-Length: 2\r\nExpect: ,\r\n", "")).then(&[200], "ab");
+    rfc9110_10_1_1_a_list_with_an_unknown_expectation []
+        refused(417, post("Content-Length: 2\r\nExpect: 100-continue, a=\"b,c\"\r\n", ""));
+    rfc9110_10_1_1_nobody_asks_for_the_body_of_a_404 [] unasked(404, "POST /nowhere");
+    rfc9110_10_1_1_nobody_asks_for_the_body_of_a_405 [] unasked(405, "PUT /")
+        .check(|answer| assert_eq!(answer.header("allow"), Some("GET, HEAD, POST, OPTIONS")));
+    rfc9110_10_1_1_nobody_asks_for_the_chunks_of_a_404 [] last(
+        &[404],
+        "POST /nowhere HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nExpect: 100-continue\r\n\r\n",
+    );
+    rfc9110_10_1_1_the_body_of_a_404_that_came_unasked_is_no_request [] last(
+        &[404],
+        format!(
+            "POST /nowhere HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: {}\r\n\r\n{}",
+            SMUGGLED.len(),
+            SMUGGLED
+        ),
+    );
+    rfc9110_10_1_1_a_404_without_a_body_keeps_the_connection []
+        kept(&[404], "GET /nowhere HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\n\r\n");
+    rfc9110_10_1_1_options_are_asked_for_their_body [] kept(
+        &[100],
+        "OPTIONS / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nExpect: 100-continue\r\n\r\n",
+    )
+    .then(&[204], "a");
     rfc9110_10_1_1_another_expectation ["COMP-EXPECT-UNKNOWN"]
         refused(417, "GET / HTTP/1.1\r\nHost: a\r\nExpect: 200-ok\r\n\r\n");
     rfc9110_15_2_no_interim_answer_to_http_1_0 ["COMP-NO-1XX-HTTP10"] last(

@@ -1,6 +1,15 @@
 //! Request targets (RFC 9112 section 3.2, RFC 3986).
 
-use crate::case::{kept, refused};
+use crate::case::{Case, get, kept, refused};
+
+/// `https` to a server that speaks no TLS, with these field lines.
+fn https(fields: &str) -> String {
+    format!("GET https://a/ HTTP/1.1\r\nHost: a\r\n{fields}\r\n")
+}
+
+fn misdirected(fields: &str) -> Case {
+    refused(421, https(fields))
+}
 
 cases! {
     rfc9112_3_2_1_a_path_and_a_query [] kept(&[200], "GET /query?q=a%20b&x HTTP/1.1\r\nHost: a\r\n\r\n")
@@ -59,8 +68,23 @@ cases! {
     rfc3986_2_1_an_escape_is_not_decoded_by_the_engine []
         kept(&[200], "GET /path/a%2Fb HTTP/1.1\r\nHost: a\r\n\r\n")
             .check(|answer| assert_eq!(answer.text(), "a%2Fb"));
-    rfc3986_2_1_a_broken_escape_is_for_the_handler []
-        kept(&[400], "GET /query?q=%zz HTTP/1.1\r\nHost: a\r\n\r\n");
+    rfc9110_7_4_https_on_a_plain_connection [] misdirected("");
+    rfc9110_7_4_https_and_a_hop_that_says_http [] misdirected("X-Forwarded-Proto: http\r\n");
+    rfc9110_7_4_https_and_two_words [] misdirected("X-Forwarded-Proto: https\r\nX-Forwarded-Proto: http\r\n");
+    rfc9110_7_4_https_and_a_list_of_words [] misdirected("X-Forwarded-Proto: https, http\r\n");
+    rfc9110_7_4_https_by_the_word_of_anybody [] misdirected("X-Forwarded-Proto: https\r\n").on_tcp();
+    rfc9110_7_4_https_by_the_word_of_the_hop []
+        kept(&[200], https("X-Forwarded-Proto: https\r\n")).on_unix();
+    rfc9110_7_4_the_word_changes_nothing_in_origin_form [] kept(&[200], get("X-Forwarded-Proto: https\r\n"));
+    rfc3986_2_1_no_digits_in_the_query [] refused(400, "GET /query?q=%zz HTTP/1.1\r\nHost: a\r\n\r\n");
+    rfc3986_2_1_one_digit_in_the_query [] refused(400, "GET /query?q=%4 HTTP/1.1\r\nHost: a\r\n\r\n");
+    rfc3986_2_1_no_digits_in_the_path [] refused(400, "GET /path/%zz HTTP/1.1\r\nHost: a\r\n\r\n");
+    rfc3986_2_1_one_digit_in_the_path [] refused(400, "GET /path/%4?q HTTP/1.1\r\nHost: a\r\n\r\n");
+    rfc3986_2_1_a_percent_sign_at_the_end [] refused(400, "POST /% HTTP/1.1\r\nHost: a\r\n\r\n");
+    rfc3986_2_1_a_broken_escape_in_absolute_form []
+        refused(400, "GET http://a/%zz HTTP/1.1\r\nHost: a\r\n\r\n");
+    rfc3986_2_1_a_broken_escape_without_a_route []
+        refused(400, "PUT /nowhere%g0 HTTP/1.1\r\nHost: a\r\n\r\n");
     rfc3629_3_an_escaped_overlong_form_is_for_the_handler []
         kept(&[400], "GET /query?q=%c0%af HTTP/1.1\r\nHost: a\r\n\r\n");
     rfc3986_3_3_a_backslash ["MAL-URL-BACKSLASH"] refused(400, "GET /a\\b HTTP/1.1\r\nHost: a\r\n\r\n");

@@ -36,7 +36,7 @@ fn valid() -> Vec<Vec<u8>> {
     .to_vec()
 }
 
-const REQUEST_LINES: [&str; 24] = [
+const REQUEST_LINES: [&str; 27] = [
     "BREW /echo HTTP/1.1",
     "get /echo HTTP/1.1",
     "G(T /echo HTTP/1.1",
@@ -61,9 +61,12 @@ const REQUEST_LINES: [&str; 24] = [
     "GET /ec\\ho HTTP/1.1",
     "GET /a<b>c HTTP/1.1",
     "GET /a`b?c`d HTTP/1.1",
+    "GET /a%zz HTTP/1.1",
+    "GET /a?%4 HTTP/1.1",
+    "GET https://a/echo HTTP/1.1",
 ];
 
-const FIELDS: [&[u8]; 21] = [
+const FIELDS: [&[u8]; 28] = [
     b"",
     b"Host:\r\n",
     b"Host: a\r\nHost: a\r\n",
@@ -84,7 +87,14 @@ const FIELDS: [&[u8]; 21] = [
     b"Host: a\r\nContent-Type: a/b\r\nContent-Type: a/c\r\n",
     b"Host: a\r\nExpect: miracles\r\n",
     b"Host: a\r\nConnection: upgrade\r\nUpgrade: websocket\r\n",
+    b"Host: a\r\nConnection: upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n",
     b"Host: a\r\nConnection: upgrade\r\nUpgrade: h2c\r\n",
+    b"Host: a\r\nExpect: 100-continue, 100-continue\r\n",
+    b"Host: :80\r\n",
+    b"Host: [a]\r\n",
+    b"Host: [::1]:80\r\n",
+    b"Host: [fe80::1%25a]\r\n",
+    b"Host: a\r\nX-Forwarded-Proto: https\r\n",
 ];
 
 const BODIES: [&str; 28] = [
@@ -118,11 +128,12 @@ const BODIES: [&str; 28] = [
     "Transfer-Encoding: chunked\r\n\r\nffffffffffffffff\r\na\r\n",
 ];
 
-const WHOLE: [&str; 5] = [
+const WHOLE: [&str; 6] = [
     "\r\nGET /echo HTTP/1.1\r\nHost: a\r\n\r\n",
     "\r\n\r\nGET /echo HTTP/1.1\r\nHost: a\r\n\r\n",
     "\nGET /echo HTTP/1.1\r\nHost: a\r\n\r\n",
     "POST /echo HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n\r\n",
+    "PUT /echo HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\nabc",
     "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
 ];
 

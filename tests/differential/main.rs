@@ -41,7 +41,9 @@ impl Tally {
         }
         let reason = match bodies_differ {
             true => None,
-            false if we < they => disputed(stream, common).and_then(reasons::for_refusing),
+            false if we < they => disputed(stream, common)
+                .and_then(reasons::for_refusing)
+                .or_else(|| disputed(stream, common.checked_sub(1)?).and_then(reasons::for_ending)),
             false => disputed(stream, common).and_then(reasons::for_accepting),
         };
         match reason {

@@ -1,6 +1,8 @@
 //! Why the engine may decide otherwise than `hyper`. Each reason looks at the request's bytes by itself, so that a
 //! disagreement over a request without these marks has no excuse.
 
+use std::net::Ipv6Addr;
+
 use pouco::http::Method;
 
 use crate::message::Message;
@@ -25,7 +27,7 @@ const STRICTER: &[Reason] = &[
     ("no expectation but 100-continue (RFC 9110, 10.1.1: MAY be a 417)", |message| {
         message.values("expect").iter().any(|value| !value.eq_ignore_ascii_case(b"100-continue"))
     }),
-    ("no WebSocket here (RFC 6455, 4.2.2)", |message| {
+    ("a WebSocket handshake names a version that is spoken (RFC 6455, 4.4)", |message| {
         message.elements("upgrade").iter().any(|protocol| protocol == b"websocket")
     }),
     ("chunk framing follows its grammar (RFC 9112, 7.1)", odd_chunks),
@@ -44,6 +46,21 @@ const MORE_LENIENT: &[Reason] = &[
         message.target.iter().any(|byte| b"[]^`{|}".contains(byte))
     }),
 ];
+
+/// Where we end the connection with an answer that `hyper` does not end it with.
+const ENDING: &[Reason] = &[(
+    "who asks before the body and is refused need not send it (RFC 9110, 10.1.1: MAY end the connection)",
+    |message| {
+        let asks = message.elements("expect").iter().any(|expectation| expectation == b"100-continue");
+        let path = message.target.split(|byte| *byte == b'?').next().unwrap_or_default();
+        asks && !(path.ends_with(b"/echo") && matches!(message.method, b"GET" | b"HEAD" | b"POST"))
+    },
+)];
+
+/// The reason to end the connection with the request at the start of `stream`, if there is one.
+pub(crate) fn for_ending(stream: &[u8]) -> Option<&'static str> {
+    find(ENDING, stream)
+}
 
 /// The reason to refuse the request at the start of `stream`, if there is one.
 pub(crate) fn for_refusing(stream: &[u8]) -> Option<&'static str> {
@@ -78,15 +95,18 @@ fn odd_target(message: &Message<'_>) -> bool {
         return message.method != b"OPTIONS";
     }
     let lower = target.to_ascii_lowercase();
-    let authority = [&b"http://"[..], b"https://"].iter().find_map(|scheme| lower.strip_prefix(*scheme));
-    let form = match authority {
+    // `https` is a 421: the connection is a plain one (RFC 9110, 7.4).
+    let form = match lower.strip_prefix(b"http://") {
         Some(authority) => {
             let end = authority.iter().position(|byte| b"/?".contains(byte)).unwrap_or(authority.len());
             !is_plain_host(&authority[..end])
         }
         None => !target.starts_with(b"/"),
     };
-    form || target.iter().any(|byte| b"#\\\"<>".contains(byte) || !byte.is_ascii_graphic())
+    let escape =
+        |at: usize| target[at..].len() > 2 && target[at + 1..at + 3].iter().all(u8::is_ascii_hexdigit);
+    let broken = (0..target.len()).any(|at| target[at] == b'%' && !escape(at));
+    form || broken || target.iter().any(|byte| b"#\\\"<>".contains(byte) || !byte.is_ascii_graphic())
 }
 
 fn odd_host(message: &Message<'_>) -> bool {
@@ -95,16 +115,17 @@ fn odd_host(message: &Message<'_>) -> bool {
     missing || hosts.len() > 1 || hosts.iter().any(|host| !host.is_empty() && !is_plain_host(host))
 }
 
-/// Letters, digits, dots, hyphens and brackets, and a port: all that the valid requests here use.
+/// Letters, digits, dots and hyphens, or an IPv6 address in brackets, and a port: all that the valid requests
+/// here use.
 fn is_plain_host(host: &[u8]) -> bool {
     let port_at = host.iter().rposition(|byte| *byte == b':').filter(|at| !host[*at..].contains(&b']'));
     let (name, port) = host.split_at(port_at.unwrap_or(host.len()));
-    let colons = if name.starts_with(b"[") && name.ends_with(b"]") { &b":[]"[..] } else { b"" };
-    !name.is_empty()
-        && name
-            .iter()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"-.".contains(byte) || colons.contains(byte))
-        && port.iter().skip(1).all(u8::is_ascii_digit)
+    let literal = name.strip_prefix(b"[").and_then(|name| name.strip_suffix(b"]"));
+    let plain = match literal {
+        Some(inner) => std::str::from_utf8(inner).is_ok_and(|text| text.parse::<Ipv6Addr>().is_ok()),
+        None => name.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-.".contains(byte)),
+    };
+    !name.is_empty() && plain && port.iter().skip(1).all(u8::is_ascii_digit)
 }
 
 fn odd_length(message: &Message<'_>) -> bool {

@@ -148,7 +148,7 @@ fn path_parameters_are_decoded_and_typed() {
         assert_refused(&get("/users/x/hosts/10.0.0.1"), 400, &malformed("user"));
         assert_refused(&get("/users/2147483648/hosts/10.0.0.1"), 400, &malformed("user"));
         assert_refused(&get("/users/1/hosts/10.0.0.256"), 400, &malformed("host"));
-        for text in ["%ff", "%", "%2", "%zz"] {
+        for text in ["%ff", "%c3", "%C3%28"] {
             let body = json!({"error": "is not percent-encoded UTF-8", "field": "text"});
             assert_refused(&get(&format!("/texts/{text}")), 400, &body);
         }

@@ -333,6 +333,19 @@ fn a_client_that_stops_reading_is_given_up_while_others_are_served() {
     }
 }
 
+/// What its kernel has taken at first is no progress of its own.
+#[test]
+fn a_client_that_reads_nothing_is_cut_after_one_write_time_out() {
+    const WRITE_TIMEOUT: Duration = Duration::from_secs(3);
+    let engine = start(Limits { write_timeout_ms: 3_000, ..LIMITS });
+    let mut deaf: Vec<Connection> = engine.targets.iter().map(|target| target.connect()).collect();
+    let begun = Instant::now();
+    deaf.iter_mut().for_each(|deaf| deaf.send(request_text("GET", "/big", "").repeat(4)));
+    eventually("both are cut", || engine.timeouts(Timeout::Write) == 2);
+    let took = begun.elapsed();
+    assert!(took >= WRITE_TIMEOUT && took < WRITE_TIMEOUT * 2, "{took:?}");
+}
+
 /// The same through the program: settings from the environment, counters from `/metrics`.
 #[test]
 fn each_limit_and_time_out_is_a_setting_and_a_sample() {

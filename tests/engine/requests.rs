@@ -245,6 +245,23 @@ fn a_body_is_invited_when_the_client_waits_for_it() {
     }
 }
 
+/// RFC 9110 section 10.1.1: the last answer comes in place of the invitation, and no byte of the body before
+/// it.
+#[test]
+fn what_is_refused_anyhow_is_answered_without_its_body() {
+    let running = start(LIMITS);
+    for target in &running.targets {
+        for (line, status) in [("POST /nowhere", 404), ("PUT /echo", 405)] {
+            let mut connection = target.connect();
+            let fields = "Host: a\r\nContent-Length: 3\r\nExpect: 100-continue\r\n";
+            connection.send(format!("{line} HTTP/1.1\r\n{fields}\r\n"));
+            let answer = connection.answer();
+            assert_eq!((answer.status, answer.header("connection")), (status, Some("close")));
+            assert!(connection.is_closed());
+        }
+    }
+}
+
 #[test]
 fn a_panic_or_a_missing_answer_is_a_500_and_the_process_goes_on() {
     log::set_logger(&LOG).unwrap();

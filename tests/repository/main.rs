@@ -2,5 +2,6 @@
 #![allow(clippy::unwrap_used)]
 
 mod observability;
+mod rooms;
 mod tidy;
 mod workflows;

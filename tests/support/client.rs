@@ -186,7 +186,9 @@ impl Connection {
         let status = lines.next().unwrap().split(' ').nth(1).unwrap().parse().unwrap();
         let headers: Vec<(String, String)> = lines
             .map(|line| line.split_once(':').unwrap())
-            .map(|(name, value)| (name.to_owned(), value.trim().to_owned()))
+            // One blank, as every recipient expects it (RFC 9110 section 5.6.3).
+            .map(|(name, value)| (name, value.strip_prefix(' ').unwrap_or(value)))
+            .map(|(name, value)| (name.to_owned(), value.trim_end().to_owned()))
             .collect();
         let mut answer = Answer { status, headers, body: Vec::new() };
         if method == "HEAD" || status < 200 || status == 204 {

@@ -161,7 +161,7 @@ fn crowd(
 
 #[test]
 fn of_500_who_miss_one_computes() {
-    crate::http::configure_coroutines();
+    crate::waiting::configure_coroutines();
     let cache: Arc<Cache> = Expiring::new(ROOMY);
     let (asked, computed) = (cache.clone(), Arc::new(AtomicUsize::new(0)));
     let counted = computed.clone();
@@ -178,7 +178,7 @@ fn of_500_who_miss_one_computes() {
 
 #[test]
 fn a_computation_that_fails_fails_for_all_who_wait_and_is_not_kept() {
-    crate::http::configure_coroutines();
+    crate::waiting::configure_coroutines();
     let cache: Arc<Cache> = Expiring::new(ROOMY);
     let asked = cache.clone();
     crowd(&cache, move || {
@@ -215,7 +215,7 @@ fn if_a_computation_panics_one_of_those_who_wait_computes() {
 /// A coroutine that is ended while it computes unwinds like one that panics.
 #[test]
 fn if_the_coroutine_that_computes_is_ended_another_one_computes() {
-    crate::http::configure_coroutines();
+    crate::waiting::configure_coroutines();
     let cache: Arc<Cache> = Expiring::new(ROOMY);
     let leading = cache.clone();
     let leader = may::go!(move || {

@@ -15,11 +15,8 @@ const MAX_EXTENSION_BYTES: usize = 4096;
 /// Most bytes of trailer fields, which are read and dropped.
 const MAX_TRAILER_BYTES: usize = 4096;
 
-/// Hexadecimal digits of a chunk's size; more could only overflow or be padding.
-const MAX_SIZE_DIGITS: usize = 16;
-
 #[derive(Clone, Copy, Debug)]
-enum Phase {
+enum ChunkPart {
     Size,
     Data { left: usize },
     DataEnd,
@@ -29,7 +26,7 @@ enum Phase {
 /// Turns `size CRLF data CRLF …` behind a head into the plain body, as far as its bytes have come.
 #[derive(Debug)]
 pub(crate) struct ChunkedDecoder {
-    phase: Phase,
+    part: ChunkPart,
     decoded: usize,
     extension_bytes: usize,
     trailer_bytes: usize,
@@ -55,7 +52,7 @@ struct Cursors {
 
 impl ChunkedDecoder {
     pub(crate) fn new(max_body_bytes: usize) -> Self {
-        Self { phase: Phase::Size, decoded: 0, extension_bytes: 0, trailer_bytes: 0, max_body_bytes }
+        Self { part: ChunkPart::Size, decoded: 0, extension_bytes: 0, trailer_bytes: 0, max_body_bytes }
     }
 
     /// Decodes what stands at `head_bytes` of the input, in place. Linear in the bytes, however small the chunks: each
@@ -90,8 +87,8 @@ impl ChunkedDecoder {
     fn decode(&mut self, bytes: &mut [u8], at: &mut Cursors) -> Result<bool, Status> {
         loop {
             let rest = &bytes[at.read..];
-            match self.phase {
-                Phase::Size => {
+            match self.part {
+                ChunkPart::Size => {
                     let Some(line_bytes) = line_length(rest, MAX_CHUNK_LINE_BYTES)? else { return Ok(false) };
                     let (size, extension_bytes) = parse_size(&rest[..line_bytes - 2])?;
                     self.extension_bytes += extension_bytes;
@@ -102,20 +99,20 @@ impl ChunkedDecoder {
                         return Err(Status::ContentTooLarge);
                     }
                     at.read += line_bytes;
-                    self.phase = if size == 0 { Phase::Trailer } else { Phase::Data { left: size } };
+                    self.part = if size == 0 { ChunkPart::Trailer } else { ChunkPart::Data { left: size } };
                 }
-                Phase::Data { left } => {
+                ChunkPart::Data { left } => {
                     let come = rest.len().min(left);
                     bytes.copy_within(at.read..at.read + come, at.write);
                     at.read += come;
                     at.write += come;
                     if come < left {
-                        self.phase = Phase::Data { left: left - come };
+                        self.part = ChunkPart::Data { left: left - come };
                         return Ok(false);
                     }
-                    self.phase = Phase::DataEnd;
+                    self.part = ChunkPart::DataEnd;
                 }
-                Phase::DataEnd => {
+                ChunkPart::DataEnd => {
                     if rest.len() < 2 && b"\r\n".starts_with(rest) {
                         return Ok(false);
                     }
@@ -123,9 +120,9 @@ impl ChunkedDecoder {
                         return Err(Status::BadRequest);
                     }
                     at.read += 2;
-                    self.phase = Phase::Size;
+                    self.part = ChunkPart::Size;
                 }
-                Phase::Trailer => {
+                ChunkPart::Trailer => {
                     let Some(line_bytes) = line_length(rest, MAX_TRAILER_BYTES)? else { return Ok(false) };
                     self.take_trailer(&rest[..line_bytes - 2])?;
                     at.read += line_bytes;
@@ -157,10 +154,11 @@ fn line_length(bytes: &[u8], most: usize) -> Result<Option<usize>, Status> {
     }
 }
 
-/// `chunk-size [ chunk-ext ]` without its line end: the size, and the bytes of the extensions.
+/// `chunk-size [ chunk-ext ]` without its line end: the size, and the bytes of the extensions. Zeros may pad
+/// the size (RFC 9112 section 7.1) for as long as its line may be; what does not fit a `usize` is refused.
 fn parse_size(line: &[u8]) -> Result<(usize, usize), Status> {
     let digits = line.iter().take_while(|byte| byte.is_ascii_hexdigit()).count();
-    if digits == 0 || digits > MAX_SIZE_DIGITS || !is_extension(&line[digits..]) {
+    if digits == 0 || !is_extension(&line[digits..]) {
         return Err(Status::BadRequest);
     }
     let size = line[..digits]
@@ -293,6 +291,18 @@ mod tests {
             let (body, _) = decode(&[stream.as_bytes()], 100).unwrap().unwrap();
             assert_eq!(body, b"Wiki", "{line}");
         }
+    }
+
+    #[test]
+    fn zeros_pad_a_size_up_to_the_end_of_its_line() {
+        let padded = |zeros: usize| {
+            let stream = format!("{}4\r\nWiki\r\n0\r\n\r\n", "0".repeat(zeros));
+            decode(&[stream.as_bytes()], 100).map(|whole| whole.map(|(body, _)| body))
+        };
+        for zeros in [1, 15, 16, 17, MAX_CHUNK_LINE_BYTES - 3] {
+            assert_eq!(padded(zeros), Ok(Some(b"Wiki".to_vec())), "{zeros}");
+        }
+        assert_eq!(padded(MAX_CHUNK_LINE_BYTES - 2), Err(Status::BadRequest));
     }
 
     #[test]

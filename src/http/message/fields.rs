@@ -1,6 +1,8 @@
 //! What the header fields say that concerns the engine itself: `Host`, the body's framing, and the connection
 //! (RFC 9112 sections 3.2, 6 and 9, RFC 9110 sections 5, 7.8 and 10.1.1).
 
+use std::net::Ipv6Addr;
+
 use super::status::Status;
 
 /// Header fields that a request may carry; more is answered with 431.
@@ -74,7 +76,7 @@ impl Codings {
 
 /// The fields of one head, as far as the engine needs them.
 #[derive(Default)]
-pub(crate) struct Fields {
+pub(crate) struct EngineFields {
     hosts: u32,
     empty_host: bool,
     content_types: u32,
@@ -84,10 +86,15 @@ pub(crate) struct Fields {
     keep_alive: bool,
     upgrade: bool,
     websocket: bool,
+    websocket_versions: u32,
+    websocket_13: bool,
+    /// Lines of `X-Forwarded-Proto`, and whether the last one says `https`.
+    forwarded_protos: u32,
+    forwarded_https: bool,
     pub(crate) expects_continue: bool,
 }
 
-impl Fields {
+impl EngineFields {
     /// Reads the fields of a head.
     ///
     /// # Errors
@@ -123,16 +130,28 @@ impl Fields {
             }
             14 if field.name.eq_ignore_ascii_case(b"content-length") => self.take_content_length(value)?,
             17 if field.name.eq_ignore_ascii_case(b"transfer-encoding") => self.take_codings(value),
+            17 if field.name.eq_ignore_ascii_case(b"x-forwarded-proto") => {
+                self.forwarded_protos += 1;
+                self.forwarded_https = value.eq_ignore_ascii_case(b"https");
+            }
+            21 if field.name.eq_ignore_ascii_case(b"sec-websocket-version") => {
+                self.websocket_versions += 1;
+                self.websocket_13 = value == b"13";
+            }
             _ => {}
         }
         Ok(())
     }
 
+    /// A list (RFC 9110 section 10.1.1). There is one expectation that we know; a comma in the quoted value
+    /// of another one parts it wrongly, and changes nothing.
     fn take_expect(&mut self, value: &[u8]) -> Result<(), Status> {
-        if !value.eq_ignore_ascii_case(b"100-continue") {
-            return Err(Status::ExpectationFailed);
+        for expectation in elements(value).filter(|expectation| !expectation.is_empty()) {
+            if !expectation.eq_ignore_ascii_case(b"100-continue") {
+                return Err(Status::ExpectationFailed);
+            }
+            self.expects_continue = true;
         }
-        self.expects_continue = true;
         Ok(())
     }
 
@@ -186,10 +205,19 @@ impl Fields {
         !self.close && (!http10 || self.keep_alive)
     }
 
-    /// A handshake of RFC 6455: other upgrades are ignored (RFC 9110 section 7.8), but this one must be told that its
-    /// service is not there (RFC 6455 section 4.2.2), whatever its version.
-    pub(crate) fn opens_websocket(&self) -> bool {
-        self.upgrade && self.websocket
+    /// How a handshake of RFC 6455 is refused: other upgrades are ignored (RFC 9110 section 7.8), but this
+    /// one must be told what it lacks (RFC 6455 section 4.2.2): a version that is spoken, or else its
+    /// service.
+    pub(crate) fn refused_websocket(&self) -> Option<Status> {
+        let spoken = self.websocket_13 && self.websocket_versions == 1;
+        let opens = self.upgrade && self.websocket;
+        opens.then_some(if spoken { Status::NotFound } else { Status::UpgradeRequired })
+    }
+
+    /// Whether one line of `X-Forwarded-Proto` says that the client came over TLS. Whose word that is, and
+    /// whether it counts, only the connection knows.
+    pub(crate) fn is_forwarded_https(&self) -> bool {
+        self.forwarded_https && self.forwarded_protos == 1
     }
 
     /// Both framings at once, or any transfer coding in HTTP/1.0, are refused (RFC 9112 section 6.1). Where `chunked` is
@@ -228,8 +256,9 @@ pub(crate) const fn is_token_byte(byte: u8) -> bool {
         || byte.is_ascii_alphanumeric()
 }
 
-/// `uri-host [":" port]` by its characters (RFC 3986 sections 3.2.2 and 3.2.3); it may be empty, it has no user part.
-/// A comma is a character of RFC 3986's names, but no host has one, and it is how two Host fields look once joined.
+/// `uri-host [":" port]` by its characters (RFC 3986 sections 3.2.2 and 3.2.3); it has no user part. It may
+/// be empty as a whole, but a port stands behind a name (RFC 9110 section 4.2.1). A comma is a character of
+/// RFC 3986's names, but no host has one, and it is how two Host fields look once joined.
 pub(crate) fn is_host(value: &[u8]) -> bool {
     let name_bytes = value.iter().take_while(|byte| HOST_NAME_BYTES[usize::from(**byte)]).count();
     let port = match &value[name_bytes..] {
@@ -237,7 +266,7 @@ pub(crate) fn is_host(value: &[u8]) -> bool {
         [b':', port @ ..] => port,
         _ => return is_unusual_host(value),
     };
-    port.iter().all(u8::is_ascii_digit)
+    name_bytes > 0 && port.iter().all(u8::is_ascii_digit)
 }
 
 /// What nearly every host is made of. A percent sign is left to the slow way.
@@ -253,17 +282,29 @@ fn is_unusual_host(value: &[u8]) -> bool {
     let (host, port) = split_port(value);
     let port_ok = port.iter().all(u8::is_ascii_digit);
     if let [b'[', inner @ .., b']'] = host {
-        return port_ok
-            && !inner.is_empty()
-            && inner.iter().all(|byte| byte.is_ascii_alphanumeric() || b":.%-_~".contains(byte))
-            && escapes_are_whole(inner);
+        return port_ok && is_ip_literal(inner);
     }
-    let name_byte = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+;=".contains(byte);
-    port_ok && host.iter().all(name_byte) && escapes_are_whole(host)
+    let name_byte = |byte: &u8| is_host_name_byte(*byte) || b"%!$&'()*+;=".contains(byte);
+    port_ok && !host.is_empty() && host.iter().all(name_byte) && escapes_are_whole(host)
+}
+
+/// What may stand in brackets: an IPv6 address, or an address of a version to come (RFC 3986 section 3.2.2).
+/// A zone is of meaning to its own machine alone, and has no place in a URI (RFC 9844).
+fn is_ip_literal(inner: &[u8]) -> bool {
+    if let [b'v' | b'V', future @ ..] = inner {
+        let Some(dot) = memchr::memchr(b'.', future) else { return false };
+        let (version, address) = (&future[..dot], &future[dot + 1..]);
+        let address_byte = |byte: &u8| is_host_name_byte(*byte) || b"!$&'()*+,;=:".contains(byte);
+        return !version.is_empty()
+            && version.iter().all(u8::is_ascii_hexdigit)
+            && !address.is_empty()
+            && address.iter().all(address_byte);
+    }
+    std::str::from_utf8(inner).is_ok_and(|text| text.parse::<Ipv6Addr>().is_ok())
 }
 
 /// Whether two hexadecimal digits follow each percent sign (RFC 3986 section 2.1).
-fn escapes_are_whole(text: &[u8]) -> bool {
+pub(crate) fn escapes_are_whole(text: &[u8]) -> bool {
     memchr::memchr_iter(b'%', text)
         .all(|at| text.get(at + 1..at + 3).is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit)))
 }

@@ -6,13 +6,15 @@
 
 use std::mem::MaybeUninit;
 
-use super::fields::{BodyFraming, Field, FieldList, Fields, MAX_HEADER_FIELDS, is_host, trim};
+use super::fields::{
+    BodyFraming, EngineFields, Field, FieldList, MAX_HEADER_FIELDS, escapes_are_whole, is_host, trim,
+};
 use super::request::Method;
 use super::scan::scan;
 use super::status::Status;
 
 /// A complete, valid head; its fields are in the list beside it.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Head<'b> {
     /// Its length with the empty line.
     pub(crate) head_bytes: usize,
@@ -25,6 +27,51 @@ pub(crate) struct Head<'b> {
     pub(crate) keep_alive: bool,
     pub(crate) expects_continue: bool,
     pub(crate) framing: BodyFraming,
+    /// The status that refuses a WebSocket handshake; such a request has no other answer.
+    pub(crate) refused_websocket: Option<Status>,
+    /// What the target says of the way that the request must have come.
+    pub(crate) scheme: Scheme,
+}
+
+impl Head<'_> {
+    /// All of it that borrows nothing.
+    pub(crate) fn without_texts(&self) -> Head<'static> {
+        let Self {
+            head_bytes,
+            method,
+            http10,
+            keep_alive,
+            expects_continue,
+            framing,
+            refused_websocket,
+            scheme,
+            ..
+        } = *self;
+        Head {
+            head_bytes,
+            method,
+            path: "",
+            query: "",
+            authority: "",
+            http10,
+            keep_alive,
+            expects_continue,
+            framing,
+            refused_websocket,
+            scheme,
+        }
+    }
+}
+
+/// The scheme of a target, where it says one (RFC 9112 section 3.2.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Scheme {
+    /// `http`, or origin form.
+    Plain,
+    /// `https` in absolute form.
+    Tls,
+    /// The same, and one `X-Forwarded-Proto` that says so too.
+    ForwardedTls,
 }
 
 /// A head whose lines are understood, but not yet what its fields say.
@@ -35,6 +82,7 @@ pub(crate) struct Split<'b> {
     pub(crate) query: &'b str,
     pub(crate) authority: &'b str,
     pub(crate) http10: bool,
+    pub(crate) https: bool,
 }
 
 /// Bytes of the head at the start of `bytes` with its empty line, where it is complete and its line ends are CRLF.
@@ -64,11 +112,9 @@ pub(crate) fn parse<'b>(bytes: &'b [u8], list: &mut FieldList<'b>) -> Result<Opt
         },
     };
     let http10 = split.http10;
-    let fields = Fields::read(list)?;
+    let fields = EngineFields::read(list)?;
     fields.check_host(http10)?;
-    if fields.opens_websocket() && split.method == Method::Get && !http10 {
-        return Err(Status::NotImplemented);
-    }
+    let handshake = split.method == Method::Get && !http10;
     Ok(Some(Head {
         head_bytes: split.head_bytes,
         method: split.method,
@@ -79,6 +125,12 @@ pub(crate) fn parse<'b>(bytes: &'b [u8], list: &mut FieldList<'b>) -> Result<Opt
         keep_alive: fields.keep_alive(http10),
         expects_continue: fields.expects_continue && !http10,
         framing: fields.framing(http10)?,
+        refused_websocket: if handshake { fields.refused_websocket() } else { None },
+        scheme: match (split.https, fields.is_forwarded_https()) {
+            (false, _) => Scheme::Plain,
+            (true, false) => Scheme::Tls,
+            (true, true) => Scheme::ForwardedTls,
+        },
     }))
 }
 
@@ -100,8 +152,9 @@ pub(crate) fn split<'b>(bytes: &'b [u8], list: &mut FieldList<'b>) -> Result<Opt
     }
     check_line_ends(&bytes[..head_bytes], list)?;
     let method = request.method.and_then(Method::parse).ok_or(Status::NotImplemented)?;
-    let (authority, path, query) = split_target(method, request.path.unwrap_or_default())?;
-    Ok(Some(Split { head_bytes, method, path, query, authority, http10: request.version == Some(0) }))
+    let Target { authority, path, query, https } = split_target(method, request.path.unwrap_or_default())?;
+    let http10 = request.version == Some(0);
+    Ok(Some(Split { head_bytes, method, path, query, authority, http10, https }))
 }
 
 /// RFC 9112 section 2.2 lets a recipient take a lone LF as a line end; taking it is what lets two parsers disagree.
@@ -186,20 +239,29 @@ pub(crate) fn too_long(bytes: &[u8], limit: usize) -> Status {
     }
 }
 
-/// Authority, path and query of a request target (RFC 9112 section 3.2): origin form, absolute form, or `*`
-/// for OPTIONS.
-fn split_target(method: Method, target: &str) -> Result<(&str, &str, &str), Status> {
-    let (authority, origin) = match target.as_bytes() {
-        [b'/', ..] => ("", target),
-        b"*" if method == Method::Options => return Ok(("", target, "")),
+struct Target<'b> {
+    /// Of absolute form; otherwise empty.
+    authority: &'b str,
+    path: &'b str,
+    query: &'b str,
+    https: bool,
+}
+
+/// What a request target names (RFC 9112 section 3.2): origin form, absolute form, or `*` for OPTIONS.
+fn split_target(method: Method, target: &str) -> Result<Target<'_>, Status> {
+    let (authority, origin, https) = match target.as_bytes() {
+        [b'/', ..] => ("", target, false),
+        b"*" if method == Method::Options => {
+            return Ok(Target { authority: "", path: target, query: "", https: false });
+        }
         _ => split_authority(target)?,
     };
-    if !origin.bytes().all(is_target_byte) {
+    if !origin.bytes().all(is_target_byte) || !escapes_are_whole(origin.as_bytes()) {
         return Err(Status::BadRequest);
     }
     let (path, query) = origin.split_once('?').unwrap_or((origin, ""));
     // `http://a?b` names the same resource as `http://a/?b` (RFC 9110 section 4.2.3).
-    Ok((authority, if path.is_empty() { "/" } else { path }, query))
+    Ok(Target { authority, path: if path.is_empty() { "/" } else { path }, query, https })
 }
 
 /// Printable ASCII, but neither a fragment's `#`, nor a backslash, which some recipients read as a slash, nor the quotation
@@ -212,21 +274,23 @@ pub(crate) const fn is_target_byte(byte: u8) -> bool {
     byte.is_ascii_graphic() && !matches!(byte, b'#' | b'\\' | b'"' | b'<' | b'>')
 }
 
-/// The authority of an absolute form, which a server must accept (RFC 9112 section 3.2.2), and what follows
-/// it: the origin form, perhaps without its path.
-fn split_authority(target: &str) -> Result<(&str, &str), Status> {
+/// The authority of an absolute form, which a server must accept (RFC 9112 section 3.2.2), what follows it (the
+/// origin form, perhaps without its path), and whether the scheme is `https`.
+fn split_authority(target: &str) -> Result<(&str, &str, bool), Status> {
     let scheme_end = target.find("://").ok_or(Status::BadRequest)?;
-    if !matches!(target[..scheme_end].to_ascii_lowercase().as_str(), "http" | "https") {
+    let https = target[..scheme_end].eq_ignore_ascii_case("https");
+    if !https && !target[..scheme_end].eq_ignore_ascii_case("http") {
         return Err(Status::BadRequest);
     }
     let authority = &target[scheme_end + 3..];
     let path_start = authority.find(['/', '?']).unwrap_or(authority.len());
-    // An http URI without a host is invalid, be there a port or not (RFC 9110 section 4.2.1).
+    // An http URI without a host is invalid (RFC 9110 section 4.2.1).
     let authority_bytes = &authority.as_bytes()[..path_start];
-    if matches!(authority_bytes, [] | [b':', ..]) || !is_host(authority_bytes) {
+    if authority_bytes.is_empty() || !is_host(authority_bytes) {
         return Err(Status::BadRequest);
     }
-    Ok(authority.split_at(path_start))
+    let (authority, origin) = authority.split_at(path_start);
+    Ok((authority, origin, https))
 }
 
 #[cfg(test)]
@@ -316,12 +380,25 @@ mod tests {
 
     #[test]
     fn hosts_are_one_and_valid() {
-        for valid in ["a", "a:80", "127.0.0.1:9999", "[::1]:9999", "a:", "%41", "[fe80::1%25e]"] {
+        for valid in [
+            "a",
+            "a:80",
+            "127.0.0.1:9999",
+            "[::1]:9999",
+            "a:",
+            "%41",
+            "[::ffff:1.2.3.4]",
+            "[v1f.a:b]",
+            "[::]",
+        ] {
             assert!(check(&format!("GET / HTTP/1.1\r\nHost: {valid}\r\n\r\n")).is_ok(), "{valid}");
         }
-        for broken in
-            ["", "a b", "a/b", "a, b", "a,b", "user@a", "a:b", "[::1", "a:80:90", "%", "a%4", "%zz", "[::1%]"]
-        {
+        let names =
+            ["", ":", ":80", "a b", "a/b", "a, b", "a,b", "user@a", "a:b", "a:80:90", "%", "a%4", "%zz"];
+        let literals =
+            ["[::1", "[::1%]", "[fe80::1%25e]", "[]", "[a]", "[1.2.3.4]", "[:::]", "[1:2]", "[::1]a"];
+        let futures = ["[v.a]", "[v1.]", "[v1]", "[vg.a]", "[v1.a/]", "[v1.%41]"];
+        for broken in names.into_iter().chain(literals).chain(futures) {
             let head = format!("GET / HTTP/1.1\r\nHost: {broken}\r\n\r\n");
             assert_eq!(check(&head), Err(Status::BadRequest), "{broken}");
         }
@@ -361,10 +438,19 @@ mod tests {
         for valid in ["GET /a?b=c", "GET http://a/b", "GET http://a", "OPTIONS *"] {
             assert!(check(&format!("{valid} HTTP/1.1\r\nHost: a\r\n\r\n")).is_ok(), "{valid}");
         }
-        for absolute in ["http://a", "http://a?b", "https://a:1/?b"] {
-            let text = format!("GET {absolute} HTTP/1.1\r\nHost: a\r\n\r\n");
-            let path = parse(text.as_bytes(), &mut FieldList::new()).map(|head| head.expect("complete").path);
-            assert_eq!(path, Ok("/"), "{absolute}");
+        for (absolute, scheme) in [
+            ("http://a", Scheme::Plain),
+            ("http://a?b", Scheme::Plain),
+            ("https://a:1/?b", Scheme::Tls),
+            ("https://a/ HTTP/1.1\r\nX-Forwarded-Proto: https", Scheme::ForwardedTls),
+            ("https://a/ HTTP/1.1\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Proto: https", Scheme::Tls),
+            ("https://a/ HTTP/1.1\r\nX-Forwarded-Proto: http, https", Scheme::Tls),
+        ] {
+            let version = if absolute.contains(' ') { "" } else { " HTTP/1.1" };
+            let text = format!("GET {absolute}{version}\r\nHost: a\r\n\r\n");
+            let head = parse(text.as_bytes(), &mut FieldList::new());
+            let head = head.map(|head| head.map(|head| (head.path, head.scheme)));
+            assert_eq!(head, Ok(Some(("/", scheme))), "{absolute}");
         }
         for broken in [
             "GET *",
@@ -375,6 +461,11 @@ mod tests {
             "GET /a?<",
             "GET http:///b",
             "GET http://:80/b",
+            "GET http://[a]/b",
+            "GET /%zz",
+            "GET /a?%",
+            "GET /a?b=%4",
+            "GET http://a/%4g",
         ] {
             let head = format!("{broken} HTTP/1.1\r\nHost: a\r\n\r\n");
             assert_eq!(check(&head), Err(Status::BadRequest), "{broken}");

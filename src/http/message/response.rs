@@ -2,22 +2,22 @@
 
 use std::fmt::{Display, Write as _};
 use std::io::{self, Write as _};
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::Serialize;
 
+use super::date::Date;
 use super::fields::is_token_byte;
 use super::status::Status;
-use crate::http::serve::clock::Clock;
-use crate::http::serve::stream::{BodyWriter, WrittenFraming};
-use crate::http::serve::wire::Wire;
+use super::writer::{BodyWriter, Progress, Sink, WrittenFraming};
 
-/// Width kept for a length that is known only after the body is written; the blanks before it are optional white space
-/// (RFC 9110 section 5.6.3), so the head needs no second pass.
-const LENGTH_WIDTH: usize = 10;
+/// Digits kept for a length that is known only after the body is written. Most bodies have so many; another
+/// one moves by the difference, since one blank stands before a length and no zero pads it (RFC 9110 section
+/// 5.6.3).
+const LENGTH_DIGITS: usize = 3;
 
-/// What stands between the content type and the body: the length's blanks, the line's end and the empty line.
-const LENGTH_LINE: &[u8] = b"\r\ncontent-length:           \r\n\r\n";
+/// What stands between the content type and the body: the length's digits, the line's end and the empty line.
+const LENGTH_LINE: &[u8] = b"\r\ncontent-length: 000\r\n\r\n";
 const LINE_ENDS: usize = b"\r\n\r\n".len();
 
 /// The fields that frame an answer; a second one of a name would let two recipients frame it in two ways.
@@ -32,27 +32,21 @@ const USUAL_HEAD_BYTES: usize = 256;
 /// An answer in the making: a status and header fields, then one of the `body` methods.
 pub struct Response<'o> {
     out: &'o mut Vec<u8>,
-    clock: &'o Clock,
-    fields: Fields,
+    date: &'o Date,
+    /// Further header fields, kept until the head is written. Empty, and then without memory, for most
+    /// answers.
+    fields: Vec<u8>,
     status: Status,
     persistence: Persistence,
     /// A HEAD request gets the fields of its GET, and no body (RFC 9110 section 9.3.2).
     omit_body: bool,
-    /// Where the answer is sent while it is being made, and whether its client speaks HTTP/1.0, which knows no chunks.
-    wire: Option<(&'o Wire<'o>, bool)>,
+    /// Where the answer is sent while it is being made; without one it is only collected.
+    sink: Option<&'o dyn Sink>,
+    /// Raised where every connection ends with its present answer.
+    ending: Option<&'o AtomicBool>,
+    /// Whether the client speaks HTTP/1.0, which knows no chunks.
+    http10: bool,
     progress: Progress,
-}
-
-/// How far an answer has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Progress {
-    Unwritten,
-    /// It is whole, and all of it is still in the output.
-    Written,
-    /// It is whole, and has left in parts.
-    Streamed,
-    /// A part has left, and the rest will not come: only the connection's end can tell the client.
-    Cut,
 }
 
 /// What the `Connection` field has to say.
@@ -65,31 +59,32 @@ pub(crate) enum Persistence {
     Close,
 }
 
-/// Further header fields, kept until the head is written. Empty, and then without memory, for most answers.
-type Fields = Vec<u8>;
-
 impl<'o> Response<'o> {
     pub(crate) fn new(
         out: &'o mut Vec<u8>,
-        clock: &'o Clock,
+        date: &'o Date,
         persistence: Persistence,
         omit_body: bool,
     ) -> Self {
         Self {
             out,
-            clock,
-            fields: Fields::new(),
+            date,
+            fields: Vec::new(),
             status: Status::Ok,
             persistence,
             omit_body,
-            wire: None,
+            sink: None,
+            ending: None,
+            http10: false,
             progress: Progress::Unwritten,
         }
     }
 
-    /// Lets [`Response::stream`] send.
-    pub(crate) fn over(mut self, wire: &'o Wire<'o>, http10: bool) -> Self {
-        self.wire = Some((wire, http10));
+    /// Lets [`Response::stream`] send, and the answer say that it is the last one where `ending` is raised.
+    pub(crate) fn over(mut self, sink: &'o dyn Sink, ending: &'o AtomicBool, http10: bool) -> Self {
+        self.sink = Some(sink);
+        self.ending = Some(ending);
+        self.http10 = http10;
         self
     }
 
@@ -181,12 +176,11 @@ impl<'o> Response<'o> {
         self.out.extend_from_slice(LENGTH_LINE);
         let body_at = self.out.len();
         write(self.out);
-        let length = self.out.len() - body_at;
-        let length_end = body_at - LINE_ENDS;
-        write_right_aligned(&mut self.out[length_end - LENGTH_WIDTH..length_end], length);
+        let body_bytes = self.out.len() - body_at;
         if self.omit_body {
             self.out.truncate(body_at);
         }
+        write_length(self.out, body_at - LINE_ENDS, body_bytes);
     }
 
     /// Ends the answer with a body of any size that `write` produces piece by piece: with `Content-Length` where its
@@ -204,10 +198,9 @@ impl<'o> Response<'o> {
         if !self.status.has_content() {
             return self.empty();
         }
-        let http10 = self.wire.is_some_and(|(_, http10)| http10);
         let framing = match length {
             Some(left) => WrittenFraming::Length { left },
-            None if http10 => WrittenFraming::Close,
+            None if self.http10 => WrittenFraming::Close,
             None => WrittenFraming::Chunked,
         };
         if framing == WrittenFraming::Close {
@@ -227,8 +220,7 @@ impl<'o> Response<'o> {
         if self.omit_body {
             return;
         }
-        let wire = self.wire.map(|(wire, _)| wire);
-        let mut body = BodyWriter::new(self.out, wire, framing, &mut self.progress);
+        let mut body = BodyWriter::new(self.out, self.sink, framing, &mut self.progress);
         let written = write(&mut body);
         body.finish(written.is_ok());
         if let Err(error) = written {
@@ -250,6 +242,17 @@ impl<'o> Response<'o> {
             self.header("retry-after", RETRY_AFTER_S);
         }
         self.status(status).json(engine_error_body(status).as_bytes());
+    }
+
+    /// Ends the answer to a WebSocket handshake: a 404, or a 426 with what a 426 must say (RFC 6455 section
+    /// 4.4, RFC 9110 sections 7.8 and 15.5.22).
+    pub(crate) fn refuse_websocket(&mut self, status: Status) {
+        if status == Status::UpgradeRequired {
+            self.fields.extend_from_slice(
+                b"connection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\n",
+            );
+        }
+        self.refuse(status);
     }
 
     /// Whether the connection ends with this answer.
@@ -274,7 +277,7 @@ impl<'o> Response<'o> {
         assert!(self.progress == Progress::Unwritten, "a request has one answer");
         self.progress = Progress::Written;
         // A drain that began while the handler waited: the client learns it with this answer, as with any other last one.
-        if self.wire.is_some_and(|(wire, _)| wire.shared.draining.load(Ordering::Acquire)) {
+        if self.ending.is_some_and(|ending| ending.load(Ordering::Acquire)) {
             self.close();
         }
         self.out.reserve(USUAL_HEAD_BYTES);
@@ -283,7 +286,7 @@ impl<'o> Response<'o> {
             Status::Ok => self.out.extend_from_slice(Status::Ok.line()),
             other => self.out.extend_from_slice(other.line()),
         }
-        self.clock.write_date(self.out);
+        self.date.write_field(self.out);
         match self.persistence {
             Persistence::Implied => {}
             Persistence::KeepAlive => self.out.extend_from_slice(b"connection: keep-alive\r\n"),
@@ -295,15 +298,28 @@ impl<'o> Response<'o> {
     }
 }
 
-fn write_right_aligned(slot: &mut [u8], mut value: usize) {
-    for byte in slot.iter_mut().rev() {
-        *byte = b'0' + u8::try_from(value % 10).unwrap_or_default();
-        value /= 10;
-        if value == 0 {
-            return;
-        }
+/// Writes a length over the [`LENGTH_DIGITS`] that end at `end`. What follows moves where it needs more or
+/// less.
+fn write_length(out: &mut Vec<u8>, end: usize, length: usize) {
+    let mut buffer = itoa::Buffer::new();
+    let digits = buffer.format(length).as_bytes();
+    let start = end - LENGTH_DIGITS;
+    if digits.len() == LENGTH_DIGITS {
+        out[start..end].copy_from_slice(digits);
+    } else {
+        move_behind(out, end, start + digits.len());
+        out[start..start + digits.len()].copy_from_slice(digits);
     }
-    debug_assert!(value == 0, "a body longer than the width of its length");
+}
+
+/// Moves all that stands behind `from` to `to`.
+fn move_behind(out: &mut Vec<u8>, from: usize, to: usize) {
+    let end = out.len();
+    if to > from {
+        out.resize(end + to - from, 0);
+    }
+    out.copy_within(from..end, to);
+    out.truncate(end + to - from);
 }
 
 /// The body of an error of the engine itself, the same form as the APIs' errors.
@@ -319,33 +335,42 @@ mod tests {
 
     fn answer(omit_body: bool, build: impl FnOnce(&mut Response<'_>)) -> String {
         let mut out = Vec::new();
-        let clock = Clock::new();
-        build(&mut Response::new(&mut out, &clock, Persistence::Implied, omit_body));
+        let date = Date::now();
+        build(&mut Response::new(&mut out, &date, Persistence::Implied, omit_body));
         String::from_utf8(out).unwrap()
     }
 
     #[test]
     fn a_body_has_its_length() {
-        let blanks = &LENGTH_LINE[LENGTH_LINE.len() - LINE_ENDS - LENGTH_WIDTH - 1..];
-        assert!(blanks.starts_with(&[b' '; LENGTH_WIDTH + 1]), "one blank and the width");
         let text = answer(false, |response| response.json(b"{\"a\":1}"));
         assert!(text.starts_with("HTTP/1.1 200 OK\r\ndate: "), "{text}");
-        assert!(text.contains("content-length:          7\r\n"), "{text}");
+        assert!(text.contains("content-length: 7\r\n"), "{text}");
         assert!(text.ends_with("\r\n\r\n{\"a\":1}"), "{text}");
     }
 
     #[test]
     fn head_keeps_the_length_and_drops_the_body() {
         let text = answer(true, |response| response.text(12_345));
-        assert!(text.contains("content-length:          5\r\n"), "{text}");
+        assert!(text.contains("content-length: 5\r\n"), "{text}");
         assert!(text.ends_with("\r\n\r\n"), "{text}");
+    }
+
+    #[test]
+    fn a_length_has_one_blank_and_its_own_digits() {
+        for length in [0, 9, 10, 99, 100, 999, 1_000, 9_999, 10_000, 123_456] {
+            let body: String = ('a'..='z').cycle().take(length).collect();
+            let text = answer(false, |response| response.text(&body));
+            assert!(text.ends_with(&format!("content-length: {length}\r\n\r\n{body}")), "{length}");
+            let text = answer(true, |response| response.text(&body));
+            assert!(text.ends_with(&format!("content-length: {length}\r\n\r\n")), "{length}");
+        }
     }
 
     #[test]
     fn a_value_is_written_as_json() {
         let text = answer(false, |response| response.json_of(&("é\"", Some(1), [true])));
         assert!(text.contains("content-type: application/json\r\n"), "{text}");
-        assert!(text.contains("content-length:         17\r\n"), "{text}");
+        assert!(text.contains("content-length: 17\r\n"), "{text}");
         assert!(text.ends_with("\r\n\r\n[\"é\\\"\",1,[true]]"), "{text}");
     }
 
@@ -353,8 +378,8 @@ mod tests {
     fn a_value_that_cannot_be_written_leaves_nothing_but_a_500() {
         let broken = std::collections::BTreeMap::from([((1, 2), "a key that is no string")]);
         let mut out = b"the answer before".to_vec();
-        let clock = Clock::new();
-        let mut response = Response::new(&mut out, &clock, Persistence::Implied, false);
+        let date = Date::now();
+        let mut response = Response::new(&mut out, &date, Persistence::Implied, false);
         response.status(Status::Created).header("location", "/a").json_of(&[broken]);
         assert_eq!(
             (response.current_status(), response.progress()),

@@ -9,12 +9,12 @@ use std::time::Duration;
 use super::error::{RouteError, RouteName};
 use super::guard::{Admission, Guarded, Pass};
 use super::scope::{APP, Mount, Scope, Slash};
+use crate::http::message::reader::BodyReader;
 use crate::http::message::rejection::IntoAnswer;
 use crate::http::message::request::{Method, Request};
 use crate::http::message::request_head::RequestHead;
 use crate::http::message::response::Response;
 use crate::http::message::status::Status;
-use crate::http::serve::stream::BodyReader;
 use crate::instruments::{Counter, Histogram, SECONDS, Snapshot};
 
 /// Templates without parameters that are compared one after another, before the tree is asked.
@@ -340,6 +340,17 @@ impl Router {
         match self.routes[place.by_method[method.answered_as() as usize]?].handler {
             Handler::Stream { max_body_bytes, .. } => Some(max_body_bytes),
             Handler::Whole(_) | Handler::Guarded(_) => None,
+        }
+    }
+
+    /// Whether [`Router::answer`] refuses this request with a 404 or a 405.
+    pub(crate) fn refuses(&self, method: Method, path: &str) -> bool {
+        match self.places.at(path) {
+            Ok(found) => {
+                let place = &self.templates[*found.value].1;
+                method != Method::Options && place.by_method[method.answered_as() as usize].is_none()
+            }
+            Err(_) => path != "*",
         }
     }
 

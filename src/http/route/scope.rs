@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use super::guard::{First, Guard, GuardedRoute, Then};
 use super::router::{Handler, Router};
+use crate::http::message::reader::BodyReader;
 use crate::http::message::rejection::IntoAnswer;
 use crate::http::message::request::{Method, Request};
 use crate::http::message::request_head::RequestHead;
 use crate::http::message::response::Response;
-use crate::http::serve::stream::BodyReader;
 
 /// The scope of the routes that are added to a [`Router`] itself.
 pub const APP: &str = "app";

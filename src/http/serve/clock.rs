@@ -1,38 +1,21 @@
 //! A clock that the sweeper sets a few times a second: milliseconds for deadlines, and the text of the `Date`
 //! field.
-//!
-//! A request then pays a few relaxed loads in place of a system call and a calendar computation.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
-use std::time::{Instant, SystemTime};
+use std::time::Instant;
 
-/// Length of an IMF-fixdate (RFC 9110 section 5.6.7), such as `Sun, 06 Nov 1994 08:49:37 GMT`.
-const DATE_BYTES: usize = 29;
-const DATE_WORDS: usize = DATE_BYTES.div_ceil(8);
+use crate::http::message::date::Date;
 
 /// Coarse time, shared by all connections.
 pub(crate) struct Clock {
     started: Instant,
     now_ms: AtomicU64,
-    /// Odd while the date is being written; readers retry.
-    sequence: AtomicU64,
-    /// Of whoever writes: the sweeper, or who ends its rest.
-    writing: Mutex<()>,
-    date: [AtomicU64; DATE_WORDS],
+    pub(crate) date: Date,
 }
 
 impl Clock {
     pub(crate) fn new() -> Self {
-        let clock = Self {
-            started: Instant::now(),
-            now_ms: AtomicU64::new(0),
-            sequence: AtomicU64::new(0),
-            writing: Mutex::new(()),
-            date: std::array::from_fn(|_| AtomicU64::new(0)),
-        };
-        clock.tick();
-        clock
+        Self { started: Instant::now(), now_ms: AtomicU64::new(0), date: Date::now() }
     }
 
     /// Milliseconds since the server started, as of the last tick.
@@ -41,54 +24,12 @@ impl Clock {
     }
 
     /// Brings the time and the date up to now.
-    pub(crate) fn tick(&self) {
-        let _alone = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
-        let elapsed = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        self.now_ms.store(elapsed, Ordering::Relaxed);
-        let text = httpdate::fmt_http_date(SystemTime::now());
-        let mut bytes = [b' '; DATE_WORDS * 8];
-        bytes[..DATE_BYTES].copy_from_slice(&text.as_bytes()[..DATE_BYTES]);
-        self.sequence.fetch_add(1, Ordering::AcqRel);
-        for (word, chunk) in self.date.iter().zip(bytes.chunks_exact(8)) {
-            let mut octets = [0; 8];
-            octets.copy_from_slice(chunk);
-            word.store(u64::from_ne_bytes(octets), Ordering::Release);
-        }
-        self.sequence.fetch_add(1, Ordering::AcqRel);
-    }
-
-    /// Appends `date: …` with its line end.
     ///
-    /// Race window: a tick may fall between two words; the sequence then differs before and after, and the
-    /// copy is made again.
-    pub(crate) fn write_date(&self, out: &mut Vec<u8>) {
-        let mut bytes = [0; DATE_WORDS * 8];
-        loop {
-            let before = self.sequence.load(Ordering::Acquire);
-            for (word, chunk) in self.date.iter().zip(bytes.chunks_exact_mut(8)) {
-                chunk.copy_from_slice(&word.load(Ordering::Acquire).to_ne_bytes());
-            }
-            if before.is_multiple_of(2) && self.sequence.load(Ordering::Acquire) == before {
-                break;
-            }
-            std::hint::spin_loop();
-        }
-        let mut line = *b"date: ---, -- --- ---- --:--:-- ---\r\n";
-        line[6..6 + DATE_BYTES].copy_from_slice(&bytes[..DATE_BYTES]);
-        out.extend_from_slice(&line);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::Clock;
-
-    #[test]
-    fn the_date_is_an_imf_fixdate() {
-        let mut out = Vec::new();
-        Clock::new().write_date(&mut out);
-        let text = String::from_utf8(out).unwrap();
-        let date = text.strip_prefix("date: ").unwrap().strip_suffix("\r\n").unwrap();
-        assert!(httpdate::parse_http_date(date).is_ok(), "{date}");
+    /// Race window: the sweeper ticks, and who ends its rest does too; the later time stays, whoever comes
+    /// last.
+    pub(crate) fn tick(&self) {
+        let elapsed = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.now_ms.fetch_max(elapsed, Ordering::Relaxed);
+        self.date.refresh();
     }
 }

@@ -1,28 +1,25 @@
 //! One connection: read, parse in place, answer, write; the whole life of its coroutine.
 
-mod call;
 mod guard;
 
 use std::sync::atomic::Ordering;
 
 use socket2::Socket;
 
-use self::call::call;
+use super::answering::{After, Answering};
 use super::server::Shared;
-use super::stream::BodyReader;
-use super::wire::{Broken, Wire};
+use super::wire::Wire;
 use crate::http::message::body::{ChunkedDecoder, Decoded};
 use crate::http::message::buffer::Input;
-use crate::http::message::fields::{BodyFraming, Field, FieldList};
-use crate::http::message::head::{self, Head};
-use crate::http::message::request::Request;
-use crate::http::message::request_head::RequestHead;
+use crate::http::message::fields::{BodyFraming, FieldList};
+use crate::http::message::head::{self, Scheme};
+use crate::http::message::parked::ParkedHead;
+use crate::http::message::reader::BodyReader;
 use crate::http::message::response::{Persistence, Response};
 use crate::http::message::status::Status;
-use crate::http::route::guard::Pass;
-use crate::http::route::latency::Timing;
+use crate::http::message::writer::Broken;
 use crate::http::route::metrics::{Limit, Timeout};
-use crate::http::route::router::{Arrival, Series};
+use crate::http::route::router::Series;
 
 /// Answers collected from pipelined requests before they are written out.
 const FLUSH_BYTES: usize = 64 * 1024;
@@ -44,17 +41,8 @@ impl From<Broken> for End {
 /// Where the request at the start of the input stands.
 enum Phase {
     Head,
-    Body { head_bytes: usize, body_bytes: usize },
-    Chunked { head_bytes: usize, decoder: ChunkedDecoder },
-}
-
-/// Whether the connection goes on after an answer.
-#[derive(Clone, Copy)]
-enum After {
-    Next,
-    Close,
-    /// The answer is not whole, and nothing that follows could say so.
-    Cut,
+    Body { head: Box<ParkedHead>, body_bytes: usize },
+    Chunked { head: Box<ParkedHead>, decoder: ChunkedDecoder },
 }
 
 /// What the bytes so far allow.
@@ -77,7 +65,7 @@ enum Begun {
     },
     /// The handler reads the body itself, up to so many bytes.
     Streams {
-        head_bytes: usize,
+        head: Box<ParkedHead>,
         max_bytes: usize,
     },
     /// The guard of its route has answered, and the body is still to come.
@@ -92,21 +80,11 @@ enum Begun {
     Refused(Status),
 }
 
-/// The answering side of a connection, apart from its input so that a request can borrow that meanwhile.
-#[derive(Default)]
-struct Turn {
-    output: Vec<u8>,
-    requests: u64,
-    timing: Timing,
-    /// What the guard of the present request has handed over, until its body is there.
-    pass: Option<Pass>,
-}
-
 struct Connection<'s> {
     wire: Wire<'s>,
     shared: &'s Shared,
     input: Input,
-    turn: Turn,
+    answering: Answering,
     phase: Phase,
     /// When the wait for the present phase ends; set by its first wait.
     deadline_ms: Option<u64>,
@@ -131,7 +109,7 @@ pub(crate) fn run(socket: Socket, shared: &Shared) {
         wire,
         shared,
         input: Input::default(),
-        turn: Turn::default(),
+        answering: Answering::default(),
         phase: Phase::Head,
         deadline_ms: None,
         searched: 0,
@@ -151,7 +129,7 @@ impl Connection<'_> {
     fn serve(&mut self) -> Result<(), End> {
         loop {
             while let Step::Answered = self.advance()? {
-                if self.turn.output.len() >= FLUSH_BYTES {
+                if self.answering.output.len() >= FLUSH_BYTES {
                     self.flush()?;
                 }
             }
@@ -164,24 +142,21 @@ impl Connection<'_> {
     fn advance(&mut self) -> Result<Step, End> {
         match &mut self.phase {
             Phase::Head => self.advance_head(),
-            Phase::Body { head_bytes, body_bytes } => {
-                let (head_bytes, body_bytes) = (*head_bytes, *body_bytes);
+            Phase::Body { head, body_bytes } => {
+                let (head_bytes, body_bytes) = (head.head_bytes(), *body_bytes);
                 if body_bytes > self.shared.limits.body_bytes && self.input.len() > head_bytes {
                     return Err(self.reject(Status::ContentTooLarge));
                 }
                 if self.input.len() < head_bytes.saturating_add(body_bytes) {
                     return Ok(Step::NeedBytes);
                 }
-                self.answer(head_bytes, Decoded { body_bytes, framed_bytes: body_bytes })
+                self.answer(Decoded { body_bytes, framed_bytes: body_bytes })
             }
-            Phase::Chunked { head_bytes, decoder } => {
-                let head_bytes = *head_bytes;
-                match decoder.advance(&mut self.input, head_bytes) {
-                    Ok(Some(whole)) => self.answer(head_bytes, whole),
-                    Ok(None) => Ok(Step::NeedBytes),
-                    Err(status) => Err(self.reject_over(Limit::of_chunked_body(status), status)),
-                }
-            }
+            Phase::Chunked { head, decoder } => match decoder.advance(&mut self.input, head.head_bytes()) {
+                Ok(Some(whole)) => self.answer(whole),
+                Ok(None) => Ok(Step::NeedBytes),
+                Err(status) => Err(self.reject_over(Limit::of_chunked_body(status), status)),
+            },
         }
     }
 
@@ -243,7 +218,7 @@ impl Connection<'_> {
             Begun::LongTarget(status) => Err(self.reject_over(Some(Limit::Target), status)),
             Begun::LongHead => Err(self.reject_long_head()),
             Begun::Refused(status) => self.reject_or_retry(status),
-            Begun::Streams { head_bytes, max_bytes } => self.stream(head_bytes, max_bytes),
+            Begun::Streams { head, max_bytes } => self.stream(&head, max_bytes),
             Begun::Declined { head_bytes, framing, invite, after } => {
                 self.declined(head_bytes, framing, invite, after)
             }
@@ -251,7 +226,7 @@ impl Connection<'_> {
                 self.phase = phase;
                 self.deadline_ms = None;
                 if invite {
-                    self.turn.output.extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
+                    self.answering.output.extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
                 }
                 self.advance()
             }
@@ -279,76 +254,83 @@ impl Connection<'_> {
         if fields.len() > limits.header_count {
             return Begun::Refused(Status::HeaderFieldsTooLarge);
         }
+        if head.scheme != Scheme::Plain && !self.wire.vouches_for(head.scheme) {
+            return Begun::Refused(Status::MisdirectedRequest);
+        }
+        if head.expects_continue && head.framing != BodyFraming::Length(0) && self.shared.refuses(&head) {
+            let after = self.answering.answer_uninvited(&self.wire, &head, &fields);
+            return Begun::Answered { request_bytes: head_bytes, after };
+        }
         if let Some(max_bytes) = self.shared.router.stream_limit(head.method, head.path) {
-            return Begun::Streams { head_bytes, max_bytes };
+            return Begun::Streams { head: ParkedHead::new(&head, &fields, head_part), max_bytes };
         }
         // A body that has begun to come needs no invitation (RFC 9110 section 10.1.1).
         let begun = come > head_bytes;
         let invite = head.expects_continue && !begun;
+        let park = || ParkedHead::new(&head, &fields, head_part);
         let phase = match head.framing {
             BodyFraming::Length(length) => match usize::try_from(length) {
                 Ok(body_bytes) if body_bytes <= rest.len().min(limits.body_bytes) => {
-                    let after = self.turn.answer(&self.wire, &head, &fields, &mut rest[..body_bytes]);
+                    let after = self.answering.answer(&self.wire, &head, &fields, &mut rest[..body_bytes]);
                     return Begun::Answered { request_bytes: head_bytes + body_bytes, after };
                 }
                 // A body past the limit is refused with its first byte, or where the client asks first. One that is
                 // announced and never comes is an incomplete message (RFC 9112 section 6.3): it gets no answer.
                 Ok(body_bytes) if body_bytes <= limits.body_bytes || !(begun || invite) => {
-                    Phase::Body { head_bytes, body_bytes }
+                    Phase::Body { head: park(), body_bytes }
                 }
                 _ => return Begun::Refused(Status::ContentTooLarge),
             },
             BodyFraming::Chunked => {
-                Phase::Chunked { head_bytes, decoder: ChunkedDecoder::new(limits.body_bytes) }
+                Phase::Chunked { head: park(), decoder: ChunkedDecoder::new(limits.body_bytes) }
             }
         };
         if self.shared.router.has_guards()
-            && let Some(declined) = self.turn.decline(&self.wire, &head, &fields, invite)
+            && let Some(declined) = self.answering.decline(&self.wire, &head, &fields, invite)
         {
             return declined;
         }
         Begun::NeedsBody { phase, invite }
     }
 
-    /// The body that was waited for is whole: parse the head once more, now that both parts can be borrowed.
+    /// The body that was waited for is whole.
     #[inline(never)] // its table of fields is no part of the usual request's stack
-    fn answer(&mut self, head_bytes: usize, whole: Decoded) -> Result<Step, End> {
-        let (head_part, rest) = self.input.unread_mut().split_at_mut(head_bytes);
-        let mut fields = FieldList::new();
-        let after = match head::parse(head_part, &mut fields) {
-            Ok(Some(head)) => Ok(self.turn.answer(&self.wire, &head, &fields, &mut rest[..whole.body_bytes])),
-            // It was parsed before.
-            Ok(None) => Err(Status::BadRequest),
-            Err(status) => Err(status),
+    fn answer(&mut self, whole: Decoded) -> Result<Step, End> {
+        let awaited = std::mem::replace(&mut self.phase, Phase::Head);
+        let (Phase::Body { head: parked, .. } | Phase::Chunked { head: parked, .. }) = awaited else {
+            return self.advance_head();
         };
+        let (head_part, rest) = self.input.unread_mut().split_at_mut(parked.head_bytes());
+        let mut fields = FieldList::new();
+        let after = parked
+            .unpark(head_part, &mut fields)
+            .map(|head| self.answering.answer(&self.wire, &head, &fields, &mut rest[..whole.body_bytes]));
         drop(fields);
-        self.turn.timing.end_of_body(&self.shared.router);
+        self.answering.timing.end_of_body(&self.shared.router);
         match after {
-            Ok(after) => self.answered(head_bytes + whole.framed_bytes, after),
-            Err(status) => Err(self.reject(status)),
+            Some(after) => self.answered(parked.head_bytes() + whole.framed_bytes, after),
+            None => Err(self.reject(Status::InternalServerError)),
         }
     }
 
     /// A request whose handler reads the body. The head is copied, since the body comes through the same buffer.
     #[inline(never)] // as above
-    fn stream(&mut self, head_bytes: usize, max_bytes: usize) -> Result<Step, End> {
+    fn stream(&mut self, parked: &ParkedHead, max_bytes: usize) -> Result<Step, End> {
         // What stands before this answer must not wait for a body that may take long.
         self.flush()?;
-        let copy = self.input.unread()[..head_bytes].to_vec();
-        let mut fields = FieldList::new();
-        let head = match head::parse(&copy, &mut fields) {
-            Ok(Some(head)) => head,
-            Ok(None) => return Err(self.reject(Status::BadRequest)),
-            Err(status) => return Err(self.reject(status)),
-        };
-        if matches!(head.framing, BodyFraming::Length(length) if length > max_bytes as u64) {
+        if matches!(parked.framing(), BodyFraming::Length(length) if length > max_bytes as u64) {
             return Err(self.reject(Status::ContentTooLarge));
         }
-        self.input.consume(head_bytes);
-        let invite = head.expects_continue && self.input.is_empty();
-        let mut body = BodyReader::new(&self.wire, &mut self.input, head.framing, max_bytes, invite);
-        let after = self.turn.answer_stream(&self.wire, &head, &fields, &mut body);
-        self.turn.timing.end_of_stream(&self.shared.router);
+        let copy = self.input.unread()[..parked.head_bytes()].to_vec();
+        let mut fields = FieldList::new();
+        let Some(head) = parked.unpark(&copy, &mut fields) else {
+            return Err(self.reject(Status::InternalServerError));
+        };
+        self.input.consume(parked.head_bytes());
+        let invite = parked.expects_continue() && self.input.is_empty();
+        let mut body = BodyReader::new(&self.wire, &mut self.input, parked.framing(), max_bytes, invite);
+        let after = self.answering.answer_stream(&self.wire, &head, &fields, &mut body);
+        self.answering.timing.end_of_stream(&self.shared.router);
         self.answered(0, after)
     }
 
@@ -362,7 +344,7 @@ impl Connection<'_> {
             After::Next => Ok(Step::Answered),
             After::Close => Err(self.last_words()),
             After::Cut => {
-                self.turn.timing.end(&self.shared.router);
+                self.answering.timing.end(&self.shared.router);
                 self.wire.reset_on_close();
                 Err(End::Close)
             }
@@ -380,10 +362,10 @@ impl Connection<'_> {
             self.shared.metrics.hit(limit);
         }
         self.shared.router.count_other(status);
-        self.turn.timing.answered(&self.shared.router, Series::OTHER);
+        self.answering.timing.answered(&self.shared.router, Series::OTHER);
         // What answers HEAD has no content, whatever it is (RFC 9110 section 9.3.2).
         let omit_body = self.input.unread().starts_with(b"HEAD ");
-        Response::new(&mut self.turn.output, &self.shared.clock, Persistence::Close, omit_body)
+        Response::new(&mut self.answering.output, &self.shared.clock.date, Persistence::Close, omit_body)
             .refuse(status);
         self.last_words()
     }
@@ -396,7 +378,7 @@ impl Connection<'_> {
     }
 
     fn flush(&mut self) -> Result<(), End> {
-        Ok(self.turn.flush(&self.wire)?)
+        Ok(self.answering.flush(&self.wire)?)
     }
 
     /// Reads what has come, or waits for it. While nothing of a request has come the connection holds no buffers.
@@ -404,7 +386,7 @@ impl Connection<'_> {
         loop {
             if self.wire.may_be_readable() {
                 if !self.input.has_storage() {
-                    self.shared.buffers.lend(&mut self.input, &mut self.turn.output);
+                    self.shared.buffers.lend(&mut self.input, &mut self.answering.output);
                 }
                 let wanted = self.shared.limits.buffer_bytes / 2;
                 let Some(room) = self.shared.buffers.room(&mut self.input, wanted) else {
@@ -416,7 +398,7 @@ impl Connection<'_> {
                         self.deadline_ms = None;
                     }
                     let of_head = matches!(self.phase, Phase::Head);
-                    self.turn.timing.bytes_came(&self.shared.stopwatch, of_head);
+                    self.answering.timing.bytes_came(&self.shared.stopwatch, of_head);
                     self.input.filled(count);
                     return Ok(());
                 }
@@ -459,93 +441,6 @@ impl Connection<'_> {
     }
 
     fn return_buffers(&mut self) {
-        self.shared.buffers.give_back(&mut self.input, &mut self.turn.output);
-    }
-}
-
-impl Turn {
-    /// Counts the request, calls its handler, and says whether the connection goes on.
-    fn answer(&mut self, wire: &Wire<'_>, head: &Head<'_>, fields: &[Field<'_>], body: &mut [u8]) -> After {
-        let last = self.begin(wire, head);
-        let mut request = Request::new(RequestHead::new(head, fields, Some(wire)), body);
-        let arrival = self.pass.take().map_or(Arrival::Whole, Arrival::Admitted);
-        let (after, series) = call(wire, &mut self.output, head, last, |response| {
-            wire.shared.router.answer(&mut request, arrival, response)
-        });
-        self.timing.answered(&wire.shared.router, series);
-        after
-    }
-
-    /// The same for a route that reads its body piece by piece.
-    fn answer_stream(
-        &mut self,
-        wire: &Wire<'_>,
-        head: &Head<'_>,
-        fields: &[Field<'_>],
-        body: &mut BodyReader<'_>,
-    ) -> After {
-        let last = self.begin(wire, head);
-        let mut request = Request::new(RequestHead::new(head, fields, Some(wire)), &mut []);
-        let (after, series) = call(wire, &mut self.output, head, last, |response| {
-            let series = wire.shared.router.answer(&mut request, Arrival::Stream(body), response);
-            match body.refusal() {
-                Err(_) => response.give_up(),
-                // What could not be read is the client's fault, not that of a handler that gave up without an answer.
-                Ok(Some(status)) if response.is_unwritten() => {
-                    if let Some(limit) = Limit::of_chunked_body(status) {
-                        wire.shared.metrics.hit(limit);
-                    }
-                    wire.shared.router.count_other(status);
-                    response.close().refuse(status);
-                    return Series::OTHER;
-                }
-                Ok(_) => {}
-            }
-            series
-        });
-        self.timing.answered(&wire.shared.router, series);
-        // What is left of a cut answer must not follow it: an open chunk looks like the last one.
-        if matches!(after, After::Cut) {
-            return After::Cut;
-        }
-        // A client may wait for its answer before it sends what nobody has read.
-        if self.flush(wire).is_err() {
-            return After::Cut;
-        }
-        match (after, body.refusal()) {
-            (After::Next, Ok(None)) if body.skip_rest() => After::Next,
-            _ => After::Close,
-        }
-    }
-
-    /// Writes the whole output.
-    fn flush(&mut self, wire: &Wire<'_>) -> Result<(), Broken> {
-        // Also where a streamed answer has left without a rest.
-        self.timing.end(&wire.shared.router);
-        if !self.output.is_empty() {
-            wire.write_all(&self.output)?;
-            self.output.clear();
-        }
-        Ok(())
-    }
-
-    /// `true` if the connection ends with this request.
-    fn begin(&mut self, wire: &Wire<'_>, head: &Head<'_>) -> bool {
-        let shared = wire.shared;
-        self.requests += 1;
-        wire.answering.set(false);
-        wire.registered.idle.store(false, Ordering::Release);
-        if self.requests >= shared.limits.requests_per_connection {
-            shared.metrics.hit(Limit::RequestsPerConnection);
-        }
-        self.is_last(wire, head, self.requests)
-    }
-
-    /// Whether the connection ends with this request, which is the one of this number.
-    fn is_last(&self, wire: &Wire<'_>, head: &Head<'_>, number: u64) -> bool {
-        let shared = wire.shared;
-        !head.keep_alive
-            || number >= shared.limits.requests_per_connection
-            || shared.draining.load(Ordering::Acquire)
+        self.shared.buffers.give_back(&mut self.input, &mut self.answering.output);
     }
 }

@@ -1,10 +1,11 @@
-//! The server: listeners, connections, time-outs, the drain.
+//! The server: listeners, connections, time-outs, the drain. It knows messages and routes; neither knows it.
 //!
 //! What may not enter: what a head or a body means, which handler is called.
 
+pub(in crate::http) mod answering;
+pub(in crate::http) mod call;
 pub(in crate::http) mod clock;
 pub(in crate::http) mod connection;
 pub(in crate::http) mod listener;
 pub(in crate::http) mod server;
-pub(in crate::http) mod stream;
 pub(in crate::http) mod wire;

@@ -18,7 +18,7 @@ use super::connection;
 use super::listener::Listener;
 use crate::http::message::buffer::BufferPool;
 use crate::http::message::fields::MAX_HEADER_FIELDS;
-use crate::http::message::head;
+use crate::http::message::head::{self, Head};
 use crate::http::message::response::{Persistence, Response};
 use crate::http::message::status::Status;
 use crate::http::route::latency::Stopwatch;
@@ -169,6 +169,11 @@ impl Shared {
         if self.draining.load(Ordering::Acquire) {
             self.left.notify_all();
         }
+    }
+
+    /// Whether this request is refused whatever its body holds.
+    pub(crate) fn refuses(&self, head: &Head<'_>) -> bool {
+        head.refused_websocket.is_some() || self.router.refuses(head.method, head.path)
     }
 
     /// Ends the sweeper's rest; the time is right at once, and not when the thread has had its turn.
@@ -426,7 +431,7 @@ fn refuse(socket: &Socket, shared: &Shared) {
     // Where none at all is allowed, nobody else did.
     shared.end_rest();
     let mut out = Vec::new();
-    let mut response = Response::new(&mut out, &shared.clock, Persistence::Close, false);
+    let mut response = Response::new(&mut out, &shared.clock.date, Persistence::Close, false);
     response.refuse(Status::ServiceUnavailable);
     // A new socket has room for one answer, but no accept loop shall depend on it.
     if socket.set_nonblocking(true).is_ok() {

@@ -15,8 +15,13 @@ use rustix::net::{RecvFlags, SendFlags, recv, send};
 use socket2::{Domain, Socket};
 
 use super::server::{Registered, Shared};
+use crate::http::message::buffer::Input;
+use crate::http::message::head::Scheme;
+use crate::http::message::reader::{ReadFailure, Source};
 use crate::http::message::request_head::{Peer, Remote};
-use crate::http::route::metrics::Timeout;
+use crate::http::message::status::Status;
+use crate::http::message::writer::{Broken, Sink};
+use crate::http::route::metrics::{Limit, Timeout};
 use crate::limits;
 use crate::waiting::interest::{HUNG_UP, Interest, WRITABLE};
 
@@ -29,14 +34,10 @@ const LINGER_MS: u64 = 2_000;
 /// A connection that has waited for so many requests will wait for more: worth the system calls that narrow its interest.
 const LASTING_REQUESTS: u32 = 32;
 
-/// Why a wait or a transfer ended the connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Broken {
-    /// The client left, or the socket failed.
-    Gone,
-    /// The deadline passed.
-    Late,
-}
+/// Looks at a client that takes nothing, within one write time-out. A full socket tells of room when a third
+/// of it is free, and takes a few bytes before: those that a client's kernel took at the beginning would
+/// count as its progress at the very end, and double the time-out.
+const LOOKS_PER_WRITE_TIMEOUT: u64 = 4;
 
 pub(crate) struct Wire<'s> {
     // Order matters: `interest` leaves epoll before `socket` closes the descriptor. Changed only between two waits.
@@ -92,12 +93,24 @@ impl<'s> Wire<'s> {
         let _ = self.socket.set_linger(Some(Duration::ZERO));
     }
 
+    fn is_unix(&self) -> bool {
+        matches!(self.socket.domain(), Ok(Domain::UNIX))
+    }
+
+    /// Whether a request for `https` has come over TLS (RFC 9110 section 7.4). Nobody here speaks it, so it
+    /// is the word of a hop that does: only who has the permission opens a Unix socket, which is the
+    /// balancer. By TCP the field may be anybody's.
+    #[cold]
+    pub(crate) fn vouches_for(&self, scheme: Scheme) -> bool {
+        scheme == Scheme::ForwardedTls && self.is_unix()
+    }
+
     /// Called before each wait for a request: a Unix connection that lasts is watched for input alone from now on.
     pub(crate) fn expect_request(&self) -> Result<(), Broken> {
         self.waits.set(self.waits.get().saturating_add(1));
         if self.waits.get() == LASTING_REQUESTS
             && self.shared.lasting.load(Ordering::Relaxed) < limits::LASTING_CONNECTIONS
-            && matches!(self.socket.domain(), Ok(Domain::UNIX))
+            && self.is_unix()
             && let Some(interest) = Interest::input(&self.socket).map_err(|_| Broken::Gone)?
         {
             self.shared.lasting.fetch_add(1, Ordering::Relaxed);
@@ -152,7 +165,8 @@ impl<'s> Wire<'s> {
         }
     }
 
-    /// Writes all of `bytes`. Where the client is slow it waits, up to the write time-out without any progress.
+    /// Writes all of `bytes`. Where the client is slow it waits, up to the write time-out without any
+    /// progress; a part of it later may the last progress be seen.
     pub(crate) fn write_all(&self, mut bytes: &[u8]) -> Result<(), Broken> {
         let mut deadline_ms = None;
         while !bytes.is_empty() {
@@ -166,8 +180,10 @@ impl<'s> Wire<'s> {
                 Err(Errno::AGAIN) => {
                     self.expect_room()?;
                     let limit_ms = self.shared.limits.write_timeout_ms;
-                    let deadline = *deadline_ms.get_or_insert_with(|| self.shared.clock.now_ms() + limit_ms);
-                    self.wait_until(deadline)
+                    let now_ms = self.shared.clock.now_ms();
+                    let deadline = *deadline_ms.get_or_insert(now_ms.saturating_add(limit_ms));
+                    let look_ms = now_ms + (limit_ms / LOOKS_PER_WRITE_TIMEOUT).max(1);
+                    self.wait_until(deadline.min(look_ms))
                         .inspect_err(|_| self.shared.metrics.timed_out(Timeout::Write))?;
                 }
                 Err(_) => return Err(Broken::Gone),
@@ -226,5 +242,46 @@ impl Peer for Wire<'_> {
             None if address.domain() == Domain::UNIX => Remote::Unix,
             None => Remote::Unknown,
         }
+    }
+}
+
+impl Sink for Wire<'_> {
+    fn send(&self, bytes: &[u8]) -> Result<(), Broken> {
+        self.answering.set(true);
+        self.write_all(bytes)
+    }
+}
+
+impl Source for Wire<'_> {
+    fn invite(&self) -> Result<(), ReadFailure> {
+        if self.answering.get() {
+            return Err(ReadFailure::Uninvited);
+        }
+        // Who does not take this takes no status either.
+        self.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").map_err(|_| ReadFailure::Gone)
+    }
+
+    fn read_more(&self, input: &mut Input, deadline_ms: u64) -> Result<(), ReadFailure> {
+        let shared = self.shared;
+        loop {
+            if self.may_be_readable() {
+                let Some(room) = shared.buffers.room(input, shared.limits.buffer_bytes / 2) else {
+                    shared.metrics.hit(Limit::RequestBytes);
+                    return Err(ReadFailure::Refused(Status::ServiceUnavailable));
+                };
+                if let Some(count) = self.read(room).map_err(|_| ReadFailure::Gone)? {
+                    input.filled(count);
+                    return Ok(());
+                }
+            }
+            if self.wait_until(deadline_ms).is_err() {
+                shared.metrics.timed_out(Timeout::Body);
+                return Err(ReadFailure::Refused(Status::RequestTimeout));
+            }
+        }
+    }
+
+    fn deadline_ms(&self) -> u64 {
+        self.shared.clock.now_ms() + self.shared.limits.body_timeout_ms
     }
 }

@@ -4,19 +4,20 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
 
-use super::call::{fail, response_to};
-use super::{After, Begun, Connection, End, Step, Turn};
+use super::{Begun, Connection, End, Step};
 use crate::http::message::fields::{BodyFraming, Field};
 use crate::http::message::head::Head;
+use crate::http::message::reader::{BodyReader, MAX_SKIPPED_BYTES};
 use crate::http::message::request_head::RequestHead;
-use crate::http::message::response::Progress;
+use crate::http::message::writer::Progress;
 use crate::http::route::guard::Admission;
 use crate::http::route::router::Series;
-use crate::http::serve::stream::{BodyReader, MAX_SKIPPED_BYTES};
+use crate::http::serve::answering::{After, Answering};
+use crate::http::serve::call::{fail, response_to};
 use crate::http::serve::wire::Wire;
 
-impl Turn {
-    /// Asks the guard. `None` if the body may come; what was handed over waits for it in [`Turn`].
+impl Answering {
+    /// Asks the guard. `None` if the body may come; what was handed over waits for it in [`Answering`].
     #[inline(never)] // a request without a guard goes past it
     pub(super) fn decline(
         &mut self,
@@ -81,7 +82,7 @@ impl Connection<'_> {
                 after = After::Close;
             }
         }
-        self.turn.timing.end_of_stream(&self.shared.router);
+        self.answering.timing.end_of_stream(&self.shared.router);
         self.answered(0, after)
     }
 }

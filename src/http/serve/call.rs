@@ -3,13 +3,14 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
 
-use super::After;
+use super::answering::After;
+use super::wire::Wire;
 use crate::http::message::head::Head;
 use crate::http::message::request::Method;
-use crate::http::message::response::{Persistence, Progress, Response};
+use crate::http::message::response::{Persistence, Response};
 use crate::http::message::status::Status;
+use crate::http::message::writer::Progress;
 use crate::http::route::router::Series;
-use crate::http::serve::wire::Wire;
 
 /// The answer to a request, still to be written.
 pub(super) fn response_to<'o>(
@@ -24,7 +25,12 @@ pub(super) fn response_to<'o>(
         (false, false) => Persistence::Implied,
     };
     let omit_body = head.method == Method::Head;
-    Response::new(output, &wire.shared.clock, persistence, omit_body).over(wire, head.http10)
+    let shared = wire.shared;
+    Response::new(output, &shared.clock.date, persistence, omit_body).over(
+        wire,
+        &shared.draining,
+        head.http10,
+    )
 }
 
 /// Lets `answer` write the answer, and says what it is counted under. A panic in it, or no answer, is a 500

@@ -1,0 +1,161 @@
+//! A body that is larger than any buffer, written piece by piece in the memory of one piece.
+//!
+//! A write waits for the client up to the write time-out since its last progress; it parks the coroutine and
+//! nobody else. What fails here ends the connection. What stands between a piece and the socket is a
+//! [`Sink`].
+
+use std::io::{self, Write};
+
+/// Bytes of a written body that are collected before they are sent.
+const PIECE_BYTES: usize = 16 * 1024;
+
+/// Where an answer goes while it is being made.
+pub(crate) trait Sink {
+    /// Sends all of `bytes`, a part of the present answer, and waits where the client is slow.
+    fn send(&self, bytes: &[u8]) -> Result<(), Broken>;
+}
+
+/// Why a wait or a transfer ended the connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Broken {
+    /// The client left, or the socket failed.
+    Gone,
+    /// The deadline passed.
+    Late,
+}
+
+/// How far an answer has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Progress {
+    Unwritten,
+    /// It is whole, and all of it is still in the output.
+    Written,
+    /// It is whole, and has left in parts.
+    Streamed,
+    /// A part has left, and the rest will not come: only the connection's end can tell the client.
+    Cut,
+}
+
+/// How a written body says where it ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum WrittenFraming {
+    /// By its length, of which so much is left to write.
+    Length { left: u64 },
+    /// In chunks (RFC 9112 section 7.1).
+    Chunked,
+    /// By the connection's end, for HTTP/1.0, which has no chunks.
+    Close,
+}
+
+/// The body of an answer in the making, see [`Response::stream`](crate::http::Response::stream). What is
+/// written is collected and sent in pieces; a client that is slow parks the coroutine.
+///
+/// # Errors
+/// Its writes fail with `BrokenPipe` if the client left, `TimedOut` if it reads nothing for the write
+/// time-out, and
+/// `WriteZero` past the length that was announced.
+pub struct BodyWriter<'o> {
+    out: &'o mut Vec<u8>,
+    sink: Option<&'o dyn Sink>,
+    framing: WrittenFraming,
+    /// Where the open chunk's line begins in `out`.
+    chunk_at: Option<usize>,
+    progress: &'o mut Progress,
+    broken: bool,
+}
+
+/// A chunk's line of a fixed width, written before its size is known; leading zeros are part of the grammar.
+const CHUNK_LINE: &[u8] = b"00000000\r\n";
+
+impl<'o> BodyWriter<'o> {
+    /// A writer behind a head that is in `out`; all of the answer is there yet, as `progress` says.
+    pub(crate) fn new(
+        out: &'o mut Vec<u8>,
+        sink: Option<&'o dyn Sink>,
+        framing: WrittenFraming,
+        progress: &'o mut Progress,
+    ) -> Self {
+        Self { out, sink, framing, progress, chunk_at: None, broken: false }
+    }
+
+    /// Ends the body, of which the handler has `written` all that it wanted.
+    pub(crate) fn finish(mut self, written: bool) {
+        self.end_chunk();
+        if !written || self.broken || matches!(self.framing, WrittenFraming::Length { left: 1.. }) {
+            if *self.progress == Progress::Written {
+                *self.progress = Progress::Unwritten;
+            }
+            return;
+        }
+        if self.framing == WrittenFraming::Chunked {
+            self.out.extend_from_slice(b"0\r\n\r\n");
+        }
+        if *self.progress == Progress::Cut {
+            *self.progress = Progress::Streamed;
+        }
+    }
+
+    fn end_chunk(&mut self) {
+        let Some(chunk_at) = self.chunk_at.take() else { return };
+        let mut size = self.out.len() - chunk_at - CHUNK_LINE.len();
+        for digit in self.out[chunk_at..chunk_at + 8].iter_mut().rev() {
+            *digit = b"0123456789abcdef"[size % 16];
+            size /= 16;
+        }
+        self.out.extend_from_slice(b"\r\n");
+    }
+
+    fn send(&mut self) -> io::Result<()> {
+        self.end_chunk();
+        // Without a client's socket, in a test, the answer is only collected.
+        let Some(sink) = self.sink else { return Ok(()) };
+        // Until the end is written it is a part, whatever becomes of the handler.
+        *self.progress = Progress::Cut;
+        match sink.send(self.out) {
+            Ok(()) => {
+                self.out.clear();
+                Ok(())
+            }
+            Err(broken) => {
+                self.broken = true;
+                let kind = match broken {
+                    Broken::Gone => io::ErrorKind::BrokenPipe,
+                    Broken::Late => io::ErrorKind::TimedOut,
+                };
+                Err(kind.into())
+            }
+        }
+    }
+}
+
+impl Write for BodyWriter<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.broken {
+            return Err(io::ErrorKind::BrokenPipe.into());
+        }
+        let piece = &bytes[..bytes.len().min(PIECE_BYTES)];
+        match &mut self.framing {
+            WrittenFraming::Length { left } => match left.checked_sub(piece.len() as u64) {
+                Some(less) => *left = less,
+                None => {
+                    return Err(io::Error::new(io::ErrorKind::WriteZero, "more than the length announced"));
+                }
+            },
+            WrittenFraming::Chunked if self.chunk_at.is_none() && !piece.is_empty() => {
+                self.chunk_at = Some(self.out.len());
+                self.out.extend_from_slice(CHUNK_LINE);
+            }
+            WrittenFraming::Chunked | WrittenFraming::Close => {}
+        }
+        self.out.extend_from_slice(piece);
+        if self.out.len() >= PIECE_BYTES {
+            self.send()?;
+        }
+        Ok(piece.len())
+    }
+
+    /// Sends what was collected, so that a client can follow an answer that is slow in the making.
+    fn flush(&mut self) -> io::Result<()> {
+        if self.out.is_empty() { Ok(()) } else { self.send() }
+    }
+}
