@@ -287,18 +287,18 @@ fn admin_routes(inner: &Arc<Inner>) -> Router {
     let asked = inner.clone();
     router.route(Method::Get, "/metrics", move |_, response| {
         let mut exposition = Exposition::default();
-        exposition.http(&asked.server);
-        exposition.pool(&asked.pool);
-        exposition.database(&asked.connector);
+        asked.server.expose(&mut exposition);
+        asked.pool.expose(&mut exposition);
+        asked.connector.expose(&mut exposition);
         for api in asked.apis.lock().iter() {
             api.expose(&mut exposition);
         }
         let help = "Log lines that standard error was too slow for.";
         exposition.sample("pouco_log_lines_dropped_total", help, &[], logging::dropped_lines());
-        exposition.aside(&asked.aside);
+        asked.aside.expose(&mut exposition);
         exposition.build_info();
         match Process::read_aside(&asked.aside) {
-            Ok(process) => exposition.process(&process),
+            Ok(process) => process.expose(&mut exposition),
             Err(error) => log::warn!("/metrics lacks what the kernel knows of the process: {error}"),
         }
         response.body("text/plain; version=0.0.4; charset=utf-8", exposition.into_text().as_bytes());

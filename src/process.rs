@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use rustix::param::{clock_ticks_per_second, page_size};
 
 use crate::limits;
+use crate::metrics::Exposition;
 use crate::waiting::aside::Aside;
 
 /// Where the fields of `/proc/self/stat` stand behind the name, which may hold blanks: two less than proc(5) numbers them,
@@ -58,6 +59,17 @@ impl Process {
             open_fds,
             start_seconds: seconds(number(fields.get(STARTTIME))?) + seconds_of_boot(number(boot.as_ref())?),
         })
+    }
+
+    /// Writes them down.
+    pub fn expose(&self, exposition: &mut Exposition) {
+        let help = "CPU time of user and system.";
+        exposition.sample("process_cpu_seconds_total", help, &[], self.cpu_seconds);
+        let help = "Memory in RAM, shared pages too.";
+        exposition.sample("process_resident_memory_bytes", help, &[], self.resident_bytes);
+        exposition.sample("process_open_fds", "Open file descriptors.", &[], self.open_fds);
+        let help = "Start of the process since the Unix epoch.";
+        exposition.sample("process_start_time_seconds", help, &[], self.start_seconds);
     }
 }
 

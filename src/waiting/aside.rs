@@ -8,6 +8,8 @@
 //! Race window: a deadline may pass while its job is taken. Whichever settles the reply first is right: a job
 //! that was begun is finished, and its result dropped if the caller has gone.
 
+mod exposition;
+
 use std::collections::VecDeque;
 use std::fmt;
 use std::io;

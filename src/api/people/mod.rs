@@ -130,8 +130,8 @@ impl Running for Mounted {
     }
 
     fn expose(&self, exposition: &mut Exposition) {
-        exposition.commit_queue("people", &self.people.queue);
-        exposition.feed("people", &self.feed);
+        self.people.queue.expose("people", exposition);
+        self.feed.expose("people", exposition);
         let known = self.people.directory.figures();
         let help = "1 if searches are answered from memory.";
         exposition.sample("pouco_search_index_complete", help, &[], u64::from(known.complete));

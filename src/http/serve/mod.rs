@@ -6,6 +6,7 @@ pub(in crate::http) mod answering;
 pub(in crate::http) mod call;
 pub(in crate::http) mod clock;
 pub(in crate::http) mod connection;
+mod exposition;
 pub(in crate::http) mod listener;
 pub(in crate::http) mod server;
 pub(in crate::http) mod wire;
