@@ -4,7 +4,8 @@
 //! a registry entry. Buffers that grew past their first size are not kept, so one large request does not stay in memory.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+
+use parking_lot::Mutex;
 
 /// The unread bytes of a connection: `storage[start..end]`, read at the end and consumed at the start.
 #[derive(Default)]
@@ -129,7 +130,7 @@ impl BufferPool {
     /// Gives both their storage. Neither may hold anything.
     pub(crate) fn lend(&self, input: &mut Input, output: &mut Vec<u8>) {
         debug_assert!(input.is_empty() && output.is_empty());
-        let pooled = self.free.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let pooled = self.free.lock().pop();
         let pair = pooled.unwrap_or_else(|| Pair {
             storage: vec![0; self.buffer_bytes],
             output: Vec::with_capacity(self.buffer_bytes),
@@ -147,7 +148,7 @@ impl BufferPool {
             return;
         }
         output.clear();
-        let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut free = self.free.lock();
         if free.len() < self.keep {
             free.push(Pair { storage, output });
         }
@@ -187,10 +188,10 @@ mod tests {
         pool.lend(&mut input, &mut output);
         pool.room(&mut input, 1024).unwrap();
         pool.give_back(&mut input, &mut output);
-        assert_eq!(pool.free.lock().unwrap().len(), 0);
+        assert_eq!(pool.free.lock().len(), 0);
         pool.lend(&mut input, &mut output);
         pool.give_back(&mut input, &mut output);
-        assert_eq!(pool.free.lock().unwrap().len(), 1);
+        assert_eq!(pool.free.lock().len(), 1);
     }
 
     #[test]

@@ -3,8 +3,9 @@
 //! An answer then pays a few relaxed loads in place of a system call and a calendar computation.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
+
+use parking_lot::Mutex;
 
 /// Length of an IMF-fixdate (RFC 9110 section 5.6.7), such as `Sun, 06 Nov 1994 08:49:37 GMT`.
 const DATE_BYTES: usize = 29;
@@ -31,7 +32,7 @@ impl Date {
 
     /// Brings the text up to now.
     pub(crate) fn refresh(&self) {
-        let _alone = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let _alone = self.writing.lock();
         let text = httpdate::fmt_http_date(SystemTime::now());
         let mut bytes = [b' '; DATE_WORDS * 8];
         bytes[..DATE_BYTES].copy_from_slice(&text.as_bytes()[..DATE_BYTES]);

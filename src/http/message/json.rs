@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::mem;
-use std::sync::{Mutex, PoisonError};
 
+use parking_lot::Mutex;
 use serde::Deserialize;
 use simd_json::tape::Value;
 use simd_json::{Buffers, Deserializer, ErrorType, Tape};
@@ -170,7 +170,7 @@ fn deserialize<'b, T: Deserialize<'b>>(tape: &mut Tape<'b>) -> Result<T, simd_js
 /// The first pass, into the tape, does not recurse and checks the nesting. What `read` does with the tape may recurse:
 /// `serde` does, also to skip a member that nobody asked for.
 fn parse<'b, R>(body: &'b mut [u8], read: impl FnOnce(&mut Tape<'b>) -> R) -> Result<R, JsonError> {
-    let pooled = IDLE.lock().unwrap_or_else(PoisonError::into_inner).pop();
+    let pooled = IDLE.lock().pop();
     let Parser { mut buffers, tape } = pooled.unwrap_or_else(|| Parser {
         buffers: Buffers::with_max_depth(limits::BUFFER_BYTES, limits::JSON_DEPTH),
         tape: Tape(Vec::new()),
@@ -181,7 +181,7 @@ fn parse<'b, R>(body: &'b mut [u8], read: impl FnOnce(&mut Tape<'b>) -> R) -> Re
         Err(error) => Err(JsonError::of_parser(&error)),
     };
     let parser = Parser { buffers, tape: tape.reset() };
-    let mut idle = IDLE.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut idle = IDLE.lock();
     if idle.len() < POOLED_PARSERS {
         idle.push(parser);
     }

@@ -4,12 +4,13 @@
 use std::fs::File;
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
 use may::coroutine;
 use may::io::WaitIoWaker;
+use parking_lot::{Condvar, Mutex};
 use slab::Slab;
 use socket2::Socket;
 
@@ -124,11 +125,11 @@ pub(crate) struct Registered {
 
 impl Registered {
     pub(crate) fn set_waker(&self, waker: WaitIoWaker) {
-        *self.waker.lock().unwrap_or_else(PoisonError::into_inner) = waker;
+        *self.waker.lock() = waker;
     }
 
     fn wake(&self) {
-        self.waker.lock().unwrap_or_else(PoisonError::into_inner).wakeup();
+        self.waker.lock().wakeup();
     }
 }
 
@@ -159,12 +160,12 @@ impl Shared {
             idle: AtomicBool::new(true),
             waker: Mutex::new(waker),
         });
-        let key = self.registry().insert(registered.clone());
+        let key = self.registry.lock().insert(registered.clone());
         (key, registered)
     }
 
     pub(crate) fn leave(&self, key: usize) {
-        self.registry().remove(key);
+        self.registry.lock().remove(key);
         self.metrics.open_connections.fetch_sub(1, Ordering::Relaxed);
         if self.draining.load(Ordering::Acquire) {
             self.left.notify_all();
@@ -191,14 +192,10 @@ impl Shared {
         }
     }
 
-    fn registry(&self) -> MutexGuard<'_, Slab<Arc<Registered>>> {
-        self.registry.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Wakes every connection for which `due` holds; each finds out by itself why.
     fn wake_where(&self, due: impl Fn(&Registered) -> bool) {
         let due: Vec<Arc<Registered>> =
-            self.registry().iter().filter(|(_, one)| due(one)).map(|(_, one)| one.clone()).collect();
+            self.registry.lock().iter().filter(|(_, one)| due(one)).map(|(_, one)| one.clone()).collect();
         for registered in due {
             registered.wake();
         }
@@ -282,8 +279,7 @@ impl Server {
     pub fn wait(&self) {
         // `stopped` is set under the same lock: between the look at it and the wait nobody can ring.
         let running = |_: &mut Slab<_>| !self.shared.stopped.load(Ordering::Acquire);
-        let registry = self.shared.registry();
-        drop(self.shared.left.wait_while(registry, running).unwrap_or_else(PoisonError::into_inner));
+        self.shared.left.wait_while(&mut self.shared.registry.lock(), running);
     }
 
     /// Stops accepting, removes socket files, lets requests that have begun finish with `Connection: close`,
@@ -291,7 +287,7 @@ impl Server {
     pub fn shutdown(&self, grace: Duration) -> bool {
         let deadline = Instant::now() + grace;
         self.shared.draining.store(true, Ordering::Release);
-        let accepting = std::mem::take(&mut *self.accepting.lock().unwrap_or_else(PoisonError::into_inner));
+        let accepting = std::mem::take(&mut *self.accepting.lock());
         for accepting in accepting {
             accepting.waker.wakeup();
             // The coroutine ends at its next look at `draining`; a panic in it would have been logged.
@@ -299,7 +295,7 @@ impl Server {
         }
         let drained = loop {
             self.shared.wake_where(|one| one.idle.load(Ordering::Acquire));
-            let registry = self.shared.registry();
+            let mut registry = self.shared.registry.lock();
             let left = deadline.saturating_duration_since(Instant::now());
             // Not the registry's length: a connection that was accepted and has not run yet is not in it.
             let none_open = self.shared.metrics.open_connections.load(Ordering::Acquire) == 0;
@@ -308,9 +304,9 @@ impl Server {
             }
             // Woken early by each leave; the time-out re-wakes a connection that turned idle in between.
             let wait = left.min(Duration::from_millis(SWEEP_INTERVAL_MS));
-            drop(self.shared.left.wait_timeout(registry, wait).unwrap_or_else(PoisonError::into_inner));
+            self.shared.left.wait_for(&mut registry, wait);
         };
-        let registry = self.shared.registry();
+        let registry = self.shared.registry.lock();
         self.shared.stopped.store(true, Ordering::Release);
         drop(registry);
         self.shared.left.notify_all();
