@@ -280,7 +280,7 @@ pub use route::guard::Guard;
 pub use route::metrics::{Limit, Metrics, Timeout};
 pub use route::router::{RouteCount, RouteSeconds, RouteTotal, Router};
 pub use route::scope::{APP, GuardedScope, Scope, Slash};
-pub use serve::listener::{Address, Listener};
+pub use serve::listener::{Address, AddressError, Listener};
 pub use serve::server::{Limits, Server};
 
 pub use crate::waiting::turn::{Turn, Turns};

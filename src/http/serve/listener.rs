@@ -22,22 +22,39 @@ pub enum Address {
     Unix(PathBuf),
 }
 
-impl FromStr for Address {
-    type Err = String;
+/// A text that is no address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AddressError {
+    /// `unix:` and nothing behind it.
+    NoPath,
+    /// This is no number of a port.
+    Port(String),
+    /// This is neither of the two forms.
+    Form(String),
+}
 
-    fn from_str(text: &str) -> Result<Self, String> {
+impl fmt::Display for AddressError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoPath => f.write_str("unix: needs a path"),
+            Self::Port(port) => write!(f, "`{port}` is no port (0 to 65535)"),
+            Self::Form(text) => write!(f, "`{text}` is neither tcp:HOST:PORT nor unix:/PATH"),
+        }
+    }
+}
+
+impl std::error::Error for AddressError {}
+
+impl FromStr for Address {
+    type Err = AddressError;
+
+    fn from_str(text: &str) -> Result<Self, AddressError> {
         if let Some(path) = text.strip_prefix("unix:") {
-            return if path.is_empty() {
-                Err("unix: needs a path".into())
-            } else {
-                Ok(Self::Unix(path.into()))
-            };
+            return if path.is_empty() { Err(AddressError::NoPath) } else { Ok(Self::Unix(path.into())) };
         }
         let host_port = text.strip_prefix("tcp:").unwrap_or(text);
-        let Some((host, port)) = host_port.rsplit_once(':') else {
-            return Err(format!("`{text}` is neither tcp:HOST:PORT nor unix:/PATH"));
-        };
-        port.parse::<u16>().map_err(|_| format!("`{port}` is no port (0 to 65535)"))?;
+        let (host, port) = host_port.rsplit_once(':').ok_or_else(|| AddressError::Form(text.to_owned()))?;
+        port.parse::<u16>().map_err(|_| AddressError::Port(port.to_owned()))?;
         let host = if host.is_empty() { "0.0.0.0" } else { host };
         Ok(Self::Tcp(format!("{host}:{port}")))
     }
