@@ -205,13 +205,17 @@ impl EngineFields {
         !self.close && (!http10 || self.keep_alive)
     }
 
-    /// How a handshake of RFC 6455 is refused: other upgrades are ignored (RFC 9110 section 7.8), but this
-    /// one must be told what it lacks (RFC 6455 section 4.2.2): a version that is spoken, or else its
-    /// service.
-    pub(crate) fn refused_websocket(&self) -> Option<Status> {
+    /// A handshake of RFC 6455; other upgrades are ignored (RFC 9110 section 7.8).
+    pub(crate) fn opens_websocket(&self) -> bool {
+        self.upgrade && self.websocket
+    }
+
+    /// What a handshake must be told that it lacks (RFC 6455 section 4.2.2): a version that is spoken, or
+    /// else its service.
+    #[cold]
+    pub(crate) fn websocket_refusal(&self) -> Status {
         let spoken = self.websocket_13 && self.websocket_versions == 1;
-        let opens = self.upgrade && self.websocket;
-        opens.then_some(if spoken { Status::NotFound } else { Status::UpgradeRequired })
+        if spoken { Status::NotFound } else { Status::UpgradeRequired }
     }
 
     /// Whether one line of `X-Forwarded-Proto` says that the client came over TLS. Whose word that is, and

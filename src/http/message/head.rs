@@ -114,7 +114,7 @@ pub(crate) fn parse<'b>(bytes: &'b [u8], list: &mut FieldList<'b>) -> Result<Opt
     let http10 = split.http10;
     let fields = EngineFields::read(list)?;
     fields.check_host(http10)?;
-    let handshake = split.method == Method::Get && !http10;
+    let handshake = fields.opens_websocket() && split.method == Method::Get && !http10;
     Ok(Some(Head {
         head_bytes: split.head_bytes,
         method: split.method,
@@ -125,11 +125,11 @@ pub(crate) fn parse<'b>(bytes: &'b [u8], list: &mut FieldList<'b>) -> Result<Opt
         keep_alive: fields.keep_alive(http10),
         expects_continue: fields.expects_continue && !http10,
         framing: fields.framing(http10)?,
-        refused_websocket: if handshake { fields.refused_websocket() } else { None },
-        scheme: match (split.https, fields.is_forwarded_https()) {
-            (false, _) => Scheme::Plain,
-            (true, false) => Scheme::Tls,
-            (true, true) => Scheme::ForwardedTls,
+        refused_websocket: handshake.then(|| fields.websocket_refusal()),
+        scheme: match split.https {
+            false => Scheme::Plain,
+            true if fields.is_forwarded_https() => Scheme::ForwardedTls,
+            true => Scheme::Tls,
         },
     }))
 }
