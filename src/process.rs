@@ -1,20 +1,14 @@
 //! What the kernel knows of this process (proc(5)), for `/metrics`.
 
-use std::fs;
 use std::io;
 use std::time::{Duration, Instant};
 
-use rustix::param::{clock_ticks_per_second, page_size};
+use procfs::process::Process as Entry;
+use procfs::{ProcResult, WithCurrentSystemInfo};
 
 use crate::limits;
 use crate::metrics::Exposition;
 use crate::waiting::aside::Aside;
-
-/// Where the fields of `/proc/self/stat` stand behind the name, which may hold blanks: two less than proc(5) numbers them,
-/// and counted from 0.
-const UTIME: usize = 14 - 3;
-const STIME: usize = 15 - 3;
-const STARTTIME: usize = 22 - 3;
 
 /// The figures that Prometheus's own client libraries have for a process.
 #[derive(Clone, Copy, Debug)]
@@ -45,19 +39,17 @@ impl Process {
     /// # Errors
     /// If `/proc` is not as expected.
     pub fn read() -> io::Result<Self> {
-        let stat = fs::read_to_string("/proc/self/stat")?;
-        let fields: Vec<&str> =
-            stat.rsplit_once(") ").ok_or_else(|| unexpected("stat"))?.1.split(' ').collect();
-        let boot = fs::read_to_string("/proc/stat")?;
-        let boot = boot.lines().find_map(|line| line.strip_prefix("btime "));
-        let pages = fs::read_to_string("/proc/self/statm")?;
-        // The look itself opens one.
-        let open_fds = (fs::read_dir("/proc/self/fd")?.count() as u64).saturating_sub(1);
+        Self::look().map_err(io::Error::other)
+    }
+
+    fn look() -> ProcResult<Self> {
+        let entry = Entry::myself()?;
+        let stat = entry.stat()?;
         Ok(Self {
-            cpu_seconds: seconds(number(fields.get(UTIME))? + number(fields.get(STIME))?),
-            resident_bytes: number(pages.split(' ').nth(1).as_ref())? * page_size() as u64,
-            open_fds,
-            start_seconds: seconds(number(fields.get(STARTTIME))?) + seconds_of_boot(number(boot.as_ref())?),
+            cpu_seconds: seconds(stat.utime + stat.stime),
+            resident_bytes: stat.rss_bytes().get(),
+            open_fds: entry.fd_count()? as u64,
+            start_seconds: seconds(stat.starttime) + seconds_of_boot(procfs::boot_time_secs()?),
         })
     }
 
@@ -75,20 +67,12 @@ impl Process {
 
 #[allow(clippy::cast_precision_loss)] // ticks of any uptime
 fn seconds(ticks: u64) -> f64 {
-    ticks as f64 / clock_ticks_per_second() as f64
+    ticks as f64 / procfs::ticks_per_second() as f64
 }
 
 #[allow(clippy::cast_precision_loss)] // seconds since the epoch
 fn seconds_of_boot(seconds: u64) -> f64 {
     seconds as f64
-}
-
-fn number(field: Option<&&str>) -> io::Result<u64> {
-    field.and_then(|text| text.trim().parse().ok()).ok_or_else(|| unexpected("a number"))
-}
-
-fn unexpected(what: &str) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, format!("/proc has no {what} where it should"))
 }
 
 #[cfg(test)]
