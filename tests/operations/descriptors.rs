@@ -125,6 +125,34 @@ fn without_descriptors_accept_backs_off_and_recovers() {
     assert!(replica.stop().success());
 }
 
+/// Bytes that a process has mapped.
+fn mapped_bytes(pid: Pid) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{}/status", pid.as_raw_nonzero())).unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmSize:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 1_024
+}
+
+/// Where there is no memory for a stack `may` panics, which once ended the accept loop: the port stayed open, and nobody
+/// answered.
+#[test]
+fn without_memory_for_a_stack_accept_goes_on() {
+    let replica = Replica::spawn(command().env("POUCO_APIS", "edge"));
+    let mut admin = replica.admin.connect();
+    // Its threads and buffers are there before memory is short.
+    assert_eq!(sample(&mut admin, "pouco_accept_failures_total"), 0);
+    let limit = Some(mapped_bytes(replica.pid()) + (16 << 20));
+    prlimit(Some(replica.pid()), Resource::As, Rlimit { current: limit, maximum: limit }).unwrap();
+    let clients: Vec<Connection> = (0..400).map(|_| replica.api.connect()).collect();
+    eventually("a stack is missing", || sample(&mut admin, "pouco_accept_failures_total") > 0);
+    drop(clients);
+    eventually("a new client is served", || {
+        let mut connection = replica.api.connect();
+        let _ = connection.try_send(request_text("GET", "/static-text", ""));
+        connection.try_answer_to("GET").is_some_and(|answer| answer.status == 200)
+    });
+    assert!(replica.stop().success());
+}
+
 /// A Unix connection that lasts takes descriptors more. Where there are too few it goes on without, however few they are.
 #[test]
 fn connections_that_last_go_on_without_descriptors() {

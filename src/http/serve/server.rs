@@ -3,6 +3,7 @@
 
 use std::fs::File;
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::thread::{self, Thread};
@@ -344,8 +345,20 @@ fn start_accepting(listener: Listener, shared: &Arc<Shared>) -> io::Result<Accep
     let waker = interest.waker();
     let shared = shared.clone();
     let builder = coroutine::Builder::new().name("pouco-accept".into());
-    let handle = may::go!(builder, move || accept_until_drained(&interest, &listener, &shared))?;
+    let handle = may::go!(builder, move || accept_whatever_happens(&interest, &listener, &shared))?;
     Ok(Accepting { waker, handle })
+}
+
+/// A port that nobody accepts on looks open and answers nobody: a panic is counted, and accepting goes on.
+fn accept_whatever_happens(interest: &Interest, listener: &Listener, shared: &Arc<Shared>) {
+    while !shared.draining.load(Ordering::Acquire) {
+        let accepting = AssertUnwindSafe(|| accept_until_drained(interest, listener, shared));
+        if catch_unwind(accepting).is_err() {
+            shared.metrics.panics.fetch_add(1, Ordering::Relaxed);
+            log::error!("accepting on {} panicked, and goes on", listener.address());
+            sleep(ACCEPT_BACKOFF);
+        }
+    }
 }
 
 /// Race window: the drain sets `draining` before it wakes, and the wake leaves a flag that the next wait
@@ -357,7 +370,11 @@ fn accept_until_drained(interest: &Interest, listener: &Listener, shared: &Arc<S
     while !shared.draining.load(Ordering::Acquire) {
         match listener.socket.accept() {
             Ok((socket, _)) => {
-                accepted(socket, shared);
+                if !accepted(socket, shared) {
+                    // There will be memory again when others have left.
+                    sleep(ACCEPT_BACKOFF);
+                    continue;
+                }
                 failing = false;
                 taken += 1;
                 if taken == ACCEPT_BURST {
@@ -404,20 +421,27 @@ fn is_transient(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted)
 }
 
-fn accepted(socket: Socket, shared: &Arc<Shared>) {
+/// `false` if there was no coroutine to be had for it, so that it is closed. For want of memory for a stack `may` does not
+/// return an error but panics.
+fn accepted(socket: Socket, shared: &Arc<Shared>) -> bool {
     shared.metrics.accepted.fetch_add(1, Ordering::Relaxed);
     if shared.metrics.open_connections.load(Ordering::Relaxed) >= shared.limits.connections as u64 {
-        return refuse(&socket, shared);
+        refuse(&socket, shared);
+        return true;
     }
     // Counted here and not in the coroutine, or a burst would pass the limit before the first of them runs.
     shared.metrics.open_connections.fetch_add(1, Ordering::SeqCst);
     shared.end_rest();
     let serving = shared.clone();
-    let spawned = may::go!(coroutine::Builder::new(), move || connection::run(socket, &serving));
-    if let Err(error) = spawned {
+    let spawn = || may::go!(coroutine::Builder::new(), move || connection::run(socket, &serving));
+    let spawned =
+        catch_unwind(AssertUnwindSafe(spawn)).unwrap_or_else(|_| Err(io::ErrorKind::OutOfMemory.into()));
+    if let Err(error) = &spawned {
         shared.metrics.open_connections.fetch_sub(1, Ordering::Relaxed);
-        log::warn!("no coroutine for a new connection: {error}");
+        shared.metrics.accept_failures.fetch_add(1, Ordering::Relaxed);
+        log::warn!("no coroutine for a new connection, which is closed: {error}");
     }
+    spawned.is_ok()
 }
 
 /// 503 and close, in one non-blocking write: a client that does not take it gets only the close.
