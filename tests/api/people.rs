@@ -92,6 +92,8 @@ fn broken_requests_say_what_was_wrong() {
         (422, "nascimento", with("nascimento", json!("0000-01-01"))),
         (422, "nascimento", with("nascimento", json!("\"12-12-2000\""))),
         (422, "stack", with("stack", json!(["1".repeat(33)]))),
+        (422, "stack", with("stack", json!(vec!["1"; 129]))),
+        (422, "stack", with("stack", json!(vec!["é".repeat(32); 65]))),
         (400, "apelido", with("apelido", json!(1))),
         (400, "nome", with("nome", json!(1))),
         (400, "nascimento", with("nascimento", json!(20000101))),

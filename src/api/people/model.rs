@@ -15,6 +15,11 @@ use crate::http::{Rejection, Status, json};
 pub(super) const SHORT_CHARS: usize = 32;
 /// Characters of a name.
 pub(super) const NAME_CHARS: usize = 100;
+/// Elements of a stack. The contest's rules have no bound, and its test sends at most 26; without one a single person
+/// could take a hundred thousand trigrams of every replica's memory. Rows that have more stay readable.
+pub(super) const STACK_ELEMENTS: usize = 128;
+/// Bytes of all elements of a stack together.
+pub(super) const STACK_BYTES: usize = 4 * 1024;
 
 const SHORT_BYTES: usize = 4 * SHORT_CHARS;
 const NAME_BYTES: usize = 4 * NAME_CHARS;
@@ -191,9 +196,15 @@ fn check_text(text: &str, field: &'static str, most_chars: usize) -> Result<(), 
 
 fn check_stack(elements: Vec<&str>) -> Result<Stack, Rejection> {
     let mut stack = Stack::default();
+    if elements.len() > STACK_ELEMENTS {
+        return Err(refused("has too many elements", "stack"));
+    }
     for element in elements {
         check_text(element, "stack", SHORT_CHARS)?;
         stack.push(element);
+    }
+    if stack.text.len() > STACK_BYTES {
+        return Err(refused("is too long", "stack"));
     }
     Ok(stack)
 }
@@ -272,6 +283,18 @@ mod tests {
         }
         assert_eq!(status("stack", ""), 201);
         assert_eq!(status("stack", "null"), 201);
+    }
+
+    #[test]
+    fn a_stack_has_its_bounds() {
+        let stack = |elements: usize, chars: usize| {
+            format!("[{}]", vec![format!("\"{}\"", "x".repeat(chars)); elements].join(","))
+        };
+        assert_eq!(STACK_ELEMENTS * SHORT_CHARS, STACK_BYTES);
+        assert_eq!(status("stack", &stack(STACK_ELEMENTS, SHORT_CHARS)), 201);
+        assert_eq!(parse(&with("stack", &stack(STACK_ELEMENTS + 1, 1))).unwrap_err(), (422, Some("stack")));
+        let wide = stack(STACK_ELEMENTS, SHORT_CHARS).replacen('x', "é", 1);
+        assert_eq!(parse(&with("stack", &wide)).unwrap_err(), (422, Some("stack")));
     }
 
     #[test]
