@@ -1,7 +1,7 @@
-//! What one statement of a coroutine costs as a read and as a transaction of its own: CPU time of this process and of
-//! Postgres. `cargo bench --bench transact -- [--rounds N] [--statements N]`
+//! What one statement of a coroutine costs as a read, in either kind of lane, and as a transaction of its own: CPU time
+//! of this process and of Postgres. `cargo bench --bench transact -- [--rounds N] [--statements N]`
 //!
-//! The two take turns, round by round, on the same pool and with the same look-up by key.
+//! They take turns, round by round, on the same pool and with the same look-up by key.
 #![allow(missing_docs)]
 
 #[path = "../support/options.rs"]
@@ -31,8 +31,17 @@ type Done = Result<(), String>;
 type Ask = fn(&Pool, i64) -> Done;
 
 fn read(pool: &Pool, key: i64) -> Done {
+    read_in(Lane::Lookup, pool, key)
+}
+
+/// In a lane that, as that of transactions, may not take the last connection.
+fn scan(pool: &Pool, key: i64) -> Done {
+    read_in(Lane::Scan, pool, key)
+}
+
+fn read_in(lane: Lane, pool: &Pool, key: i64) -> Done {
     let find = move |session: &mut Session| session.query(FIND, &[&key])?[0].try_get::<_, String>(0);
-    pool.read(Lane::Lookup, find).map(drop).map_err(|error| error.to_string())
+    pool.read(lane, find).map(drop).map_err(|error| error.to_string())
 }
 
 fn transact(pool: &Pool, key: i64) -> Done {
@@ -75,16 +84,19 @@ fn main() -> Result<(), Box<dyn Error>> {
     fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
     let cluster =
         Cluster::start(Some(folder.path().join("data")), None).map_err(|error| error.to_string())?;
-    cluster.config().connect(postgres::NoTls)?.batch_execute(
+    let mut client = cluster.config().connect(postgres::NoTls)?;
+    client.batch_execute(
         "CREATE TABLE notes (id bigint PRIMARY KEY, text text NOT NULL);
-         INSERT INTO notes SELECT id, repeat('x', 100) FROM generate_series(0, 9999) AS id; VACUUM ANALYZE notes",
+         INSERT INTO notes SELECT id, repeat('x', 100) FROM generate_series(0, 9999) AS id",
     )?;
+    client.batch_execute("VACUUM ANALYZE notes")?;
     pouco::http::configure_coroutines();
     let janitor = Janitor::start()?;
     let connector = Connector::new(cluster.config());
     let (pool, threads) = Pool::start(&connector, 3, 1_000, Duration::from_secs(60), &janitor)?;
-    let kinds: [(&str, Ask); 2] = [("read", read), ("transaction", transact)];
-    let mut taken = [Vec::new(), Vec::new()];
+    let kinds: [(&str, Ask); 3] =
+        [("look-up", read), ("read in a slow lane", scan), ("transaction", transact)];
+    let mut taken = [Vec::new(), Vec::new(), Vec::new()];
     for (_, ask) in kinds {
         round(&pool, cluster.pid(), statements, ask)?;
     }
@@ -103,8 +115,13 @@ fn main() -> Result<(), Box<dyn Error>> {
             shown(taken.iter().map(|us| us[1]))
         );
     }
-    let ratio = |part: usize| shown(taken[0].iter().zip(&taken[1]).map(|(read, own)| own[part] / read[part]));
-    println!("| ratio of each pair | {} | {} |", ratio(0), ratio(1));
+    for (index, (name, _)) in kinds.iter().enumerate().take(2) {
+        let pairs = || taken[index].iter().zip(&taken[2]);
+        let own = shown(pairs().map(|(read, own)| own[0] / read[0]));
+        let postgres = shown(pairs().map(|(read, own)| own[1] / read[1]));
+        let both = shown(pairs().map(|(read, own)| (own[0] + own[1]) / (read[0] + read[1])));
+        println!("| transaction ÷ {name} | {own} | {postgres}; both together {both} |");
+    }
     pool.close();
     if threads.join() { Ok(()) } else { Err("a part of the pool panicked".into()) }
 }

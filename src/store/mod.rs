@@ -11,6 +11,7 @@
 mod batch;
 pub mod commit;
 mod connect;
+mod drive;
 mod exposition;
 mod failure;
 mod feed;

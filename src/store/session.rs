@@ -6,26 +6,23 @@
 //!
 //! A session whose server falls silent is not waited for without end. A thread asks the server about it by a
 //! second session: one that answers, and says that the backend is busy, is waited for. A coroutine's session
-//! is cut by the owner of the sessions ([`super::Readers`]).
+//! is cut by the owner of the sessions ([`super::Pool`]).
 
-use std::cell::Cell;
 use std::io;
 use std::ops::ControlFlow;
-use std::pin::{Pin, pin};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::pin::pin;
 use std::sync::{Arc, Weak};
-use std::task::{Context, Poll, Wake, Waker};
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use futures_core::Stream;
-use futures_util::future::join3;
-use postgres::error::{DbError, Severity};
 use postgres::types::ToSql;
 use postgres::{Config, Error, NoTls, Row, Statement};
 use tokio_postgres::tls::NoTlsStream;
-use tokio_postgres::{AsyncMessage, CancelToken, Client, Connection};
+use tokio_postgres::{CancelToken, Client, Connection};
 
 use super::connect::{Activity, ConnectError, Connected, Connector, Ends};
+use super::drive::{Woken, between, run};
 use super::line::{Line, Pipe};
 use super::server::{Backend, LOOK, Server};
 use super::transact::Transaction;
@@ -276,6 +273,9 @@ impl Session {
         values: &[&(dyn ToSql + Sync)],
         after: Option<&'static str>,
     ) -> Result<Vec<Row>, Error> {
+        if before.is_none() && after.is_none() {
+            return self.query(sql, values);
+        }
         let statement = self.statement(sql)?;
         self.with(|client| between(client, before, client.query(&statement, values), after))
     }
@@ -288,6 +288,9 @@ impl Session {
         values: &[&(dyn ToSql + Sync)],
         after: Option<&'static str>,
     ) -> Result<u64, Error> {
+        if before.is_none() && after.is_none() {
+            return self.execute(sql, values);
+        }
         let statement = self.statement(sql)?;
         self.with(|client| between(client, before, client.execute(&statement, values), after))
     }
@@ -495,100 +498,6 @@ impl Watch {
                 self.connector.note_silence(self.host, activity);
                 line.give_up();
             }
-        }
-    }
-}
-
-/// Sends all three before it waits for the first. What is after a statement that cannot be sent, because its
-/// values do not fit, is not sent either: it would commit what was before. The error of the statement counts
-/// more than that of what comes after it, which then has done nothing.
-async fn between<T>(
-    client: &Client,
-    before: Option<&str>,
-    statement: impl Future<Output = Result<T, Error>>,
-    after: Option<&str>,
-) -> Result<T, Error> {
-    let failed = Cell::new(false);
-    let statement = async {
-        let answer = statement.await;
-        failed.set(answer.is_err());
-        answer
-    };
-    let plain = async |sql: Option<&str>| match sql {
-        // Polled for the first time right after the statement was.
-        Some(sql) if !failed.get() => client.batch_execute(sql).await,
-        _ => Ok(()),
-    };
-    let (before, answer, after) = join3(plain(before), statement, plain(after)).await;
-    before?;
-    let answer = answer?;
-    after.map(|()| answer)
-}
-
-/// Whether something that is polled was woken by something else that is polled.
-struct Woken(Arc<Flag>, Waker);
-
-struct Flag(AtomicBool);
-
-impl Woken {
-    fn new() -> Self {
-        let flag = Arc::new(Flag(AtomicBool::new(false)));
-        Self(flag.clone(), Waker::from(flag))
-    }
-}
-
-impl Wake for Flag {
-    fn wake(self: Arc<Self>) {
-        self.wake_by_ref();
-    }
-
-    fn wake_by_ref(self: &Arc<Self>) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-}
-
-/// Logs what Postgres tells beside its answers; `true` if it warns.
-fn note(notice: &DbError) -> bool {
-    let warns = notice.parsed_severity() == Some(Severity::Warning);
-    let level = if warns { log::Level::Warn } else { log::Level::Debug };
-    log::log!(level, "Postgres says: {}: {}", notice.severity(), notice.message());
-    warns
-}
-
-/// Runs `statement` over `connection` until its answer is whole; `wait` waits for the socket.
-fn run<T>(
-    connection: &mut Connection<Pipe, NoTlsStream>,
-    woken: &Woken,
-    warned: &mut bool,
-    statement: impl Future<Output = Result<T, Error>>,
-    mut wait: impl FnMut(),
-) -> Result<T, Error> {
-    let mut statement = pin!(statement);
-    let context = &mut Context::from_waker(&woken.1);
-    loop {
-        if let Poll::Ready(answer) = statement.as_mut().poll(context) {
-            return answer;
-        }
-        // What the statement has just said to the connection is heard now; what the connection says to it, in
-        // another round. Of many messages only the first one wakes: a notice behind it must not undo that.
-        woken.0.0.store(false, Ordering::Relaxed);
-        loop {
-            match Pin::new(&mut *connection).poll_message(context) {
-                Poll::Ready(Some(Ok(AsyncMessage::Notice(notice)))) => {
-                    *warned |= note(&notice);
-                    continue;
-                }
-                Poll::Ready(Some(Ok(_))) => continue,
-                Poll::Ready(Some(Err(error))) => return Err(error),
-                // In order it ends only after its client, whom the statement holds; the statement knows what
-                // that means.
-                Poll::Ready(None) => break,
-                Poll::Pending => {}
-            }
-            if woken.0.0.load(Ordering::Relaxed) {
-                break;
-            }
-            wait();
         }
     }
 }
