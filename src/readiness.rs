@@ -84,7 +84,7 @@ mod tests {
     #[test]
     fn what_is_young_enough_is_no_reason() {
         let mut readiness = Readiness::default();
-        readiness.age("people", "the feed's last poll is old", Duration::from_millis(limits::READY_AGE_MS));
+        readiness.age("feed", "the feed's last poll is old", Duration::from_millis(limits::READY_AGE_MS));
         assert!(readiness.is_ready());
         assert_eq!(readiness.json(), r#"{"status":"ready"}"#);
     }
@@ -92,16 +92,13 @@ mod tests {
     #[test]
     fn a_balancer_hears_only_of_own_faults() {
         let mut readiness = Readiness::default();
-        readiness.age("people", "old", Duration::from_millis(2_500));
-        readiness.own("people", "dead");
+        readiness.age("feed", "old", Duration::from_millis(2_500));
+        readiness.own("feed", "dead");
         assert_eq!(
             readiness.json(),
-            r#"{"reasons":[{"age_ms":2500,"limit_ms":2000,"part":"people","reason":"old"},{"part":"people","reason":"dead"}],"status":"not ready"}"#
+            r#"{"reasons":[{"age_ms":2500,"limit_ms":2000,"part":"feed","reason":"old"},{"part":"feed","reason":"dead"}],"status":"not ready"}"#
         );
         readiness.keep_own();
-        assert_eq!(
-            readiness.json(),
-            r#"{"reasons":[{"part":"people","reason":"dead"}],"status":"not ready"}"#
-        );
+        assert_eq!(readiness.json(), r#"{"reasons":[{"part":"feed","reason":"dead"}],"status":"not ready"}"#);
     }
 }

@@ -86,11 +86,11 @@ mod tests {
 
     #[test]
     fn a_clash_names_both_routes_with_their_apis() {
-        let clash = [("edge", Method::Get, "/metrics"), ("shop", Method::Get, "/metrics")];
-        let expected = "the route GET /metrics of shop clashes with GET /metrics of edge";
+        let clash = [("pages", Method::Get, "/metrics"), ("shop", Method::Get, "/metrics")];
+        let expected = "the route GET /metrics of shop clashes with GET /metrics of pages";
         assert_eq!(check(&clash), Err(expected.into()));
-        let names = [("users", Method::Get, "/users/{id}"), ("shop", Method::Post, "/users/{name}")];
-        let expected = "the route POST /users/{name} of shop clashes with GET /users/{id} of users";
+        let names = [("clients", Method::Get, "/users/{id}"), ("shop", Method::Post, "/users/{name}")];
+        let expected = "the route POST /users/{name} of shop clashes with GET /users/{id} of clients";
         assert_eq!(check(&names), Err(expected.into()), "the tree cannot tell them apart");
         let rests = [("files", Method::Get, "/{*path}"), ("shop", Method::Get, "/{*rest}")];
         let expected = "the route GET /{*rest} of shop clashes with GET /{*path} of files";
@@ -113,7 +113,9 @@ mod tests {
     #[test]
     fn a_template_that_is_none_is_said_to_be_none() {
         let refused = |template| check(&[("shop", Method::Get, template)]).unwrap_err();
-        assert!(refused("users").ends_with("GET users of shop: its template does not begin with a slash"));
+        assert!(
+            refused("clients").ends_with("GET clients of shop: its template does not begin with a slash")
+        );
         for template in ["/{", "/{}", "/{a}{b}", "/{*a}/b"] {
             assert!(refused(template).starts_with("the route GET /{"), "{}", refused(template));
         }
