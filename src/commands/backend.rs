@@ -37,11 +37,6 @@ impl Backend {
         }
     }
 
-    /// A session of a command that needs no other.
-    pub(super) fn session(&self, purpose: Purpose) -> Result<Session, Failure> {
-        Ok(Connector::new(self.config.clone()).open(purpose).map_err(|error| error.to_string())?)
-    }
-
     pub(super) fn describe(&self) -> String {
         #[cfg(feature = "embedded")]
         if let Some(cluster) = &self.cluster {
@@ -54,4 +49,15 @@ impl Backend {
         let hosts: Vec<String> = self.config.get_hosts().iter().map(|host| format!("{host:?}")).collect();
         format!("Postgres at {}", hosts.join(", "))
     }
+}
+
+/// Runs `work` on a session of the database, which is there until the work is done: one of our own is stopped then.
+pub(super) fn with_session<T>(
+    database: &Database,
+    purpose: Purpose,
+    work: impl FnOnce(&mut Session) -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    let backend = Backend::open(database)?;
+    let mut session = Connector::new(backend.config).open(purpose).map_err(|error| error.to_string())?;
+    work(&mut session)
 }

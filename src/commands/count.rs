@@ -4,7 +4,7 @@ use pouco::api::{APIS, Api};
 use pouco::config::Config;
 use pouco::store::Purpose;
 
-use super::backend::Backend;
+use super::backend::with_session;
 use super::{EXIT_USAGE, Failure, print};
 
 /// The statement for this name, or of the first API that has one.
@@ -19,9 +19,10 @@ pub(super) fn statement(name: Option<&str>) -> Result<&'static str, Failure> {
 }
 
 pub(super) fn run(config: &Config, statement: &'static str) -> Result<(), Failure> {
-    let mut session = Backend::open(&config.database)?.session(Purpose::Read)?;
-    let count =
-        session.query(statement, &[]).and_then(|rows| rows.first().map_or(Ok(0), |row| row.try_get(0)));
-    let count: i64 = count.map_err(|error| format!("cannot count: {error}"))?;
+    let count: i64 = with_session(&config.database, Purpose::Read, |session| {
+        let rows = session.query(statement, &[]);
+        let count = rows.and_then(|rows| rows.first().map_or(Ok(0), |row| row.try_get(0)));
+        Ok(count.map_err(|error| format!("cannot count: {error}"))?)
+    })?;
     print(&format!("{count}\n"))
 }

@@ -5,12 +5,13 @@ use pouco::config::Config;
 use pouco::settings::Values;
 use pouco::store::{Purpose, migrate};
 
-use super::backend::Backend;
+use super::backend::with_session;
 use super::{Failure, print};
 
 pub(super) fn run(values: &Values, config: &Config) -> Result<(), Failure> {
     let schemas = Selection::read(values)?.schemas();
-    let mut session = Backend::open(&config.database)?.session(Purpose::Maintain)?;
-    let applied = migrate(&mut session, &schemas).map_err(|error| error.to_string())?;
+    let applied = with_session(&config.database, Purpose::Maintain, |session| {
+        Ok(migrate(session, &schemas).map_err(|error| error.to_string())?)
+    })?;
     print(&format!("{applied} migrations applied\n"))
 }

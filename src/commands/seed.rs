@@ -5,7 +5,7 @@ use pouco::config::Config;
 use pouco::limits;
 use pouco::store::{Chain, Purpose, Schema, migrate};
 
-use super::backend::Backend;
+use super::backend::with_session;
 use super::{EXIT_USAGE, Failure, print};
 
 const ROWS: u64 = 10_000;
@@ -52,10 +52,11 @@ impl Order {
 
     pub(super) fn run(&self, config: &Config) -> Result<(), Failure> {
         let (api, rows) = (self.schema.api, self.rows);
-        let mut session = Backend::open(&config.database)?.session(Purpose::Maintain)?;
-        migrate(&mut session, &[self.schema]).map_err(|error| error.to_string())?;
-        let added = (self.fill)(&mut session, rows, self.seed)
-            .map_err(|error| format!("cannot fill {api}: {}", Chain(&error)))?;
+        let added = with_session(&config.database, Purpose::Maintain, |session| {
+            migrate(session, &[self.schema]).map_err(|error| error.to_string())?;
+            let added = (self.fill)(session, rows, self.seed);
+            Ok(added.map_err(|error| format!("cannot fill {api}: {}", Chain(&error)))?)
+        })?;
         print(&format!("{added} of {rows} {api} added; the others were there\n"))
     }
 }

@@ -65,6 +65,11 @@ fn embedded_data_survives_a_restart() {
     let created = first.post("/pessoas", ANA);
     assert_eq!(created.status, 201, "{}", created.text());
     assert!(first.stop().success());
+    // Commands start the same Postgres, and have it until they are done.
+    let on_it = |words: &[&str]| run(command().env("POUCO_DATA_DIR", &data).args(words)).1;
+    assert_eq!(on_it(&["migrate"]), "0 migrations applied\n");
+    assert_eq!(on_it(&["seed", "users", "--rows", "20"]), "20 of 20 users added; the others were there\n");
+    assert_eq!((on_it(&["count"]).as_str(), on_it(&["count", "users"]).as_str()), ("1\n", "20\n"));
     let second = start();
     assert_eq!(second.get(created.header("location").unwrap()).status, 200);
     assert_eq!(second.get("/contagem-pessoas").text(), "1");
