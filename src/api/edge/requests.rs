@@ -1,10 +1,9 @@
 //! The public counters: requests by path and method, for known paths alone, so that no client can add a series.
 
-use std::fmt::Write;
-
 use super::routes::{ROUTE_COUNT, ROUTES, Route};
 use crate::http::Method;
 use crate::instruments::Counter;
+use crate::metrics::{Exposition, REQUESTS_BY_PATH};
 
 /// A counter for GET and for HEAD of each route. Written by the handlers alone.
 #[derive(Default)]
@@ -19,18 +18,15 @@ impl Requests {
 
     /// In the text format of Prometheus. A HEAD appears with the first one.
     pub(super) fn exposition(&self) -> String {
-        let mut text = String::from(
-            "# HELP http_total_requests Requests by path and method.\n# TYPE http_total_requests counter\n",
-        );
+        let mut exposition = Exposition::default();
         for (route, counts) in ROUTES.iter().zip(&self.counts) {
             for (method, count) in [Method::Get, Method::Head].into_iter().zip(counts) {
                 if method == Method::Get || count.get() > 0 {
-                    let (path, method, count) = (route.path, method.as_str(), count.get());
-                    let _ =
-                        writeln!(text, "http_total_requests{{path=\"{path}\",method=\"{method}\"}} {count}");
+                    let labels = [("path", route.path), ("method", method.as_str())];
+                    exposition.sample(REQUESTS_BY_PATH, "Requests by path and method.", &labels, count.get());
                 }
             }
         }
-        text
+        exposition.into_text()
     }
 }
