@@ -7,6 +7,8 @@
 set -euo pipefail
 export LC_ALL=C
 cd "$(dirname "$(readlink -f "$0")")/.."
+# shellcheck source=stress-test/stresslib/direct.sh
+. stress-test/stresslib/direct.sh
 
 readonly lines_allowed=60
 folder=$(mktemp -d)
@@ -68,7 +70,7 @@ done
 # expect STATUS PATH [BODY]
 expect() {
   local status
-  status=$(curl -sS --noproxy '*' -D "$folder/head" -o "$folder/body" -w '%{http_code}' "$address$2" ${3:+-d "$3"})
+  status=$(curl -sS -D "$folder/head" -o "$folder/body" -w '%{http_code}' "$address$2" ${3:+-d "$3"})
   [ "$status" = "$1" ] || { cat "$folder/head" "$folder/body" "$folder/log"; fail "$2 $3: $status, not $1"; }
 }
 expect 201 /notes '"a text"'

@@ -9,6 +9,8 @@
 set -euo pipefail
 export LC_ALL=C
 cd "$(dirname "$(readlink -f "$0")")/.."
+# shellcheck source=stress-test/stresslib/direct.sh
+. stress-test/stresslib/direct.sh
 
 readonly commit=${1:-5ebd590}
 folder=$(mktemp -d)
@@ -57,20 +59,20 @@ created=()
 # create AT NAME: a person, who is remembered.
 create() {
   local location
-  location=$(curl -sS --noproxy '*' -D - -o /dev/null "${at[$1]}/pessoas" \
+  location=$(curl -sS -D - -o /dev/null "${at[$1]}/pessoas" \
     -d "{\"apelido\":\"$2\",\"nome\":\"$2\",\"nascimento\":\"2000-10-01\"}" |
     tr -d '\r' | awk 'tolower($1) == "location:" { print $2 }')
   [ -n "$location" ] || { echo "FAIL  $2 is not created by $1"; exit 1; }
   created+=("$2 $location")
 }
 # finds URL NAME: the search does.
-finds() { curl -sSf --noproxy '*' "$1/pessoas?t=$2" | grep -q "\"apelido\":\"$2\""; }
+finds() { curl -sSf "$1/pessoas?t=$2" | grep -q "\"apelido\":\"$2\""; }
 # Each replica finds each person, by id at once and by search within seconds.
 find_all() {
   local name one tries
   for name in "${!at[@]}"; do
     for one in "${created[@]}"; do
-      curl -sSf --noproxy '*' -o /dev/null "${at[$name]}${one#* }" || { echo "FAIL  $name lacks $one"; exit 1; }
+      curl -sSf -o /dev/null "${at[$name]}${one#* }" || { echo "FAIL  $name lacks $one"; exit 1; }
       tries=100
       until finds "${at[$name]}" "${one%% *}"; do
         tries=$((tries - 1))
