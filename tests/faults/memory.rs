@@ -20,7 +20,8 @@ const CONNECTIONS: u64 = 400;
 const BODY_BYTES: u64 = 64 * 1024;
 /// Room for the bodies of a third of the connections at once.
 const REQUEST_BYTES: u64 = 16 * 1024 * 1024;
-const QUEUE_BYTES: u64 = 1024 * 1024;
+/// Room for a third of the people that come at once.
+const QUEUE_BYTES: u64 = 256 * 1024;
 const CACHE_BYTES: u64 = 1024 * 1024;
 
 /// Of a connection: the stack of its coroutine (unoptimised code has a larger one) and its two buffers.
@@ -91,11 +92,14 @@ fn a_replica_at_its_memory_limit_refuses_and_lives() {
     finish("memory", run);
 }
 
-/// As many connections as are let in, half with a body that lacks its end, half with a whole one for the commit queue.
+/// As many connections as are let in, half with a body that lacks its end, half with a whole one for the commit queue: the
+/// largest person that is taken, and a member that fills the body and that nobody reads.
 fn crowd(stack: &Stack, replica: usize) -> Vec<UnixStream> {
-    let languages = vec!["a".repeat(32); 1_750];
-    let person = json!({"apelido": "NICKNAME", "nome": "x", "nascimento": "2000-02-28", "stack": languages})
-        .to_string();
+    let (languages, unread) = (vec!["a".repeat(32); 128], "b".repeat(56 * 1024));
+    let person = json!({
+        "apelido": "NICKNAME", "nome": "x", "nascimento": "2000-02-28", "stack": languages, "unread": unread
+    });
+    let person = person.to_string();
     assert!((BODY_BYTES * 9 / 10..BODY_BYTES).contains(&(person.len() as u64)), "{}", person.len());
     let connect = |number: u64| {
         let body = person.replacen("NICKNAME", &format!("big{number}"), 1);
