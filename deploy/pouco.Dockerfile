@@ -10,7 +10,7 @@ RUN sh /sources/deploy/stub-workspace.sh /sources /skeleton
 # 2. Dependencies.
 FROM docker.io/library/rust:1.95-slim-trixie AS build
 WORKDIR /build
-# Cargo's profile. `tool` is built in a fraction of the time and takes some 4 % more CPU: for where nothing is measured.
+# Cargo's profile. `tool` has no LTO and is built sooner: for where nothing is measured.
 ARG PROFILE=release
 COPY --from=manifests /skeleton ./
 # Without `embedded`: that feature downloads a Postgres, and this stack has one.
