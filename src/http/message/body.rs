@@ -1,4 +1,5 @@
-//! Decoding of a chunked body in place (RFC 9112 section 7.1). Chunk extensions are skipped, trailers are dropped.
+//! Decoding of a chunked body in place (RFC 9112 section 7.1). Chunk extensions are skipped, trailers are
+//! dropped.
 
 use super::buffer::Input;
 use super::fields::is_token_byte;
@@ -8,8 +9,8 @@ use super::url::hex_digit;
 /// Longest line of chunk framing: size, extensions, line end. Extensions have no use here, only abuse.
 const MAX_CHUNK_LINE_BYTES: usize = 256;
 
-/// Most bytes of chunk extensions in one body, without the limit on which many small ones escape that on bodies
-/// (RFC 9112 section 7.1.1).
+/// Most bytes of chunk extensions in one body, without the limit on which many small ones escape that on
+/// bodies (RFC 9112 section 7.1.1).
 const MAX_EXTENSION_BYTES: usize = 4096;
 
 /// Most bytes of trailer fields, which are read and dropped.
@@ -55,8 +56,9 @@ impl ChunkedDecoder {
         Self { part: ChunkPart::Size, decoded: 0, extension_bytes: 0, trailer_bytes: 0, max_body_bytes }
     }
 
-    /// Decodes what stands at `head_bytes` of the input, in place. Linear in the bytes, however small the chunks: each
-    /// byte of the body moves once, and what follows moves once a call, or not at all where the body is whole.
+    /// Decodes what stands at `head_bytes` of the input, in place. Linear in the bytes, however small the
+    /// chunks: each byte of the body moves once, and what follows moves once a call, or not at all where the
+    /// body is whole.
     ///
     /// # Errors
     /// 400 for broken framing, 413 as soon as the sizes announced exceed the limit.
@@ -167,8 +169,8 @@ fn parse_size(line: &[u8]) -> Result<(usize, usize), Status> {
     Ok((size.ok_or(Status::BadRequest)?, line.len() - digits))
 }
 
-/// `*( BWS ";" BWS name [ BWS "=" BWS value ] )` (RFC 9112 section 7.1.1). Blanks are bad white space, and taken only
-/// where the grammar has them: a size with blanks and nothing behind them is refused.
+/// `*( BWS ";" BWS name [ BWS "=" BWS value ] )` (RFC 9112 section 7.1.1). Blanks are bad white space, and
+/// taken only where the grammar has them: a size with blanks and nothing behind them is refused.
 fn is_extension(mut rest: &[u8]) -> bool {
     while !rest.is_empty() {
         let Some(named) = strip_blanks(rest).strip_prefix(b";").map(strip_blanks) else { return false };

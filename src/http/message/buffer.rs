@@ -1,7 +1,8 @@
 //! Byte buffers of a connection, and the pool that lends them.
 //!
-//! A connection that waits for its next request holds no buffer at all: an idle client costs its coroutine's stack and
-//! a registry entry. Buffers that grew past their first size are not kept, so one large request does not stay in memory.
+//! A connection that waits for its next request holds no buffer at all: an idle client costs its coroutine's
+//! stack and a registry entry. Buffers that grew past their first size are not kept, so one large request
+//! does not stay in memory.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -45,7 +46,8 @@ impl Input {
         }
     }
 
-    /// Removes `count` bytes at offset `at` of the unread bytes (chunk framing, once decoded). It moves what follows.
+    /// Removes `count` bytes at offset `at` of the unread bytes (chunk framing, once decoded). It moves what
+    /// follows.
     pub(crate) fn remove(&mut self, at: usize, count: usize) {
         if count == 0 {
             return;
@@ -84,8 +86,8 @@ impl Input {
     }
 }
 
-/// Lends the two buffers of a connection together. Bounded: what does not fit is given back to the allocator, and all
-/// inputs together grow past their first size by so many bytes and no more.
+/// Lends the two buffers of a connection together. Bounded: what does not fit is given back to the allocator,
+/// and all inputs together grow past their first size by so many bytes and no more.
 ///
 /// The pair lent last is lent next, so that connections that take turns share the same warm memory.
 pub(crate) struct BufferPool {
@@ -113,8 +115,8 @@ impl BufferPool {
         self.growth_left.load(Ordering::Relaxed)
     }
 
-    /// As [`Input::room`], for an input that was lent. Where all inputs together may not grow so far it is what room there
-    /// is; `None` if there is none.
+    /// As [`Input::room`], for an input that was lent. Where all inputs together may not grow so far it is
+    /// what room there is; `None` if there is none.
     pub(crate) fn room<'i>(&self, input: &'i mut Input, wanted: usize) -> Option<&'i mut [u8]> {
         let growth = input.size_for(wanted) - input.storage.len();
         if growth > 0 {

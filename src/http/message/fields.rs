@@ -167,8 +167,8 @@ impl EngineFields {
         self.websocket |= elements(value).any(|protocol| protocol.eq_ignore_ascii_case(b"websocket"));
     }
 
-    /// One field, digits only, no overflow (RFC 9112 section 6.3; a repeated or listed length is refused). A leading zero
-    /// is refused too: the grammar has it, but who reads it as octal frames another body.
+    /// One field, digits only, no overflow (RFC 9112 section 6.3; a repeated or listed length is refused). A
+    /// leading zero is refused too: the grammar has it, but who reads it as octal frames another body.
     fn take_content_length(&mut self, value: &[u8]) -> Result<(), Status> {
         let leading_zero = value.len() > 1 && value[0] == b'0';
         if self.content_length.is_some()
@@ -185,7 +185,8 @@ impl EngineFields {
         Ok(())
     }
 
-    /// Empty elements count for nothing (RFC 9110 section 5.6.1.2), but a field with only those is no list of codings.
+    /// Empty elements count for nothing (RFC 9110 section 5.6.1.2), but a field with only those is no list of
+    /// codings.
     fn take_codings(&mut self, value: &[u8]) {
         if self.codings == Codings::Absent {
             self.codings = Codings::Empty;
@@ -195,8 +196,8 @@ impl EngineFields {
         }
     }
 
-    /// A request of HTTP/1.1 carries exactly one Host, and it names one (RFC 9112 section 3.2). An empty one is for
-    /// targets without authority; an `http` URI always has one.
+    /// A request of HTTP/1.1 carries exactly one Host, and it names one (RFC 9112 section 3.2). An empty one
+    /// is for targets without authority; an `http` URI always has one.
     pub(crate) fn check_host(&self, http10: bool) -> Result<(), Status> {
         if (self.hosts == 0 || self.empty_host) && !http10 { Err(Status::BadRequest) } else { Ok(()) }
     }
@@ -224,8 +225,9 @@ impl EngineFields {
         self.forwarded_https && self.forwarded_protos == 1
     }
 
-    /// Both framings at once, or any transfer coding in HTTP/1.0, are refused (RFC 9112 section 6.1). Where `chunked` is
-    /// not the last coding the length is unknown: a 400, which section 6.3 demands, before the 501 of section 6.1.
+    /// Both framings at once, or any transfer coding in HTTP/1.0, are refused (RFC 9112 section 6.1). Where
+    /// `chunked` is not the last coding the length is unknown: a 400, which section 6.3 demands, before the
+    /// 501 of section 6.1.
     pub(crate) fn framing(&self, http10: bool) -> Result<BodyFraming, Status> {
         match (self.codings, self.content_length) {
             (Codings::Absent, length) => Ok(BodyFraming::Length(length.unwrap_or(0))),

@@ -1,8 +1,8 @@
 //! The request head: its end, its request line, its version and its target
 //! (RFC 9112 sections 2 to 5). The fields that concern the engine are read in `fields.rs`.
 //!
-//! `httparse` splits the bytes; every rule it is lenient about is checked here. A head that two parsers could read in
-//! two ways is refused, since that is what request smuggling lives on.
+//! `httparse` splits the bytes; every rule it is lenient about is checked here. A head that two parsers could
+//! read in two ways is refused, since that is what request smuggling lives on.
 
 use std::mem::MaybeUninit;
 
@@ -85,7 +85,8 @@ pub(crate) struct Split<'b> {
     pub(crate) https: bool,
 }
 
-/// Bytes of the head at the start of `bytes` with its empty line, where it is complete and its line ends are CRLF.
+/// Bytes of the head at the start of `bytes` with its empty line, where it is complete and its line ends are
+/// CRLF.
 pub(crate) fn length(bytes: &[u8]) -> Option<usize> {
     let mut line = 0;
     loop {
@@ -101,7 +102,8 @@ pub(crate) fn length(bytes: &[u8]) -> Option<usize> {
 /// Parses the head at the start of `bytes` into `list`, which is empty; `None` while it is incomplete.
 ///
 /// # Errors
-/// The status to answer with before the connection is closed, as soon as the bytes cannot become a valid head.
+/// The status to answer with before the connection is closed, as soon as the bytes cannot become a valid
+/// head.
 #[inline]
 pub(crate) fn parse<'b>(bytes: &'b [u8], list: &mut FieldList<'b>) -> Result<Option<Head<'b>>, Status> {
     let split = match scan(bytes, list) {
@@ -157,16 +159,17 @@ pub(crate) fn split<'b>(bytes: &'b [u8], list: &mut FieldList<'b>) -> Result<Opt
     Ok(Some(Split { head_bytes, method, path, query, authority, http10, https }))
 }
 
-/// RFC 9112 section 2.2 lets a recipient take a lone LF as a line end; taking it is what lets two parsers disagree.
-/// `httparse` takes it. A field's name stands right behind a line end and its value holds none, so that a look at the
-/// two bytes before each name and at the last four bytes sees every line end of the head.
+/// RFC 9112 section 2.2 lets a recipient take a lone LF as a line end; taking it is what lets two parsers
+/// disagree. `httparse` takes it. A field's name stands right behind a line end and its value holds none, so
+/// that a look at the two bytes before each name and at the last four bytes sees every line end of the head.
 fn check_line_ends(head: &[u8], fields: &[Field<'_>]) -> Result<(), Status> {
     let start = head.as_ptr().addr();
     let follows_crlf = |field: &Field<'_>| {
         let at = field.name.as_ptr().addr().wrapping_sub(start);
         at.checked_sub(2).is_some_and(|before| head.get(before..at) == Some(b"\r\n"))
     };
-    // An empty line before the request line would be one more line end; the connection has skipped what it allows.
+    // An empty line before the request line would be one more line end; the connection has skipped what it
+    // allows.
     if head.ends_with(b"\r\n\r\n") && !matches!(head[0], b'\r' | b'\n') && fields.iter().all(follows_crlf) {
         Ok(())
     } else {
@@ -174,7 +177,8 @@ fn check_line_ends(head: &[u8], fields: &[Field<'_>]) -> Result<(), Status> {
     }
 }
 
-/// The same for a head that is still incomplete, so that a client that sends bare line feeds gets its 400 at once.
+/// The same for a head that is still incomplete, so that a client that sends bare line feeds gets its 400 at
+/// once.
 #[cold]
 fn refuse_bare_line_feeds(bytes: &[u8]) -> Result<(), Status> {
     let bare = |at: usize| at == 0 || bytes[at - 1] != b'\r';
@@ -190,7 +194,8 @@ fn refusal(error: httparse::Error, bytes: &[u8]) -> Status {
     }
 }
 
-/// Whether the request line is well-formed but for a version that `httparse` does not know (RFC 9112 section 2.3).
+/// Whether the request line is well-formed but for a version that `httparse` does not know (RFC 9112 section
+/// 2.3).
 fn names_another_version(bytes: &[u8]) -> bool {
     let Some(line_end) = memchr::memchr(b'\r', bytes) else { return false };
     let mut parts = bytes[..line_end].split(|byte| *byte == b' ');
@@ -200,8 +205,8 @@ fn names_another_version(bytes: &[u8]) -> bool {
             if major.is_ascii_digit() && minor.is_ascii_digit())
 }
 
-/// Whether the bytes end within the request line, in what may be such a version: its status waits for the line's end, so
-/// that it does not depend on how the bytes are split.
+/// Whether the bytes end within the request line, in what may be such a version: its status waits for the
+/// line's end, so that it does not depend on how the bytes are split.
 fn ends_in_a_version(bytes: &[u8]) -> bool {
     let mut parts = bytes.splitn(3, |byte| *byte == b' ').skip(2);
     let fits = |(at, byte): (usize, &u8)| match at {
@@ -212,8 +217,9 @@ fn ends_in_a_version(bytes: &[u8]) -> bool {
     parts.next().is_some_and(|version| version.iter().enumerate().all(fits))
 }
 
-/// Rewrites HTTP/1.2 to HTTP/1.9 into HTTP/1.1, as whose message RFC 9110 section 2.5 wants it processed. Called only
-/// where the parser has refused the version, so that the usual request pays nothing. `true` if there was one.
+/// Rewrites HTTP/1.2 to HTTP/1.9 into HTTP/1.1, as whose message RFC 9110 section 2.5 wants it processed.
+/// Called only where the parser has refused the version, so that the usual request pays nothing. `true` if
+/// there was one.
 pub(crate) fn lower_minor_version(bytes: &mut [u8]) -> bool {
     let line_end = memchr::memchr(b'\r', bytes).unwrap_or(0);
     match &mut bytes[..line_end] {
@@ -225,8 +231,8 @@ pub(crate) fn lower_minor_version(bytes: &mut [u8]) -> bool {
     }
 }
 
-/// The status for a head past the limit: 431 where the fields fill it, 414 where the target does, and where it is the
-/// method, 501 for one that ends (RFC 9112 section 3) and 400 for what may be no request at all.
+/// The status for a head past the limit: 431 where the fields fill it, 414 where the target does, and where
+/// it is the method, 501 for one that ends (RFC 9112 section 3) and 400 for what may be no request at all.
 pub(crate) fn too_long(bytes: &[u8], limit: usize) -> Status {
     let bytes = &bytes[..limit.min(bytes.len())];
     if memchr::memchr(b'\n', bytes).is_some() {
@@ -264,18 +270,19 @@ fn split_target(method: Method, target: &str) -> Result<Target<'_>, Status> {
     Ok(Target { authority, path: if path.is_empty() { "/" } else { path }, query, https })
 }
 
-/// Printable ASCII, but neither a fragment's `#`, nor a backslash, which some recipients read as a slash, nor the quotation
-/// mark and the angle brackets, which browsers escape everywhere.
+/// Printable ASCII, but neither a fragment's `#`, nor a backslash, which some recipients read as a slash, nor
+/// the quotation mark and the angle brackets, which browsers escape everywhere.
 ///
-/// RFC 3986 has no raw `[`, `]`, `^`, `` ` ``, `{`, `|` and `}` in a path or query either. They are let through since
-/// browsers send them (the URL standard does not escape them in a query), refusing is only a SHOULD (RFC 9112 section 3),
-/// and none of them parts anything in HTTP: no two parsers see two different requests.
+/// RFC 3986 has no raw `[`, `]`, `^`, `` ` ``, `{`, `|` and `}` in a path or query either. They are let
+/// through since browsers send them (the URL standard does not escape them in a query), refusing is only a
+/// SHOULD (RFC 9112 section 3), and none of them parts anything in HTTP: no two parsers see two different
+/// requests.
 pub(crate) const fn is_target_byte(byte: u8) -> bool {
     byte.is_ascii_graphic() && !matches!(byte, b'#' | b'\\' | b'"' | b'<' | b'>')
 }
 
-/// The authority of an absolute form, which a server must accept (RFC 9112 section 3.2.2), what follows it (the
-/// origin form, perhaps without its path), and whether the scheme is `https`.
+/// The authority of an absolute form, which a server must accept (RFC 9112 section 3.2.2), what follows it
+/// (the origin form, perhaps without its path), and whether the scheme is `https`.
 fn split_authority(target: &str) -> Result<(&str, &str, bool), Status> {
     let scheme_end = target.find("://").ok_or(Status::BadRequest)?;
     let https = target[..scheme_end].eq_ignore_ascii_case("https");

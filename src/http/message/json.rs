@@ -1,4 +1,5 @@
-//! JSON bodies (RFC 8259): parsed in place, with a bound on their nesting that holds before anything recurses.
+//! JSON bodies (RFC 8259): parsed in place, with a bound on their nesting that holds before anything
+//! recurses.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -27,8 +28,8 @@ pub enum JsonError {
     Syntax,
     /// Arrays and objects are nested deeper than [`limits::JSON_DEPTH`]: a 400.
     Depth,
-    /// It is JSON of another form: a member is missing, a value has another type or is out of range. What exactly, in at
-    /// most 200 bytes, which may quote the body. A 400.
+    /// It is JSON of another form: a member is missing, a value has another type or is out of range. What
+    /// exactly, in at most 200 bytes, which may quote the body. A 400.
     Data(String),
     /// The same where [`valid_json`](crate::http::Request::valid_json) was asked for: a 422 that names the
     /// member.
@@ -167,8 +168,8 @@ fn deserialize<'b, T: Deserialize<'b>>(tape: &mut Tape<'b>) -> Result<T, simd_js
     value
 }
 
-/// The first pass, into the tape, does not recurse and checks the nesting. What `read` does with the tape may recurse:
-/// `serde` does, also to skip a member that nobody asked for.
+/// The first pass, into the tape, does not recurse and checks the nesting. What `read` does with the tape may
+/// recurse: `serde` does, also to skip a member that nobody asked for.
 fn parse<'b, R>(body: &'b mut [u8], read: impl FnOnce(&mut Tape<'b>) -> R) -> Result<R, JsonError> {
     let pooled = IDLE.lock().pop();
     let Parser { mut buffers, tape } = pooled.unwrap_or_else(|| Parser {

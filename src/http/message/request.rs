@@ -39,7 +39,8 @@ impl Method {
         Self::ALL.into_iter().find(|method| method.as_str() == token)
     }
 
-    /// The method of the route that answers: HEAD is GET without the body (RFC 9110 section 9.3.2), which the response drops.
+    /// The method of the route that answers: HEAD is GET without the body (RFC 9110 section 9.3.2), which the
+    /// response drops.
     pub(crate) const fn answered_as(self) -> Method {
         if let Method::Head = self { Method::Get } else { self }
     }
@@ -90,11 +91,11 @@ impl<'b> Request<'b> {
         self.body
     }
 
-    /// The body as JSON, read into a `T` that may borrow its texts from the body. It is parsed in place: afterwards the
-    /// body is scratch. `Content-Type` is not looked at, since many clients do not set it.
+    /// The body as JSON, read into a `T` that may borrow its texts from the body. It is parsed in place:
+    /// afterwards the body is scratch. `Content-Type` is not looked at, since many clients do not set it.
     ///
-    /// Nesting deeper than [`JSON_DEPTH`](crate::limits::JSON_DEPTH) is refused before anything recurses. Numbers too
-    /// large for 64 bits are read as floating-point numbers (RFC 8259 section 6).
+    /// Nesting deeper than [`JSON_DEPTH`](crate::limits::JSON_DEPTH) is refused before anything recurses.
+    /// Numbers too large for 64 bits are read as floating-point numbers (RFC 8259 section 6).
     ///
     /// # Errors
     /// [`JsonError`], a 400 that says what is wrong.

@@ -100,8 +100,9 @@ impl<'o> Response<'o> {
         self
     }
 
-    /// Adds a header field. Control characters in the value are replaced by `?`, so that no value ends its line. The fields
-    /// that frame the answer are the engine's own: `Content-Length`, `Transfer-Encoding`, `Connection` and `Date`.
+    /// Adds a header field. Control characters in the value are replaced by `?`, so that no value ends its
+    /// line. The fields that frame the answer are the engine's own: `Content-Length`, `Transfer-Encoding`,
+    /// `Connection` and `Date`.
     ///
     /// # Panics
     /// If the name is no token (RFC 9110 section 5.1), or one of these: the client then gets a 500.
@@ -144,8 +145,8 @@ impl<'o> Response<'o> {
 
     /// Ends the answer with `value` as JSON, written straight into the output.
     ///
-    /// A value that cannot be written (a map whose keys are no strings, a `Serialize` that fails) is a 500 without the
-    /// header fields that were set, and a line in the log; the client never sees a part of it.
+    /// A value that cannot be written (a map whose keys are no strings, a `Serialize` that fails) is a 500
+    /// without the header fields that were set, and a line in the log; the client never sees a part of it.
     pub fn json_of(&mut self, value: &(impl Serialize + ?Sized)) {
         let answer_at = self.out.len();
         let mut written = Ok(());
@@ -194,12 +195,12 @@ impl<'o> Response<'o> {
         write_length(self.out, body_at - LINE_ENDS, body_bytes);
     }
 
-    /// Ends the answer with a body of any size that `write` produces piece by piece: with `Content-Length` where its
-    /// `length` in bytes is known, else chunked (RFC 9112 section 7.1), and for HTTP/1.0 ended by the connection's end. For
-    /// HEAD `write` is not called.
+    /// Ends the answer with a body of any size that `write` produces piece by piece: with `Content-Length`
+    /// where its `length` in bytes is known, else chunked (RFC 9112 section 7.1), and for HTTP/1.0 ended by
+    /// the connection's end. For HEAD `write` is not called.
     ///
-    /// If `write` fails, or writes less than the length, the answer becomes a 500 while nothing of it has been sent;
-    /// after that the connection is cut, so that the client does not take the part for the whole.
+    /// If `write` fails, or writes less than the length, the answer becomes a 500 while nothing of it has
+    /// been sent; after that the connection is cut, so that the client does not take the part for the whole.
     pub fn stream(
         &mut self,
         content_type: &'static str,
@@ -287,7 +288,8 @@ impl<'o> Response<'o> {
         // Two would be taken for those of two requests.
         assert!(self.progress == Progress::Unwritten, "a request has one answer");
         self.progress = Progress::Written;
-        // A drain that began while the handler waited: the client learns it with this answer, as with any other last one.
+        // A drain that began while the handler waited: the client learns it with this answer, as with any
+        // other last one.
         if self.ending.is_some_and(|ending| ending.load(Ordering::Acquire)) {
             self.close();
         }

@@ -12,7 +12,8 @@ use super::request::Method;
 
 const TOKEN_BYTES: [bool; 256] = byte_set!(is_token_byte);
 
-/// Reads the head at the start of `bytes`; `None` if it is incomplete or anything but usual, and the list is then of no use.
+/// Reads the head at the start of `bytes`; `None` if it is incomplete or anything but usual, and the list is
+/// then of no use.
 #[inline]
 pub(crate) fn scan<'b>(bytes: &'b [u8], fields: &mut FieldList<'b>) -> Option<Split<'b>> {
     let (method, target_at) = match bytes {
@@ -99,8 +100,8 @@ fn scan_fields<'b>(bytes: &'b [u8], mut at: usize, fields: &mut FieldList<'b>) -
 
 /// How many bytes stand before the first control character (below 0x20, or 0x7f); `None` if there is none.
 ///
-/// Eight bytes at once: a byte's top bit is set in `below` or `delete` where it is one, and the lowest such bit is exact
-/// (those above it may stem from a borrow).
+/// Eight bytes at once: a byte's top bit is set in `below` or `delete` where it is one, and the lowest such
+/// bit is exact (those above it may stem from a borrow).
 #[inline]
 fn text_length(bytes: &[u8]) -> Option<usize> {
     const ONES: u64 = u64::from_ne_bytes([1; 8]);

@@ -1,4 +1,5 @@
-//! The status codes that this server sends (RFC 9110 section 15), each with its line and an index for counters.
+//! The status codes that this server sends (RFC 9110 section 15), each with its line and an index for
+//! counters.
 
 macro_rules! statuses {
     ($($name:ident = $code:literal $reason:literal),+ $(,)?) => {

@@ -1,4 +1,5 @@
-//! Percent-decoding and query strings (RFC 3986 section 2.1; `+` as a blank in a query, as HTML forms send it).
+//! Percent-decoding and query strings (RFC 3986 section 2.1; `+` as a blank in a query, as HTML forms send
+//! it).
 
 use std::borrow::Cow;
 
@@ -11,7 +12,8 @@ pub fn decode_query_component(raw: &str) -> Option<Cow<'_, str>> {
     }
 }
 
-/// Decodes a part of a path: `%XX`; a `+` is itself there. `None` if an escape is broken or the result is no UTF-8.
+/// Decodes a part of a path: `%XX`; a `+` is itself there. `None` if an escape is broken or the result is no
+/// UTF-8.
 #[must_use]
 pub fn decode_path_component(raw: &str) -> Option<Cow<'_, str>> {
     match memchr::memchr(b'%', raw.as_bytes()) {
@@ -38,8 +40,8 @@ fn decode(raw: &str, plus: u8) -> Option<String> {
     String::from_utf8(decoded).ok()
 }
 
-/// The raw (still encoded) values of the parameters whose decoded name is `name`, in their order; `""` for `?name` and
-/// `?name=`.
+/// The raw (still encoded) values of the parameters whose decoded name is `name`, in their order; `""` for
+/// `?name` and `?name=`.
 pub fn query_values<'q>(query: &'q str, name: &str) -> impl Iterator<Item = &'q str> {
     query.split('&').filter_map(move |pair| {
         let (key, value) = pair.split_once('=').unwrap_or((pair, ""));

@@ -1,17 +1,18 @@
-//! How long requests take: from the read that brought the end of the head to the moment when the answer stands in the
-//! output, just before it is written to the socket.
+//! How long requests take: from the read that brought the end of the head to the moment when the answer
+//! stands in the output, just before it is written to the socket.
 //!
-//! The clock is read once per read of the socket and once per write of answers: pipelined requests that came together and
-//! leave together share both readings. Two readings take 56 ns where a request takes 1,440 (Unix socket, kept alive), so not all are
-//! taken when there are very many: up to [`TIMED_PER_SWEEP`] reads between two sweeps are timed, and one in
-//! [`SAMPLED`] of those that follow.
+//! The clock is read once per read of the socket and once per write of answers: pipelined requests that came
+//! together and leave together share both readings. Two readings take 56 ns where a request takes 1,440 (Unix
+//! socket, kept alive), so not all are taken when there are very many: up to [`TIMED_PER_SWEEP`] reads
+//! between two sweeps are timed, and one in [`SAMPLED`] of those that follow.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use super::router::{Router, Series};
 
-/// Reads of a quarter of a second that are all timed: 20,000 requests a second on connections that do not pipeline.
+/// Reads of a quarter of a second that are all timed: 20,000 requests a second on connections that do not
+/// pipeline.
 const TIMED_PER_SWEEP: u64 = 5_000;
 
 /// Of the reads past that, one in so many is timed.
@@ -19,7 +20,8 @@ const SAMPLED: u64 = 64;
 
 /// Decides which requests are timed.
 ///
-/// Race window: the sweeper refills it while a connection takes from it; the refill may then be lost until the next one.
+/// Race window: the sweeper refills it while a connection takes from it; the refill may then be lost until
+/// the next one.
 pub(crate) struct Stopwatch {
     running: bool,
     left: AtomicU64,

@@ -1,4 +1,5 @@
-//! What the engine counts: one counter per limit and per time-out, so that whoever is refused can be told why.
+//! What the engine counts: one counter per limit and per time-out, so that whoever is refused can be told
+//! why.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -60,8 +61,8 @@ kinds! {
 }
 
 impl Limit {
-    /// The limit that a refusal before the body stands for, where there is one. A head that fills its bytes is known
-    /// by its place and not by its status.
+    /// The limit that a refusal before the body stands for, where there is one. A head that fills its bytes
+    /// is known by its place and not by its status.
     pub(crate) const fn of_status(status: Status) -> Option<Self> {
         match status {
             Status::ContentTooLarge => Some(Self::BodyBytes),

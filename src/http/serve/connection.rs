@@ -187,7 +187,8 @@ impl Connection<'_> {
         self.reject_over(Some(Limit::of_long_head(status)), status)
     }
 
-    /// A minor version of HTTP/1 that we have never heard of is read as 1.1; anything else that is refused stays so.
+    /// A minor version of HTTP/1 that we have never heard of is read as 1.1; anything else that is refused
+    /// stays so.
     #[cold]
     fn reject_or_retry(&mut self, status: Status) -> Result<Step, End> {
         if status == Status::HttpVersionNotSupported && head::lower_minor_version(self.input.unread_mut()) {
@@ -196,8 +197,8 @@ impl Connection<'_> {
         Err(self.reject(status))
     }
 
-    /// One empty line before a request line is ignored, as RFC 9112 section 2.2 asks: old clients end a body with it.
-    /// A second one is no request line.
+    /// One empty line before a request line is ignored, as RFC 9112 section 2.2 asks: old clients end a body
+    /// with it. A second one is no request line.
     fn skip_empty_line(&mut self) -> Result<(), End> {
         while self.input.unread().starts_with(b"\r\n") {
             if self.skipped_empty_line {
@@ -237,7 +238,8 @@ impl Connection<'_> {
         let limits = &self.shared.limits;
         let unread = self.input.unread_mut();
         let come = unread.len();
-        // The body has to be parted from the head before that is borrowed; the methods that have one begin with P.
+        // The body has to be parted from the head before that is borrowed; the methods that have one begin
+        // with P.
         let parted = if unread.starts_with(b"P") { head::length(unread).unwrap_or(come) } else { come };
         let (head_part, rest) = unread.split_at_mut(parted);
         let mut fields = FieldList::new();
@@ -274,8 +276,9 @@ impl Connection<'_> {
                     let after = self.answering.answer(&self.wire, &head, &fields, &mut rest[..body_bytes]);
                     return Begun::Answered { request_bytes: head_bytes + body_bytes, after };
                 }
-                // A body past the limit is refused with its first byte, or where the client asks first. One that is
-                // announced and never comes is an incomplete message (RFC 9112 section 6.3): it gets no answer.
+                // A body past the limit is refused with its first byte, or where the client asks first. One
+                // that is announced and never comes is an incomplete message (RFC 9112 section 6.3): it gets
+                // no answer.
                 Ok(body_bytes) if body_bytes <= limits.body_bytes || !(begun || invite) => {
                     Phase::Body { head: park(), body_bytes }
                 }
@@ -313,7 +316,8 @@ impl Connection<'_> {
         }
     }
 
-    /// A request whose handler reads the body. The head is copied, since the body comes through the same buffer.
+    /// A request whose handler reads the body. The head is copied, since the body comes through the same
+    /// buffer.
     #[inline(never)] // as above
     fn stream(&mut self, parked: &ParkedHead, max_bytes: usize) -> Result<Step, End> {
         // What stands before this answer must not wait for a body that may take long.
@@ -351,7 +355,8 @@ impl Connection<'_> {
         }
     }
 
-    /// Answers a request that no handler shall see, and ends the connection: its framing is not to be trusted.
+    /// Answers a request that no handler shall see, and ends the connection: its framing is not to be
+    /// trusted.
     fn reject(&mut self, status: Status) -> End {
         self.reject_over(Limit::of_status(status), status)
     }
@@ -381,7 +386,8 @@ impl Connection<'_> {
         Ok(self.answering.flush(&self.wire)?)
     }
 
-    /// Reads what has come, or waits for it. While nothing of a request has come the connection holds no buffers.
+    /// Reads what has come, or waits for it. While nothing of a request has come the connection holds no
+    /// buffers.
     fn fill(&mut self) -> Result<(), End> {
         loop {
             if self.wire.may_be_readable() {

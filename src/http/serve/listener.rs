@@ -69,13 +69,14 @@ impl fmt::Display for Address {
     }
 }
 
-/// A bound, non-blocking socket that listens once its server starts. A Unix socket's file is removed when this is dropped.
+/// A bound, non-blocking socket that listens once its server starts. A Unix socket's file is removed when
+/// this is dropped.
 #[derive(Debug)]
 pub struct Listener {
     pub(crate) socket: Socket,
     address: Address,
-    /// Held while the socket lives: who has it may unlink the path. The file itself stays, since unlinking a lock file
-    /// lets two processes lock two files of one name.
+    /// Held while the socket lives: who has it may unlink the path. The file itself stays, since unlinking a
+    /// lock file lets two processes lock two files of one name.
     _lock: Option<File>,
 }
 
@@ -88,11 +89,13 @@ impl Listener {
         Self::bind_as(address, socket_mode, false)
     }
 
-    /// As [`Listener::bind`], beside other processes that bind the same TCP address in this way: the kernel gives each of them
-    /// its part of the connections (`SO_REUSEPORT`, socket(7)). A Unix socket is one process's in any case.
+    /// As [`Listener::bind`], beside other processes that bind the same TCP address in this way: the kernel
+    /// gives each of them its part of the connections (`SO_REUSEPORT`, socket(7)). A Unix socket is one
+    /// process's in any case.
     ///
     /// # Errors
-    /// As for [`Listener::bind`]; `AddrInUse` also if another process, or another user's, has not bound it in this way.
+    /// As for [`Listener::bind`]; `AddrInUse` also if another process, or another user's, has not bound it in
+    /// this way.
     pub fn bind_shared(address: &Address, socket_mode: u32) -> io::Result<Self> {
         Self::bind_as(address, socket_mode, true)
     }
@@ -125,16 +128,17 @@ impl Listener {
         let socket = Socket::new(Domain::for_address(resolved), Type::STREAM, None)?;
         socket.set_reuse_address(true)?;
         socket.set_reuse_port(shared)?;
-        // Accepted sockets inherit this: answers are written whole, waiting to fill a segment only delays them.
+        // Accepted sockets inherit this: answers are written whole, waiting to fill a segment only delays
+        // them.
         socket.set_tcp_nodelay(true)?;
         socket.bind(&resolved.into())?;
         let bound = socket.local_addr()?.as_socket().ok_or(io::ErrorKind::AddrNotAvailable)?;
         Ok(Self { socket, address: Address::Tcp(bound.to_string()), _lock: None })
     }
 
-    /// Race window: between a killed process and its successor the path still exists. Binding needs it gone, and
-    /// unlinking it blindly would cut off a living server. So a lock beside it, which the kernel frees at any death,
-    /// is taken first; its holder alone may unlink.
+    /// Race window: between a killed process and its successor the path still exists. Binding needs it gone,
+    /// and unlinking it blindly would cut off a living server. So a lock beside it, which the kernel frees at
+    /// any death, is taken first; its holder alone may unlink.
     fn bind_unix(path: &Path, socket_mode: u32) -> io::Result<Self> {
         let lock = lock_beside(path)?;
         match fs::remove_file(path) {

@@ -421,8 +421,8 @@ fn is_transient(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted)
 }
 
-/// `false` if there was no coroutine to be had for it, so that it is closed. For want of memory for a stack `may` does not
-/// return an error but panics.
+/// `false` if there was no coroutine to be had for it, so that it is closed. For want of memory for a stack
+/// `may` does not return an error but panics.
 fn accepted(socket: Socket, shared: &Arc<Shared>) -> bool {
     shared.metrics.accepted.fetch_add(1, Ordering::Relaxed);
     if shared.metrics.open_connections.load(Ordering::Relaxed) >= shared.limits.connections as u64 {

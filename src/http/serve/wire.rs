@@ -1,7 +1,7 @@
 //! The socket of one connection: reads and writes that park the coroutine, each with its deadline.
 //!
-//! There is no timer per request. Before each wait the connection writes down when the wait must end; the sweeper wakes
-//! whoever is past that time, and the woken connection looks at the clock itself.
+//! There is no timer per request. Before each wait the connection writes down when the wait must end; the
+//! sweeper wakes whoever is past that time, and the woken connection looks at the clock itself.
 
 use std::cell::{Cell, RefCell};
 use std::io;
@@ -31,7 +31,8 @@ const LINGER_BYTES: usize = 256 * 1024;
 /// How long a closing connection waits for the client's end.
 const LINGER_MS: u64 = 2_000;
 
-/// A connection that has waited for so many requests will wait for more: worth the system calls that narrow its interest.
+/// A connection that has waited for so many requests will wait for more: worth the system calls that narrow
+/// its interest.
 const LASTING_REQUESTS: u32 = 32;
 
 /// Looks at a client that takes nothing, within one write time-out. A full socket tells of room when a third
@@ -40,7 +41,8 @@ const LASTING_REQUESTS: u32 = 32;
 const LOOKS_PER_WRITE_TIMEOUT: u64 = 4;
 
 pub(crate) struct Wire<'s> {
-    // Order matters: `interest` leaves epoll before `socket` closes the descriptor. Changed only between two waits.
+    // Order matters: `interest` leaves epoll before `socket` closes the descriptor. Changed only between two
+    // waits.
     interest: RefCell<Interest>,
     socket: Socket,
     pub(crate) shared: &'s Shared,
@@ -48,13 +50,15 @@ pub(crate) struct Wire<'s> {
     key: usize,
     /// Requests that were waited for.
     waits: Cell<u32>,
-    /// Whether a read may find something. A read that leaves room has emptied the socket, and what comes later raises
-    /// a new edge (epoll(7)), so a wait can follow it without the read that would only return EAGAIN.
+    /// Whether a read may find something. A read that leaves room has emptied the socket, and what comes
+    /// later raises a new edge (epoll(7)), so a wait can follow it without the read that would only return
+    /// EAGAIN.
     readable: Cell<bool>,
-    /// Whether the client's end or an error was announced; it may have been announced together with the last bytes, and
-    /// is not announced again.
+    /// Whether the client's end or an error was announced; it may have been announced together with the last
+    /// bytes, and is not announced again.
     hung_up: Cell<bool>,
-    /// Whether a part of the present request's answer has left, after which nothing else may be said (RFC 9110 section 15.2).
+    /// Whether a part of the present request's answer has left, after which nothing else may be said (RFC
+    /// 9110 section 15.2).
     pub(crate) answering: Cell<bool>,
 }
 
@@ -76,7 +80,8 @@ impl<'s> Wire<'s> {
         })
     }
 
-    /// Closes the socket and leaves the registry, in this order: a drain that sees the registry empty may end the process.
+    /// Closes the socket and leaves the registry, in this order: a drain that sees the registry empty may end
+    /// the process.
     pub(crate) fn close(self) {
         let (shared, key) = (self.shared, self.key);
         if self.interest.borrow().is_input() {
@@ -86,8 +91,8 @@ impl<'s> Wire<'s> {
         shared.leave(key);
     }
 
-    /// Lets the close be a reset, so that a client of HTTP/1.0 does not take a part for the whole. A Unix socket has no
-    /// such thing; its client sees the end alone.
+    /// Lets the close be a reset, so that a client of HTTP/1.0 does not take a part for the whole. A Unix
+    /// socket has no such thing; its client sees the end alone.
     pub(crate) fn reset_on_close(&self) {
         // What cannot be set leaves the usual close.
         let _ = self.socket.set_linger(Some(Duration::ZERO));
@@ -105,7 +110,8 @@ impl<'s> Wire<'s> {
         scheme == Scheme::ForwardedTls && self.is_unix()
     }
 
-    /// Called before each wait for a request: a Unix connection that lasts is watched for input alone from now on.
+    /// Called before each wait for a request: a Unix connection that lasts is watched for input alone from
+    /// now on.
     pub(crate) fn expect_request(&self) -> Result<(), Broken> {
         self.waits.set(self.waits.get().saturating_add(1));
         if self.waits.get() == LASTING_REQUESTS
@@ -119,7 +125,8 @@ impl<'s> Wire<'s> {
         Ok(())
     }
 
-    /// Race window: a wake that meets the old waker is lost. Sweeper and drain wake again until they are heard.
+    /// Race window: a wake that meets the old waker is lost. Sweeper and drain wake again until they are
+    /// heard.
     fn watch(&self, interest: Interest) {
         self.registered.set_waker(interest.waker());
         drop(self.interest.replace(interest));
@@ -192,9 +199,11 @@ impl<'s> Wire<'s> {
         Ok(())
     }
 
-    /// Waits for the socket, for the sweeper or for the drain; the caller tries again and finds out which it was.
+    /// Waits for the socket, for the sweeper or for the drain; the caller tries again and finds out which it
+    /// was.
     ///
-    /// Race window: a wake between the store of the deadline and the wait leaves its flag, and the wait returns at once.
+    /// Race window: a wake between the store of the deadline and the wait leaves its flag, and the wait
+    /// returns at once.
     pub(crate) fn wait_until(&self, deadline_ms: u64) -> Result<(), Broken> {
         if self.shared.clock.now_ms() >= deadline_ms {
             return Err(Broken::Late);
@@ -202,8 +211,8 @@ impl<'s> Wire<'s> {
         self.registered.deadline_ms.store(deadline_ms, Ordering::Relaxed);
         let events = self.interest.borrow().wait();
         self.registered.deadline_ms.store(u64::MAX, Ordering::Relaxed);
-        // Also after a wake by the drain, which must not close over a request that has come and whose own event is still to
-        // be delivered.
+        // Also after a wake by the drain, which must not close over a request that has come and whose own
+        // event is still to be delivered.
         if events & !WRITABLE != 0 {
             self.readable.set(true);
         }
@@ -213,8 +222,8 @@ impl<'s> Wire<'s> {
         Ok(())
     }
 
-    /// Ends our side so that the client can read the last answer: a close with unread bytes would send a reset, and the
-    /// reset may reach the client before it has read (RFC 9112 section 9.6).
+    /// Ends our side so that the client can read the last answer: a close with unread bytes would send a
+    /// reset, and the reset may reach the client before it has read (RFC 9112 section 9.6).
     // Never a part of its caller, whose stack every waiting connection keeps.
     #[inline(never)]
     pub(crate) fn linger(&self) {
