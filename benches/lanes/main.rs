@@ -87,7 +87,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     #[allow(clippy::cast_possible_truncation)] // a count that somebody has typed
     client.execute(FILL, &[&(people as i64)])?;
     client.batch_execute("VACUUM ANALYZE people")?;
+    // Making the index takes about a minute; a VACUUM meanwhile can cost it a try.
+    let patience = Instant::now() + Duration::from_secs(600);
     while client.query_one(READY, &[])?.get::<_, i64>(0) == 0 {
+        if Instant::now() > patience {
+            return Err("the server has made no index".into());
+        }
         std::thread::park_timeout(Duration::from_millis(100));
     }
     let paths = paths(&mut client)?;

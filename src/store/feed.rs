@@ -50,6 +50,13 @@ const LONGEST_RETRY: Duration = Duration::from_secs(10);
 /// Between two looks of a feed that has nobody to read rows for.
 const WATCH_INTERVAL: Duration = Duration::from_millis(limits::WATCH_INTERVAL_MS);
 
+/// Between two tries to make Postgres stand in for a memory that is full, the rest doubles up to the longest.
+const FIRST_STAND_IN_REST: Duration = Duration::from_millis(250);
+const LONGEST_STAND_IN_REST: Duration = Duration::from_secs(60);
+
+/// How often a replica looks whether another one, which is at it, is done.
+const STAND_IN_BUSY_REST: Duration = Duration::from_secs(1);
+
 /// How far the server's WAL is safe; the same expression is part of a feed's own statement.
 const FLUSHED: &str = "
     SELECT CASE WHEN pg_is_in_recovery() THEN coalesce(pg_last_wal_replay_lsn(), '0/0')
@@ -73,11 +80,12 @@ pub trait Follow: Send + 'static {
     fn caught_up(&mut self);
 
     /// Called on a thread and with a session of its own after [`Follow::row`] wanted no more: what Postgres
-    /// needs to stand in for the consumer's memory. It may take its time.
+    /// needs to stand in for the consumer's memory. It may take its time, and is called again until it returns
+    /// `true`: it is there. `false`: another replica is at it.
     ///
     /// # Errors
-    /// Those of Postgres. It is called again if the connection was lost.
-    fn stand_in(session: &mut Session) -> Result<(), postgres::Error>;
+    /// Those of Postgres.
+    fn stand_in(session: &mut Session) -> Result<bool, postgres::Error>;
 }
 
 /// What a consumer says to a row.
@@ -284,21 +292,32 @@ impl<F: Follow> Follower<F> {
     }
 
     /// Not on the feed's own thread, which goes on watching the database.
+    ///
+    /// Tried until it is done: what Postgres refuses now (a deadlock with somebody's VACUUM, a full disk) it may
+    /// take later, and a replica that was at it may have died over it.
     fn prepare_stand_in(&self) {
         let connector = self.connector.clone();
         let prepare = move || {
+            let mut rest = FIRST_STAND_IN_REST;
             while let Ok(mut session) = connector.open_patiently(Purpose::Maintain) {
                 match F::stand_in(&mut session) {
-                    Ok(()) => return,
-                    Err(error) if Failure::of(&error) == Failure::Lost => {}
+                    Ok(true) => return,
+                    Ok(false) => {}
+                    Err(error) if Failure::of(&error) == Failure::Lost => continue,
                     Err(error) => {
-                        return log::error!("searches in Postgres lack their index: {}", Chain(&error));
+                        log::error!(
+                            "Postgres cannot stand in yet, tried again in {rest:?}: {}",
+                            Chain(&error)
+                        );
                     }
                 }
+                drop(session);
+                thread::sleep(rest);
+                rest = (rest * 2).min(LONGEST_STAND_IN_REST);
             }
         };
         if let Err(error) = spawn("pouco-stand-in", prepare) {
-            log::error!("searches in Postgres lack their index: {error}");
+            log::error!("Postgres cannot stand in: {error}");
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::support::{Answer, Database, Replica};
+use crate::support::{Answer, Database, Replica, eventually};
 use serde_json::{Value, json};
 
 fn person(apelido: &str) -> Value {
@@ -287,12 +287,7 @@ fn searches_go_to_postgres_when_memory_is_short_and_use_an_index() {
     assert_eq!(found(&replica, "123%1F").len(), 0);
     assert_eq!(found(&replica, "barbosa").len(), 50);
     let mut client = database.client();
-    let deadline = Instant::now() + Duration::from_secs(20);
-    let valid =
-        "SELECT count(*) FROM pg_index WHERE indexrelid = to_regclass('people_search') AND indisvalid";
-    while client.query_one(valid, &[]).unwrap().get::<_, i64>(0) == 0 {
-        assert!(Instant::now() < deadline, "no index is made");
-    }
+    eventually("the index is made", || has_search_index(&mut client));
     client.batch_execute("SET enable_seqscan = off; SET enable_indexscan = off").unwrap();
     let source = include_str!("../../src/api/people/sql.rs");
     let statement =
@@ -300,6 +295,41 @@ fn searches_go_to_postgres_when_memory_is_short_and_use_an_index() {
     let explain = format!("EXPLAIN {}", statement.replace("$1", "'%barbosa%'"));
     let plan: Vec<String> = client.query(&explain, &[]).unwrap().iter().map(|row| row.get(0)).collect();
     assert!(plan.iter().any(|line| line.contains("on people_search")), "{plan:#?}");
+}
+
+/// What keeps Postgres from making the index now does not keep it for ever: neither a refusal nor another replica
+/// that is at it, or was.
+#[test]
+fn the_index_is_made_once_postgres_takes_it() {
+    let database = Database::create();
+    let mut client = database.client();
+    // The key that replicas take before they make the index.
+    let key: i64 = 0x706f_7563_6f02;
+    client.batch_execute("CREATE TABLE people_search ()").unwrap();
+    let mut other = database.client();
+    other.execute("SELECT pg_advisory_lock($1)", &[&key]).unwrap();
+    let replica = Replica::start_with(&database, &[("POUCO_CACHE_BYTES", "65536")]);
+    let mut connection = replica.api.connect();
+    for index in 0..500 {
+        let answer = connection.request("POST", "/pessoas", &person(&format!("nick{index:03}")).to_string());
+        assert_eq!(answer.status, 201);
+    }
+    assert_eq!(replica.metric("pouco_search_index_complete "), 0);
+    let mut refused = || {
+        let sql = "SELECT xact_rollback FROM pg_stat_database WHERE datname = current_database()";
+        client.query_one(sql, &[]).unwrap().get::<_, i64>(0)
+    };
+    let before = refused();
+    drop(other);
+    eventually("the index is refused", || refused() > before);
+    client.batch_execute("DROP TABLE people_search").unwrap();
+    eventually("the index is made", || has_search_index(&mut client));
+}
+
+fn has_search_index(client: &mut postgres::Client) -> bool {
+    let valid =
+        "SELECT count(*) FROM pg_index WHERE indexrelid = to_regclass('people_search') AND indisvalid";
+    client.query_one(valid, &[]).unwrap().get::<_, i64>(0) == 1
 }
 
 /// Memory folds as Postgres does, for every character that there is.

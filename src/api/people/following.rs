@@ -50,7 +50,7 @@ impl Follow for Following {
         }
     }
 
-    fn stand_in(session: &mut Session) -> Result<(), postgres::Error> {
+    fn stand_in(session: &mut Session) -> Result<bool, postgres::Error> {
         sql::ensure_search_index(session)
     }
 }

@@ -223,20 +223,20 @@ fn render_row(out: &mut Vec<u8>, row: &Row) -> Option<Uuid> {
 const LOCK_SEARCH_INDEX: &str = "SELECT pg_try_advisory_lock($1)";
 const SEARCH_INDEX: &str = "SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass('people_search')";
 
-/// Makes the trigram index for searches in Postgres, unless it is there or another replica is at it.
+/// Makes the trigram index for searches in Postgres, unless it is there. `false` if another replica is at it.
 ///
 /// Concurrently: creations go on meanwhile, and it waits for theirs as long as they take. What an interrupted
 /// try left behind is no use to anybody and goes first.
-pub(super) fn ensure_search_index(session: &mut Session) -> Result<(), postgres::Error> {
+pub(super) fn ensure_search_index(session: &mut Session) -> Result<bool, postgres::Error> {
     const LOCK_KEY: i64 = 0x706f_7563_6f02;
     let locked = session.query(LOCK_SEARCH_INDEX, &[&LOCK_KEY])?;
     if !locked.first().is_some_and(|row| row.get(0)) {
-        return Ok(());
+        return Ok(false);
     }
     session.batch("SET lock_timeout = 0")?;
     match session.query(SEARCH_INDEX, &[])?.first().map(|row| row.get(0)) {
-        Some(true) => return Ok(()),
-        Some(false) => session.batch("DROP INDEX people_search")?,
+        Some(true) => return Ok(true),
+        Some(false) => session.batch("DROP INDEX CONCURRENTLY people_search")?,
         None => {}
     }
     log::info!("making the index for searches in Postgres");
@@ -246,7 +246,7 @@ pub(super) fn ensure_search_index(session: &mut Session) -> Result<(), postgres:
     )?;
     session.batch("ANALYZE people")?;
     log::info!("searches in Postgres have their index");
-    Ok(())
+    Ok(true)
 }
 
 /// `%term%` with the term's own `%`, `_` and `\` taken as they are.
