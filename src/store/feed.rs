@@ -300,20 +300,19 @@ impl<F: Follow> Follower<F> {
         let prepare = move || {
             let mut rest = FIRST_STAND_IN_REST;
             while let Ok(mut session) = connector.open_patiently(Purpose::Maintain) {
-                match F::stand_in(&mut session) {
+                let pause = match F::stand_in(&mut session) {
                     Ok(true) => return,
-                    Ok(false) => {}
+                    Ok(false) => STAND_IN_BUSY_REST,
                     Err(error) if Failure::of(&error) == Failure::Lost => continue,
                     Err(error) => {
-                        log::error!(
-                            "Postgres cannot stand in yet, tried again in {rest:?}: {}",
-                            Chain(&error)
-                        );
+                        let error = Chain(&error);
+                        log::error!("Postgres cannot stand in yet, tried again in {rest:?}: {error}");
+                        let next = (rest * 2).min(LONGEST_STAND_IN_REST);
+                        std::mem::replace(&mut rest, next)
                     }
-                }
+                };
                 drop(session);
-                thread::sleep(rest);
-                rest = (rest * 2).min(LONGEST_STAND_IN_REST);
+                thread::sleep(pause);
             }
         };
         if let Err(error) = spawn("pouco-stand-in", prepare) {
