@@ -17,7 +17,7 @@ use self::pages::Page;
 use self::requests::Requests;
 pub use self::routes::Layer;
 use self::routes::ROUTES;
-use super::kept::{expose_coalesced, expose_expiring};
+use super::kept::{expose_coalesced, expose_expiring, expose_lookups};
 use super::{Api, Configured, Running, Services};
 use crate::cache::Body;
 use crate::cache::expiring::{self, Expiring};
@@ -175,7 +175,7 @@ impl Running for Mounted {
         let edge = &self.0;
         expose_expiring(exposition, "edge_memory", &edge.memory.counts());
         let shared = edge.redis.counts();
-        exposition.cache("edge_redis", shared.hits, shared.misses);
+        expose_lookups(exposition, "edge_redis", shared.hits, shared.misses);
         expose_coalesced(exposition, "edge_redis", shared.coalesced);
         for layer in Layer::ALL {
             for page in Page::ALL {

@@ -1,9 +1,9 @@
 //! The public counters: requests by path and method, for known paths alone, so that no client can add a series.
 
 use super::routes::{ROUTE_COUNT, ROUTES, Route};
-use crate::http::Method;
+use crate::http::{Method, RouteTotal};
 use crate::instruments::Counter;
-use crate::metrics::{Exposition, REQUESTS_BY_PATH};
+use crate::metrics::Exposition;
 
 /// A counter for GET and for HEAD of each route. Written by the handlers alone.
 #[derive(Default)]
@@ -22,8 +22,8 @@ impl Requests {
         for (route, counts) in ROUTES.iter().zip(&self.counts) {
             for (method, count) in [Method::Get, Method::Head].into_iter().zip(counts) {
                 if method == Method::Get || count.get() > 0 {
-                    let labels = [("path", route.path), ("method", method.as_str())];
-                    exposition.sample(REQUESTS_BY_PATH, "Requests by path and method.", &labels, count.get());
+                    let (route, method, count) = (route.path, method.as_str(), count.get());
+                    RouteTotal { route, method, count }.expose(&mut exposition);
                 }
             }
         }

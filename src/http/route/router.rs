@@ -16,6 +16,7 @@ use crate::http::message::request_head::RequestHead;
 use crate::http::message::response::Response;
 use crate::http::message::status::Status;
 use crate::instruments::{Counter, Histogram, SECONDS, Snapshot};
+use crate::metrics::Exposition;
 
 /// Templates without parameters that are compared one after another, before the tree is asked.
 const MAX_COMPARED: usize = 8;
@@ -119,6 +120,19 @@ pub struct RouteTotal<'r> {
     pub method: &'static str,
     /// How many answers there were.
     pub count: u64,
+}
+
+impl RouteTotal<'_> {
+    /// Writes it down, under the name that dashboards of another backend ask for.
+    pub fn expose(&self, exposition: &mut Exposition) {
+        let labels = [("path", self.route), ("method", self.method)];
+        exposition.counter(
+            "http_total_requests",
+            "Requests answered, whatever the status.",
+            &labels,
+            self.count,
+        );
+    }
 }
 
 /// How long the requests of a route took, since the start.
