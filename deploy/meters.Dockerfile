@@ -14,8 +14,9 @@ ENV CARGO_PROFILE_RELEASE_OPT_LEVEL=1 CARGO_PROFILE_RELEASE_LTO=off \
 COPY --from=manifests /skeleton ./
 RUN cargo build --release --locked --no-default-features --package pouco-lab
 
+COPY exposition ./exposition
 COPY lab ./lab
-RUN find lab -name '*.rs' -exec touch {} + && \
+RUN find exposition lab -name '*.rs' -exec touch {} + && \
     cargo build --release --locked --no-default-features --package pouco-lab
 
 FROM docker.io/library/debian:trixie-slim

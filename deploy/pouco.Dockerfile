@@ -17,9 +17,10 @@ COPY --from=manifests /skeleton ./
 RUN cargo build --profile "$PROFILE" --locked --no-default-features --package pouco
 
 # 3. The server itself. Only what its build reads: an edit of a document does not come this far.
+COPY exposition ./exposition
 COPY src ./src
 # cargo goes by file times, and a checkout may be older than the empty programs just built.
-RUN find src -exec touch {} + && \
+RUN find exposition src -exec touch {} + && \
     cargo build --profile "$PROFILE" --locked --no-default-features --package pouco && \
     objcopy --strip-debug "target/$PROFILE/pouco" /pouco
 

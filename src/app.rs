@@ -296,7 +296,8 @@ fn admin_routes(inner: &Arc<Inner>) -> Router {
         let help = "Log lines that standard error was too slow for.";
         exposition.sample("pouco_log_lines_dropped_total", help, &[], logging::dropped_lines());
         asked.aside.expose(&mut exposition);
-        exposition.build_info();
+        let version = [("version", env!("CARGO_PKG_VERSION"))];
+        exposition.sample("pouco_build_info", "1, with the version.", &version, 1);
         match Process::read_aside(&asked.aside) {
             Ok(process) => process.expose(&mut exposition),
             Err(error) => log::warn!("/metrics lacks what the kernel knows of the process: {error}"),

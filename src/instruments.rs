@@ -5,6 +5,8 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+pub use crate::metrics::Snapshot;
+
 /// A count that one thread writes at a time: a load and a store, a tenth of what an addition under a bus lock costs. Were there a
 /// second writer, counts would be lost, and nothing else.
 #[derive(Debug, Default)]
@@ -74,17 +76,6 @@ pub struct Histogram {
     scale: &'static Scale,
     buckets: Box<[Counter]>,
     sum: Counter,
-}
-
-/// A histogram as it was at one look.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Snapshot {
-    /// Each bound in the shown unit, with how many values were not above it.
-    pub cumulative: Vec<(f64, u64)>,
-    /// The sum of all values, in the shown unit.
-    pub sum: f64,
-    /// How many values there were.
-    pub count: u64,
 }
 
 impl Histogram {

@@ -16,9 +16,10 @@ pub mod http;
 pub mod instruments;
 pub mod limits;
 pub mod logging;
-pub mod metrics;
 pub mod process;
 pub mod readiness;
 pub mod settings;
 pub mod store;
 pub mod waiting;
+
+pub use pouco_exposition as metrics;

@@ -28,7 +28,7 @@ fail() { echo "FAIL  $*"; exit 1; }
 
 readonly copy=$folder/copy
 mkdir "$copy"
-git ls-files -z --cached --others --exclude-standard -- src benches examples lab 'Cargo.*' tests fuzz rustfmt.toml clippy.toml |
+git ls-files -z --cached --others --exclude-standard -- src benches examples exposition lab 'Cargo.*' tests fuzz rustfmt.toml clippy.toml |
   while IFS= read -r -d '' file; do if [ -e "$file" ]; then printf '%s\0' "$file"; fi; done |
   xargs -0 cp --parents -t "$copy"
 

@@ -5,7 +5,7 @@ use crate::metrics::Exposition;
 
 /// Everything that a cache in the process counted.
 pub(super) fn expose_expiring(exposition: &mut Exposition, cache: &str, counts: &expiring::Counts) {
-    exposition.cache(cache, counts.hits, counts.misses);
+    expose_lookups(exposition, cache, counts.hits, counts.misses);
     expose_coalesced(exposition, cache, counts.coalesced);
     let labels = [("cache", cache)];
     let help = "Entries that left for want of room.";
@@ -13,7 +13,19 @@ pub(super) fn expose_expiring(exposition: &mut Exposition, cache: &str, counts: 
     let help = "Entries that left because their time was over.";
     exposition.sample("pouco_cache_expired_total", help, &labels, counts.expired);
     exposition.sample("pouco_cache_entries", "Entries now.", &labels, counts.entries);
-    exposition.cache_bytes(cache, counts.bytes);
+    expose_bytes(exposition, cache, counts.bytes);
+}
+
+/// What was asked of something in memory.
+pub(super) fn expose_lookups(exposition: &mut Exposition, cache: &str, hits: u64, misses: u64) {
+    let labels = [("cache", cache)];
+    exposition.sample("pouco_cache_hits_total", "Look-ups answered from memory.", &labels, hits);
+    exposition.sample("pouco_cache_misses_total", "Look-ups not answered from memory.", &labels, misses);
+}
+
+/// What a bounded cache holds.
+pub(super) fn expose_bytes(exposition: &mut Exposition, cache: &str, bytes: u64) {
+    exposition.sample("pouco_cache_bytes", "Bytes of cached entries.", &[("cache", cache)], bytes);
 }
 
 /// Look-ups that had the value of another one.

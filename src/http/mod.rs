@@ -278,7 +278,7 @@ pub use message::writer::BodyWriter;
 pub use route::error::{RouteError, RouteName};
 pub use route::guard::Guard;
 pub use route::metrics::{Limit, Metrics, Timeout};
-pub use route::router::{RouteCount, RouteSeconds, RouteTotal, Router};
+pub use route::router::{RouteCount, RouteSeconds, RouteTotal, Router, Tally};
 pub use route::scope::{APP, GuardedScope, Scope, Slash};
 pub use serve::listener::{Address, AddressError, Listener};
 pub use serve::server::{Limits, Server};

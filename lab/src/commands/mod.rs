@@ -18,6 +18,7 @@ use pouco_lab::contestant::Contestant;
 use pouco_lab::record::Record;
 use pouco_lab::view::Output;
 use pouco_lab::{archive, command, compare as comparison, doctor as doctor_checks, report as reports, view};
+use procfs::process::Process;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
@@ -159,7 +160,8 @@ pub(crate) fn stop_flag() -> Result<Arc<AtomicBool>> {
     command::stop_on(Arc::clone(&stop));
     let mut asked = vec![SIGINT, SIGTERM];
     // Started with nohup, it is meant to outlive its terminal.
-    if !ignored(&fs::read_to_string("/proc/self/status").unwrap_or_default(), SIGHUP) {
+    let status = Process::myself().and_then(|process| process.status());
+    if !status.is_ok_and(|status| holds(status.sigign, SIGHUP)) {
         asked.push(SIGHUP);
     }
     let mut signals = Signals::new(asked)?;
@@ -177,11 +179,9 @@ pub(crate) fn stop_flag() -> Result<Arc<AtomicBool>> {
     Ok(stop)
 }
 
-/// Whether this process ignores `signal`, by `/proc/self/status`, whose sets have the lowest bit for signal 1.
-fn ignored(status: &str, signal: i32) -> bool {
-    let set =
-        status.lines().find_map(|line| u64::from_str_radix(line.strip_prefix("SigIgn:")?.trim(), 16).ok());
-    set.is_some_and(|set| set >> (signal - 1) & 1 == 1)
+/// Whether a set of `/proc/self/status` has `signal`: the lowest bit is for signal 1.
+fn holds(set: u64, signal: i32) -> bool {
+    set >> (signal - 1) & 1 == 1
 }
 
 #[cfg(test)]
@@ -190,8 +190,7 @@ mod tests {
 
     #[test]
     fn an_ignored_signal_is_seen_in_the_set() {
-        let status = "Name:\tpouco-lab\nSigBlk:\tffffffffffffffff\nSigIgn:\t0000000000001001\nSigCgt:\t0\n";
-        assert!(ignored(status, SIGHUP));
-        assert!(!ignored(status, SIGINT) && !ignored(status, SIGTERM) && !ignored("", SIGHUP));
+        assert!(holds(0x1001, SIGHUP));
+        assert!(!holds(0x1001, SIGINT) && !holds(0x1001, SIGTERM));
     }
 }

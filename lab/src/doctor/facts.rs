@@ -6,11 +6,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use procfs::{Current as _, LoadAverage, Meminfo};
 use rustix::process::{Resource, getrlimit};
 use serde_json::Value;
 
 use super::{Kernel, Settings};
-use crate::machine::{self, find_program, gatling_version, memory_field, run, version_in};
+use crate::machine::{self, find_program, gatling_version, run, version_in};
 
 /// An engine that has just been installed, or whose storage is large, takes its time.
 const ENGINE_TIMEOUT: Duration = Duration::from_secs(30);
@@ -111,8 +112,6 @@ impl Facts {
     pub fn gather(settings: &Settings) -> Result<Self> {
         let machine = machine::machine()?;
         let engine = engine();
-        let read = |path: &str| std::fs::read_to_string(path).with_context(|| path.to_owned());
-        let load = read("/proc/loadavg")?;
         Ok(Self {
             compose: engine.as_ref().ok().and_then(|engine| compose(engine.kind)),
             cgroups: crate::meters::layout(Path::new("/"))
@@ -131,13 +130,8 @@ impl Facts {
             free_bytes: free_bytes(engine.as_ref().ok(), settings),
             cores: machine.cores,
             memory_bytes: machine.memory_bytes,
-            available_bytes: memory_field(&read("/proc/meminfo")?, "MemAvailable")
-                .context("/proc/meminfo: no MemAvailable")?,
-            load_average: load
-                .split_whitespace()
-                .next()
-                .and_then(|word| word.parse().ok())
-                .context("/proc/loadavg")?,
+            available_bytes: Meminfo::current()?.mem_available.context("/proc/meminfo: no MemAvailable")?,
+            load_average: LoadAverage::current()?.one.into(),
             kernel: Kernel::read(Path::new("/proc/sys")),
             engine,
         })

@@ -18,7 +18,7 @@ pub struct Kernel {
 }
 
 impl Kernel {
-    /// Reads them below `sys`, which is `/proc/sys`.
+    /// Reads them below `sys`, which is `/proc/sys`; `procfs` has none of them.
     #[must_use]
     pub fn read(sys: &Path) -> Self {
         let numbers = |file: &str| -> Vec<u32> {

@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context, Result, bail};
+use procfs::process::all_processes;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Resource, Rlimit, Signal};
 
@@ -204,19 +205,14 @@ pub(super) struct Usage {
 
 impl Usage {
     fn sample(&mut self, group: Pid) {
-        let Ok(processes) = fs::read_dir("/proc") else { return };
+        let Ok(processes) = all_processes() else { return };
         let (mut ticks, mut pages) = (0, 0);
-        for entry in processes.flatten() {
-            if !entry.file_name().as_encoded_bytes().first().is_some_and(u8::is_ascii_digit) {
-                continue;
-            }
-            // A process may end between the listing and the reading.
-            let Ok(stat) = fs::read_to_string(entry.path().join("stat")) else { continue };
-            if let Some(process) = Process::parse(&stat)
-                && process.group == i64::from(group.as_raw_nonzero().get())
-            {
-                ticks += process.ticks;
-                pages += process.pages;
+        // A process may end between the listing and the reading.
+        for stat in processes.flatten().filter_map(|process| process.stat().ok()) {
+            if stat.pgrp == group.as_raw_nonzero().get() {
+                // Its own, and those of the children it waited for.
+                ticks += stat.utime + stat.stime + stat.cutime.unsigned_abs() + stat.cstime.unsigned_abs();
+                pages += stat.rss;
             }
         }
         let seconds = ticks as f64 / rustix::param::clock_ticks_per_second() as f64;
@@ -263,30 +259,10 @@ pub(super) fn cores() -> f64 {
     std::thread::available_parallelism().map_or(1.0, |cores| cores.get() as f64)
 }
 
-/// What is needed of a `/proc/PID/stat`.
-struct Process {
-    group: i64,
-    /// User and system time, its own and that of the children it waited for.
-    ticks: u64,
-    pages: u64,
-}
-
-impl Process {
-    fn parse(stat: &str) -> Option<Self> {
-        // The second field is a name in parentheses, in which anything may stand.
-        let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_ascii_whitespace().collect();
-        let number = |index: usize| fields.get(index)?.parse::<u64>().ok();
-        Some(Self {
-            group: fields.get(2)?.parse().ok()?,
-            ticks: number(11)? + number(12)? + number(13)? + number(14)?,
-            pages: number(21)?,
-        })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::meters;
 
     fn shell(script: &str) -> Command {
         let mut command = Command::new("sh");
@@ -295,15 +271,6 @@ mod tests {
     }
 
     const MINUTE: Duration = Duration::from_secs(60);
-
-    #[test]
-    fn a_stat_line_is_read_behind_the_name() {
-        let stat =
-            "7 (a) b (c) S 1 7 7 0 -1 4194560 9 0 0 0 100 20 3 4 20 0 1 0 5 1000 250 18446744073709551615";
-        let process = Process::parse(stat).unwrap();
-        assert_eq!((process.group, process.ticks, process.pages), (7, 127, 250));
-        assert!(Process::parse("7 (cut) S 1").is_none());
-    }
 
     #[test]
     fn output_and_exit_code_are_kept() {
@@ -378,13 +345,9 @@ mod tests {
         let ended = attend(&mut shell(script), &output, MINUTE, &stop, &mut stop_once_both_run).unwrap();
         assert!(ended.interrupted && !ended.status.success());
         let inner = fs::read_to_string(&output).unwrap();
-        let inner: u32 = inner.lines().next().unwrap().parse().unwrap();
-        let gone = || {
-            fs::read_to_string(format!("/proc/{inner}/stat"))
-                .map_or(true, |stat| stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('Z')))
-        };
+        let inner: i32 = inner.lines().next().unwrap().parse().unwrap();
         let deadline = Instant::now() + MINUTE;
-        while !gone() {
+        while meters::alive(inner).is_some() {
             assert!(Instant::now() < deadline, "process {inner} still runs");
             std::thread::yield_now();
         }

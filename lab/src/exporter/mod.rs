@@ -7,11 +7,11 @@ mod command;
 mod server;
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 use anyhow::Result;
+use pouco_exposition::Exposition;
 
 use crate::meters::{Cgroup, Limits, Named, Periods, Sample, containers};
 
@@ -32,7 +32,8 @@ pub struct Exporter {
 
 /// What is told of one container.
 struct Seen {
-    labels: String,
+    id: String,
+    name: String,
     sample: Sample,
     periods: Option<Periods>,
     limits: Limits,
@@ -148,14 +149,20 @@ impl Exporter {
                 Err(_) => errors += 1,
             }
         }
-        let mut text = String::new();
-        for family in FAMILIES {
-            write_family(&mut text, family, &seen);
+        let mut exposition = Exposition::default();
+        for Family { name, help, value } in FAMILIES {
+            for one in &seen {
+                let labels = [("cpu", "total"), ("id", &one.id), ("name", &one.name)];
+                // cAdvisor can tell each CPU apart, and says so where it does not.
+                let labels = &labels[usize::from(*name != "container_cpu_usage_seconds_total")..];
+                if let Some(value) = value(one) {
+                    exposition.sample(name, help, labels, value);
+                }
+            }
         }
         let help = "Containers of which this look could not read the figures.";
-        let _ = writeln!(text, "# HELP container_scrape_error {help}\n# TYPE container_scrape_error gauge");
-        let _ = writeln!(text, "container_scrape_error {errors}");
-        Ok(text)
+        exposition.sample("container_scrape_error", help, &[], errors);
+        Ok(exposition.into_text())
     }
 
     /// Finds those that are new and forgets those that have ended; how many have no cgroup that can be read.
@@ -185,33 +192,13 @@ impl Exporter {
 }
 
 fn look(container: &Named, cgroup: &mut Cgroup, at: Duration) -> Result<Seen> {
-    let id = cgroup.path().unwrap_or_default();
     Ok(Seen {
-        labels: format!("id=\"{}\",name=\"{}\"", escaped(&id), escaped(&container.name)),
+        id: cgroup.path().unwrap_or_default(),
+        name: container.name.clone(),
         sample: cgroup.sample()?,
         periods: cgroup.periods(),
         limits: cgroup.limits()?,
         processes: cgroup.pids()?.len(),
         at,
     })
-}
-
-fn write_family(text: &mut String, family: &Family, seen: &[Seen]) {
-    let Family { name, help, value } = family;
-    let kind = if name.ends_with("_total") { "counter" } else { "gauge" };
-    // cAdvisor can tell each CPU apart, and says so where it does not.
-    let further = if *name == "container_cpu_usage_seconds_total" { "cpu=\"total\"," } else { "" };
-    let samples: Vec<_> = seen.iter().filter_map(|one| Some((&one.labels, value(one)?))).collect();
-    if samples.is_empty() {
-        return;
-    }
-    let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}");
-    for (labels, value) in samples {
-        let _ = writeln!(text, "{name}{{{further}{labels}}} {value}");
-    }
-}
-
-/// As the value of a label.
-fn escaped(text: &str) -> String {
-    text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
 }

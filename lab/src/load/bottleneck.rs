@@ -5,6 +5,7 @@
 
 use anyhow::Result;
 use hdrhistogram::Histogram;
+use procfs::process::Process;
 use rustix::time::{ClockId, clock_gettime};
 
 use super::arrivals::{float, seconds};
@@ -151,10 +152,8 @@ fn thread_cpu_seconds() -> f64 {
 
 /// The largest resident set of this process.
 pub(super) fn peak_memory_bytes() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    Some(kib * 1024)
+    let status = Process::myself().and_then(|process| process.status()).ok()?;
+    status.vmhwm.map(|kib| kib * 1024)
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use procfs::{CpuInfo, Current as _, Meminfo};
 
 pub use tools::{find_program, run};
 
@@ -23,15 +24,16 @@ const VERSION_TIMEOUT: Duration = Duration::from_secs(20);
 /// # Errors
 /// A file below `/proc` or `/etc` that every Linux has is not readable.
 pub fn machine() -> Result<Machine> {
-    let read = |path: &str| std::fs::read_to_string(path).with_context(|| path.to_owned());
     let uname = rustix::system::uname();
     let architecture = uname.machine().to_string_lossy();
+    let cpus = CpuInfo::current()?;
+    // Made up to a width with blanks, by some.
+    let model = cpus.model_name(0).map(|name| name.split_whitespace().collect::<Vec<_>>().join(" "));
     let cores = std::thread::available_parallelism().context("the number of cores")?.get();
     Ok(Machine {
-        cpu_model: cpu_model(&read("/proc/cpuinfo")?).unwrap_or_else(|| architecture.into_owned()),
+        cpu_model: model.unwrap_or_else(|| architecture.into_owned()),
         cores: u32::try_from(cores).context("the number of cores")?,
-        memory_bytes: memory_field(&read("/proc/meminfo")?, "MemTotal")
-            .context("/proc/meminfo: no MemTotal")?,
+        memory_bytes: Meminfo::current()?.mem_total,
         kernel: uname.release().to_string_lossy().into_owned(),
         os: std::fs::read_to_string("/etc/os-release")
             .ok()
@@ -103,18 +105,6 @@ pub fn version_in(text: &str) -> Option<String> {
     Some(version.to_owned())
 }
 
-/// Bytes of a line of `/proc/meminfo`.
-#[must_use]
-pub fn memory_field(meminfo: &str, name: &str) -> Option<u64> {
-    let line = meminfo.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
-    Some(line.trim().strip_suffix(" kB")?.parse::<u64>().ok()? * 1024)
-}
-
-fn cpu_model(cpuinfo: &str) -> Option<String> {
-    let line = cpuinfo.lines().find(|line| line.starts_with("model name"))?;
-    Some(line.split_once(':')?.1.split_whitespace().collect::<Vec<_>>().join(" "))
-}
-
 fn pretty_name(os_release: &str) -> Option<String> {
     let value = os_release.lines().find_map(|line| line.strip_prefix("PRETTY_NAME="))?;
     Some(value.trim_matches('"').to_owned())
@@ -141,11 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn the_kernel_s_files_are_read_by_name() {
-        let meminfo = "MemTotal:       25276502 kB\nMemFree:         100 kB\nMemAvailable:    2048 kB\n";
-        assert_eq!(memory_field(meminfo, "MemAvailable"), Some(2 << 20));
-        assert_eq!(memory_field(meminfo, "Mem"), None);
-        assert_eq!(cpu_model("model\t\t: 1\nmodel name\t: A  B @ 2GHz\n").as_deref(), Some("A B @ 2GHz"));
+    fn the_system_s_name_is_read_from_its_file() {
         assert_eq!(pretty_name("NAME=\"X\"\nPRETTY_NAME=\"Debian 13\"\n").as_deref(), Some("Debian 13"));
     }
 

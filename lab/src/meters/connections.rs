@@ -1,4 +1,5 @@
 //! Connections to Postgres without a query to it: each client has a process, whose title says whose it is.
+//! A title is read as bytes here: `procfs` refuses a command line that is no UTF-8, and a database may have such a name.
 
 use std::path::Path;
 

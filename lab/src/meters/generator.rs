@@ -5,6 +5,8 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow};
+use procfs::ProcResult;
+use procfs::process::Process;
 use rustix::time::{ClockId, clock_gettime};
 
 use super::processes::{ProcessTree, Stat, ticks_to_ns};
@@ -59,13 +61,12 @@ impl ProcessMeter {
     /// No thread can be started.
     pub fn of_this_process() -> Result<Self> {
         let before = own_cpu();
-        let own = std::process::id();
         // Lets the kernel's own peak begin anew, where it may be; else the samples alone count.
         let peak_is_new = std::fs::write("/proc/self/clear_refs", "5").is_ok();
         let mut memory = None;
         Self::spawn(move |every_second| {
             every_second(&mut || {
-                let (now, peak) = resident(own);
+                let (now, peak) = resident(Process::myself());
                 memory = memory.max(now).max(peak.filter(|_| peak_is_new));
             });
             ProcessUsage { cpu_seconds: own_cpu().saturating_sub(before).as_secs_f64(), memory_bytes: memory }
@@ -121,7 +122,7 @@ struct TreeWatch {
 impl TreeWatch {
     fn look(&mut self) {
         let Ok(usage) = self.tree.refresh() else { return };
-        let peak = usage.pids.iter().filter_map(|pid| resident(pid.unsigned_abs()).1).max();
+        let peak = usage.pids.iter().filter_map(|pid| resident(Process::new(*pid)).1).max();
         self.memory = self.memory.max(Some(usage.resident_bytes)).max(peak);
     }
 
@@ -152,11 +153,7 @@ fn own_cpu() -> Duration {
 }
 
 /// Resident set in bytes: now, and its peak.
-fn resident(pid: u32) -> (Option<u64>, Option<u64>) {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-    let bytes = |name: &str| {
-        let line = status.lines().find_map(|line| line.strip_prefix(name))?;
-        Some(line.trim().strip_suffix(" kB")?.parse::<u64>().ok()? * 1024)
-    };
-    (bytes("VmRSS:"), bytes("VmHWM:"))
+fn resident(process: ProcResult<Process>) -> (Option<u64>, Option<u64>) {
+    let Ok(status) = process.and_then(|process| process.status()) else { return (None, None) };
+    (status.vmrss.map(|kib| kib * 1024), status.vmhwm.map(|kib| kib * 1024))
 }

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
-
-use super::read_text;
+use procfs::process::MountInfos;
+use procfs::{FromRead, ProcessCGroups};
 
 /// Folders below a mount point, one in the other, in which a container is looked for. Engines nest by far fewer.
 const MAX_DEPTH: usize = 12;
@@ -92,23 +92,17 @@ pub fn layout(root: &Path) -> Result<&'static str> {
 /// Each controller of version 1, and "" for version 2.
 fn mounts(root: &Path) -> Result<HashMap<String, Mount>> {
     let mut mounts = HashMap::new();
-    for line in read_text(&root.join("proc/self/mountinfo"))?.lines() {
-        let Some((before, after)) = line.split_once(" - ") else { continue };
-        let mut fields = before.split_whitespace().skip(3);
-        let (Some(top), Some(point)) = (fields.next(), fields.next()) else { continue };
-        let mut kind = after.split_whitespace();
-        let (file_system, options) = (kind.next(), kind.nth(1).unwrap_or_default());
-        let names: Vec<&str> = match file_system {
-            Some("cgroup2") => vec![""],
-            Some("cgroup") => options.split(',').collect(),
+    for mount in MountInfos::from_file(root.join("proc/self/mountinfo"))? {
+        let names = match mount.fs_type.as_str() {
+            "cgroup2" => vec![String::new()],
+            "cgroup" => mount.super_options.into_keys().collect(),
             _ => continue,
         };
+        let point = root.join(mount.mount_point.strip_prefix("/").unwrap_or(&mount.mount_point));
         for name in names {
             // Where something is mounted twice, the first is the system's own.
-            mounts.entry(name.to_owned()).or_insert_with(|| Mount {
-                point: root.join(point.trim_start_matches('/')),
-                top: top.to_owned(),
-            });
+            let mount = || Mount { point: point.clone(), top: mount.root.clone() };
+            mounts.entry(name).or_insert_with(mount);
         }
     }
     Ok(mounts)
@@ -116,15 +110,14 @@ fn mounts(root: &Path) -> Result<HashMap<String, Mount>> {
 
 /// The path of the process in each hierarchy, by controller; "" for version 2.
 fn paths(root: &Path, pid: i32) -> Result<HashMap<String, String>> {
-    let text = read_text(&root.join(format!("proc/{pid}/cgroup")))
+    let groups = ProcessCGroups::from_file(root.join(format!("proc/{pid}/cgroup")))
         .with_context(|| format!("process {pid} is not visible from here"))?;
     let mut paths = HashMap::new();
-    for line in text.lines() {
-        let mut fields = line.splitn(3, ':').skip(1);
-        let (Some(controllers), Some(path)) = (fields.next(), fields.next()) else { continue };
-        for controller in controllers.split(',') {
-            paths.insert(controller.to_owned(), path.to_owned());
+    for group in groups {
+        if group.controllers.is_empty() {
+            paths.insert(String::new(), group.pathname.clone());
         }
+        paths.extend(group.controllers.into_iter().map(|name| (name, group.pathname.clone())));
     }
     Ok(paths)
 }

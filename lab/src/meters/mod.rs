@@ -1,5 +1,6 @@
 //! CPU, throttling, memory and context switches of containers and processes, read where the kernel keeps them: cgroups of
-//! version 1, of version 2 and of both at once, and `/proc`.
+//! version 1, of version 2 and of both at once, and `/proc`. What is below `/proc` is read by `procfs`, unless a module says why not;
+//! what is below a cgroup is read here, since `procfs` knows none of it.
 //!
 //! The engine's own `stats` is not used: it costs a process a second, hides throttling, and each engine subtracts something
 //! else from the memory. What is configured is not believed either: limits can show in `inspect` and not hold.

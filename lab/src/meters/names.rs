@@ -3,7 +3,8 @@
 
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
+use procfs::process::all_processes_with_root;
 
 /// A running container.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -19,13 +20,9 @@ pub struct Named {
 /// # Errors
 /// There is no `proc` to read.
 pub fn containers(root: &Path) -> Result<Vec<Named>> {
-    let proc = root.join("proc");
-    let entries = std::fs::read_dir(&proc).with_context(|| proc.display().to_string())?;
     // A process that ends while they are read is left out.
-    let processes =
-        entries.flatten().filter(|entry| entry.file_name().to_string_lossy().parse::<i32>().is_ok());
-    let command_lines = processes.filter_map(|entry| std::fs::read(entry.path().join("cmdline")).ok());
-    let mut found: Vec<Named> = command_lines.filter_map(|line| monitored(&line)).collect();
+    let processes = all_processes_with_root(root.join("proc"))?.flatten();
+    let mut found: Vec<Named> = processes.filter_map(|process| monitored(&process.cmdline().ok()?)).collect();
     found.sort();
     // A monitor of `podman exec` names its container as well.
     found.dedup();
@@ -33,16 +30,14 @@ pub fn containers(root: &Path) -> Result<Vec<Named>> {
 }
 
 /// The container that a process watches over, if it is such a monitor.
-fn monitored(command_line: &[u8]) -> Option<Named> {
-    let mut words = command_line.split(|byte| *byte == 0).map(String::from_utf8_lossy);
-    let program = words.next()?;
-    if Path::new(program.as_ref()).file_name()? != "conmon" {
+fn monitored(command_line: &[String]) -> Option<Named> {
+    let (program, words) = command_line.split_first()?;
+    if Path::new(program).file_name()? != "conmon" {
         return None;
     }
-    let words: Vec<_> = words.collect();
     let after = |short: &str, long: &str| {
         let option = words.iter().position(|word| word == short || word == long)?;
-        words.get(option + 1).map(ToString::to_string)
+        words.get(option + 1).cloned()
     };
     Some(Named { name: after("-n", "--name")?, id: after("-c", "--cid")? })
 }
@@ -53,11 +48,13 @@ mod tests {
 
     #[test]
     fn a_monitor_is_known_by_its_program_and_says_name_and_id() {
-        let line = b"/usr/bin/conmon\0--api-version\x001\0-c\0abc\0-u\0abc\0-r\0/usr/sbin/runc\0-n\0pouco-api1\0--exit-dir\0/run\0";
+        let monitored = |line: &str| monitored(&line.split(' ').map(str::to_owned).collect::<Vec<_>>());
+        let line =
+            "/usr/bin/conmon --api-version 1 -c abc -u abc -r /usr/sbin/runc -n pouco-api1 --exit-dir /run";
         let expected = Named { name: "pouco-api1".into(), id: "abc".into() };
         assert_eq!(monitored(line), Some(expected));
-        assert_eq!(monitored(b"/usr/bin/conman\0-c\0abc\0-n\0pouco-api1\0"), None);
-        assert_eq!(monitored(b"conmon\0-c\0abc\0-n"), None);
-        assert_eq!(monitored(b""), None);
+        assert_eq!(monitored("/usr/bin/conman -c abc -n pouco-api1"), None);
+        assert_eq!(monitored("conmon -c abc -n"), None);
+        assert_eq!(monitored(""), None);
     }
 }

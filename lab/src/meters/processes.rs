@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Error, ErrorKind};
 
 use anyhow::{Context, Result};
+use procfs::process::{Process, all_processes};
 
 /// What a tree used.
 #[derive(Clone, Debug)]
@@ -47,9 +48,8 @@ pub(super) struct Stat {
 /// process, or if it has ended and only waits for its parent to look.
 #[must_use]
 pub fn alive(pid: i32) -> Option<u64> {
-    let text = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    let state = text.get(text.rfind(')')? + 1..)?.trim_start().chars().next()?;
-    Stat::parse(&text).filter(|_| !matches!(state, 'Z' | 'X')).map(|stat| stat.started)
+    let stat = Process::new(pid).and_then(|process| process.stat()).ok()?;
+    (!matches!(stat.state, 'Z' | 'X')).then_some(stat.starttime)
 }
 
 /// A process and all that descend from it now; nothing if it is gone.
@@ -60,24 +60,23 @@ pub fn family(root: i32) -> Vec<i32> {
 
 impl Stat {
     pub(super) fn of(pid: i32) -> Option<Self> {
-        Self::parse(&std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
-    }
-
-    /// The fields of proc(5), from the 4th on: the 2nd is a name that may hold blanks and brackets.
-    fn parse(text: &str) -> Option<Self> {
-        let fields: Vec<&str> = text.get(text.rfind(')')? + 1..)?.split_whitespace().collect();
-        let number = |field: usize| fields.get(field - 3)?.parse::<u64>().ok();
-        Some(Self {
-            parent: fields.get(1)?.parse().ok()?,
-            own_ticks: number(14)? + number(15)?,
-            children_ticks: number(16)? + number(17)?,
-            started: number(22)?,
-            resident_pages: number(24)?,
-        })
+        Process::new(pid).and_then(|process| process.stat()).ok().map(Self::from)
     }
 
     pub(super) fn total_ticks(&self) -> u64 {
         self.own_ticks + self.children_ticks
+    }
+}
+
+impl From<procfs::process::Stat> for Stat {
+    fn from(stat: procfs::process::Stat) -> Self {
+        Self {
+            parent: stat.ppid,
+            own_ticks: stat.utime + stat.stime,
+            children_ticks: stat.cutime.unsigned_abs() + stat.cstime.unsigned_abs(),
+            started: stat.starttime,
+            resident_pages: stat.rss,
+        }
     }
 }
 
@@ -91,7 +90,7 @@ impl ProcessTree {
     /// # Errors
     /// All of them have ended. [`ProcessTree::cpu_ns`] is then what was seen last.
     pub(super) fn refresh(&mut self) -> Result<TreeUsage> {
-        self.update(&all_processes()?);
+        self.update(&all_stats()?);
         if self.members.is_empty() {
             let gone = Error::new(ErrorKind::NotFound, "all its processes have ended");
             return Err(gone).with_context(|| format!("process {}", self.root));
@@ -164,29 +163,26 @@ pub(super) fn ticks_to_ns(ticks: u64) -> u64 {
 }
 
 /// A process that ends while they are read is left out.
-fn all_processes() -> Result<BTreeMap<i32, Stat>> {
-    let mut all = BTreeMap::new();
-    for entry in std::fs::read_dir("/proc").context("/proc")? {
-        let name = entry.context("/proc")?.file_name();
-        let pid = name.to_str().and_then(|name| name.parse().ok());
-        if let Some((pid, stat)) = pid.and_then(|pid| Some((pid, Stat::of(pid)?))) {
-            all.insert(pid, stat);
-        }
-    }
-    Ok(all)
+fn all_stats() -> Result<BTreeMap<i32, Stat>> {
+    let stats = all_processes()?.flatten().filter_map(|process| process.stat().ok());
+    Ok(stats.map(|stat| (stat.pid, stat.into())).collect())
 }
 
 #[cfg(test)]
 mod tests {
+    use procfs::FromRead as _;
+
     use super::*;
 
     #[test]
     fn a_name_with_brackets_and_blanks_shifts_no_field() {
-        let text = "4711 (a) b (c)) S 12 4711 4711 0 -1 4194560 1500 900 0 0 70 30 5 2 20 0 3 0 86400 1000000 256 184467";
+        let text = "4711 (a) b (c)) S 12 4711 4711 0 -1 4194560 1500 900 0 0 70 30 5 2 20 0 3 0 86400 1000000 256 \
+            18446744073709551615 1 2 3 4 5 0 0 0 0 0 0 0 17 1 0 0 0 0 0 1 2 3 4 5 6 7 0\n";
+        let read = |text: &str| procfs::process::Stat::from_read(text.as_bytes()).ok().map(Stat::from);
         let stat =
             Stat { parent: 12, own_ticks: 100, children_ticks: 7, started: 86400, resident_pages: 256 };
-        assert_eq!(Stat::parse(text), Some(stat));
-        assert_eq!(Stat::parse("4711 (cut off) S 12 4711"), None);
+        assert_eq!(read(text), Some(stat));
+        assert_eq!(read("4711 (cut off) S 12 4711"), None);
     }
 
     fn stat(parent: i32, own_ticks: u64, children_ticks: u64) -> Stat {

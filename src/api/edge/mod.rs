@@ -5,24 +5,22 @@
 //! the one page that no cache keeps.
 
 mod pages;
-mod requests;
 mod routes;
 
 use std::convert::Infallible;
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use self::pages::Page;
-use self::requests::Requests;
 pub use self::routes::Layer;
 use self::routes::ROUTES;
-use super::kept::{expose_coalesced, expose_expiring};
+use super::kept::{expose_coalesced, expose_expiring, expose_lookups};
 use super::{Api, Configured, Running, Services};
 use crate::cache::Body;
 use crate::cache::expiring::{self, Expiring};
 use crate::cache::shared::{RedisAddress, RedisSettings, Shared};
-use crate::http::{Method, Router};
+use crate::http::{Method, Router, Tally};
 use crate::instruments::Counter;
 use crate::limits;
 use crate::metrics::Exposition;
@@ -35,7 +33,8 @@ struct Edge {
     plain: Layer,
     memory: Arc<Expiring<Page, Body, Infallible>>,
     redis: Shared<Infallible>,
-    requests: Requests,
+    /// What the router counts of these routes, once they are added.
+    tallies: OnceLock<Vec<Arc<Tally>>>,
     /// How often each page was computed for each layer. Written by the handlers alone.
     computed: [[Counter; Page::ALL.len()]; Layer::ALL.len()],
 }
@@ -141,15 +140,16 @@ impl Settings {
             plain: self.plain,
             memory,
             redis: Shared::start(self.redis.as_ref(), self.redis_ttl, janitor)?,
-            requests: Requests::default(),
+            tallies: OnceLock::new(),
             computed: Default::default(),
         });
         let mut scope = router.scope(API.name, edge.clone());
         for route in &ROUTES {
-            scope.route(Method::Get, route.path, move |edge, request, response| {
-                edge.answer(route, request, response);
+            scope.route(Method::Get, route.path, move |edge, _, response| {
+                edge.answer(route, response);
             });
         }
+        edge.tallies.get_or_init(|| router.tallies(API.name));
         Ok(Box::new(Mounted(edge)))
     }
 }
@@ -175,7 +175,7 @@ impl Running for Mounted {
         let edge = &self.0;
         expose_expiring(exposition, "edge_memory", &edge.memory.counts());
         let shared = edge.redis.counts();
-        exposition.cache("edge_redis", shared.hits, shared.misses);
+        expose_lookups(exposition, "edge_redis", shared.hits, shared.misses);
         expose_coalesced(exposition, "edge_redis", shared.coalesced);
         for layer in Layer::ALL {
             for page in Page::ALL {

@@ -1,12 +1,14 @@
 //! The pages, and how each is computed.
 
 use std::fmt::Write;
+use std::sync::Arc;
 use std::time::SystemTime;
 
-use super::requests::Requests;
-use super::routes::{Layer, ROUTES};
+use super::routes::{Layer, ROUTES, Route};
 use crate::cache::Weigh;
 use crate::dates::{self, Fraction};
+use crate::http::Tally;
+use crate::metrics::Exposition;
 
 const HTML: &str = "text/html; charset=utf-8";
 const TEXT: &str = "text/plain; charset=utf-8";
@@ -58,14 +60,25 @@ impl Page {
         }
     }
 
-    pub(super) fn render(self, requests: &Requests) -> String {
+    /// For a request of `route`, with the counters of all of them.
+    pub(super) fn render(self, route: &Route, tallies: &[Arc<Tally>]) -> String {
         match self {
             Page::Index => index(),
             Page::StaticText => "A static text\n".to_owned(),
             Page::Time => dates::moment(SystemTime::now(), Fraction::Milliseconds) + "\n",
-            Page::Metrics => requests.exposition(),
+            Page::Metrics => counters(route, tallies),
         }
     }
+}
+
+/// Requests by path and method, the one of `route` that asks among them: the router counts it once it is answered.
+fn counters(route: &Route, tallies: &[Arc<Tally>]) -> String {
+    let mut exposition = Exposition::default();
+    for mut total in tallies.iter().map(|tally| tally.total()) {
+        total.count += u64::from(total.route == route.path);
+        total.expose(&mut exposition);
+    }
+    exposition.into_text()
 }
 
 fn index() -> String {

@@ -3,7 +3,7 @@
 use super::Edge;
 use super::pages::Page;
 use crate::cache::{Body, Served, Source};
-use crate::http::{Request, Response};
+use crate::http::Response;
 
 /// What keeps a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,51 +49,45 @@ impl Layer {
 
 /// A path with what it shows and what keeps that.
 pub(super) struct Route {
-    /// Its place in the table.
-    pub(super) index: usize,
     pub(super) path: &'static str,
     /// Absent: whatever keeps the paths without a prefix.
     pub(super) layer: Option<Layer>,
     pub(super) page: Page,
 }
 
-const fn route(index: usize, path: &'static str, layer: Layer, page: Page) -> Route {
-    Route { index, path, layer: Some(layer), page }
+const fn route(path: &'static str, layer: Layer, page: Page) -> Route {
+    Route { path, layer: Some(layer), page }
 }
 
-const fn plain(index: usize, path: &'static str, page: Page) -> Route {
-    Route { index, path, layer: None, page }
+const fn plain(path: &'static str, page: Page) -> Route {
+    Route { path, layer: None, page }
 }
-
-/// How many paths there are.
-pub(super) const ROUTE_COUNT: usize = 16;
 
 /// Every path, those that are asked for most in front: the router compares the first few one by one.
-pub(super) static ROUTES: [Route; ROUTE_COUNT] = [
-    plain(0, "/static-text", Page::StaticText),
-    plain(1, "/time", Page::Time),
-    plain(2, "/", Page::Index),
-    route(3, "/metrics", Layer::Live, Page::Metrics),
-    route(4, "/memory/static-text", Layer::Memory, Page::StaticText),
-    route(5, "/memory/time", Layer::Memory, Page::Time),
-    route(6, "/memory/", Layer::Memory, Page::Index),
-    route(7, "/memory/metrics", Layer::Memory, Page::Metrics),
-    route(8, "/nginx/static-text", Layer::Nginx, Page::StaticText),
-    route(9, "/nginx/time", Layer::Nginx, Page::Time),
-    route(10, "/nginx/", Layer::Nginx, Page::Index),
-    route(11, "/nginx/metrics", Layer::Nginx, Page::Metrics),
-    route(12, "/redis/static-text", Layer::Redis, Page::StaticText),
-    route(13, "/redis/time", Layer::Redis, Page::Time),
-    route(14, "/redis/", Layer::Redis, Page::Index),
-    route(15, "/redis/metrics", Layer::Redis, Page::Metrics),
+pub(super) static ROUTES: [Route; 16] = [
+    plain("/static-text", Page::StaticText),
+    plain("/time", Page::Time),
+    plain("/", Page::Index),
+    route("/metrics", Layer::Live, Page::Metrics),
+    route("/memory/static-text", Layer::Memory, Page::StaticText),
+    route("/memory/time", Layer::Memory, Page::Time),
+    route("/memory/", Layer::Memory, Page::Index),
+    route("/memory/metrics", Layer::Memory, Page::Metrics),
+    route("/nginx/static-text", Layer::Nginx, Page::StaticText),
+    route("/nginx/time", Layer::Nginx, Page::Time),
+    route("/nginx/", Layer::Nginx, Page::Index),
+    route("/nginx/metrics", Layer::Nginx, Page::Metrics),
+    route("/redis/static-text", Layer::Redis, Page::StaticText),
+    route("/redis/time", Layer::Redis, Page::Time),
+    route("/redis/", Layer::Redis, Page::Index),
+    route("/redis/metrics", Layer::Redis, Page::Metrics),
 ];
 
 impl Edge {
     /// The page of a route, from what keeps it.
-    pub(super) fn answer(&self, route: &Route, request: &Request<'_>, response: &mut Response<'_>) {
-        self.requests.count(route, request.method());
+    pub(super) fn answer(&self, route: &Route, response: &mut Response<'_>) {
         let layer = route.layer.unwrap_or(self.plain);
-        let compute = || Ok(self.compute(layer, route.page));
+        let compute = || Ok(self.compute(layer, route));
         let Ok(Served { value, source }) = match layer {
             Layer::Live | Layer::Nginx => compute().map(|value| Served { value, source: Source::Bypass }),
             Layer::Memory => self.memory.get_or_compute(&route.page, compute),
@@ -107,9 +101,10 @@ impl Edge {
         response.header("X-Cache-Status", status(source)).body(route.page.content_type(), &value);
     }
 
-    fn compute(&self, layer: Layer, page: Page) -> Body {
-        self.computed[layer as usize][page as usize].add(1);
-        page.render(&self.requests).into_bytes().into()
+    fn compute(&self, layer: Layer, route: &Route) -> Body {
+        self.computed[layer as usize][route.page as usize].add(1);
+        let tallies = self.tallies.get().map_or(&[][..], Vec::as_slice);
+        route.page.render(route, tallies).into_bytes().into()
     }
 }
 
@@ -128,8 +123,7 @@ mod tests {
 
     #[test]
     fn every_page_is_behind_every_cache() {
-        for (index, route) in ROUTES.iter().enumerate() {
-            assert_eq!(route.index, index);
+        for route in &ROUTES {
             assert_eq!(ROUTES.iter().filter(|other| other.path == route.path).count(), 1);
             let page = match route.page {
                 Page::Index => "",

@@ -18,6 +18,7 @@ use uuid::Uuid;
 
 use self::directory::Directory;
 use self::following::Following;
+use super::kept::{expose_bytes, expose_lookups};
 use super::{Api, Configured, Running, Services, Stored};
 use crate::cache::Body;
 use crate::http::{Method, Router};
@@ -140,9 +141,9 @@ impl Running for Mounted {
         exposition.sample("pouco_search_index_people", "People in the index.", &[], known.people);
         let caches = [("people", known.by_id), ("nicknames", known.by_nick), ("searches", known.searches)];
         for (name, (hits, misses)) in caches {
-            exposition.cache(name, hits, misses);
+            expose_lookups(exposition, name, hits, misses);
         }
-        exposition.cache_bytes("people", known.body_bytes);
-        exposition.cache_bytes("nicknames", known.nick_bytes);
+        expose_bytes(exposition, "people", known.body_bytes);
+        expose_bytes(exposition, "nicknames", known.nick_bytes);
     }
 }

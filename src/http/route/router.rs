@@ -16,6 +16,7 @@ use crate::http::message::request_head::RequestHead;
 use crate::http::message::response::Response;
 use crate::http::message::status::Status;
 use crate::instruments::{Counter, Histogram, SECONDS, Snapshot};
+use crate::metrics::Exposition;
 
 /// Templates without parameters that are compared one after another, before the tree is asked.
 const MAX_COMPARED: usize = 8;
@@ -45,12 +46,18 @@ type WholeHandler = Box<dyn Fn(&mut Request<'_>, &mut Response<'_>) + Send + Syn
 type StreamHandler = Box<dyn Fn(&mut Request<'_>, &mut BodyReader<'_>, &mut Response<'_>) + Send + Sync>;
 
 struct Route {
-    name: RouteName,
     handler: Handler,
     series: Series,
+    tally: Arc<Tally>,
+    seconds: Histogram,
+}
+
+/// What a route has answered. The router counts; an API may tell it as well, see [`Router::tallies`].
+#[derive(Debug)]
+pub struct Tally {
+    name: RouteName,
     /// Written by the one thread that runs the coroutines.
     counts: [Counter; Status::COUNT],
-    seconds: Histogram,
 }
 
 /// The route that a request is counted under, or none.
@@ -119,6 +126,19 @@ pub struct RouteTotal<'r> {
     pub method: &'static str,
     /// How many answers there were.
     pub count: u64,
+}
+
+impl RouteTotal<'_> {
+    /// Writes it down, under the name that dashboards of another backend ask for.
+    pub fn expose(&self, exposition: &mut Exposition) {
+        let labels = [("path", self.route), ("method", self.method)];
+        exposition.counter(
+            "http_total_requests",
+            "Requests answered, whatever the status.",
+            &labels,
+            self.count,
+        );
+    }
 }
 
 /// How long the requests of a route took, since the start.
@@ -261,7 +281,7 @@ impl Router {
         }
         for place in &places {
             if let Some(taken) = self.templates[*place].1.by_method[method] {
-                return Err(RouteError::Clash { first: self.routes[taken].name.clone(), second: name });
+                return Err(RouteError::Clash { first: self.routes[taken].tally.name.clone(), second: name });
             }
         }
         for place in places {
@@ -269,9 +289,9 @@ impl Router {
         }
         self.streams |= matches!(handler, Handler::Stream { .. });
         self.guards |= matches!(handler, Handler::Guarded(_));
-        let counts = std::array::from_fn(|_| Counter::default());
+        let tally = Arc::new(Tally { name, counts: std::array::from_fn(|_| Counter::default()) });
         let series = u32::try_from(self.routes.len()).map_or(Series::OTHER, Series);
-        self.routes.push(Route { name, handler, series, counts, seconds: Histogram::new(&SECONDS) });
+        self.routes.push(Route { handler, series, tally, seconds: Histogram::new(&SECONDS) });
         Ok(())
     }
 
@@ -279,8 +299,9 @@ impl Router {
     pub fn counts(&self) -> impl Iterator<Item = RouteCount<'_>> {
         let statuses = || Status::ALL.iter().copied();
         let routes = self.routes.iter().flat_map(move |route| {
-            let counted = move |status: Status| (status, route.counts[status.index()].get());
-            statuses().map(counted).map(|counted| (route.template(), route.method(), counted))
+            let tally = &*route.tally;
+            let counted = move |status: Status| (status, tally.counts[status.index()].get());
+            statuses().map(counted).map(|counted| (tally.template(), tally.method(), counted))
         });
         let other = statuses().map(|status| (status, self.other[status.index()].load(Ordering::Relaxed)));
         let all = routes.chain(other.map(|counted| ("other", "other", counted)));
@@ -294,17 +315,22 @@ impl Router {
 
     /// What each route answered so far, the zeros too. Summed here, where somebody asks, and counted nowhere a second time.
     pub fn totals(&self) -> impl Iterator<Item = RouteTotal<'_>> {
-        let routes = self.routes.iter().map(|route| {
-            let count = route.counts.iter().map(Counter::get).sum();
-            RouteTotal { route: route.template(), method: route.method(), count }
-        });
+        let routes = self.routes.iter().map(|route| route.tally.total());
         let other = self.other.iter().map(|count| count.load(Ordering::Relaxed)).sum();
         routes.chain([RouteTotal { route: "other", method: "other", count: other }])
     }
 
+    /// The counters of the routes that the scope `name` has added so far, for its own use.
+    #[must_use]
+    pub fn tallies(&self, name: &str) -> Vec<Arc<Tally>> {
+        let tallies = self.routes.iter().map(|route| &route.tally);
+        tallies.filter(|tally| tally.name.scope == name).cloned().collect()
+    }
+
     /// How long the requests of each route took, the zeros too.
     pub fn seconds(&self) -> impl Iterator<Item = RouteSeconds<'_>> {
-        let routes = self.routes.iter().map(|route| (route.template(), route.method(), &route.seconds));
+        let tallies = self.routes.iter().map(|route| (&*route.tally, &route.seconds));
+        let routes = tallies.map(|(tally, seconds)| (tally.template(), tally.method(), seconds));
         let all = routes.chain([("other", "other", &self.other_seconds)]);
         all.map(|(route, method, seconds)| RouteSeconds { route, method, seconds: seconds.snapshot() })
     }
@@ -449,7 +475,7 @@ impl Router {
     fn count(&self, route: &Route, response: &Response<'_>) {
         // Without an answer the connection finds one, and counts that.
         if self.measured && !response.is_unwritten() {
-            route.counts[response.current_status().index()].add(1);
+            route.tally.counts[response.current_status().index()].add(1);
         }
     }
 
@@ -485,11 +511,18 @@ impl Router {
         let exact = self.templates.iter().find(|(known, _)| **known == *template);
         let place = exact.or_else(|| self.templates.iter().find(|(known, _)| known.starts_with(template)))?;
         let first = place.1.by_method.iter().flatten().min()?;
-        Some(self.routes[*first].name.clone())
+        Some(self.routes[*first].tally.name.clone())
     }
 }
 
-impl Route {
+impl Tally {
+    /// How often it answered, whatever the status.
+    #[must_use]
+    pub fn total(&self) -> RouteTotal<'_> {
+        let count = self.counts.iter().map(Counter::get).sum();
+        RouteTotal { route: self.template(), method: self.method(), count }
+    }
+
     fn template(&self) -> &str {
         &self.name.template
     }

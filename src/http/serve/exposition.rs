@@ -2,7 +2,7 @@
 
 use super::server::Server;
 use crate::http::route::metrics::{Limit, Timeout};
-use crate::metrics::{Exposition, REQUESTS_BY_PATH};
+use crate::metrics::Exposition;
 
 impl Server {
     /// What the engine counted.
@@ -20,13 +20,7 @@ impl Server {
             );
         }
         for total in self.router().totals() {
-            let labels = [("path", total.route), ("method", total.method)];
-            exposition.sample(
-                REQUESTS_BY_PATH,
-                "Requests answered, whatever the status.",
-                &labels,
-                total.count,
-            );
+            total.expose(exposition);
         }
         for timed in self.router().seconds() {
             let labels = [("route", timed.route), ("method", timed.method)];

@@ -1,13 +1,9 @@
-//! The text of `/metrics` (Prometheus exposition format 0.0.4). A leaf: rooms count for themselves, and tell it by
-//! their own names. `docs/metrics.md` lists every name, and a test holds that list against a replica.
+//! The text of `/metrics` (Prometheus exposition format 0.0.4), for the server and for the lab's meters. It knows no
+//! name of a metric: rooms count for themselves, and tell it by their own. `docs/metrics.md` lists the server's names, and
+//! a test holds that list against a replica.
 
 use std::fmt::{Display, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
-
-use crate::instruments::Snapshot;
-
-/// A counter whose name does not end like one: it is what dashboards of an older backend ask for.
-pub const REQUESTS_BY_PATH: &str = "http_total_requests";
 
 /// Names and values of a sample's labels.
 type Labels<'l> = &'l [(&'l str, &'l str)];
@@ -16,6 +12,17 @@ type Labels<'l> = &'l [(&'l str, &'l str)];
 #[derive(Default)]
 pub struct Exposition {
     families: Vec<Family>,
+}
+
+/// A histogram as it was at one look.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Snapshot {
+    /// Each bound in the shown unit, with how many values were not above it.
+    pub cumulative: Vec<(f64, u64)>,
+    /// The sum of all values, in the shown unit.
+    pub sum: f64,
+    /// How many values there were.
+    pub count: u64,
 }
 
 /// All samples of one name, with what stands above them.
@@ -33,10 +40,13 @@ impl Exposition {
 
     /// One sample; help and type are written with the first of a name. A name that ends in `_total` is a counter.
     pub fn sample(&mut self, name: &'static str, help: &str, labels: Labels<'_>, value: impl Display) {
-        let counts = name.ends_with("_total") || name == REQUESTS_BY_PATH;
-        let kind = if counts { "counter" } else { "gauge" };
-        let text = self.family(name, help, kind);
-        line(text, name, labels, &value);
+        let kind = if name.ends_with("_total") { "counter" } else { "gauge" };
+        line(self.family(name, help, kind), name, labels, &value);
+    }
+
+    /// A counter whose name does not end like one.
+    pub fn counter(&mut self, name: &'static str, help: &str, labels: Labels<'_>, value: impl Display) {
+        line(self.family(name, help, "counter"), name, labels, &value);
     }
 
     /// One histogram.
@@ -49,24 +59,6 @@ impl Exposition {
         }
         line(text, &format!("{name}_sum"), labels, &snapshot.sum);
         line(text, &format!("{name}_count"), labels, &snapshot.count);
-    }
-
-    /// What was asked of something in memory.
-    pub fn cache(&mut self, name: &str, hits: u64, misses: u64) {
-        let labels = [("cache", name)];
-        self.sample("pouco_cache_hits_total", "Look-ups answered from memory.", &labels, hits);
-        self.sample("pouco_cache_misses_total", "Look-ups not answered from memory.", &labels, misses);
-    }
-
-    /// What a bounded cache holds.
-    pub fn cache_bytes(&mut self, name: &str, bytes: u64) {
-        self.sample("pouco_cache_bytes", "Bytes of cached entries.", &[("cache", name)], bytes);
-    }
-
-    /// The version.
-    pub fn build_info(&mut self) {
-        let version = [("version", env!("CARGO_PKG_VERSION"))];
-        self.sample("pouco_build_info", "1, with the version.", &version, 1);
     }
 
     /// A counter or a gauge without labels.
@@ -102,20 +94,20 @@ fn escaped(text: &str, quoted: bool) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::Exposition;
-    use crate::instruments::{Histogram, SECONDS};
+    use super::{Exposition, Snapshot};
 
     #[test]
     fn the_samples_of_a_name_stay_together() {
         let mut exposition = Exposition::default();
         exposition.sample("a_total", "A.", &[("x", "1"), ("y", "2")], 3);
         exposition.sample("b", "B.", &[], 0.5);
+        exposition.counter("c", "C.", &[], 1);
         exposition.sample("a_total", "A.", &[("x", "2"), ("y", "2")], 4);
         let text = exposition.into_text();
         assert_eq!(
             text,
             "# HELP a_total A.\n# TYPE a_total counter\na_total{x=\"1\",y=\"2\"} 3\na_total{x=\"2\",y=\"2\"} 4\n\
-             # HELP b B.\n# TYPE b gauge\nb 0.5\n"
+             # HELP b B.\n# TYPE b gauge\nb 0.5\n# HELP c C.\n# TYPE c counter\nc 1\n"
         );
     }
 
@@ -129,10 +121,9 @@ mod tests {
 
     #[test]
     fn a_histogram_ends_with_its_sum_and_count() {
-        let histogram = Histogram::new(&SECONDS);
-        histogram.observe(60_000, 2);
+        let snapshot = Snapshot { cumulative: vec![(0.000_05, 0), (0.000_1, 2)], sum: 0.000_12, count: 2 };
         let mut exposition = Exposition::default();
-        exposition.histogram("a_seconds", "A.", &[("x", "1")], &histogram.snapshot());
+        exposition.histogram("a_seconds", "A.", &[("x", "1")], &snapshot);
         let text = exposition.into_text();
         assert!(text.contains("a_seconds_bucket{x=\"1\",le=\"0.00005\"} 0\n"), "{text}");
         assert!(text.contains("a_seconds_bucket{x=\"1\",le=\"0.0001\"} 2\n"), "{text}");
