@@ -129,8 +129,7 @@ impl Config {
                 deadline: values.milliseconds(&READ_DEADLINE)?,
             },
             replicas: values.size(&REPLICAS)?,
-            several_replicas: [&DATABASE_URL, &REPLICAS].iter().all(|setting| values.given(setting).is_some())
-                && values.size(&REPLICAS)? > 1,
+            several_replicas: several_replicas(values)?,
             silence: values.milliseconds(&SILENCE)?,
             feed_interval: values.milliseconds(&FEED_INTERVAL)?,
             shutdown_grace: values.milliseconds(&SHUTDOWN_GRACE)?,
@@ -164,6 +163,11 @@ fn database(values: &Values) -> Result<Database, ConfigError> {
         DATABASE_URL.refuse("…", why)
     })?;
     Ok(Database::Given(Box::new(config)))
+}
+
+fn several_replicas(values: &Values) -> Result<bool, ConfigError> {
+    let told = [&DATABASE_URL, &REPLICAS].iter().all(|setting| values.given(setting).is_some());
+    Ok(told && values.size(&REPLICAS)? > 1)
 }
 
 fn http_limits(values: &Values) -> Result<Limits, ConfigError> {

@@ -6,17 +6,27 @@ use hmac::{Hmac, KeyInit, Mac};
 use serde_json::{Value, json};
 use sha2::Sha256;
 
+use crate::support::replica::command;
 use crate::support::{Answer, Database, Replica};
 
 pub(crate) const SECRET: &str = "a secret of the tests, long enough";
 pub(crate) const EMAIL: &str = "ana@example.com";
 pub(crate) const PASSWORD: &str = "correct horse";
 
+const OWN: [(&str, &str); 3] =
+    [("POUCO_APIS", "inventory"), ("POUCO_BCRYPT_COST", "4"), ("POUCO_JWT_SECRET", SECRET)];
+
 /// A replica of this API alone, whose hashes cost as little as they may.
 pub(crate) fn replica(database: &Database, settings: &[(&str, &str)]) -> Replica {
-    let own = [("POUCO_APIS", "inventory"), ("POUCO_BCRYPT_COST", "4"), ("POUCO_JWT_SECRET", SECRET)];
-    let settings: Vec<_> = own.into_iter().chain(settings.iter().copied()).collect();
+    let settings: Vec<_> = OWN.into_iter().chain(settings.iter().copied()).collect();
     Replica::start_with(database, &settings)
+}
+
+/// The same on a database by its address.
+pub(crate) fn replica_at(url: &str) -> Replica {
+    let mut command = command();
+    command.env("DATABASE_URL", url).envs(OWN);
+    Replica::spawn(&mut command)
 }
 
 /// A replica on a database of its own where one user has registered.

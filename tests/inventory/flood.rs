@@ -72,7 +72,9 @@ fn it_stops_in_order_while_passwords_are_hashed() {
     let (_database, replica) = with_user(&[("POUCO_BCRYPT_COST", "10"), ("POUCO_HASH_WAIT_MS", "10000")]);
     thread::scope(|scope| {
         let login = scope.spawn(|| log_in(&replica, EMAIL, PASSWORD).status);
-        eventually("the password is hashed, or was", || replica.metric("pouco_hashes_total") + hashing(&replica) >= 2);
+        eventually("the password is hashed, or was", || {
+            replica.metric("pouco_hashes_total") + hashing(&replica) >= 2
+        });
         assert!([200, 503].contains(&login.join().unwrap()));
     });
     assert!(replica.stop().success());

@@ -8,4 +8,5 @@ mod accounts;
 mod bearer;
 mod client;
 mod flood;
+mod lost_answers;
 mod refresh;

@@ -26,7 +26,10 @@ fn each_refresh_gives_a_new_pair_at_every_replica() {
         let replica = if round % 2 == 0 { &other } else { &one };
         let answer = refresh(replica, &token);
         assert_eq!(answer.header("cache-control"), Some("no-store"));
-        assert_eq!((&answer.json()["token_type"], &answer.json()["expires_in"]), (&json!("bearer"), &json!(1800)));
+        assert_eq!(
+            (&answer.json()["token_type"], &answer.json()["expires_in"]),
+            (&json!("bearer"), &json!(1800))
+        );
         let (access, next) = tokens(&answer);
         assert_ne!(next, token);
         token = next;
@@ -34,11 +37,8 @@ fn each_refresh_gives_a_new_pair_at_every_replica() {
     }
     assert_eq!(families(&database), 1, "however often it is refreshed");
     assert_eq!(one.post(&format!("{PATH}/"), &json!({"refresh_token": token}).to_string()).status, 200);
-    let kept: Vec<u8> = database
-        .client()
-        .query_one("SELECT token_hash FROM inventory.refresh_families", &[])
-        .unwrap()
-        .get(0);
+    let kept: Vec<u8> =
+        database.client().query_one("SELECT token_hash FROM inventory.refresh_families", &[]).unwrap().get(0);
     assert_eq!(kept.len(), 32, "a hash, and not the token");
 }
 
@@ -123,7 +123,8 @@ fn a_user_has_a_hundred_families_at_most() {
     let (_, token) = pair(&replica);
     assert_eq!(families(&database), 100);
     assert_eq!(refresh(&replica, &token).status, 200, "the newest is one of them");
-    let soonest = "SELECT count(*) FROM inventory.refresh_families WHERE expires_at < now() + interval '15 s'";
+    let soonest =
+        "SELECT count(*) FROM inventory.refresh_families WHERE expires_at < now() + interval '15 s'";
     let soonest: i64 = database.client().query_one(soonest, &[]).unwrap().get(0);
     assert_eq!(soonest, 0, "those that end first have gone");
 }

@@ -14,8 +14,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use crate::cache::{Source, Weigh};
 use crate::cache::expiring::{self, Expiring};
+use crate::cache::{Source, Weigh};
 use crate::http::{Rejection, Status};
 use crate::metrics::Exposition;
 use crate::waiting::Janitor;

@@ -172,13 +172,29 @@ mod tests {
     fn an_email_address_is_plausible() {
         let long = format!("{}@{}.example", "a".repeat(64), "b".repeat(181));
         assert_eq!(long.len(), 254);
-        for email in ["a@b.c", "Ana.B+tag@Example.com", "zoë@münchen.example", "o'hara@x-y.example", &long] {
+        for email in ["a@b.c", "Ana.B+tag@Example.com", "zoë@münchen.example", "o'hara@x-y.example", &long]
+        {
             assert_eq!(check_email(email), Ok(()), "{email}");
         }
         let longer = long.replace("bb.", "bbb.");
         let bad = [
-            "", "a", "@b.c", "a@", "a@b", "a@b.", "a@.c", "a@b..c", "a@b@c.d", "a b@c.d", "a@b.c ", "a@-b.c",
-            "a@b_c.d", "a\0@b.c", "a@b.c\n", "a\u{a0}@b.c", &longer,
+            "",
+            "a",
+            "@b.c",
+            "a@",
+            "a@b",
+            "a@b.",
+            "a@.c",
+            "a@b..c",
+            "a@b@c.d",
+            "a b@c.d",
+            "a@b.c ",
+            "a@-b.c",
+            "a@b_c.d",
+            "a\0@b.c",
+            "a@b.c\n",
+            "a\u{a0}@b.c",
+            &longer,
         ];
         for email in bad {
             assert!(check_email(email).is_err(), "{email}");

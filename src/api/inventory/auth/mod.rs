@@ -27,9 +27,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use self::address::TrustedHops;
 use self::attempts::Attempts;
-use self::bearer::Known;
 #[allow(unused_imports)] // what is behind the guard names it
 pub(super) use self::bearer::Caller;
+use self::bearer::Known;
 pub(super) use self::bearer::caller;
 use self::passwords::Passwords;
 pub(super) use self::settings::{SETTINGS, Settings};

@@ -42,13 +42,8 @@ const SECRET_BEFORE: Setting = Setting::text(
     "32 bytes or more",
     "the secret before that one: tokens signed with it are still taken, and no new ones made",
 );
-const LIFETIME: Setting = Setting::number(
-    "POUCO_JWT_LIFETIME_S",
-    1_800,
-    1..=31_536_000,
-    "s",
-    "how long an access token is good",
-);
+const LIFETIME: Setting =
+    Setting::number("POUCO_JWT_LIFETIME_S", 1_800, 1..=31_536_000, "s", "how long an access token is good");
 const REFRESH_LIFETIME: Setting = Setting::number(
     "POUCO_REFRESH_LIFETIME_S",
     14 * 24 * 3600,
@@ -164,8 +159,10 @@ fn secret(values: &Values) -> Result<Option<Secret>, ConfigError> {
         return Err(SECRET_FILE.refuse(path, "POUCO_JWT_SECRET is set as well"));
     }
     let long = fs::metadata(path).is_ok_and(|file| file.len() > SECRET_FILE_BYTES);
-    let bytes = if long { Err("it is too long".to_owned()) } else { fs::read(path).map_err(|e| e.to_string()) };
-    let mut bytes = bytes.map_err(|why| SECRET_FILE.refuse(path, format!("{}: {why}", SECRET_FILE.allowed())))?;
+    let bytes =
+        if long { Err("it is too long".to_owned()) } else { fs::read(path).map_err(|e| e.to_string()) };
+    let mut bytes =
+        bytes.map_err(|why| SECRET_FILE.refuse(path, format!("{}: {why}", SECRET_FILE.allowed())))?;
     while bytes.last().is_some_and(|byte| matches!(byte, b'\n' | b'\r')) {
         bytes.pop();
     }

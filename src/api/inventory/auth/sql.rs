@@ -22,8 +22,7 @@ const INSERT: &str = "
     ON CONFLICT (lower(email)) DO NOTHING
     RETURNING id";
 /// A hash has a salt of 128 random bits: no other registration has the same.
-const INSERTED: &str =
-    "SELECT id FROM inventory.users WHERE lower(email) = lower($1) AND password_hash = $2";
+const INSERTED: &str = "SELECT id FROM inventory.users WHERE lower(email) = lower($1) AND password_hash = $2";
 /// What another login of the same user is about to remove is left to it: two would wait for each other.
 const BEGIN_FAMILY: &str = "
     WITH room AS (
@@ -32,7 +31,8 @@ const BEGIN_FAMILY: &str = "
             ORDER BY expires_at DESC OFFSET $5 FOR UPDATE SKIP LOCKED))
     INSERT INTO inventory.refresh_families (family, user_id, token_hash, expires_at)
     VALUES ($1, $2, $3, now() + make_interval(secs => $4))";
-const HAS_TOKEN: &str = "SELECT user_id FROM inventory.refresh_families WHERE family = $1 AND token_hash = $2";
+const HAS_TOKEN: &str =
+    "SELECT user_id FROM inventory.refresh_families WHERE family = $1 AND token_hash = $2";
 const ROTATE: &str = "
     UPDATE inventory.refresh_families AS family
     SET token_hash = $3, expires_at = now() + make_interval(secs => $4)
