@@ -38,6 +38,10 @@ fn somebody_registers_once_whatever_the_case() {
         );
     }
     assert_eq!(users(&database), 1);
+    assert_eq!(
+        ["zoë@example.com", "ZOË@example.com"].map(|email| register(&replica, email).status),
+        [201, 409]
+    );
     let with_slash = json!({"email": "bob@example.com", "password": PASSWORD, "full_name": "Bob"});
     assert_eq!(replica.post("/api/v1/auth/register/", &with_slash.to_string()).status, 201);
     let hash: String =

@@ -12,7 +12,7 @@ use std::convert::Infallible;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::cache::expiring::{self, Expiring};
 use crate::cache::{Source, Weigh};
@@ -35,14 +35,16 @@ pub(super) struct Limits {
 /// Whose attempts are counted.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Whose {
-    /// Of the account with this address, in lower case.
-    Account(Box<str>),
+    /// Of a user, by the id: what is one address in two cases only Postgres knows.
+    Account(i64),
+    /// Of nobody, by the address in lower case.
+    Nobodys(Box<str>),
     Address(IpAddr),
 }
 
 impl Weigh for Whose {
     fn weight_bytes(&self) -> u64 {
-        let text = if let Self::Account(text) = self { text.len() } else { 0 };
+        let text = if let Self::Nobodys(text) = self { text.len() } else { 0 };
         (size_of::<Self>() + text) as u64
     }
 }
@@ -64,8 +66,9 @@ pub(super) struct Attempt {
 }
 
 impl Attempt {
-    pub(super) fn new(email: &str, address: Option<IpAddr>) -> Self {
-        let account = Whose::Account(email.to_lowercase().into());
+    /// By the user that an e-mail address belongs to, if there is one.
+    pub(super) fn new(user: Option<i64>, email: &str, address: Option<IpAddr>) -> Self {
+        let account = user.map_or_else(|| Whose::Nobodys(email.to_lowercase().into()), Whose::Account);
         Self { account, address: address.map(|address| Whose::Address(network(address))) }
     }
 }
@@ -86,10 +89,14 @@ pub(super) struct Attempts {
 
 impl Attempts {
     pub(super) fn new(limits: Limits, janitor: &Janitor) -> Self {
+        let attempts = Self::with_clock(limits, Instant::now);
+        janitor.look_after(&attempts.failures);
+        attempts
+    }
+
+    fn with_clock(limits: Limits, now: impl Fn() -> Instant + Send + Sync + 'static) -> Self {
         let bounds = expiring::Limits { bytes: BYTES, entries: ENTRIES, ttl: limits.window };
-        let failures = Expiring::new(bounds);
-        janitor.look_after(&failures);
-        Self { limits, failures }
+        Self { limits, failures: Expiring::with_clock(bounds, now) }
     }
 
     /// Whether the attempt may be made.
@@ -125,5 +132,56 @@ impl Attempts {
     pub(super) fn expose(&self, exposition: &mut Exposition) {
         let help = "Accounts and addresses with a failed login in the last minute.";
         exposition.sample("pouco_login_failures_kept", help, &[], self.failures.counts().entries);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use parking_lot::Mutex;
+
+    use super::*;
+
+    const LIMITS: Limits = Limits { by_account: 2, by_address: 4, window: Duration::from_secs(60) };
+
+    fn attempt(user: i64, address: &str) -> Attempt {
+        Attempt::new(Some(user), "", Some(address.parse().unwrap()))
+    }
+
+    fn retry_after_s(attempts: &Attempts, attempt: &Attempt) -> Option<u32> {
+        attempts.check(attempt).err().and_then(|rejection| rejection.retry_after_s)
+    }
+
+    #[test]
+    fn what_has_failed_is_forgotten_a_minute_after_the_first_time() {
+        let clock = Arc::new(Mutex::new(Instant::now()));
+        let told = clock.clone();
+        let attempts = Attempts::with_clock(LIMITS, move || *told.lock());
+        let ana = attempt(1, "192.0.2.1");
+        attempts.note_failure(&ana);
+        *clock.lock() += Duration::from_millis(30_500);
+        assert_eq!(retry_after_s(&attempts, &ana), None);
+        attempts.note_failure(&ana);
+        assert_eq!(retry_after_s(&attempts, &ana), Some(30));
+        *clock.lock() += Duration::from_millis(29_400);
+        assert_eq!(retry_after_s(&attempts, &ana), Some(1));
+        *clock.lock() += Duration::from_millis(100);
+        assert_eq!(retry_after_s(&attempts, &ana), None);
+    }
+
+    #[test]
+    fn accounts_and_addresses_are_counted_apart() {
+        let attempts = Attempts::with_clock(LIMITS, Instant::now);
+        for user in 1..=4 {
+            assert!(attempts.check(&attempt(user, "2001:db8::1")).is_ok(), "{user}");
+            attempts.note_failure(&attempt(user, "2001:db8::1"));
+        }
+        assert!(attempts.check(&attempt(5, "2001:db8::ffff")).is_err(), "the same network");
+        assert!(attempts.check(&attempt(5, "2001:db8:0:1::1")).is_ok());
+        attempts.note_failure(&attempt(1, "192.0.2.1"));
+        assert!(attempts.check(&attempt(1, "192.0.2.2")).is_err(), "the account, wherever it is tried from");
+        let nobody = |email: &str| Attempt::new(None, email, None);
+        attempts.note_failure(&nobody("a@b.c"));
+        attempts.note_failure(&nobody("A@B.C"));
+        assert!(attempts.check(&nobody("a@B.c")).is_err() && attempts.check(&nobody("b@b.c")).is_ok());
     }
 }

@@ -1,14 +1,15 @@
 //! Accounts: who somebody is, and what proves it.
 //!
 //! A login takes a password and gives two tokens. The access token is a JWT that says who its bearer is for
-//! half an hour: no request asks Postgres about it but the first of a user in a few seconds. The refresh token
-//! is random, is kept as a hash, and gets a new pair once.
+//! half an hour: no request asks Postgres about it but the first of a user in a few seconds. The refresh
+//! token is random, is kept as a hash, and gets a new pair once.
 //!
-//! A hash of a password costs as much CPU as thousands of requests, so it is made on a thread of its own, at a
-//! lower priority, and refused at once where it would wait for long. What is limited beside that are failed
+//! A hash of a password costs as much CPU as thousands of requests, so it is made on a thread of its own, at
+//! a lower priority, and refused at once where it would wait for long. What is limited beside that are failed
 //! attempts, by account and by the client's address.
 //!
-//! What may not enter: products, stock and orders. They get a [`Caller`] from the guard [`caller`], and no more.
+//! What may not enter: products, stock and orders. They get a [`Caller`] from the guard [`caller`], and no
+//! more.
 
 mod address;
 mod attempts;

@@ -1,9 +1,9 @@
 //! Passwords: hashed and compared with bcrypt, off the worker and within bounds.
 //!
 //! A hash takes tens of milliseconds of CPU, and twice that for each step of the cost. So it is made by few
-//! threads (one, unless told otherwise: on a CPU and a half a second one would take what requests need), which
-//! the kernel runs behind the worker. How long a password would wait is estimated from what hashes took lately;
-//! past the bound it is refused at once, so a flood of logins costs the others one thread and no more.
+//! threads (one, unless told otherwise: on a CPU and a half a second one would take what requests need),
+//! which the kernel runs behind the worker. How long a password would wait is estimated from what hashes took
+//! lately; past the bound it is refused at once, so a flood of logins costs the others one thread and no more.
 //!
 //! Race window: estimate and admission are two steps. All callers are coroutines of one worker, and the queue
 //! itself is bounded as well.
@@ -17,18 +17,18 @@ use crate::http::{RETRY_AFTER_S, Rejection, Status};
 use crate::metrics::Exposition;
 use crate::waiting::aside::{Aside, Counts, Undone};
 
-/// What bcrypt looks at. Of a longer password it would take any end, so none may be longer: the crate does not
-/// say so itself for exactly this many bytes, since it counts the NUL behind them.
+/// What bcrypt looks at. Of a longer password it would take any end, so none may be longer. The crate has a
+/// check of its own, but that refuses exactly this many bytes too, since it counts the NUL behind them.
 pub(super) const PASSWORD_BYTES: usize = 72;
 
 /// Passwords that may wait, whatever they are estimated to take.
 const QUEUE: usize = 64;
-/// How long a hash may take with its wait, where the estimate was wrong.
+/// How long a hash may take, and its wait beyond the bound where the estimate was wrong.
 const LONGEST: Duration = Duration::from_secs(5);
 /// What a hash of cost 10 takes, until it has been measured.
 const FIRST_GUESS_US: u64 = 60_000;
-/// How far the threads that hash stand behind the worker. Not the last place (19): where all CPUs are busy
-/// logins would come to nothing.
+/// How far the threads that hash stand behind the worker. Not the last place (19 more): where all CPUs are
+/// busy logins would come to nothing.
 const NICENESS: i32 = 10;
 
 /// Salt and hash of a password that nobody knows. It is compared where an account is unknown, so that the
@@ -126,7 +126,7 @@ impl Passwords {
             return Err(NoHash::Busy);
         }
         let lately = self.lately.clone();
-        let done = self.aside.run(Instant::now() + LONGEST, move || {
+        let done = self.aside.run(Instant::now() + self.hashing.longest_wait + LONGEST, move || {
             step_behind();
             lately.measure(work)
         });
@@ -195,7 +195,7 @@ impl Lately {
 /// Has the kernel run this thread behind the others, once. On Linux a priority is a thread's own.
 fn step_behind() {
     thread_local!(static BEHIND: () = {
-        if let Err(error) = rustix::process::setpriority_process(None, NICENESS) {
+        if let Err(error) = rustix::process::nice(NICENESS) {
             log::warn!("passwords are hashed at the worker's priority: {error}");
         }
     });

@@ -59,8 +59,8 @@ impl Auth {
         Ok(())
     }
 
-    /// `POST /api/v1/auth/login`, as a form or as JSON: 200 with a pair of tokens; 401; 429 after too many that
-    /// failed; 503 where the password would wait for long.
+    /// `POST /api/v1/auth/login`, as a form or as JSON: 200 with a pair of tokens; 401; 429 after too many
+    /// that failed; 503 where the password would wait for long.
     pub(super) fn login(
         &self,
         request: &mut Request<'_>,
@@ -68,9 +68,9 @@ impl Auth {
     ) -> Result<(), Refused> {
         let address = self.hops.client(&request.head());
         let Credentials { email, password } = Credentials::read(request)?;
-        let attempt = Attempt::new(&email, address);
-        self.attempts.check(&attempt).inspect_err(|_| count(&self.logins.limited))?;
         let account = sql::account(&self.pool, &email)?;
+        let attempt = Attempt::new(account.as_ref().map(|account| account.id), &email, address);
+        self.attempts.check(&attempt).inspect_err(|_| count(&self.logins.limited))?;
         let hash = account.as_ref().map(|account| account.password_hash.clone());
         let is_right = self.passwords.is_right(password, hash).map_err(|reason| {
             if reason == NoHash::Busy {

@@ -23,12 +23,16 @@ const INSERT: &str = "
     RETURNING id";
 /// A hash has a salt of 128 random bits: no other registration has the same.
 const INSERTED: &str = "SELECT id FROM inventory.users WHERE lower(email) = lower($1) AND password_hash = $2";
-/// What another login of the same user is about to remove is left to it: two would wait for each other.
+/// Those past the bound are chosen first and locked then: with OFFSET those before it would be locked as well.
+/// What another login of the same user is about to remove is left to it, or two would wait for each other.
 const BEGIN_FAMILY: &str = "
-    WITH room AS (
+    WITH past AS (
+        SELECT family FROM inventory.refresh_families WHERE user_id = $2
+        ORDER BY expires_at DESC OFFSET $5),
+    gone AS (
         DELETE FROM inventory.refresh_families WHERE family IN (
-            SELECT family FROM inventory.refresh_families WHERE user_id = $2
-            ORDER BY expires_at DESC OFFSET $5 FOR UPDATE SKIP LOCKED))
+            SELECT family FROM inventory.refresh_families WHERE family IN (SELECT family FROM past)
+            FOR UPDATE SKIP LOCKED))
     INSERT INTO inventory.refresh_families (family, user_id, token_hash, expires_at)
     VALUES ($1, $2, $3, now() + make_interval(secs => $4))";
 const HAS_TOKEN: &str =
