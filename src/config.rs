@@ -45,7 +45,7 @@ settings! {
     COMMIT_QUEUE_BYTES = number("POUCO_COMMIT_QUEUE_BYTES", limits::COMMIT_QUEUE_BYTES as u64, 65_536..=1_073_741_824, "bytes", "bytes that may wait to be sent; more is a 503");
     COMMIT_DEADLINE = number("POUCO_COMMIT_DEADLINE_MS", limits::COMMIT_DEADLINE_MS, 100..=600_000, "ms", "how long a row may wait to be sent; then it is a 503");
     READ_CONNECTIONS = number("POUCO_READ_CONNECTIONS", limits::READERS_PER_REPLICA as u64, 1..=64, "", "connections for reads and transactions, beside those that an API has for itself; the last one is for look-ups by id");
-    REPLICAS = number("POUCO_REPLICAS", limits::REPLICAS as u64, 1..=1000, "", "replicas that share the database; a warning says if Postgres has too few connections for them");
+    REPLICAS = number("POUCO_REPLICAS", limits::REPLICAS as u64, 1..=1000, "", "replicas that share the database; a warning says if Postgres has too few connections for them; more than one need what they share, as POUCO_JWT_SECRET");
     READ_QUEUE = number("POUCO_READ_QUEUE", limits::READ_QUEUE as u64, 1..=1_000_000, "", "reads that may wait for a connection; one more is a 503");
     READ_DEADLINE = number("POUCO_READ_DEADLINE_MS", limits::READ_DEADLINE_MS, 100..=600_000, "ms", "how long a read may take; then it is a 503");
     SILENCE = number("POUCO_SILENCE_MS", limits::SILENCE_MS, 100..=600_000, "ms", "how long Postgres may be silent in a statement; then it is asked by a second connection, and left if it is silent there too");
@@ -96,6 +96,9 @@ pub struct Config {
     pub silence: Duration,
     /// Replicas that share the database.
     pub replicas: usize,
+    /// Whether those are told to be several, on a database that somebody else runs. The default of the setting
+    /// is for the connections alone: whoever starts one process for a try has not said that there are two.
+    pub several_replicas: bool,
     pub feed_interval: Duration,
     pub shutdown_grace: Duration,
     pub log_level: log::LevelFilter,
@@ -126,6 +129,7 @@ impl Config {
                 deadline: values.milliseconds(&READ_DEADLINE)?,
             },
             replicas: values.size(&REPLICAS)?,
+            several_replicas: several_replicas(values)?,
             silence: values.milliseconds(&SILENCE)?,
             feed_interval: values.milliseconds(&FEED_INTERVAL)?,
             shutdown_grace: values.milliseconds(&SHUTDOWN_GRACE)?,
@@ -159,6 +163,11 @@ fn database(values: &Values) -> Result<Database, ConfigError> {
         DATABASE_URL.refuse("…", why)
     })?;
     Ok(Database::Given(Box::new(config)))
+}
+
+fn several_replicas(values: &Values) -> Result<bool, ConfigError> {
+    let told = [&DATABASE_URL, &REPLICAS].iter().all(|setting| values.given(setting).is_some());
+    Ok(told && values.size(&REPLICAS)? > 1)
 }
 
 fn http_limits(values: &Values) -> Result<Limits, ConfigError> {

@@ -32,6 +32,7 @@ apis! {
     mod people;
     mod users;
     pub mod edge;
+    mod inventory;
 }
 
 /// Which of them are served.
@@ -73,6 +74,14 @@ pub type Seed = fn(&mut Session, rows: u64, seed: u64) -> Result<u64, postgres::
 
 /// An API whose settings are checked.
 pub trait Configured: Send {
+    /// Checks what depends on the others: whether several replicas serve on one database.
+    ///
+    /// # Errors
+    /// A setting that is not allowed then.
+    fn check(&self, _several_replicas: bool) -> Result<(), ConfigError> {
+        Ok(())
+    }
+
     /// Adds the routes and starts what the API needs.
     ///
     /// # Errors
@@ -107,6 +116,14 @@ impl Selection {
         let apis = named(values)?;
         let configured = apis.into_iter().map(|api| Ok((api, (api.configure)(values)?)));
         configured.collect::<Result<_, _>>().map(Self)
+    }
+
+    /// Checks what is asked only of those that serve, and not of `pouco migrate`.
+    ///
+    /// # Errors
+    /// The first setting that is not allowed.
+    pub fn check(&self, several_replicas: bool) -> Result<(), ConfigError> {
+        self.0.iter().try_for_each(|(_, configured)| configured.check(several_replicas))
     }
 
     /// One of them stores something.

@@ -36,6 +36,12 @@ impl Weigh for uuid::Uuid {
     }
 }
 
+impl Weigh for i64 {
+    fn weight_bytes(&self) -> u64 {
+        8
+    }
+}
+
 impl Weigh for Body {
     fn weight_bytes(&self) -> u64 {
         // Two counters stand before the bytes.

@@ -20,6 +20,7 @@ use super::{EXIT_FAILURE, Failure, exit, print};
 /// Serves until a signal.
 pub(super) fn run(values: &Values, config: Config) -> Result<(), Failure> {
     let apis = Selection::read(values)?;
+    apis.check(config.several_replicas)?;
     let stop = Stop::watch()?;
     let bound = Bound::new(&config).map_err(|error| error.to_string())?;
     let backend = if apis.needs_database() { Some(Backend::open(&config.database)?) } else { None };

@@ -125,7 +125,7 @@ fn a_json_line_is_an_object_whatever_is_in_it() {
         assert!(time.len() == 24 && time.ends_with('Z') && time.as_bytes()[10] == b'T', "{time}");
         messages.push(of("message").to_owned());
     }
-    assert_eq!(messages.first().unwrap(), "2 migrations applied");
+    assert!(messages.first().unwrap().ends_with(" migrations applied"), "{messages:?}");
     assert!(
         messages.iter().any(|message| message.contains("relation \"people\" does not exist")),
         "{messages:?}"

@@ -1,0 +1,158 @@
+//! The guard of everything that belongs to somebody: who the bearer of a token is (RFC 6750).
+//!
+//! A token that is good says so by itself. That its user is still there is asked of Postgres, and known for a
+//! few seconds afterwards: many who ask at once are one statement, and most requests are none.
+//!
+//! Race window: an account that is switched off is served for as long as it is known, five seconds at most.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{Auth, sql};
+use crate::api::Services;
+use crate::api::kept::expose_expiring;
+use crate::cache::expiring::{self, Expiring};
+use crate::http::{IntoAnswer, JsonError, Rejection, RequestHead, Response, Status};
+use crate::metrics::Exposition;
+use crate::store::{Gather, Lane, NotDone, Unavailable};
+
+/// How long it is known that a user is there.
+const KNOWN_FOR: Duration = Duration::from_secs(5);
+const KNOWN_BYTES: u64 = 4 * 1024 * 1024;
+const KNOWN_ENTRIES: usize = 32_768;
+
+/// Who sent a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::api::inventory) struct Caller {
+    /// Of the user.
+    pub(in crate::api::inventory) id: i64,
+}
+
+/// A request that is refused, with what it lacks where that is a token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::api::inventory) struct Refused {
+    rejection: Rejection,
+    /// Of `WWW-Authenticate`, which every 401 has (RFC 9110 section 15.5.2).
+    challenge: Option<&'static str>,
+}
+
+impl Refused {
+    /// Nothing says who it is (RFC 6750 section 3: then no error is named).
+    pub(super) const fn without_token(error: &'static str) -> Self {
+        Self { rejection: Rejection::new(Status::Unauthorized, error), challenge: Some("Bearer") }
+    }
+
+    const fn of_token() -> Self {
+        let error = "the access token is not valid, or not any more";
+        let challenge = Some("Bearer error=\"invalid_token\"");
+        Self { rejection: Rejection::new(Status::Unauthorized, error), challenge }
+    }
+}
+
+impl From<Rejection> for Refused {
+    fn from(rejection: Rejection) -> Self {
+        Self { rejection, challenge: None }
+    }
+}
+
+impl From<JsonError> for Refused {
+    fn from(error: JsonError) -> Self {
+        Rejection::from(error).into()
+    }
+}
+
+impl From<Unavailable> for Refused {
+    fn from(reason: Unavailable) -> Self {
+        Rejection::from(reason).into()
+    }
+}
+
+impl From<NotDone<Rejection>> for Refused {
+    fn from(reason: NotDone<Rejection>) -> Self {
+        Rejection::from(reason).into()
+    }
+}
+
+impl IntoAnswer for Refused {
+    fn into_answer(self, response: &mut Response<'_>) {
+        if let Some(challenge) = self.challenge {
+            response.header("www-authenticate", challenge);
+        }
+        self.rejection.into_answer(response);
+    }
+}
+
+/// The guard: whose token comes with a request.
+///
+/// # Errors
+/// 401 without a good one, and 503 if Postgres cannot be asked whether its user is there.
+pub(in crate::api::inventory) fn caller<S: AsRef<Auth>>(
+    state: &S,
+    head: &RequestHead<'_>,
+) -> Result<Caller, Refused> {
+    let auth: &Auth = state.as_ref();
+    let mut lines = head.header_lines("authorization");
+    let token = lines.next().and_then(token);
+    let token = token.ok_or(Refused::without_token("an access token is needed"))?;
+    // Two would let two recipients take a request for two people's.
+    let one = lines.next().is_none();
+    let id = one.then(|| auth.tokens.read(token)).flatten().ok_or(Refused::of_token())?;
+    auth.known.check(id)?;
+    Ok(Caller { id })
+}
+
+/// What stands behind `Bearer`, which is compared without case (RFC 9110 section 11.1).
+fn token(credentials: &[u8]) -> Option<&[u8]> {
+    let (scheme, token) = credentials.split_at_checked("Bearer".len())?;
+    let token = token.strip_prefix(b" ")?;
+    scheme.eq_ignore_ascii_case(b"Bearer").then(|| token.trim_ascii())
+}
+
+/// The users that are known to be there.
+pub(super) struct Known {
+    recent: Arc<Expiring<i64, (), Refused>>,
+    stored: Gather<i64, ()>,
+}
+
+impl Known {
+    pub(super) fn new(services: &Services<'_>) -> Self {
+        let limits = expiring::Limits { bytes: KNOWN_BYTES, entries: KNOWN_ENTRIES, ttl: KNOWN_FOR };
+        let recent = Expiring::new(limits);
+        services.janitor.look_after(&recent);
+        Self { recent, stored: Gather::new(services.pool.clone(), Lane::Lookup, sql::fetch_active) }
+    }
+
+    /// # Errors
+    /// There is no such user, or none that is active; that is not kept. Or Postgres cannot be asked.
+    fn check(&self, id: i64) -> Result<(), Refused> {
+        let look = || self.stored.get(id)?.ok_or(Refused::of_token());
+        self.recent.get_or_compute(&id, look).map(drop)
+    }
+
+    /// What was counted.
+    pub(super) fn expose(&self, exposition: &mut Exposition) {
+        expose_expiring(exposition, "accounts", &self.recent.counts());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::token;
+
+    #[test]
+    fn rfc_6750_2_1_a_token_stands_behind_its_scheme() {
+        let cases = [
+            ("Bearer abc", Some("abc")),
+            ("bearer  abc ", Some("abc")),
+            ("BEARER ", Some("")),
+            ("Bearer", None),
+            ("Bearerabc", None),
+            ("Basic abc", None),
+            ("abc", None),
+            ("", None),
+        ];
+        for (credentials, expected) in cases {
+            assert_eq!(token(credentials.as_bytes()), expected.map(str::as_bytes), "{credentials}");
+        }
+    }
+}

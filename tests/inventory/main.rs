@@ -1,0 +1,12 @@
+//! The inventory API over real sockets and a real Postgres.
+#![allow(clippy::unwrap_used)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod accounts;
+mod bearer;
+mod client;
+mod flood;
+mod lost_answers;
+mod refresh;
