@@ -3,6 +3,7 @@
 /// Resamples for an interval; the seed is fixed, so the same samples give the same interval.
 const RESAMPLES: usize = 2_000;
 
+#[allow(dead_code)] // not every benchmark asks for it
 pub(crate) fn median(values: &[f64]) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
@@ -13,7 +14,15 @@ pub(crate) fn median(values: &[f64]) -> f64 {
     }
 }
 
+/// The value below which so many percent of them lie; they are sorted.
+#[allow(dead_code)] // not every benchmark asks for it
+pub(crate) fn percentile(sorted: &[f64], percent: usize) -> f64 {
+    let last = sorted.len().saturating_sub(1);
+    sorted.get((sorted.len() * percent / 100).min(last)).copied().unwrap_or(f64::NAN)
+}
+
 /// The 2.5 % and 97.5 % quantiles of the medians of resamples.
+#[allow(dead_code)] // not every benchmark asks for it
 pub(crate) fn bootstrap_interval(values: &[f64]) -> (f64, f64) {
     let mut random = fastrand::Rng::with_seed(2023);
     let mut medians: Vec<f64> = (0..RESAMPLES)

@@ -5,16 +5,19 @@
 //! no index helps with, and asks again once it is answered.
 #![allow(missing_docs)]
 
+#[path = "../support/http.rs"]
+mod http;
 #[path = "../support/options.rs"]
 mod options;
+#[path = "../engine/stats.rs"]
+mod stats;
 
 use std::error::Error;
 use std::fs;
-use std::io::{Read, Write};
-use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use http::Connection;
 use postgres::{Client, NoTls};
 use pouco::api::Selection;
 use pouco::app::{App, Bound};
@@ -31,34 +34,8 @@ const FILL: &str = "INSERT INTO people (id, apelido, nome, nascimento, stack)
 const READY: &str = "SELECT count(*) FROM pg_index JOIN pg_class ON pg_class.oid = indrelid
     WHERE relname = 'people' AND indisvalid AND indexprs IS NOT NULL";
 
-struct Connection(TcpStream);
-
-impl Connection {
-    fn open(address: &str) -> Result<Self, Box<dyn Error>> {
-        let stream = TcpStream::connect(address)?;
-        stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(Duration::from_secs(60)))?;
-        Ok(Self(stream))
-    }
-
-    /// The status of the answer, which is read to its end.
-    fn get(&mut self, path: &str) -> Result<u16, Box<dyn Error>> {
-        write!(self.0, "GET {path} HTTP/1.1\r\nHost: bench\r\n\r\n")?;
-        let (mut bytes, mut piece) = (Vec::new(), [0; 16 * 1024]);
-        loop {
-            let count = self.0.read(&mut piece)?;
-            if count == 0 {
-                return Err("the server has closed".into());
-            }
-            bytes.extend_from_slice(&piece[..count]);
-            let Some(end) = bytes.windows(4).position(|window| window == b"\r\n\r\n") else { continue };
-            let head = String::from_utf8_lossy(&bytes[..end]).to_ascii_lowercase();
-            let length = head.split("content-length: ").nth(1).and_then(|rest| rest.lines().next());
-            if bytes.len() >= end + 4 + length.ok_or("no length")?.parse::<usize>()? {
-                return Ok(head.split(' ').nth(1).ok_or("no status")?.parse()?);
-            }
-        }
-    }
+fn get(connection: &mut Connection, path: &str) -> Result<u16, Box<dyn Error>> {
+    connection.ask(&format!("GET {path} HTTP/1.1\r\nHost: bench\r\n\r\n"))
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -122,7 +99,7 @@ fn measure(address: &str, paths: &[String], beside: f64, time: Duration) -> Resu
             let (over, answered) = (&over, &answered);
             scope.spawn(move || {
                 while !over.load(Ordering::Relaxed) {
-                    match connection.get("/pessoas?t=%1F") {
+                    match get(&mut connection, "/pessoas?t=%1F") {
                         Ok(200) => drop(answered.fetch_add(1, Ordering::Relaxed)),
                         Ok(_) => {}
                         Err(error) => return eprintln!("a search: {error}"),
@@ -135,7 +112,7 @@ fn measure(address: &str, paths: &[String], beside: f64, time: Duration) -> Resu
         let end = Instant::now() + time;
         for path in paths.iter().cycle().take_while(|_| Instant::now() < end) {
             let begun = Instant::now();
-            let status = connection.get(path)?;
+            let status = get(&mut connection, path)?;
             taken.push(begun.elapsed().as_secs_f64() * 1e3);
             refused += u32::from(status != 200);
         }
@@ -143,7 +120,7 @@ fn measure(address: &str, paths: &[String], beside: f64, time: Duration) -> Resu
         Ok(())
     })?;
     taken.sort_by(f64::total_cmp);
-    let at = |percent: usize| taken.get(taken.len() * percent / 100).copied().unwrap_or(f64::NAN);
+    let at = |percent| stats::percentile(&taken, percent);
     let (count, answered) = (taken.len(), answered.load(Ordering::Relaxed));
     let (median, last) = (at(50), taken.last().copied().unwrap_or(f64::NAN));
     println!("| {beside} | {count} | {median:.2} | {:.2} | {last:.2} | {refused} | {answered} |", at(99));

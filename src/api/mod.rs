@@ -68,9 +68,29 @@ pub struct Stored {
     pub count: Option<&'static str>,
 }
 
-/// Adds the first so many rows of a seed and returns how many were not there yet. After an error none of them is
-/// there, and the session is of no more use.
-pub type Seed = fn(&mut Session, rows: u64, seed: u64) -> Result<u64, postgres::Error>;
+/// What fills the tables of an API for a try, the same for the same seed.
+#[derive(Clone, Copy)]
+pub struct Seed {
+    /// What there is to be filled, in the order in which it is.
+    pub rows: &'static [SeedRows],
+    /// What adds them.
+    pub fill: Fill,
+}
+
+/// Adds the first so many of each kind, in the order of the kinds, and returns how many were not there yet. After an
+/// error none of them is there, and the session is of no more use.
+pub type Fill = fn(&mut Session, counts: &[u64], seed: u64) -> Result<Vec<u64>, postgres::Error>;
+
+/// One kind of rows of a [`Seed`].
+#[derive(Clone, Copy)]
+pub struct SeedRows {
+    /// The option that says how many: `--rows`.
+    pub option: &'static str,
+    /// What they are called.
+    pub name: &'static str,
+    /// How many where nobody says it.
+    pub default: u64,
+}
 
 /// An API whose settings are checked.
 pub trait Configured: Send {

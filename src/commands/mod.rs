@@ -86,14 +86,14 @@ fn print(text: &str) -> Result<(), Failure> {
 fn help() -> Result<(), Failure> {
     let mut text = format!(
         "pouco: a backend that needs little\n\n\
-         usage: pouco [serve | migrate | seed API [--rows N] [--seed N] | health | count [API]]\n\n  \
+         usage: pouco [serve | migrate | seed API [OPTIONS] | health | count [API]]\n\n  \
          serve    serve the APIs until SIGTERM or Ctrl-C (default)\n  \
          migrate  bring the tables of these APIs up to date and end\n  \
-         seed     fill the tables of an API for a try, the same for the same seed: {} (10000 rows, seed 1)\n  \
+         seed     fill the tables of an API for a try, the same for the same seed: {} [--seed 1]\n  \
          health   ask a running replica on its admin address; exit code 0 if it answers\n  \
          count    print how many rows an API has, the first of them unless told\n\n\
          settings (environment variables; an empty one counts as not set):\n",
-        seed::names()
+        seed::filled()
     );
     for setting in settings() {
         text.push_str(&format!(

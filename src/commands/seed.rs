@@ -8,26 +8,28 @@ use pouco::store::{Chain, Purpose, Schema, migrate};
 use super::backend::with_session;
 use super::{EXIT_USAGE, Failure, print};
 
-const ROWS: u64 = 10_000;
-
-/// The names of the APIs that can be filled.
-pub(super) fn names() -> String {
-    let filled = APIS.iter().filter(|api| api.stored.as_ref().is_some_and(|stored| stored.seed.is_some()));
-    filled.map(|api| api.name).collect::<Vec<_>>().join(" | ")
+/// The APIs that can be filled, each with its options.
+pub(super) fn filled() -> String {
+    let filled = APIS.iter().filter_map(|api| {
+        let rows = api.stored.as_ref()?.seed?.rows.iter();
+        let options: Vec<String> = rows.map(|rows| format!("[{} {}]", rows.option, rows.default)).collect();
+        Some(format!("{} {}", api.name, options.join(" ")))
+    });
+    filled.collect::<Vec<_>>().join(" | ")
 }
 
-/// `seed API [--rows N] [--seed N]`.
+/// `seed API [--rows N] [--seed N]`; an API with several kinds of rows has an option for each.
 pub(super) struct Order {
     schema: Schema,
-    fill: Seed,
-    rows: u64,
-    seed: u64,
+    seed: Seed,
+    counts: Vec<u64>,
+    number: u64,
 }
 
 impl Order {
     pub(super) fn parse(words: &[&str]) -> Result<Self, Failure> {
         Self::read(words).map_err(|why| {
-            let usage = format!("usage: pouco seed {} [--rows N] [--seed N]", names());
+            let usage = format!("usage: pouco seed {} [--seed 1]", filled());
             Failure(EXIT_USAGE, if why.is_empty() { usage } else { format!("{why}; {usage}") })
         })
     }
@@ -36,27 +38,33 @@ impl Order {
         let [name, options @ ..] = words else { return Err(String::new()) };
         let nothing = || format!("`{name}` has nothing to fill");
         let api = Api::find(name).ok_or_else(nothing)?;
-        let fill = api.stored.as_ref().and_then(|stored| stored.seed).ok_or_else(nothing)?;
-        let mut order = Self { schema: api.schema().ok_or_else(nothing)?, fill, rows: ROWS, seed: 1 };
+        let seed = api.stored.as_ref().and_then(|stored| stored.seed).ok_or_else(nothing)?;
+        let counts = seed.rows.iter().map(|rows| rows.default).collect();
+        let mut order = Self { schema: api.schema().ok_or_else(nothing)?, seed, counts, number: 1 };
         for pair in options.chunks(2) {
+            let option = pair[0];
             let number = pair.get(1).and_then(|text| text.parse::<u64>().ok());
-            match (pair[0], number) {
-                ("--rows", Some(rows)) if rows <= limits::SEED_ROWS => order.rows = rows,
-                ("--rows", Some(_)) => return Err(format!("--rows is at most {}", limits::SEED_ROWS)),
-                ("--seed", Some(seed)) => order.seed = seed,
-                (option, _) => return Err(format!("`{option}` is no option, or has no number")),
+            let place = seed.rows.iter().position(|rows| rows.option == option);
+            match (place, number) {
+                (Some(place), Some(count)) if count <= limits::SEED_ROWS => order.counts[place] = count,
+                (Some(_), Some(_)) => return Err(format!("{option} is at most {}", limits::SEED_ROWS)),
+                (None, Some(number)) if option == "--seed" => order.number = number,
+                _ => return Err(format!("`{option}` is no option, or has no number")),
             }
         }
         Ok(order)
     }
 
     pub(super) fn run(&self, config: &Config) -> Result<(), Failure> {
-        let (api, rows) = (self.schema.api, self.rows);
+        let api = self.schema.api;
         let added = with_session(&config.database, Purpose::Maintain, |session| {
             migrate(session, &[self.schema]).map_err(|error| error.to_string())?;
-            let added = (self.fill)(session, rows, self.seed);
+            let added = (self.seed.fill)(session, &self.counts, self.number);
             Ok(added.map_err(|error| format!("cannot fill {api}: {}", Chain(&error)))?)
         })?;
-        print(&format!("{added} of {rows} {api} added; the others were there\n"))
+        for ((rows, count), added) in self.seed.rows.iter().zip(&self.counts).zip(added) {
+            print(&format!("{added} of {count} {} added; the others were there\n", rows.name))?;
+        }
+        Ok(())
     }
 }

@@ -9,4 +9,7 @@ mod bearer;
 mod client;
 mod flood;
 mod lost_answers;
+mod orders;
+mod products;
 mod refresh;
+mod shopper;

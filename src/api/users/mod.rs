@@ -32,7 +32,7 @@ pub(super) static API: Api = Api {
         schema: None,
         migrations: &[Migration::new("users", include_str!("migrations/0001_users.sql")).formerly(2)],
         connections: 0,
-        seed: Some(seed::seed),
+        seed: Some(seed::SEED),
         count: Some("SELECT count(*) FROM users"),
     }),
     configure,

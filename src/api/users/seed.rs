@@ -5,7 +5,11 @@ use postgres::types::ToSql;
 use time::{Duration, OffsetDateTime};
 use uuid::{Builder, Uuid};
 
+use crate::api::{Seed, SeedRows};
 use crate::store::Session;
+
+pub(super) const SEED: Seed =
+    Seed { rows: &[SeedRows { option: "--rows", name: "users", default: 10_000 }], fill: seed };
 
 /// Rows of one INSERT.
 const BATCH_ROWS: usize = 1_000;
@@ -50,12 +54,13 @@ impl Batch {
     }
 }
 
-/// Adds the first `rows` users of `seed`; those that are there already, by id or by email, stay as they are.
+/// Adds the first users of `seed`; those that are there already, by id or by email, stay as they are.
 /// Returns how many came in.
 ///
 /// # Errors
 /// What Postgres said; then none came in, and the session is of no more use.
-pub(super) fn seed(session: &mut Session, rows: u64, seed: u64) -> Result<u64, postgres::Error> {
+fn seed(session: &mut Session, counts: &[u64], seed: u64) -> Result<Vec<u64>, postgres::Error> {
+    let rows = counts.first().copied().unwrap_or(0);
     let mut random = Rng::with_seed(seed);
     session.batch("BEGIN")?;
     let (mut number, mut added) = (0, 0);
@@ -70,5 +75,5 @@ pub(super) fn seed(session: &mut Session, rows: u64, seed: u64) -> Result<u64, p
     session.batch("COMMIT")?;
     // Counting reads the index alone where the visibility map says that it may, and a plan for no rows is one for none.
     session.batch("VACUUM (ANALYZE) users")?;
-    Ok(added)
+    Ok(vec![added])
 }

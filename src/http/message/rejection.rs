@@ -94,6 +94,17 @@ impl Rejection {
         let (error, field) = (Cow::Borrowed(error), Some(Cow::Borrowed(field)));
         Self { status, error, field, retry_after_s: None }
     }
+
+    /// Appends the body of the answer.
+    pub fn write(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(b"{\"error\":");
+        json::write_string(out, &self.error);
+        if let Some(field) = &self.field {
+            out.extend_from_slice(b",\"field\":");
+            json::write_string(out, field);
+        }
+        out.push(b'}');
+    }
 }
 
 impl IntoAnswer for Rejection {
@@ -101,14 +112,6 @@ impl IntoAnswer for Rejection {
         if let Some(seconds) = self.retry_after_s {
             response.header("retry-after", seconds);
         }
-        response.status(self.status).body_with("application/json", |out| {
-            out.extend_from_slice(b"{\"error\":");
-            json::write_string(out, &self.error);
-            if let Some(field) = &self.field {
-                out.extend_from_slice(b",\"field\":");
-                json::write_string(out, field);
-            }
-            out.push(b'}');
-        });
+        response.status(self.status).body_with("application/json", |out| self.write(out));
     }
 }

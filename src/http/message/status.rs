@@ -76,6 +76,12 @@ impl Status {
     /// How many statuses there are; counters are arrays of this length.
     pub const COUNT: usize = Self::ALL.len();
 
+    /// The status of this code, if the server can send it.
+    #[must_use]
+    pub fn of(code: u16) -> Option<Self> {
+        Self::ALL.iter().copied().find(|status| status.code() == code)
+    }
+
     /// Whether an answer of this status may have content (RFC 9110 sections 15.3.5 and 15.4.5).
     pub(crate) const fn has_content(self) -> bool {
         !matches!(self, Status::NoContent | Status::NotModified)
@@ -93,9 +99,10 @@ mod tests {
     use super::Status;
 
     #[test]
-    fn an_index_leads_back_to_its_status() {
+    fn an_index_and_a_code_lead_back_to_their_status() {
         for status in Status::ALL {
             assert_eq!(Status::ALL[status.index()], *status);
+            assert_eq!(Status::of(status.code()), Some(*status));
         }
     }
 

@@ -28,7 +28,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use self::address::TrustedHops;
 use self::attempts::Attempts;
-#[allow(unused_imports)] // what is behind the guard names it
 pub(super) use self::bearer::Caller;
 use self::bearer::Known;
 pub(super) use self::bearer::caller;
