@@ -1,6 +1,6 @@
 //! The public counters: requests by path and method, for known paths alone, so that no client can add a series.
 
-use super::routes::{ROUTE_COUNT, ROUTES, Route};
+use super::routes::{ROUTE_COUNT, Route, mounted};
 use crate::http::Method;
 use crate::instruments::Counter;
 use crate::metrics::{Exposition, REQUESTS_BY_PATH};
@@ -17,9 +17,10 @@ impl Requests {
     }
 
     /// In the text format of Prometheus. A HEAD appears with the first one.
-    pub(super) fn exposition(&self) -> String {
+    pub(super) fn exposition(&self, alone: bool) -> String {
         let mut exposition = Exposition::default();
-        for (route, counts) in ROUTES.iter().zip(&self.counts) {
+        for route in mounted(alone) {
+            let counts = &self.counts[route.index];
             for (method, count) in [Method::Get, Method::Head].into_iter().zip(counts) {
                 if method == Method::Get || count.get() > 0 {
                     let labels = [("path", route.path), ("method", method.as_str())];

@@ -88,6 +88,18 @@ pub(super) static ROUTES: [Route; ROUTE_COUNT] = [
     route(15, "/redis/metrics", Layer::Redis, Page::Metrics),
 ];
 
+impl Route {
+    /// It is what a server shows at its top, so it is this API's only where no other is mounted.
+    fn is_front(&self) -> bool {
+        matches!(self.path, "/" | "/metrics")
+    }
+}
+
+/// The paths that are mounted, where this API is alone and where it is not.
+pub(super) fn mounted(alone: bool) -> impl Iterator<Item = &'static Route> {
+    ROUTES.iter().filter(move |route| alone || !route.is_front())
+}
+
 impl Edge {
     /// The page of a route, from what keeps it.
     pub(super) fn answer(&self, route: &Route, request: &Request<'_>, response: &mut Response<'_>) {
@@ -109,7 +121,7 @@ impl Edge {
 
     fn compute(&self, layer: Layer, page: Page) -> Body {
         self.computed[layer as usize][page as usize].add(1);
-        page.render(&self.requests).into_bytes().into()
+        page.render(&self.requests, self.alone).into_bytes().into()
     }
 }
 
