@@ -1,6 +1,7 @@
 //! The words in which APIs describe themselves for OpenAPI: short forms for what every description repeats,
 //! as the form of an error. They make values of `utoipa`, and an API may do without them. Nothing in here
 //! knows an API.
+#![allow(dead_code, reason = "which of the words are used depends on the APIs that are here")]
 
 use serde_json::Value;
 use utoipa::openapi::content::ContentBuilder;
@@ -26,7 +27,6 @@ const BEARER: &str = "bearer";
 /// What a refusal says: `Rejection`'s form.
 #[derive(ToSchema)]
 #[schema(as = Error)]
-#[allow(dead_code, reason = "only its form is wanted")]
 struct Refusal {
     /// Why, for the people who read it.
     error: String,
@@ -109,7 +109,6 @@ impl Operation {
     }
 
     /// It answers those alone who bring a token.
-    #[allow(dead_code, reason = "not every selection of APIs has a login")]
     pub(crate) fn needs_login(mut self) -> Self {
         self.guarded = true;
         self.inner = self.inner.security(SecurityRequirement::new(BEARER, Vec::<String>::new()));
@@ -135,7 +134,6 @@ impl Operation {
     }
 
     /// A field of the request's head that may be left out.
-    #[allow(dead_code, reason = "not every selection of APIs reads one")]
     pub(crate) fn header_parameter(self, name: &str, schema: impl Into<RefOr<Schema>>, about: &str) -> Self {
         self.parameter(parameter(ParameterIn::Header, name, schema, about).build())
     }
@@ -152,7 +150,6 @@ impl Operation {
     }
 
     /// A body as HTML forms send it; beside JSON or alone.
-    #[allow(dead_code, reason = "not every selection of APIs takes forms")]
     pub(crate) fn takes_form<T: ToSchema>(self, example: Value) -> Self {
         self.takes_as::<T>(FORM, example)
     }

@@ -3,12 +3,18 @@
 //! Skipped, and saying so, where no Chromium is found; with `CI=true` that is a failure. The pictures are
 //! left in cargo's folder for temporary files.
 
+use std::any::Any;
 use std::path::Path;
+use std::sync::Arc;
 
 use serde_json::{Value, json};
+use utoipa::openapi::OpenApi;
 
 use crate::support::browser::{self, Browser};
-use crate::support::{Database, Replica, Target};
+use crate::support::{Database, Engine, Replica, Target};
+use pouco::api::Api;
+use pouco::front;
+use pouco::http::{Limits, Method, Rejection, Request, Router, Status};
 
 const DESK: u32 = 1280;
 const PHONE: u32 = 360;
@@ -44,12 +50,12 @@ const PALE: &str = "(() => {
         .filter(one => contrast(one) < 4.5).map(one => one.outerHTML).slice(0, 3).join(' ');
 })()";
 
-/// The page of a replica, in a browser.
+/// The page of a server, in a browser.
 struct Docs {
     browser: Browser,
     address: String,
-    _replica: Replica,
-    _database: Database,
+    /// It ends with the test.
+    _server: Box<dyn Any>,
 }
 
 /// What a call through the page was answered.
@@ -61,13 +67,18 @@ struct Called {
 }
 
 impl Docs {
-    /// `None` where there is no browser.
+    /// Of a replica with all APIs; `None` where there is no browser.
     fn start() -> Option<Self> {
         let browser = browser::start()?;
         let database = Database::create();
         let replica = Replica::start(&database);
-        let Target::Tcp(address) = replica.api.clone() else { panic!("{:?}", replica.api) };
-        Some(Self { browser, address, _replica: replica, _database: database })
+        let target = replica.api.clone();
+        Some(Self::of(browser, &target, Box::new((replica, database))))
+    }
+
+    fn of(browser: Browser, target: &Target, server: Box<dyn Any>) -> Self {
+        let Target::Tcp(address) = target.clone() else { panic!("{target:?}") };
+        Self { browser, address, _server: server }
     }
 
     fn open(&mut self, width: u32, colours: &str) {
@@ -76,16 +87,21 @@ impl Docs {
     }
 
     /// Opens an operation by its id, fills in fields by their names, sends the form with its button, and
-    /// reads the answer as the reader sees it. The body of a request is the field `body`.
+    /// reads the answer as the reader sees it. The body of a request is the field `body`; what it is sent as,
+    /// `content-type`, comes before it, since the choice brings an example.
     fn call(&mut self, operation: &str, fields: &Value) -> Called {
         let run = format!(
             "(() => {{
                 const place = document.getElementById({operation});
                 place.querySelector('.answer').removeAttribute('data-status');
                 place.open = true;
-                for (const [name, value] of Object.entries({fields}))
-                    place.querySelector(`form [name='${{name}}']`).value =
-                        typeof value === 'string' ? value : JSON.stringify(value);
+                const fields = Object.entries({fields});
+                fields.sort(([name]) => name === 'content-type' ? -1 : 1);
+                for (const [name, value] of fields) {{
+                    const field = place.querySelector(`form [name='${{name}}']`);
+                    field.value = typeof value === 'string' ? value : JSON.stringify(value);
+                    field.dispatchEvent(new Event('change'));
+                }}
                 place.querySelector('form button').click();
             }})()",
             operation = json!(operation),
@@ -199,4 +215,84 @@ fn it_is_used_by_keyboard() {
     docs.browser.press("Enter", 13);
     docs.browser
         .wait_until("document.getElementById('people.count').querySelector('.body')?.textContent === '0'");
+}
+
+/// An API with a login, as small as it can be: the page has to know none of them.
+static RINGS: Api = Api {
+    name: "rings",
+    example: "/rings",
+    openapi: Some(describe_rings),
+    settings: &[],
+    stored: None,
+    configure: |_| panic!("it is mounted by hand"),
+};
+
+fn describe_rings() -> OpenApi {
+    let form = json!({ "type": "object", "properties": { "username": { "type": "string" } } });
+    let example = json!({ "username": "frodo@shire.example" });
+    let guarded = |id: &str| {
+        json!({ "tags": ["rings"], "operationId": id, "summary": id, "security": [{ "bearer": [] }],
+                "responses": { "200": { "description": "Yours." }, "401": { "description": "No token." } } })
+    };
+    let login = json!({
+        "tags": ["rings"], "operationId": "rings.login", "summary": "Logs in",
+        "requestBody": { "required": true, "content": {
+            "application/json": { "schema": form, "example": example },
+            "application/x-www-form-urlencoded": { "schema": form, "example": example },
+        } },
+        "responses": { "200": { "description": "A token." } },
+    });
+    let open = json!({ "tags": ["rings"], "operationId": "rings.open", "summary": "Needs no token",
+                       "responses": { "200": { "description": "Anybody's." } } });
+    serde_json::from_value(json!({
+        "openapi": "3.1.0",
+        "info": { "title": "rings", "version": "1" },
+        "paths": { "/login": { "post": login }, "/open": { "get": open }, "/rings": { "get": guarded("rings.mine") } },
+        "components": { "securitySchemes": { "bearer": { "type": "http", "scheme": "bearer" } } },
+    }))
+    .unwrap()
+}
+
+/// What of the request matters, as the answer.
+fn told(request: &Request<'_>) -> Value {
+    let field = |name: &str| request.header(name).map(|value| String::from_utf8_lossy(value).into_owned());
+    json!({ "type": field("content-type"), "token": field("authorization") })
+}
+
+#[test]
+fn a_login_through_the_page_is_kept_for_what_needs_it() {
+    let Some(browser) = browser::start() else { return };
+    let mut router = Router::new();
+    let mut scope = router.scope(RINGS.name, Arc::new(()));
+    scope.route(Method::Post, "/login", |_, request, response| {
+        let body = String::from_utf8_lossy(request.body()).into_owned();
+        response.json_of(&json!({ "access_token": "the one", "told": told(request), "body": body }));
+    });
+    scope.route(Method::Get, "/open", |_, request, response| response.json_of(&told(request)));
+    scope.route(Method::Get, "/rings", |_, request, response| {
+        if request.header("authorization") != Some(b"Bearer the one") {
+            return Err(Rejection::new(Status::Unauthorized, "who are you?"));
+        }
+        response.json_of(&told(request));
+        Ok(())
+    });
+    front::mount(&mut router, &[&RINGS], |response| response.text(""));
+    let engine = Engine::start(router, Limits::default());
+    let target = engine.targets[0].clone();
+    let mut docs = Docs::of(browser, &target, Box::new(engine));
+    docs.open(PHONE, "light");
+    assert!(docs.call("rings.mine", &json!({})).status.starts_with("401"), "before the login");
+    let form = "application/x-www-form-urlencoded";
+    let login = docs.call("rings.login", &json!({ "content-type": form }));
+    assert!(login.status.starts_with("200") && login.body.contains(form), "{login:?}");
+    assert!(login.body.contains("username=frodo%40shire.example"), "the example as a form: {login:?}");
+    let mine = docs.call("rings.mine", &json!({}));
+    assert!(mine.status.starts_with("200"), "after the login: {mine:?}");
+    let open = docs.call("rings.open", &json!({}));
+    assert!(open.body.contains("\"token\": null"), "no token for what needs none: {open:?}");
+    docs.open(PHONE, "light");
+    assert!(docs.call("rings.mine", &json!({})).status.starts_with("200"), "the tab keeps it");
+    docs.browser.evaluate("document.getElementById('forget').click()");
+    assert!(docs.call("rings.mine", &json!({})).status.starts_with("401"), "forgotten");
+    docs.look("login", PHONE);
 }
