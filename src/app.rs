@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, OnceLock, Weak, mpsc};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -11,7 +11,8 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::api::{Running, Selection, Services};
 use crate::config::Config;
-use crate::http::{Address, Listener, Method, Router, Server, Status};
+use crate::front;
+use crate::http::{Address, Listener, Method, Rejection, Response, Router, Server, Status};
 use crate::limits;
 use crate::logging;
 use crate::metrics::Exposition;
@@ -21,6 +22,8 @@ use crate::store::{Connector, MigrateError, Pool, PoolThreads, Purpose, migrate}
 use crate::waiting::aside::Aside;
 use crate::waiting::{Janitor, spawn};
 
+/// Between the first connection and the end of the start.
+const STARTING: Rejection = Rejection::new(Status::ServiceUnavailable, "it is just starting");
 /// What `/healthz` answers, on the public address and the other: the process serves.
 const HEALTHY: &[u8] = b"{\"status\":\"ok\"}";
 
@@ -185,8 +188,18 @@ impl App {
             commit: config.commit,
             feed_interval: config.feed_interval,
             replica: config.replica,
+            alone: apis.apis().len() == 1,
         };
+        let mounted = apis.apis();
         let apis = apis.mount(&services, &mut router)?;
+        // The server counts what its own route shows, so the way from there to here comes later, and holds nothing.
+        let shown = Arc::new(OnceLock::<Weak<Inner>>::new());
+        let asked = shown.clone();
+        front::mount(&mut router, &mounted, move |response| {
+            let inner = asked.get().and_then(Weak::upgrade).ok_or(STARTING)?;
+            inner.expose(response);
+            Ok::<_, Rejection>(())
+        });
         let server = Server::start(bound.public, router, config.http)?;
         let apis = Mutex::new(apis);
         let draining = AtomicBool::new(false);
@@ -200,6 +213,7 @@ impl App {
             aside,
             _janitor: janitor,
         });
+        let _ = shown.set(Arc::downgrade(&inner));
         let admin = match bound.admin.is_empty() {
             true => None,
             false => Some(Server::start(bound.admin, admin_routes(&inner), config.http)?),
@@ -268,6 +282,27 @@ impl Inner {
         }
         readiness
     }
+
+    /// Answers with what all rooms have counted.
+    fn expose(&self, response: &mut Response<'_>) {
+        let mut exposition = Exposition::default();
+        self.server.expose(&mut exposition);
+        self.pool.expose(&mut exposition);
+        self.connector.expose(&mut exposition);
+        for api in self.apis.lock().iter() {
+            api.expose(&mut exposition);
+        }
+        let help = "Log lines that standard error was too slow for.";
+        exposition.sample("pouco_log_lines_dropped_total", help, &[], logging::dropped_lines());
+        self.aside.expose(&mut exposition);
+        let version = [("version", env!("CARGO_PKG_VERSION"))];
+        exposition.sample("pouco_build_info", "1, with the version.", &version, 1);
+        match Process::read_aside(&self.aside) {
+            Ok(process) => process.expose(&mut exposition),
+            Err(error) => log::warn!("/metrics lacks what the kernel knows of the process: {error}"),
+        }
+        response.body(front::EXPOSITION, exposition.into_text().as_bytes());
+    }
 }
 
 /// `/healthz`: the process answers. `/readyz`: all is well. `/readyz?traffic`: no other replica would do better.
@@ -285,24 +320,6 @@ fn admin_routes(inner: &Arc<Inner>) -> Router {
         response.json(readiness.json().as_bytes());
     });
     let asked = inner.clone();
-    router.route(Method::Get, "/metrics", move |_, response| {
-        let mut exposition = Exposition::default();
-        asked.server.expose(&mut exposition);
-        asked.pool.expose(&mut exposition);
-        asked.connector.expose(&mut exposition);
-        for api in asked.apis.lock().iter() {
-            api.expose(&mut exposition);
-        }
-        let help = "Log lines that standard error was too slow for.";
-        exposition.sample("pouco_log_lines_dropped_total", help, &[], logging::dropped_lines());
-        asked.aside.expose(&mut exposition);
-        let version = [("version", env!("CARGO_PKG_VERSION"))];
-        exposition.sample("pouco_build_info", "1, with the version.", &version, 1);
-        match Process::read_aside(&asked.aside) {
-            Ok(process) => process.expose(&mut exposition),
-            Err(error) => log::warn!("/metrics lacks what the kernel knows of the process: {error}"),
-        }
-        response.body("text/plain; version=0.0.4; charset=utf-8", exposition.into_text().as_bytes());
-    });
+    router.route(Method::Get, "/metrics", move |_, response| asked.expose(response));
     router
 }

@@ -12,6 +12,7 @@ pub mod config;
 pub mod dates;
 #[cfg(feature = "embedded")]
 pub mod embedded;
+pub mod front;
 pub mod http;
 pub mod instruments;
 pub mod limits;

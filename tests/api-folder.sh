@@ -82,6 +82,9 @@ expect 422 /notes '"longer than the setting has it"'
 expect 400 /notes '{"text":1}'
 expect 404 /notes/00000000-0000-0000-0000-000000000000
 expect 404 /users
+expect 200 /api/v1/openapi.json
+grep -q '"/notes/{id}":{"get":{"tags":\["notes"\]' "$folder/body" || fail "the OpenAPI document lacks a route"
+expect 200 /docs
 expect 200 /healthz
 expect 201 /pessoas '{"apelido":"ana","nome":"Ana","nascimento":"2000-10-01"}'
 expect 200 /static-text

@@ -1,6 +1,7 @@
 //! The APIs: one folder each, with its settings, its tables, its routes and its model. A new one is such a folder
 //! and a line in the table below; nothing else knows an API by name.
 
+pub(crate) mod describe;
 mod errors;
 mod id;
 mod kept;
@@ -8,6 +9,8 @@ mod kept;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
+
+use utoipa::openapi::OpenApi;
 
 use crate::http::Router;
 use crate::metrics::Exposition;
@@ -45,6 +48,9 @@ pub struct Api {
     pub name: &'static str,
     /// A request to begin with: its path, and what else curl needs for it.
     pub example: &'static str,
+    /// Its routes, types and errors for OpenAPI. A route that is not described is in the document all the same, as far as
+    /// its template says what it is.
+    pub openapi: Option<fn() -> OpenApi>,
     /// What of the environment it reads.
     pub settings: &'static [Setting],
     /// What it has in Postgres. A replica whose APIs have nothing needs no database.
@@ -169,6 +175,12 @@ impl Selection {
         self.0.iter().map(|(api, _)| api.example)
     }
 
+    /// Those that are served.
+    #[must_use]
+    pub fn apis(&self) -> Vec<&'static Api> {
+        self.0.iter().map(|(api, _)| *api).collect()
+    }
+
     /// Adds all routes and starts what they need.
     ///
     /// # Errors
@@ -212,6 +224,9 @@ pub struct Services<'s> {
     pub feed_interval: Duration,
     /// Which of the replicas this is, from 0 to 15.
     pub replica: u8,
+    /// No other API is mounted: `/` and `/metrics` of the public address are this one's, if it has such pages. Otherwise
+    /// they are the replica's, and an API that adds them clashes with it at the start.
+    pub alone: bool,
 }
 
 /// A mounted API.

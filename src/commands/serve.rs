@@ -7,6 +7,7 @@ use parking_lot::Mutex;
 use pouco::api::Selection;
 use pouco::app::{App, Bound, StartError, raise_descriptor_limit};
 use pouco::config::Config;
+use pouco::front;
 use pouco::http::Address;
 use pouco::limits;
 use pouco::settings::Values;
@@ -130,6 +131,7 @@ fn greeting(bound: &Bound, backend: Option<&Backend>, apis: &Selection) -> Strin
     text.push_str(&format!("  database: {database}\n"));
     if let Some(Address::Tcp(host_port)) = bound.addresses().next() {
         let host_port = host_port.replace("0.0.0.0", "localhost");
+        text.push_str(&format!("  docs:     http://{host_port}{}\n", front::PAGE));
         for example in apis.examples() {
             text.push_str(&format!("  try: curl -i http://{host_port}{example}\n"));
         }

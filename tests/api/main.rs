@@ -4,7 +4,9 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod docs;
 mod edge;
+mod openapi;
 mod people;
 mod search;
 mod users;

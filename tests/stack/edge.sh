@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Tests the edge API on the running stack with its Redis
-# (`podman-compose -f docker-compose.yml -f docker-compose.redis.yml up --build -d` first): each cache through nginx, what is computed
-# once over both replicas, a Redis that is killed and one that stands still, and old pages while both replicas are away. Takes two
+# (`POUCO_APIS=edge podman-compose -f docker-compose.yml -f docker-compose.redis.yml up --build -d` first): each cache through nginx, what is
+# computed once over both replicas, a Redis that is killed and one that stands still, and old pages while both replicas are away. Takes two
 # minutes: an entry of nginx has to grow old. Nothing here is ever skipped: what cannot be tested fails.
 #
 #   tests/stack/edge.sh            ENGINE=docker tests/stack/edge.sh for docker
@@ -33,7 +33,7 @@ for tool in "$engine" curl awk python3; do
 done
 for container in "${containers[@]}"; do
   running "$container" || {
-    echo "FAIL  $container is not running: podman-compose -f docker-compose.yml -f docker-compose.redis.yml up --build -d"
+    echo "FAIL  $container is not running: POUCO_APIS=edge podman-compose -f docker-compose.yml -f docker-compose.redis.yml up --build -d"
     exit 1
   }
 done
@@ -109,7 +109,7 @@ check "/nginx: 404, no redirection" equal "$(status "$base/nginx")" 404
 public=$(http "$base/metrics")
 check "the public counters are there" contains "$public" 'http_total_requests{path="/nginx/time",method="GET"}'
 check "and nothing of the replica's own metrics is public" equal "$(grep -cE 'pouco_|process_|http_request_' <<<"$public")" 0
-check "/healthz is the users API's, and says that it answers" equal "$(http "$base/healthz")" '{"status":"ok"}'
+check "/healthz is the replica's, and says that it answers" equal "$(http "$base/healthz")" '{"status":"ok"}'
 for path in /readyz /api1/metrics /api2/metrics; do
   check "$path is not public" equal "$(status "$base$path")" 404
 done

@@ -69,7 +69,8 @@ without_redis() {
 with_redis_too() {
   step "with Redis: the edge API"
   tear_down
-  with_redis up --build -d
+  # Alone, the edge API has `/` and `/metrics`.
+  POUCO_APIS=edge with_redis up --build -d
   tests/stack/edge.sh
 }
 

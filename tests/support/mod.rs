@@ -1,6 +1,7 @@
 //! What the tests share: a real Postgres, real replicas as processes, and a client on raw sockets.
 #![allow(dead_code, unreachable_pub, missing_docs, unused_imports, clippy::unwrap_used)] // each test file uses a part of it
 
+pub mod browser;
 pub mod client;
 pub mod engine;
 pub mod exposition;

@@ -1,7 +1,7 @@
 //! Records of contests, and what is made of them.
 #![allow(clippy::unwrap_used)]
 
-#[path = "../browser/mod.rs"]
+#[path = "../../../tests/support/browser.rs"]
 mod browser;
 #[path = "../sample/mod.rs"]
 mod sample;

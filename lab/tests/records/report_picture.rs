@@ -4,7 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::browser::Browser;
+use crate::browser::{self, Browser};
 use pouco_lab::report;
 
 /// Something in the page that is wider than the page, outside of a box that scrolls.
@@ -80,16 +80,6 @@ fn write(name: &str, text: &str) -> PathBuf {
     file
 }
 
-fn browser() -> Option<Browser> {
-    let program = crate::browser::find();
-    if program.is_none() {
-        let skipped = "SKIPPED: no chromium or google-chrome on the PATH, and POUCO_CHROMIUM is not set";
-        assert!(std::env::var("CI").as_deref() != Ok("true"), "{skipped}");
-        eprintln!("{skipped}");
-    }
-    program.map(|program| Browser::start(&program))
-}
-
 /// Shows a page and checks what must be so at any width and in any colours.
 fn look(browser: &mut Browser, page: &Path, width: u32, colours: &str) {
     let name = format!("{} at {width}", page.display());
@@ -116,7 +106,7 @@ fn photograph(browser: &mut Browser, name: &str, width: usize) -> Picture {
 
 #[test]
 fn the_page_is_light_or_dark_as_the_reader_prefers_and_fits_a_phone() {
-    let Some(mut browser) = browser() else { return };
+    let Some(mut browser) = browser::start() else { return };
     let page = write("report.html", &report::html(&crate::sample::record()));
     for (name, width, colours) in
         [("desk-light", 1280, "light"), ("desk-dark", 1280, "dark"), ("phone-light", 360, "light")]
@@ -131,7 +121,7 @@ fn the_page_is_light_or_dark_as_the_reader_prefers_and_fits_a_phone() {
 
 #[test]
 fn records_with_little_or_much_in_them_are_pages_too() {
-    let Some(mut browser) = browser() else { return };
+    let Some(mut browser) = browser::start() else { return };
     let records = [("partial", crate::sample::partial()), ("crowd", crate::sample::crowd())];
     for (name, record) in records {
         let page = write(&format!("{name}.html"), &report::html(&record));
@@ -143,7 +133,7 @@ fn records_with_little_or_much_in_them_are_pages_too() {
 
 #[test]
 fn the_summary_is_readable_on_light_and_dark_pages() {
-    let Some(mut browser) = browser() else { return };
+    let Some(mut browser) = browser::start() else { return };
     let file = write("summary.svg", &report::svg_summary(&crate::sample::record()));
     for (colours, page) in [("light", "#ffffff"), ("dark", "#0d1117")] {
         // As a README shows it: as an image, which cannot see the page around it.

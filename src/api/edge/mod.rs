@@ -2,8 +2,9 @@
 //!
 //! `/memory/…` (also without a prefix, unless the server is told otherwise) is kept in this process, `/redis/…` in a Redis that all replicas share, and `/nginx/…` by the
 //! nginx before them, so here it is always computed. `X-Cache-Status` says what the cache did. `/metrics` without a prefix is
-//! the one page that no cache keeps.
+//! the one page that no cache keeps. It and `/` are here only where no other API is.
 
+mod openapi;
 mod pages;
 mod routes;
 
@@ -14,7 +15,7 @@ use std::time::Duration;
 
 use self::pages::Page;
 pub use self::routes::Layer;
-use self::routes::ROUTES;
+use self::routes::mounted;
 use super::kept::{expose_coalesced, expose_expiring, expose_lookups};
 use super::{Api, Configured, Running, Services};
 use crate::cache::Body;
@@ -31,6 +32,8 @@ use crate::waiting::Janitor;
 struct Edge {
     /// Of the paths without a prefix.
     plain: Layer,
+    /// No other API is mounted.
+    alone: bool,
     memory: Arc<Expiring<Page, Body, Infallible>>,
     redis: Shared<Infallible>,
     /// What the router counts of these routes, once they are added.
@@ -43,6 +46,7 @@ struct Edge {
 pub(super) static API: Api = Api {
     name: "edge",
     example: "/static-text",
+    openapi: Some(openapi::describe),
     settings: &[KEEPER, TTL, BYTES, ENTRIES, REDIS_HOST, REDIS_TTL, REDIS_TIMEOUT],
     stored: None,
     configure,
@@ -128,23 +132,32 @@ impl Settings {
         })
     }
 
-    /// Adds the routes and starts what they need. For servers that have nothing else, too: this API needs no
-    /// database.
+    /// Adds the routes and starts what they need, for servers that have nothing else: this API needs no database.
     ///
     /// # Errors
     /// If no thread can be started.
     pub fn mount(&self, janitor: &Janitor, router: &mut Router) -> io::Result<Box<dyn Running>> {
+        self.mount_where(true, janitor, router)
+    }
+
+    fn mount_where(
+        &self,
+        alone: bool,
+        janitor: &Janitor,
+        router: &mut Router,
+    ) -> io::Result<Box<dyn Running>> {
         let memory = Expiring::new(self.memory);
         janitor.look_after(&memory);
         let edge = Arc::new(Edge {
             plain: self.plain,
+            alone,
             memory,
             redis: Shared::start(self.redis.as_ref(), self.redis_ttl, janitor)?,
             tallies: OnceLock::new(),
             computed: Default::default(),
         });
         let mut scope = router.scope(API.name, edge.clone());
-        for route in &ROUTES {
+        for route in mounted(alone) {
             scope.route(Method::Get, route.path, move |edge, _, response| {
                 edge.answer(route, response);
             });
@@ -160,7 +173,7 @@ fn configure(values: &Values) -> Result<Box<dyn Configured>, ConfigError> {
 
 impl Configured for Settings {
     fn mount(self: Box<Self>, services: &Services<'_>, router: &mut Router) -> io::Result<Box<dyn Running>> {
-        Settings::mount(&self, services.janitor, router)
+        self.mount_where(services.alone, services.janitor, router)
     }
 }
 

@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use super::routes::{Layer, ROUTES, Route};
+use super::routes::{Layer, Route, mounted};
 use crate::cache::Weigh;
 use crate::dates::{self, Fraction};
 use crate::http::Tally;
@@ -61,9 +61,9 @@ impl Page {
     }
 
     /// For a request of `route`, with the counters of all of them.
-    pub(super) fn render(self, route: &Route, tallies: &[Arc<Tally>]) -> String {
+    pub(super) fn render(self, route: &Route, tallies: &[Arc<Tally>], alone: bool) -> String {
         match self {
-            Page::Index => index(),
+            Page::Index => index(alone),
             Page::StaticText => "A static text\n".to_owned(),
             Page::Time => dates::moment(SystemTime::now(), Fraction::Milliseconds) + "\n",
             Page::Metrics => counters(route, tallies),
@@ -81,12 +81,12 @@ fn counters(route: &Route, tallies: &[Arc<Tally>]) -> String {
     exposition.into_text()
 }
 
-fn index() -> String {
+fn index(alone: bool) -> String {
     let mut text = String::from(
         "<!DOCTYPE html>\n<html lang=\"en\">\n<title>pouco: edge cache</title>\n<h1>pouco: edge cache</h1>\n\
          <p>X-Cache-Status says what the cache did.</p>\n<ul>\n",
     );
-    for route in &ROUTES {
+    for route in mounted(alone) {
         let kept =
             route.layer.map_or("kept as the server is told, by itself in the process", Layer::describe);
         let _ = writeln!(text, "<li><a href=\"{0}\">{0}</a>: {kept}</li>", route.path);
@@ -101,9 +101,12 @@ mod tests {
 
     #[test]
     fn the_index_names_every_route() {
-        let text = index();
-        for route in &ROUTES {
-            assert!(text.contains(&format!("\"{}\"", route.path)), "{}", route.path);
+        for alone in [true, false] {
+            let text = index(alone);
+            for route in mounted(alone) {
+                assert!(text.contains(&format!("\"{}\"", route.path)), "{}", route.path);
+            }
+            assert_eq!(text.contains("\"/metrics\""), alone, "the page of whoever is in front");
         }
     }
 

@@ -83,6 +83,18 @@ pub(super) static ROUTES: [Route; 16] = [
     route("/redis/metrics", Layer::Redis, Page::Metrics),
 ];
 
+impl Route {
+    /// It is what a server shows at its top, so it is this API's only where no other is mounted.
+    fn is_front(&self) -> bool {
+        matches!(self.path, "/" | "/metrics")
+    }
+}
+
+/// The paths that are mounted, where this API is alone and where it is not.
+pub(super) fn mounted(alone: bool) -> impl Iterator<Item = &'static Route> {
+    ROUTES.iter().filter(move |route| alone || !route.is_front())
+}
+
 impl Edge {
     /// The page of a route, from what keeps it.
     pub(super) fn answer(&self, route: &Route, response: &mut Response<'_>) {
@@ -104,7 +116,7 @@ impl Edge {
     fn compute(&self, layer: Layer, route: &Route) -> Body {
         self.computed[layer as usize][route.page as usize].add(1);
         let tallies = self.tallies.get().map_or(&[][..], Vec::as_slice);
-        route.page.render(route, tallies).into_bytes().into()
+        route.page.render(route, tallies, self.alone).into_bytes().into()
     }
 }
 

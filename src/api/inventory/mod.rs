@@ -6,6 +6,7 @@
 mod auth;
 mod keys;
 mod money;
+mod openapi;
 mod orders;
 mod outcomes;
 mod paging;
@@ -39,6 +40,7 @@ pub(super) static API: Api = Api {
     name: "inventory",
     example: "/api/v1/auth/register -d \
               '{\"email\":\"ana@example.com\",\"password\":\"correct horse\",\"full_name\":\"Ana\"}'",
+    openapi: Some(openapi::describe),
     settings: auth::SETTINGS,
     stored: Some(Stored {
         schema: Some("inventory"),

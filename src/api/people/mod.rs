@@ -7,6 +7,7 @@ mod directory;
 mod following;
 mod model;
 mod note;
+mod openapi;
 mod routes;
 mod sql;
 
@@ -34,6 +35,7 @@ pub(super) static API: Api = Api {
     name: "people",
     example: "/pessoas -d \
               '{\"apelido\":\"ana\",\"nome\":\"Ana\",\"nascimento\":\"2000-10-01\",\"stack\":[\"Rust\"]}'",
+    openapi: Some(openapi::describe),
     settings: &[CACHE_BYTES],
     stored: Some(Stored {
         schema: None,

@@ -4,6 +4,7 @@
 //! Nobody is created through this API: rows come from elsewhere, so nothing may be taken for the whole of them.
 
 mod model;
+mod openapi;
 mod routes;
 mod seed;
 mod sql;
@@ -27,6 +28,7 @@ use crate::store::{Gather, Lane, Migration, Pool};
 pub(super) static API: Api = Api {
     name: "users",
     example: "/users",
+    openapi: Some(openapi::describe),
     settings: &[CACHE, CACHE_TTL, CACHE_BYTES, CACHE_ENTRIES],
     stored: Some(Stored {
         schema: None,

@@ -1,12 +1,15 @@
 //! A user and a page of users as JSON.
 
 use time::OffsetDateTime;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::dates::{Fraction, write_moment};
 use crate::http::json;
 
 /// A row, with its texts where the driver has put them.
+#[derive(ToSchema)]
+#[schema(as = users::User, description = "A user.")]
 pub(super) struct User<'r> {
     pub(super) id: Uuid,
     pub(super) email: &'r str,
@@ -14,6 +17,7 @@ pub(super) struct User<'r> {
     pub(super) age: i32,
     pub(super) country_code: &'r str,
     pub(super) is_active: bool,
+    #[schema(value_type = String, format = DateTime)]
     pub(super) created_at: OffsetDateTime,
 }
 

@@ -14,9 +14,9 @@ use crate::http::{Rejection, Request, Response, Status};
 use crate::store::Lane;
 
 /// Users of a page where nobody says how many.
-const DEFAULT_LIMIT: i64 = 50;
+pub(super) const DEFAULT_LIMIT: i64 = 50;
 /// Users of a page at most.
-const LARGEST_LIMIT: i64 = 200;
+pub(super) const LARGEST_LIMIT: i64 = 200;
 
 const NOT_FOUND: Rejection = Rejection::new(Status::NotFound, "not_found");
 

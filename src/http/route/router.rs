@@ -243,6 +243,17 @@ impl Router {
         mounted
     }
 
+    /// Whose the routes are, in the order in which they were added.
+    pub fn routes(&self) -> impl Iterator<Item = &RouteName> {
+        self.routes.iter().map(|route| &route.tally.name)
+    }
+
+    /// Whether there is a route of this method for this template.
+    #[must_use]
+    pub fn has(&self, method: Method, template: &str) -> bool {
+        self.routes().any(|route| route.method == method && route.template == template)
+    }
+
     /// Whether all routes could be added.
     ///
     /// # Errors

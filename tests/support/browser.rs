@@ -1,5 +1,6 @@
 //! A headless Chromium over its DevTools protocol, on a pipe: no port, no other program, and the size and the colours that a
 //! reader prefers are those that the test asks for, whatever the command line of a version may offer.
+#![allow(dead_code, missing_docs, clippy::unwrap_used)] // each test uses a part of it
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
@@ -12,6 +13,9 @@ use serde_json::{Value, json};
 /// For the whole life of a browser: a slow machine needs some seconds, a broken one shall not hold up the tests.
 const PATIENCE: Duration = Duration::from_secs(180);
 
+/// For one thing to happen in a page.
+const WAIT: Duration = Duration::from_secs(30);
+
 /// The program to use: what `POUCO_CHROMIUM` names, or one of the usual names on the `PATH`.
 pub(crate) fn find() -> Option<PathBuf> {
     if let Some(named) = std::env::var_os("POUCO_CHROMIUM") {
@@ -20,6 +24,17 @@ pub(crate) fn find() -> Option<PathBuf> {
     let names = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
     let folders: Vec<PathBuf> = std::env::split_paths(&std::env::var_os("PATH")?).collect();
     names.iter().find_map(|name| folders.iter().map(|folder| folder.join(name)).find(|path| path.is_file()))
+}
+
+/// A browser, or `None` where there is none, which is said; with `CI=true` that is a failure.
+pub(crate) fn start() -> Option<Browser> {
+    let program = find();
+    if program.is_none() {
+        let skipped = "SKIPPED: no chromium or google-chrome on the PATH, and POUCO_CHROMIUM is not set";
+        assert!(std::env::var("CI").as_deref() != Ok("true"), "{skipped}");
+        eprintln!("{skipped}");
+    }
+    program.map(|program| Browser::start(&program))
 }
 
 /// A browser with one page.
@@ -81,11 +96,16 @@ impl Browser {
 
     /// Shows `file` to a reader with a window of this width who prefers these colours.
     pub(crate) fn show(&mut self, file: &Path, width: u32, colours: &str) {
+        self.open(&format!("file://{}", file.display()), width, colours);
+    }
+
+    /// As [`Browser::show`], of whatever is there.
+    pub(crate) fn open(&mut self, url: &str, width: u32, colours: &str) {
         let features = json!([{ "name": "prefers-color-scheme", "value": colours }]);
         self.call("Emulation.setEmulatedMedia", &json!({ "features": features }));
         let size = json!({ "width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 600 });
         self.call("Emulation.setDeviceMetricsOverride", &size);
-        let shown = self.call("Page.navigate", &json!({ "url": format!("file://{}", file.display()) }));
+        let shown = self.call("Page.navigate", &json!({ "url": url }));
         assert!(shown.get("errorText").is_none(), "{shown}");
         self.wait_for(|message| message["method"] == "Page.loadEventFired");
     }
@@ -96,6 +116,26 @@ impl Browser {
             self.call("Runtime.evaluate", &json!({ "expression": expression, "returnByValue": true }));
         assert!(answer.get("exceptionDetails").is_none(), "{expression}: {answer}");
         answer["result"]["value"].clone()
+    }
+
+    /// Waits until an expression in the page is true.
+    pub(crate) fn wait_until(&mut self, expression: &str) {
+        let limit = Instant::now() + WAIT;
+        while self.evaluate(expression) != true {
+            assert!(Instant::now() < limit, "still not: {expression}");
+            std::thread::park_timeout(Duration::from_millis(10));
+        }
+    }
+
+    /// Presses a key and lets it go; `code` is its number in the events of a page.
+    pub(crate) fn press(&mut self, key: &str, code: u32) {
+        let text = if key == "Enter" { "\r" } else { "" };
+        let event = json!({ "key": key, "code": key, "windowsVirtualKeyCode": code, "text": text });
+        for kind in ["keyDown", "keyUp"] {
+            let mut event = event.clone();
+            event["type"] = json!(kind);
+            self.call("Input.dispatchKeyEvent", &event);
+        }
     }
 
     /// The whole page as PNG, from its top to its bottom.
