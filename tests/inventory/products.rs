@@ -237,8 +237,8 @@ fn a_seed_fills_the_shop() {
     };
     let options = ["--products", "1500", "--users", "3", "--seed", "7"];
     let others = "added; the others were there";
-    assert_eq!(fill(&options), format!("3 of 3 users {others}\n1500 of 1500 products {others}\n"));
-    assert_eq!(fill(&options), format!("0 of 3 users {others}\n0 of 1500 products {others}\n"));
+    assert_eq!(fill(&options), format!("3 of 3 accounts {others}\n1500 of 1500 products {others}\n"));
+    assert_eq!(fill(&options), format!("0 of 3 accounts {others}\n0 of 1500 products {others}\n"));
     let replica = replica(&database, &[]);
     let ana = Shopper::logged_in(&replica, "user2@example.com", "pouco-password");
     let last = ana.get("/products?limit=1&skip=1499").json();

@@ -8,7 +8,7 @@ use crate::store::Session;
 
 pub(super) const SEED: Seed = Seed {
     rows: &[
-        SeedRows { option: "--users", name: "users", default: 100 },
+        SeedRows { option: "--users", name: "accounts", default: 100 },
         SeedRows { option: "--products", name: "products", default: 1_000 },
     ],
     fill,
