@@ -76,10 +76,12 @@ pub fn mount<A: IntoAnswer>(
     let described = apis.iter().map(|api| (api.name, api.openapi.map(|describe| describe())));
     let described: Vec<_> = described.chain([(APP, Some(describe()))]).collect();
     let index = index(apis);
-    if !router.has(Method::Get, "/") {
+    // Beside other APIs nobody has them, and who adds them all the same clashes with these.
+    let shared = apis.len() > 1;
+    if shared || !router.has(Method::Get, "/") {
         router.route(Method::Get, "/", move |_, response| response.json(index.as_bytes()));
     }
-    if !router.has(Method::Get, "/metrics") {
+    if shared || !router.has(Method::Get, "/metrics") {
         router.route(Method::Get, "/metrics", move |_, response| expose(response));
     }
     let mut names: Vec<_> = router.routes().cloned().collect();
@@ -154,4 +156,30 @@ fn describe() -> OpenApi {
                 .answers_empty(Status::NotModified, "It is the one that the client has."),
         )
         .finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::mount;
+    use crate::api::APIS;
+    use crate::http::{Method, Router};
+
+    /// The answer of whichever API adds `/`, if any does.
+    fn checked(apis: usize, added: bool) -> Result<(), String> {
+        let mut router = Router::new();
+        if added {
+            router
+                .scope(APIS[0].name, ().into())
+                .route(Method::Get, "/", |(), _, response| response.text(""));
+        }
+        mount(&mut router, &APIS[..apis], |_| {});
+        router.check().map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn an_api_has_the_front_alone_or_not_at_all() {
+        assert_eq!([checked(1, true), checked(1, false), checked(2, false)], [Ok(()), Ok(()), Ok(())]);
+        let clash = format!("the route GET / of app clashes with GET / of {}", APIS[0].name);
+        assert_eq!(checked(2, true), Err(clash));
+    }
 }
