@@ -18,9 +18,11 @@ use std::time::Duration;
 
 use harness::Failure;
 use harness::fault::Fault;
+use harness::history::Attempted;
 use harness::nginx;
+use harness::people::People;
 use harness::proxy::Cut;
-use harness::run::{Injected, Run};
+use harness::run::{Injected, Run, Workload};
 use harness::stack::{REPLICAS, Setup};
 use report::Report;
 use signal_hook::consts::{SIGINT, SIGTERM};
@@ -138,7 +140,7 @@ fn long_run(options: &Options) -> Result<bool, Failure> {
     if !setup.nginx {
         println!("this machine has no nginx: clients go to the replicas");
     }
-    let mut run = Run::start(&setup, options.clients, options.rate)?;
+    let mut run = Run::<People>::start(&setup, options.clients, options.rate)?;
     println!("{} s of faults, seed {}; Ctrl-C ends them early", options.seconds, options.seed);
     let mut random = fastrand::Rng::with_seed(options.seed);
     let start = run.history.now();
@@ -206,7 +208,7 @@ fn draw(random: &mut fastrand::Rng, nginx: bool) -> Fault {
 }
 
 /// What is seen while it runs.
-fn line(run: &Run, injected: &Injected) -> String {
+fn line<W: Workload>(run: &Run<W>, injected: &Injected) -> String {
     let recovery: Vec<String> = injected
         .recovery
         .iter()

@@ -1,4 +1,4 @@
-//! What a long run came to: for people (faults.txt), for programs (faults.json), and every creation (history.tsv.gz).
+//! What a long run came to: for people (faults.txt), for programs (faults.json), and every request (history.tsv.gz).
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -12,19 +12,19 @@ use serde_json::{Value, json};
 
 use crate::harness::Failure;
 use crate::harness::audit::Looked;
-use crate::harness::history::{Attempt, Reads};
-use crate::harness::run::{Injected, Verdict};
+use crate::harness::history::{Attempted, Reads};
+use crate::harness::run::{Injected, Verdict, Workload};
 
 /// Violations that are shown; all are counted.
 const SHOWN: usize = 50;
 
-pub(crate) struct Report {
+pub(crate) struct Report<W: Workload> {
     pub(crate) seed: u64,
     pub(crate) nginx: bool,
     pub(crate) rate: f64,
     pub(crate) took: Duration,
     pub(crate) reads: BTreeMap<&'static str, Reads>,
-    pub(crate) verdict: Verdict,
+    pub(crate) verdict: Verdict<W>,
 }
 
 /// All faults of a kind.
@@ -51,7 +51,7 @@ impl Kind {
     }
 }
 
-impl Report {
+impl<W: Workload> Report<W> {
     fn outcomes(&self) -> BTreeMap<String, usize> {
         let mut outcomes = BTreeMap::new();
         for attempt in &self.verdict.attempts {
@@ -69,10 +69,10 @@ impl Report {
     }
 
     fn kind(&self, name: &'static str, faults: &[&Injected]) -> Kind {
-        let during = |matches: fn(&Attempt) -> bool| {
-            let hit = |attempt: &&Attempt| {
+        let during = |matches: fn(&W::Attempt) -> bool| {
+            let hit = |attempt: &&W::Attempt| {
                 matches(attempt)
-                    && faults.iter().any(|one| attempt.ended >= one.began && attempt.began <= one.ended)
+                    && faults.iter().any(|one| attempt.ended() >= one.began && attempt.began() <= one.ended)
             };
             self.verdict.attempts.iter().filter(hit).count()
         };
@@ -88,7 +88,7 @@ impl Report {
             name,
             count: faults.len(),
             refused: during(|attempt| attempt.status() == Some(503)),
-            unknown: during(Attempt::is_unknown),
+            unknown: during(W::Attempt::is_unknown),
             never: slower.len() - recovery_s.len(),
             postgres_start_s: starts.max().map(|took| took.as_secs_f64()),
             recovery_s,
@@ -103,24 +103,23 @@ impl Report {
             let _ = writeln!(text, "{line}");
         };
         add(format!(
-            "{:.0} s of faults, seed {}, {} creations/s tried {}",
+            "{:.0} s of faults, seed {}, {} {}/s tried {}",
             self.took.as_secs_f64(),
             self.seed,
             self.rate,
+            W::Attempt::NAME,
             if self.nginx { "through nginx" } else { "on both replicas, without nginx" }
         ));
-        add(format!("creations: {}, by outcome: {:?}", verdict.attempts.len(), self.outcomes()));
+        add(format!("{}: {}, by outcome: {:?}", W::Attempt::NAME, verdict.attempts.len(), self.outcomes()));
         for (route, reads) in &self.reads {
             let Reads { answered, unavailable, broken } = reads;
             add(format!("reads {route}: {answered} answered, {unavailable} refused for now, {broken} cut"));
         }
         add(format!("rows in Postgres: {}", verdict.rows.len()));
         for looked in &verdict.looked {
-            let Looked { name, by_id, by_search, taken, invisible, ghosts } = looked;
-            add(format!(
-                "looked up through {name}: {by_id} by id, {by_search} by search, \
-                 {taken} lost ones created again; invisible: {invisible}, ghosts: {ghosts}"
-            ));
+            let Looked { name, invisible, ghosts, .. } = looked;
+            let told = W::told(looked);
+            add(format!("looked up through {name}: {told}; invisible: {invisible}, ghosts: {ghosts}"));
         }
         add(format!("faults: {}\n", verdict.faults.len()));
         add(format!(
@@ -151,9 +150,9 @@ impl Report {
         json!({
             "seed": self.seed,
             "nginx": self.nginx,
-            "creations_per_s": self.rate,
+            (format!("{}_per_s", W::Attempt::NAME)): self.rate,
             "seconds": self.took.as_secs_f64(),
-            "creations": verdict.attempts.len(),
+            (W::Attempt::NAME): verdict.attempts.len(),
             "outcomes": self.outcomes(),
             "reads_answered_refused_cut":
                 self.reads.iter().map(|(route, one)| ((*route).to_owned(), reads(one))).collect::<BTreeMap<_, _>>(),
@@ -180,14 +179,12 @@ impl Report {
         })
     }
 
-    /// One line a creation: number, nickname, client's target, begin and duration in ms, outcome.
+    /// One line a request.
     fn history(&self) -> String {
-        let mut lines = String::from("number\tnickname\ttarget\tbegan_ms\ttook_ms\toutcome\n");
+        let mut lines = format!("{}\n", W::Attempt::COLUMNS);
         for one in &self.verdict.attempts {
-            let (began, took) = (one.began.as_millis(), (one.ended - one.began).as_millis());
-            let (number, nick, target) = (one.number, &one.nick, one.target);
             // Writing to a text cannot fail.
-            let _ = writeln!(lines, "{number}\t{nick}\t{target}\t{began}\t{took}\t{}", one.word());
+            let _ = writeln!(lines, "{}", one.line());
         }
         lines
     }

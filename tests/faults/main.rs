@@ -19,7 +19,8 @@ mod silence;
 use std::time::{Duration, Instant};
 
 use harness::check::Violation;
-use harness::run::{Run, Verdict};
+use harness::history::Attempted;
+use harness::run::{Run, Verdict, Workload};
 use harness::stack::Setup;
 
 /// Clients over both replicas, and creations a second that they try together.
@@ -47,7 +48,7 @@ fn start(setup: &Setup) -> Run {
 }
 
 /// The verdict, which must be spotless, and a line of figures.
-fn finish(name: &str, run: Run) -> Verdict {
+fn finish<W: Workload>(name: &str, run: Run<W>) -> Verdict<W> {
     let logs = run.stack.logs();
     let verdict = run.finish().unwrap();
     for fault in &verdict.faults {
@@ -60,8 +61,9 @@ fn finish(name: &str, run: Run) -> Verdict {
     }
     let unknown = verdict.attempts.iter().filter(|attempt| attempt.is_unknown()).count();
     println!(
-        "{name}: {} creations, {} rows, {unknown} unknown outcomes",
+        "{name}: {} {}, {} rows, {unknown} unknown outcomes",
         verdict.attempts.len(),
+        W::Attempt::NAME,
         verdict.rows.len()
     );
     for looked in &verdict.looked {

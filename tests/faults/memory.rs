@@ -88,7 +88,7 @@ fn a_replica_at_its_memory_limit_refuses_and_lives() {
     assert!(peak.iter().all(|peak| *peak > idle), "nothing was full");
     run.work_on();
     // Of the crowd's rows some were sent before Postgres stood still, and its clients are not in the history.
-    run.others = Some("big");
+    run.work.others = Some("big");
     finish("memory", run);
 }
 

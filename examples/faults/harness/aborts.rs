@@ -13,6 +13,7 @@ use postgres::Client;
 
 use super::Failure;
 use super::postgres::Postgres;
+use super::stack::Subject;
 
 /// Aborts before a crash at least.
 const ABORTS: u32 = 600;
@@ -39,7 +40,7 @@ pub(crate) struct Aborts {
 
 impl Aborts {
     /// Returns when several hundred INSERTs have been aborted; more are, until the crash ends the session.
-    pub(crate) fn start(postgres: &Postgres, commits: Commits) -> Result<Self, Failure> {
+    pub(crate) fn start(postgres: &Postgres, subject: &Subject, commits: Commits) -> Result<Self, Failure> {
         let mut client = postgres.client()?;
         // A table of the session's own: its rows need no WAL, so an id costs nothing but the abort.
         client.batch_execute(
@@ -49,7 +50,7 @@ impl Aborts {
         )?;
         let locking = match commits {
             Commits::GoOn => None,
-            Commits::Wait => Some(locked(postgres)?),
+            Commits::Wait => Some(locked(postgres, subject)?),
         };
         let (stop, done) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU32::new(0)));
         let (stopped, counted) = (stop.clone(), done.clone());
@@ -84,9 +85,9 @@ impl Drop for Aborts {
     }
 }
 
-/// A transaction that keeps others from writing people. It has no id of its own.
-fn locked(postgres: &Postgres) -> Result<Client, Failure> {
+/// A transaction that keeps others from writing what the clients write. It has no id of its own.
+fn locked(postgres: &Postgres, subject: &Subject) -> Result<Client, Failure> {
     let mut client = postgres.client()?;
-    client.batch_execute("BEGIN; LOCK TABLE people IN SHARE MODE")?;
+    client.batch_execute(&format!("BEGIN; LOCK TABLE {} IN SHARE MODE", subject.table))?;
     Ok(client)
 }

@@ -4,7 +4,7 @@ use std::fs;
 
 use super::Failure;
 use super::aborts::{Aborts, Commits};
-use super::history::{Attempt, History};
+use super::history::{Attempted, History};
 use super::stack::Stack;
 use super::standby::{self, Mode};
 
@@ -15,7 +15,11 @@ const NO_STANDBY: &str = "this stack has no standby";
 
 /// Kills the primary and promotes the standby. A synchronous one has everything that was acknowledged; from
 /// an asynchronous one the last WAL is kept, so that it has not.
-pub(super) fn fail_over(stack: &Stack, history: &History, commits: Commits) -> Result<(), Failure> {
+pub(super) fn fail_over(
+    stack: &Stack,
+    history: &History<impl Attempted>,
+    commits: Commits,
+) -> Result<(), Failure> {
     let (mode, standby) = stack.standby.as_ref().ok_or(NO_STANDBY)?;
     let cut = history.now();
     if *mode == Mode::Asynchronous {
@@ -23,7 +27,7 @@ pub(super) fn fail_over(stack: &Stack, history: &History, commits: Commits) -> R
         wait_for_more(history)?;
     }
     let primary = &stack.postgres;
-    let aborts = Aborts::start(primary, commits)?;
+    let aborts = Aborts::start(primary, stack.subject, commits)?;
     primary.hold();
     primary.kill()?;
     drop(aborts);
@@ -61,7 +65,7 @@ pub(super) fn come_back_fenced(stack: &Stack) -> Result<(), Failure> {
 
 /// Stops Postgres, keeps a copy of its data, lets it go on for a while, and puts the copy in their place.
 /// Nothing in the folder tells it from the one that was.
-pub(super) fn copy_back(stack: &Stack, history: &History) -> Result<(), Failure> {
+pub(super) fn copy_back(stack: &Stack, history: &History<impl Attempted>) -> Result<(), Failure> {
     let postgres = &stack.postgres;
     let copy = stack.data.with_extension("copy");
     postgres.hold();
@@ -84,11 +88,11 @@ pub(super) fn copy_back(stack: &Stack, history: &History) -> Result<(), Failure>
 }
 
 /// Waits until some more people have been acknowledged, which are then lost.
-fn wait_for_more(history: &History) -> Result<(), Failure> {
+fn wait_for_more<A: Attempted>(history: &History<A>) -> Result<(), Failure> {
     let since = history.now();
-    let acknowledged = |attempt: &&Attempt| attempt.began >= since && attempt.acknowledged().is_some();
-    let more = |attempts: &[Attempt]| {
-        let recent = attempts.iter().rev().take_while(|attempt| attempt.ended >= since);
+    let acknowledged = |attempt: &&A| attempt.began() >= since && attempt.is_done();
+    let more = |attempts: &[A]| {
+        let recent = attempts.iter().rev().take_while(|attempt| attempt.ended() >= since);
         (recent.filter(acknowledged).count() >= LOST).then_some(())
     };
     history.wait_for(super::run::LATE_RECOVERY, more).ok_or("nobody is created any more".into())

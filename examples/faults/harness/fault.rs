@@ -9,7 +9,7 @@ use rustix::process::Signal;
 use super::Failure;
 use super::aborts::{Aborts, Commits};
 use super::failover;
-use super::history::History;
+use super::history::{Attempted, History};
 use super::postgres::Postgres;
 use super::proxy::Cut;
 use super::stack::Stack;
@@ -122,7 +122,7 @@ impl Fault {
         }
     }
 
-    /// How soon after its end creations must succeed on both replicas again.
+    /// How soon after its end requests must succeed on both replicas again.
     pub(crate) fn recovery(&self) -> Duration {
         match self {
             Self::FailOverFrozen => LEAVING_A_FROZEN_SERVER,
@@ -131,7 +131,7 @@ impl Fault {
     }
 
     /// Does it and returns at its end: what was ended is being started again, what was paused goes on.
-    pub(crate) fn inject(&self, stack: &Stack, history: &History) -> Result<(), Failure> {
+    pub(crate) fn inject(&self, stack: &Stack, history: &History<impl Attempted>) -> Result<(), Failure> {
         let postgres = stack.primary();
         match *self {
             Self::KillReplica(index, lasts) => end(&[&stack.replicas[index]], Signal::KILL, lasts),
@@ -142,10 +142,10 @@ impl Fault {
                 thread::sleep(lasts);
                 Ok(stack.replicas[index].signal(Signal::CONT)?)
             }
-            Self::KillPostgres(lasts) => down(postgres, lasts, Commits::GoOn, Postgres::kill),
-            Self::KillPostgresQuietly(lasts) => down(postgres, lasts, Commits::Wait, Postgres::kill),
-            Self::KillPostmaster(lasts) => down(postgres, lasts, Commits::GoOn, Postgres::kill_postmaster),
-            Self::StopPostgresAtOnce(lasts) => down(postgres, lasts, Commits::GoOn, Postgres::stop_at_once),
+            Self::KillPostgres(lasts) => down(stack, lasts, Commits::GoOn, Postgres::kill),
+            Self::KillPostgresQuietly(lasts) => down(stack, lasts, Commits::Wait, Postgres::kill),
+            Self::KillPostmaster(lasts) => down(stack, lasts, Commits::GoOn, Postgres::kill_postmaster),
+            Self::StopPostgresAtOnce(lasts) => down(stack, lasts, Commits::GoOn, Postgres::stop_at_once),
             Self::PausePostgres(lasts) => {
                 let paused = postgres.pause()?;
                 thread::sleep(lasts);
@@ -168,7 +168,7 @@ impl Fault {
                 let proxy = stack.proxies.get(index).ok_or(NO_PROXIES)?;
                 match proxy.cut(cut, CUTS, CUTS_PATIENCE) {
                     CUTS => Ok(()),
-                    done => Err(format!("only {done} of {CUTS} INSERTs came by the proxy").into()),
+                    done => Err(format!("only {done} of {CUTS} commits came by the proxy").into()),
                 }
             }
             Self::KillNginx(lasts) => {
@@ -201,12 +201,13 @@ fn end(processes: &[&Supervised], signal: Signal, lasts: Duration) -> Result<(),
 }
 
 fn down(
-    postgres: &Postgres,
+    stack: &Stack,
     lasts: Duration,
     commits: Commits,
     how: fn(&Postgres) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
-    let aborts = Aborts::start(postgres, commits)?;
+    let postgres = stack.primary();
+    let aborts = Aborts::start(postgres, stack.subject, commits)?;
     postgres.hold();
     let ended = how(postgres);
     drop(aborts);

@@ -9,6 +9,35 @@ use uuid::Uuid;
 use super::lock;
 use super::person::Person;
 
+/// One request of a history, whatever was asked.
+pub(crate) trait Attempted: Clone + Send {
+    /// What requests are called in reports.
+    const NAME: &'static str;
+    /// The columns of the archive.
+    const COLUMNS: &'static str;
+
+    fn began(&self) -> Duration;
+
+    fn ended(&self) -> Duration;
+
+    fn status(&self) -> Option<u16>;
+
+    /// Whether the client cannot know what became of it.
+    fn is_unknown(&self) -> bool;
+
+    /// Whether it was done and acknowledged.
+    fn is_done(&self) -> bool;
+
+    /// As [`Attempted::is_done`], by this replica for certain.
+    fn is_done_by(&self, replica: usize) -> bool;
+
+    /// The outcome in a word.
+    fn word(&self) -> String;
+
+    /// A line of the archive.
+    fn line(&self) -> String;
+}
+
 /// What the client knows of a creation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
@@ -62,20 +91,50 @@ impl Attempt {
     pub(crate) fn may_be_stored(&self) -> bool {
         self.status() == Some(201) || self.is_unknown()
     }
+}
 
-    /// Which replica made it: the last digit of the id is its number.
-    fn acknowledged_by(&self, replica: usize) -> bool {
+impl Attempted for Attempt {
+    const NAME: &'static str = "creations";
+    const COLUMNS: &'static str = "number\tnickname\ttarget\tbegan_ms\ttook_ms\toutcome";
+
+    fn began(&self) -> Duration {
+        self.began
+    }
+
+    fn ended(&self) -> Duration {
+        self.ended
+    }
+
+    fn status(&self) -> Option<u16> {
+        self.status()
+    }
+
+    fn is_unknown(&self) -> bool {
+        self.is_unknown()
+    }
+
+    fn is_done(&self) -> bool {
+        self.acknowledged().is_some()
+    }
+
+    /// The last digit of the id is the number of the replica that made it.
+    fn is_done_by(&self, replica: usize) -> bool {
         self.acknowledged().is_some_and(|id| usize::from(id.as_bytes()[15] & 0x0f) == replica + 1)
     }
 
-    /// The outcome in a word, for the archive.
-    pub(crate) fn word(&self) -> String {
+    fn word(&self) -> String {
         match self.outcome {
             Outcome::Answered { status, .. } => status.to_string(),
             Outcome::NotSent => "refused".into(),
             Outcome::Unknown => "unknown".into(),
             Outcome::Hung => "hung".into(),
         }
+    }
+
+    fn line(&self) -> String {
+        let (began, took) = (self.began.as_millis(), (self.ended - self.began).as_millis());
+        let (number, nick, target) = (self.number, &self.nick, self.target);
+        format!("{number}\t{nick}\t{target}\t{began}\t{took}\t{}", self.word())
     }
 }
 
@@ -114,30 +173,35 @@ pub(crate) struct Reads {
     pub(crate) broken: u64,
 }
 
-#[derive(Default)]
-struct Inner {
-    attempts: Vec<Attempt>,
+struct Inner<A> {
+    attempts: Vec<A>,
     reads: BTreeMap<&'static str, Reads>,
     wrong_reads: Vec<WrongRead>,
     lost_tails: Vec<LostTail>,
 }
 
-pub(crate) struct History {
+pub(crate) struct History<A = Attempt> {
     start: Instant,
-    inner: Mutex<Inner>,
+    inner: Mutex<Inner<A>>,
     changed: Condvar,
 }
 
-impl History {
+impl<A: Attempted> History<A> {
     pub(crate) fn new() -> Self {
-        Self { start: Instant::now(), inner: Mutex::default(), changed: Condvar::new() }
+        let inner = Inner {
+            attempts: Vec::new(),
+            reads: BTreeMap::new(),
+            wrong_reads: Vec::new(),
+            lost_tails: Vec::new(),
+        };
+        Self { start: Instant::now(), inner: Mutex::new(inner), changed: Condvar::new() }
     }
 
     pub(crate) fn now(&self) -> Duration {
         self.start.elapsed()
     }
 
-    pub(crate) fn record(&self, attempt: Attempt) {
+    pub(crate) fn record(&self, attempt: A) {
         lock(&self.inner).attempts.push(attempt);
         self.changed.notify_all();
     }
@@ -161,14 +225,19 @@ impl History {
         lock(&self.inner).lost_tails.clone()
     }
 
-    pub(crate) fn attempts(&self) -> Vec<Attempt> {
+    pub(crate) fn attempts(&self) -> Vec<A> {
         lock(&self.inner).attempts.clone()
     }
 
+    /// How many attempts have ended.
+    pub(crate) fn count(&self) -> usize {
+        lock(&self.inner).attempts.len()
+    }
+
     /// Those that had ended in this window.
-    pub(crate) fn ended_in(&self, began: Duration, ended: Duration) -> Vec<Attempt> {
+    pub(crate) fn ended_in(&self, began: Duration, ended: Duration) -> Vec<A> {
         let inner = lock(&self.inner);
-        inner.attempts.iter().filter(|one| one.ended >= began && one.began <= ended).cloned().collect()
+        inner.attempts.iter().filter(|one| one.ended() >= began && one.began() <= ended).cloned().collect()
     }
 
     pub(crate) fn reads(&self) -> BTreeMap<&'static str, Reads> {
@@ -179,7 +248,7 @@ impl History {
         lock(&self.inner).wrong_reads.clone()
     }
 
-    /// How long after `since` the first creation ended with a 201 of this replica that had begun after `since`.
+    /// How long after `since` the first attempt ended that this replica has done and that had begun after it.
     pub(crate) fn wait_for_success(
         &self,
         replica: usize,
@@ -188,9 +257,9 @@ impl History {
     ) -> Option<Duration> {
         self.wait_for(patience, |attempts| {
             // Newest first: what is of interest is at the end of a long history.
-            let recent = attempts.iter().rev().take_while(|one| one.ended >= since);
-            let first = recent.filter(|one| one.began >= since && one.acknowledged_by(replica)).last();
-            first.map(|one| one.ended - since)
+            let recent = attempts.iter().rev().take_while(|one| one.ended() >= since);
+            let first = recent.filter(|one| one.began() >= since && one.is_done_by(replica)).last();
+            first.map(|one| one.ended() - since)
         })
     }
 
@@ -198,7 +267,7 @@ impl History {
     pub(crate) fn wait_for<T>(
         &self,
         patience: Duration,
-        mut look: impl FnMut(&[Attempt]) -> Option<T>,
+        mut look: impl FnMut(&[A]) -> Option<T>,
     ) -> Option<T> {
         let deadline = Instant::now() + patience;
         let mut inner = lock(&self.inner);

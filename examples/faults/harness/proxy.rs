@@ -2,6 +2,7 @@
 //!
 //! It knows as much of Postgres's protocol as it needs: messages are a letter and a length; `Parse` names a statement, `Bind`
 //! uses it, `Sync` ends what a client sends, `ReadyForQuery` what the server answers.
+//! Where an INSERT is part of a transaction it is the COMMIT that counts, which is a simple `Query`.
 
 use std::collections::{HashMap, HashSet};
 use std::io::{self, Read, Write};
@@ -15,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use super::{Failure, lock};
 
-/// Where a connection is cut when the next INSERT comes by.
+/// Where a connection is cut when the next INSERT comes by, or the COMMIT that makes it last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Cut {
     /// Postgres never gets the statement.
@@ -40,6 +41,8 @@ struct Orders {
 
 struct Shared {
     upstream: PathBuf,
+    /// How the INSERTs that count begin.
+    insert: String,
     orders: Mutex<Orders>,
     changed: Condvar,
     ending: AtomicBool,
@@ -73,11 +76,13 @@ const SOCKET: &str = ".s.PGSQL.5432";
 
 impl Proxy {
     /// Listens in `folder` as Postgres would, and connects to the Postgres whose socket is in `upstream`.
-    pub(crate) fn start(folder: &Path, upstream: &Path) -> Result<Self, Failure> {
+    /// What counts is what is inserted into `table`.
+    pub(crate) fn start(folder: &Path, upstream: &Path, table: &str) -> Result<Self, Failure> {
         std::fs::create_dir_all(folder)?;
         let listener = UnixListener::bind(folder.join(SOCKET))?;
         let shared = Arc::new(Shared {
             upstream: upstream.join(SOCKET),
+            insert: format!("INSERT INTO {table} ("),
             orders: Mutex::default(),
             changed: Condvar::new(),
             ending: AtomicBool::new(false),
@@ -196,17 +201,24 @@ impl Shared {
         let mut inserts = HashSet::new();
         let mut group = Vec::new();
         let mut cut = None;
+        let mut transaction = Open::Not;
         loop {
             let message = messages.next(1)?;
             let letter = message[0];
             match letter {
-                b'P' if contains(&message, b"INSERT INTO people") => {
+                b'P' if contains(&message, self.insert.as_bytes()) => {
                     inserts.insert(text(&message, 5).to_vec());
                 }
                 // A portal's name comes first.
-                b'B' if inserts.contains(text(&message, 6 + text(&message, 5).len())) => {
-                    cut = self.take_order();
-                }
+                b'B' if inserts.contains(text(&message, 6 + text(&message, 5).len())) => match transaction {
+                    Open::Not => cut = self.take_order(),
+                    Open::Begun | Open::Written => transaction = Open::Written,
+                },
+                b'Q' => match text(&message, 5) {
+                    b"BEGIN" => transaction = Open::Begun,
+                    b"COMMIT" if std::mem::take(&mut transaction) == Open::Written => cut = self.take_order(),
+                    _ => transaction = Open::Not,
+                },
                 _ => {}
             }
             group.extend_from_slice(&message);
@@ -255,6 +267,17 @@ impl Shared {
         lock(&self.orders).done += 1;
         self.changed.notify_all();
     }
+}
+
+/// What a connection's transaction has come to.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum Open {
+    /// There is none, or none that matters.
+    #[default]
+    Not,
+    Begun,
+    /// An INSERT that counts is part of it.
+    Written,
 }
 
 /// Whole messages out of a stream.

@@ -23,10 +23,22 @@ pub(crate) const REPLICAS: usize = 2;
 /// How long the first start may take.
 const START_PATIENCE: Duration = Duration::from_secs(60);
 
+/// What the clients do, as far as the stack has to know.
+#[derive(Debug)]
+pub(crate) struct Subject {
+    /// The table that is written to, as SQL names it.
+    pub(crate) table: &'static str,
+    /// What needs no rights and answers once a replica serves: its path, and its status.
+    pub(crate) answers: (&'static str, u16),
+}
+
+const PEOPLE: Subject = Subject { table: "people", answers: ("/contagem-pessoas", 200) };
+
 /// What to start.
 pub(crate) struct Setup {
     /// The real server.
     pub(crate) program: PathBuf,
+    pub(crate) subject: &'static Subject,
     /// Settings of both replicas, beside those of a stack.
     pub(crate) settings: Vec<(&'static str, String)>,
     /// Other variables of the replicas' environment.
@@ -54,6 +66,7 @@ impl Setup {
     pub(crate) fn new(program: impl Into<PathBuf>) -> Self {
         Self {
             program: program.into(),
+            subject: &PEOPLE,
             settings: Vec::new(),
             environment: Vec::new(),
             before: None,
@@ -81,6 +94,7 @@ pub(crate) struct Stack {
     /// The primary at the start.
     pub(crate) postgres: Postgres,
     pub(crate) standby: Option<(Mode, Postgres)>,
+    pub(crate) subject: &'static Subject,
     promoted: AtomicBool,
     /// The first primary's data.
     pub(crate) data: PathBuf,
@@ -105,7 +119,7 @@ impl Stack {
             let mut hosts = vec![postgres.sockets()];
             if setup.proxied {
                 let host = folder.path().join(format!("database{}", index + 1));
-                proxies.push(Proxy::start(&host, &postgres.sockets())?);
+                proxies.push(Proxy::start(&host, &postgres.sockets(), setup.subject.table)?);
                 hosts.insert(0, host);
                 hosts.truncate(1 + usize::from(setup.second_way));
             }
@@ -117,7 +131,8 @@ impl Stack {
             None => None,
         };
         let (promoted, data) = (AtomicBool::new(false), standby::data(&postgres)?);
-        let stack = Self { nginx, replicas, proxies, postgres, standby, promoted, data, folder };
+        let subject = setup.subject;
+        let stack = Self { nginx, replicas, proxies, postgres, standby, subject, promoted, data, folder };
         stack.wait_until_ready()?;
         Ok(stack)
     }
@@ -167,8 +182,9 @@ impl Stack {
         let deadline = Instant::now() + START_PATIENCE;
         let sockets = (0..REPLICAS).map(|index| self.api(index)).chain(self.targets());
         for socket in sockets {
-            let answers = || Client::new(&socket, START_PATIENCE).get("/contagem-pessoas");
-            while !answers().is_ok_and(|answer| answer.status == 200) {
+            let (path, status) = self.subject.answers;
+            let answers = || Client::new(&socket, START_PATIENCE).get(path);
+            while !answers().is_ok_and(|answer| answer.status == status) {
                 if Instant::now() > deadline {
                     return Err(format!("{} does not answer:\n{}", socket.display(), self.logs()).into());
                 }
