@@ -1,14 +1,15 @@
 //! Random faults under load, for as long as you like:
-//! `cargo run --release --example faults -- --seconds 600 --seed 1 --out FOLDER`.
+//! `cargo run --release --example faults -- [people|orders] --seconds 600 --seed 1 --out FOLDER`.
 //!
 //! It starts an embedded Postgres, two replicas and, where there is one, nginx with this repository's nginx.conf; creates
-//! and reads people at a bounded rate; and does something bad to one of them every few seconds, drawn from the seed. At the
+//! and reads people, or places orders, at a bounded rate; and does something bad to one of them every few seconds, drawn from the seed. At the
 //! end every answer is held against what Postgres and both replicas have. Exit code 0: no promise was broken; 1: some were;
 //! 2: it could not be found out.
 
 mod harness;
 mod report;
 mod self_test;
+mod self_test_orders;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
@@ -20,20 +21,24 @@ use harness::Failure;
 use harness::fault::Fault;
 use harness::history::Attempted;
 use harness::nginx;
+use harness::orders::{self, Orders};
 use harness::people::People;
 use harness::proxy::Cut;
-use harness::run::{Injected, Run, Workload};
+use harness::run::{Injected, Pace, Run, Workload};
 use harness::stack::{REPLICAS, Setup};
 use report::Report;
 use signal_hook::consts::{SIGINT, SIGTERM};
 
-const USAGE: &str = "faults [OPTIONS]
+const USAGE: &str = "faults [people] [OPTIONS]
+faults orders [OPTIONS]
 faults --self-test
+
+People are created and looked up; or one product in demand and random baskets are ordered.
 
   --seconds N     how long faults are done (600)
   --seed N        which faults, when and for how long (1)
-  --rate N        creations a second that the clients try, each with reads beside it (200)
-  --clients N     clients at the same time (32)
+  --rate N        creations or orders a second that the clients try, with reads beside them (200; orders: 400)
+  --clients N     clients at the same time (32; orders: 500)
   --out FOLDER    faults.json, faults.txt and history.tsv.gz go there (nowhere)
   --pouco FILE    the server (built by cargo)
 
@@ -56,8 +61,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 struct Options {
     seconds: u64,
     seed: u64,
-    rate: f64,
-    clients: usize,
+    pace: Pace,
     out: Option<PathBuf>,
     pouco: Option<PathBuf>,
 }
@@ -69,11 +73,15 @@ fn main() -> ExitCode {
             println!("{USAGE}");
             Ok(true)
         }
-        ["--self-test"] => self_test::run().map(|planted| {
+        ["--self-test"] => self_tests().map(|planted| {
             println!("{planted} planted violations, all found; none in an honest history");
             true
         }),
-        _ => options(words.into_iter()).and_then(|options| long_run(&options)),
+        ["orders", ..] => options(ORDERS, words.into_iter().skip(1))
+            .and_then(|options| long_run::<Orders>(&options, orders::setup)),
+        ["people", ..] => options(PEOPLE, words.into_iter().skip(1))
+            .and_then(|options| long_run::<People>(&options, Setup::new)),
+        _ => options(PEOPLE, words.into_iter()).and_then(|options| long_run::<People>(&options, Setup::new)),
     };
     match result {
         Ok(true) => ExitCode::SUCCESS,
@@ -85,21 +93,29 @@ fn main() -> ExitCode {
     }
 }
 
-fn options(mut words: impl Iterator<Item = String>) -> Result<Options, Failure> {
-    let mut options = Options { seconds: 600, seed: 1, rate: 200.0, clients: 32, out: None, pouco: None };
+fn self_tests() -> Result<usize, Failure> {
+    Ok(self_test::run()? + self_test_orders::run()?)
+}
+
+/// The usual pace.
+const PEOPLE: Pace = Pace { clients: 32, per_s: 200.0 };
+const ORDERS: Pace = Pace { clients: 500, per_s: 400.0 };
+
+fn options(pace: Pace, mut words: impl Iterator<Item = String>) -> Result<Options, Failure> {
+    let mut options = Options { seconds: 600, seed: 1, pace, out: None, pouco: None };
     while let Some(name) = words.next() {
         let value = words.next().ok_or_else(|| format!("{name} has no value\n\n{USAGE}"))?;
         match name.as_str() {
             "--seconds" => options.seconds = value.parse()?,
             "--seed" => options.seed = value.parse()?,
-            "--rate" => options.rate = value.parse()?,
-            "--clients" => options.clients = value.parse()?,
+            "--rate" => options.pace.per_s = value.parse()?,
+            "--clients" => options.pace.clients = value.parse()?,
             "--out" => options.out = Some(value.into()),
             "--pouco" => options.pouco = Some(value.into()),
             _ => return Err(format!("{name} is no option\n\n{USAGE}").into()),
         }
     }
-    if !(1.0..=100_000.0).contains(&options.rate) || !(2..=1_000).contains(&options.clients) {
+    if !(1.0..=100_000.0).contains(&options.pace.per_s) || !(2..=1_000).contains(&options.pace.clients) {
         return Err("--rate is 1 to 100000, --clients 2 to 1000".into());
     }
     Ok(options)
@@ -123,7 +139,7 @@ fn server() -> Result<PathBuf, Failure> {
     if program.is_file() { Ok(program) } else { Err(format!("there is no {}", program.display()).into()) }
 }
 
-fn long_run(options: &Options) -> Result<bool, Failure> {
+fn long_run<W: Workload>(options: &Options, setup: fn(PathBuf) -> Setup) -> Result<bool, Failure> {
     let stop = Arc::new(AtomicBool::new(false));
     for signal in [SIGINT, SIGTERM] {
         // Every wait here has its end, so the run can end in order: whatever was started ends with it.
@@ -133,14 +149,14 @@ fn long_run(options: &Options) -> Result<bool, Failure> {
         Some(program) => program.clone(),
         None => server()?,
     };
-    let mut setup = Setup::new(program);
+    let mut setup = setup(program);
     setup.proxied = true;
     setup.patience = PATIENCE;
     setup.nginx = nginx::find().is_some();
     if !setup.nginx {
         println!("this machine has no nginx: clients go to the replicas");
     }
-    let mut run = Run::<People>::start(&setup, options.clients, options.rate)?;
+    let mut run = Run::<W>::of(&setup, options.pace)?;
     println!("{} s of faults, seed {}; Ctrl-C ends them early", options.seconds, options.seed);
     let mut random = fastrand::Rng::with_seed(options.seed);
     let start = run.history.now();
@@ -150,11 +166,12 @@ fn long_run(options: &Options) -> Result<bool, Failure> {
         let injected = run.inject(fault)?;
         println!("{}", line(&run, &injected));
     }
-    println!("looking at every person of the history");
+    println!("looking at everything that was acknowledged");
     let (took, reads) = (run.history.now() - start, run.history.reads());
     let logs = run.stack.logs();
     let verdict = run.finish()?;
-    let report = Report { seed: options.seed, nginx: setup.nginx, rate: options.rate, took, reads, verdict };
+    let (seed, rate) = (options.seed, options.pace.per_s);
+    let report = Report { seed, nginx: setup.nginx, rate, took, reads, verdict };
     let text = report.text();
     print!("\n{text}");
     if let Some(folder) = &options.out {

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use crate::harness::Failure;
 use crate::harness::audit::Looked;
+use crate::harness::check::Broken;
 use crate::harness::history::{Attempted, Reads};
 use crate::harness::run::{Injected, Verdict, Workload};
 
@@ -58,6 +59,14 @@ impl<W: Workload> Report<W> {
             *outcomes.entry(attempt.word()).or_default() += 1;
         }
         outcomes
+    }
+
+    fn broken(&self) -> BTreeMap<Broken, usize> {
+        let mut broken = BTreeMap::new();
+        for violation in &self.verdict.violations {
+            *broken.entry(violation.broken).or_default() += 1;
+        }
+        broken
     }
 
     fn kinds(&self) -> Vec<Kind> {
@@ -137,7 +146,9 @@ impl<W: Workload> Report<W> {
                 kind.name, kind.count, kind.refused, kind.unknown, least
             ));
         }
-        add(format!("\nviolations: {}", verdict.violations.len()));
+        let by_kind =
+            if verdict.violations.is_empty() { String::new() } else { format!("{:?}", self.broken()) };
+        add(format!("\nviolations: {} {by_kind}", verdict.violations.len()).trim_end().to_owned());
         for violation in verdict.violations.iter().take(SHOWN) {
             add(format!("  {violation}"));
         }

@@ -41,6 +41,18 @@ pub(crate) enum Broken {
     Invisible,
     /// Somebody whom a replica knows, by id, by a search or as taken, and whom the table does not have.
     Ghost,
+    /// An order whose total is not what its lines cost.
+    WrongTotal,
+    /// Stock that is not what was put there, without what was ordered.
+    WrongStock,
+    /// Less than nothing in stock.
+    BelowZero,
+    /// Two answers to one idempotency key.
+    OtherAnswer,
+    /// Refused for a reason that cannot be.
+    FalseRefusal,
+    /// Transactions that waited for each other.
+    Deadlock,
     /// Not back in time after a fault.
     SlowRecovery,
     /// A process that ended although nobody ended it.

@@ -56,6 +56,34 @@ impl Client {
         ))
     }
 
+    /// With more header fields, each with its line end.
+    pub(crate) fn ask(
+        &mut self,
+        method: &str,
+        path: &str,
+        fields: &str,
+        body: &str,
+    ) -> Result<Answer, NoAnswer> {
+        self.request(&request(method, path, fields, body))
+    }
+
+    /// As [`Client::ask`], but goes away after so long without having listened.
+    pub(crate) fn ask_and_leave(
+        &self,
+        method: &str,
+        path: &str,
+        fields: &str,
+        body: &str,
+        stay: Duration,
+    ) -> NoAnswer {
+        let Ok(mut stream) = UnixStream::connect(&self.socket) else { return NoAnswer::NotSent };
+        // Whether all of it went out makes no difference to somebody who does not listen.
+        let _ = stream.set_write_timeout(Some(self.patience));
+        let _ = stream.write_all(request(method, path, fields, body).as_bytes());
+        std::thread::sleep(stay);
+        NoAnswer::Broken
+    }
+
     fn request(&mut self, text: &str) -> Result<Answer, NoAnswer> {
         // As nginx does, an idle connection is looked at before it is used: a server that stops has closed it.
         let mut stream = match self.stream.take().filter(is_open) {
@@ -72,6 +100,14 @@ impl Client {
         }
         Ok(answer)
     }
+}
+
+fn request(method: &str, path: &str, fields: &str, body: &str) -> String {
+    format!(
+        "{method} {path} HTTP/1.1\r\nHost: faults\r\n{fields}Content-Type: application/json\r\n\
+         Content-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
 }
 
 fn is_open(stream: &UnixStream) -> bool {

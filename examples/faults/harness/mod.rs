@@ -15,6 +15,7 @@ pub(crate) mod follower;
 pub(crate) mod history;
 pub(crate) mod load;
 pub(crate) mod nginx;
+pub(crate) mod orders;
 pub(crate) mod people;
 pub(crate) mod person;
 pub(crate) mod postgres;

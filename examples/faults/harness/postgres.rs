@@ -31,6 +31,8 @@ struct State {
     /// How long the last start took until Postgres answered.
     start_took: Duration,
     said: Vec<String>,
+    /// In the logs of the starts before this one.
+    deadlocks: usize,
 }
 
 #[derive(Default)]
@@ -41,6 +43,7 @@ struct Shared {
 
 /// A supervised cluster. It ends with this value.
 pub(crate) struct Postgres {
+    folder: PathBuf,
     shared: Arc<Shared>,
     thread: Option<thread::JoinHandle<()>>,
 }
@@ -54,11 +57,11 @@ impl Postgres {
     /// As [`Postgres::start`], with settings (`name=value`) beside the usual ones.
     pub(crate) fn start_with(folder: &Path, settings: &[String]) -> Result<Self, Failure> {
         let shared = Arc::new(Shared::default());
-        let (supervising, folder, settings) = (shared.clone(), folder.to_owned(), settings.to_vec());
+        let (supervising, home, settings) = (shared.clone(), folder.to_owned(), settings.to_vec());
         let thread = thread::Builder::new()
             .name("keep-postgres".into())
-            .spawn(move || supervising.supervise(&folder, &settings))?;
-        let postgres = Self { shared, thread: Some(thread) };
+            .spawn(move || supervising.supervise(&home, &settings))?;
+        let postgres = Self { folder: folder.to_owned(), shared, thread: Some(thread) };
         postgres.wait_until_ready()?;
         Ok(postgres)
     }
@@ -112,6 +115,11 @@ impl Postgres {
     /// What was said at ends and failed starts.
     pub(crate) fn said(&self) -> Vec<String> {
         lock(&self.shared.state).said.clone()
+    }
+
+    /// The deadlocks that it has ended, over all its starts.
+    pub(crate) fn deadlocks(&self) -> usize {
+        lock(&self.shared.state).deadlocks + deadlocks_in(&self.folder)
     }
 
     /// The number of the last start, and how long it took until Postgres answered: its own part of a recovery.
@@ -196,6 +204,12 @@ impl Postgres {
     }
 }
 
+/// What the log of the last start tells of.
+fn deadlocks_in(folder: &Path) -> usize {
+    let log = std::fs::read(folder.join("postgres.log")).unwrap_or_default();
+    String::from_utf8_lossy(&log).matches("deadlock detected").count()
+}
+
 /// The dead have nothing to write any more, and a new postmaster would refuse to start beside the living.
 fn wait_until_gone(backends: &[Pid]) -> Result<(), Failure> {
     let deadline = Instant::now() + START_PATIENCE;
@@ -219,7 +233,11 @@ impl Shared {
         while self.may_start() {
             let began = Instant::now();
             match Cluster::start_with(Some(folder.to_owned()), None, settings) {
-                Ok(cluster) => self.watch(&cluster, began.elapsed()),
+                Ok(cluster) => {
+                    self.watch(&cluster, began.elapsed());
+                    // Each start has a new log.
+                    lock(&self.state).deadlocks += deadlocks_in(folder);
+                }
                 Err(error) => self.rest(error.to_string()),
             }
         }
