@@ -6,6 +6,8 @@
 mod harness;
 #[path = "../../examples/faults/self_test.rs"]
 mod self_test;
+#[path = "../../examples/faults/self_test_orders.rs"]
+mod self_test_orders;
 
 mod clock;
 mod crash;
@@ -13,6 +15,7 @@ mod database;
 mod disk;
 mod failover;
 mod memory;
+mod orders;
 mod processes;
 mod silence;
 
@@ -102,4 +105,5 @@ fn skipped(what: &str) {
 #[test]
 fn the_checker_finds_what_is_planted() {
     self_test::run().unwrap();
+    self_test_orders::run().unwrap();
 }
