@@ -173,6 +173,7 @@ fn a_key_is_answered_once_and_again() {
     for one in [&ana, &there] {
         let again = one.post_with_key("/orders", "k-1", &wanted);
         assert_eq!((again.status, again.text()), (201, placed.text()));
+        assert_eq!(again.header("location"), placed.header("location"));
         assert_eq!(again.header("idempotency-replayed"), Some("true"));
         let other = one.post_with_key("/orders", "k-1", &basket(&[(tea, 1)]));
         assert_eq!(

@@ -46,18 +46,20 @@ pub(super) struct Answer {
     pub(super) status: Status,
     /// JSON.
     pub(super) body: Vec<u8>,
+    /// The order that was placed, if one was.
+    pub(super) order: Option<i64>,
 }
 
 impl Answer {
     pub(super) fn refused(rejection: &Rejection) -> Self {
         let mut body = Vec::with_capacity(64);
         rejection.write(&mut body);
-        Self { status: rejection.status, body }
+        Self { status: rejection.status, body, order: None }
     }
 
     /// Of an order, when it was placed.
     pub(super) fn placed(order: Order) -> Self {
-        Self { status: Status::Created, body: order.when_placed().body() }
+        Self { status: Status::Created, order: Some(order.id), body: order.when_placed().body() }
     }
 
     /// The status, as the table has it.
@@ -66,6 +68,9 @@ impl Answer {
     }
 
     pub(super) fn send(&self, response: &mut Response<'_>) {
+        if let Some(order) = self.order {
+            response.header("location", format_args!("/api/v1/orders/{order}"));
+        }
         response.status(self.status).json(&self.body);
     }
 }
@@ -82,7 +87,8 @@ impl Earlier {
     /// What a row of the table says to a request with this fingerprint.
     pub(super) fn of(fingerprint: &[u8; 32], stored: &[u8], status: i16, body: &[u8]) -> Self {
         let status = Status::of(status.cast_unsigned()).filter(|_| stored == fingerprint);
-        status.map_or(Self::Differs, |status| Self::Answered(Answer { status, body: body.to_vec() }))
+        let answer = |status| Answer { status, body: body.to_vec(), order: None };
+        status.map_or(Self::Differs, |status| Self::Answered(answer(status)))
     }
 }
 

@@ -99,7 +99,7 @@ fn change(
             if let Some(row) = rows.first() {
                 write_item(&mut body, row)?;
             }
-            Answer { status: Status::Ok, body }
+            Answer { status: Status::Ok, body, order: None }
         }
         Err(refused) if key.is_own() => return Ok(Answer::refused(&refused)),
         Err(refused) => Answer::refused(&refused),

@@ -45,7 +45,6 @@ impl Inventory {
         match placed {
             Placed::Stored(order) => {
                 self.outcomes.count(Outcome::Placed);
-                response.header("location", format_args!("/api/v1/orders/{}", order.id));
                 Answer::placed(order).send(response);
             }
             Placed::Again(answer) => self.answer_again(&answer, response),

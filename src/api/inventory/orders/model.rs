@@ -136,7 +136,7 @@ impl Line {
 /// A stored order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::api::inventory) struct Order {
-    pub(super) id: i64,
+    pub(in crate::api::inventory) id: i64,
     pub(super) customer: i64,
     pub(super) status: Step,
     pub(super) total: Cents,
