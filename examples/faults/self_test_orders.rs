@@ -37,7 +37,11 @@ fn order_of(number: u64, lines: &[(i64, i64)]) -> Arc<Wish> {
 }
 
 fn said(status: u16, said: Said) -> Came {
-    Came::Answered(Reply { status, retry_after: status == 503, said })
+    let location = match &said {
+        Said::Order(order) if status == 201 => Some(order.id),
+        Said::Order(_) | Said::Text(_) => None,
+    };
+    Came::Answered(Reply { status, retry_after: status == 503, location, said })
 }
 
 fn text(status: u16, text: &str) -> Came {
@@ -177,6 +181,11 @@ const PLANTED: &[(&str, Broken, Plant)] = &[
     ("an order of nobody", Broken::NeverSent, |play| play.store(&order_of(99, &[(TEA, 1)]), 9)),
     ("an order of another customer", Broken::NeverSent, |play| play.stored[0].order.customer += 1),
     ("another id", Broken::WrongId, |play| play.stored[0].order.id = 99),
+    ("another Location", Broken::WrongId, |play| {
+        if let Some(reply) = play.answer_to(10) {
+            reply.location = None;
+        }
+    }),
     ("a wrong total", Broken::WrongTotal, |play| play.stored[0].order.total += 1),
     ("a wrong total in an answer", Broken::WrongTotal, |play| {
         if let Some(Reply { said: Said::Order(order), .. }) = play.answer_to(10) {

@@ -123,6 +123,9 @@ impl<'s> Checker<'s> {
             (201, What::Order(_)) | (200, What::Cancel(_)) if reply.order().is_none() => {
                 self.add(Broken::WrongRead, format!("no order: {one:?}"));
             }
+            (201, _) if reply.location != reply.order().map(|order| order.id) => {
+                self.add(Broken::WrongId, format!("its Location: {one:?}"));
+            }
             (201, What::Order(_)) | (200, What::Cancel(_)) => {}
             (200, What::Stock { .. }) => self.quantity(one, reply),
             (400, What::Order(_)) => self.short(one, reply),

@@ -20,29 +20,38 @@ use super::wish::{Order, Try, What, Wish};
 /// One wish in so many is repeated at the end, through each replica.
 const REPEATED_EACH: u64 = 20;
 
+/// Who does that at the same time: alone each would wait for a commit of its own.
+const AT_ONCE: usize = 32;
+
 /// Orders on a page.
 const PAGE: usize = 100;
 
-/// Asks again for what was answered, which goes into the history, and says how often that was through each
-/// replica.
-pub(super) fn repeat(common: &Arc<Common>, tries: &[Try]) -> Vec<usize> {
+/// Asks again for what was answered, which goes into the history, and says how often through each replica.
+pub(super) fn repeat(common: &Arc<Common>, tries: &[Try]) -> usize {
     let mut answered: BTreeMap<u64, &Arc<Wish>> = BTreeMap::new();
     for one in tries.iter().filter(|one| one.last_word().is_some()) {
         if !matches!(one.wish.what, What::Cancel(_)) && one.wish.number.is_multiple_of(REPEATED_EACH) {
             answered.insert(one.wish.number, &one.wish);
         }
     }
-    let through = |replica: usize| {
-        let shop = &common.shop;
-        let target = shop.targets.iter().position(|target| target.replica == Some(replica));
-        let target = target.unwrap_or_default();
-        for wish in answered.values() {
-            let customer = shop.customers.iter().position(|customer| customer.id == wish.customer);
-            Asker::new(common, customer.unwrap_or_default(), target, wish.number).ask(wish, false);
-        }
-        answered.len()
-    };
-    (0..REPLICAS).map(through).collect()
+    let wishes: Vec<&Arc<Wish>> = answered.into_values().collect();
+    let part = wishes.len().div_ceil(AT_ONCE).max(1);
+    for replica in 0..REPLICAS {
+        thread::scope(|scope| {
+            for part in wishes.chunks(part) {
+                scope.spawn(move || part.iter().for_each(|wish| ask_again(common, wish, replica)));
+            }
+        });
+    }
+    wishes.len()
+}
+
+fn ask_again(common: &Arc<Common>, wish: &Arc<Wish>, replica: usize) {
+    let shop = &common.shop;
+    let target = shop.targets.iter().position(|target| target.replica == Some(replica));
+    let customer = shop.customers.iter().position(|customer| customer.id == wish.customer);
+    let seed = wish.number;
+    Asker::new(common, customer.unwrap_or_default(), target.unwrap_or_default(), seed).ask(wish, false);
 }
 
 /// Looks up all orders through both replicas.

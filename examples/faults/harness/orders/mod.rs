@@ -92,7 +92,7 @@ impl Workload for Orders {
         }
         history.record_read("stock in Postgres", |reads| reads.answered += readings.count);
         let mut looked = look::through_all(stack, &self.common.shop, &rows, violations)?;
-        looked.iter_mut().zip(repeated).for_each(|(looked, repeated)| looked.taken = repeated);
+        looked.iter_mut().for_each(|looked| looked.taken = repeated);
         Ok((rows, looked))
     }
 

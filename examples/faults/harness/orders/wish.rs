@@ -142,6 +142,8 @@ fn cents(json: &Value) -> Option<i64> {
 pub(crate) struct Reply {
     pub(crate) status: u16,
     pub(crate) retry_after: bool,
+    /// The order that a `Location` names.
+    pub(crate) location: Option<i64>,
     pub(crate) said: Said,
 }
 
@@ -160,7 +162,9 @@ impl Reply {
             Some(order) => Said::Order(order.into()),
             None => Said::Text(String::from_utf8_lossy(&answer.body).into()),
         };
-        Self { status: answer.status, retry_after: answer.header("retry-after").is_some(), said }
+        let location = answer.header("location").and_then(|path| path.strip_prefix("/api/v1/orders/"));
+        let location = location.and_then(|order| order.parse().ok());
+        Self { status: answer.status, retry_after: answer.header("retry-after").is_some(), location, said }
     }
 
     pub(crate) fn order(&self) -> Option<&Order> {
