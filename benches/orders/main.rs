@@ -1,9 +1,10 @@
 //! One product in demand: orders a second by group commit, against the same statements with one commit an order.
 //! `cargo bench --bench orders -- [--rounds N] [--seconds S] [--clients N]`
 //!
-//! Both are the whole server on the same Postgres, apart in a setting alone: how many orders one transaction may have.
-//! They take turns, round by round, so that a slow moment of the machine meets both. Each client orders one piece, waits
-//! for the answer, and orders again. At the end the stock must be what the orders have left.
+//! Both are the whole server on the same Postgres, apart in a setting alone: how many orders one transaction
+//! may have. They take turns, round by round, so that a slow moment of the machine meets both. Each client
+//! orders one piece, waits for the answer, and orders again; clients that do not fill two batches would
+//! measure the wait for company. At the end the stock must be what the orders have left.
 #![allow(missing_docs)]
 
 #[path = "../support/http.rs"]
@@ -103,7 +104,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let rounds = options::option("--rounds", 3.0)?;
     let seconds = Duration::from_secs_f64(options::option("--seconds", 10.0)?);
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // a count that somebody has typed
-    let clients = options::option("--clients", 64.0)? as usize;
+    let clients = options::option("--clients", 256.0)? as usize;
     let mut sellers: Vec<Seller> =
         VARIANTS.iter().map(|(name, settings)| Seller::open(name, settings)).collect::<Result<_, _>>()?;
     let mut round = 0.0;
