@@ -41,11 +41,11 @@ bash -euo pipefail "$folder/steps" >"$folder/out"
 
 # What was printed: the account, the stock, two orders that are one, an order that is refused, and all of the stock.
 mapfile -t said <"$folder/out"
-is() { [[ ${said[$1]:-} == $2 ]] || fail "line $1 is no $2"; }
-is 0 '{"id":1,"email":"ana@example.com",*'
-is 1 '{"id":1,"product_id":1,"quantity":10,*'
-is 2 '{"id":1,"customer_id":1,"status":"pending","total_amount":36.00,*'
+begins() { [[ ${said[$1]:-} == "$2"* ]] || fail "line $1 does not begin with $2"; }
+begins 0 '{"id":1,"email":"ana@example.com",'
+begins 1 '{"id":1,"product_id":1,"quantity":10,'
+begins 2 '{"id":1,"customer_id":1,"status":"pending","total_amount":36.00,'
 [ "${said[2]}" = "${said[3]}" ] || fail "the same key was answered otherwise"
-is 4 '{"error":"product 1 has 2 in stock","field":"items"}'
-is 5 '[[]{"id":1,"product_id":1,"quantity":2,*'
+begins 4 '{"error":"product 1 has 2 in stock","field":"items"}'
+begins 5 '[{"id":1,"product_id":1,"quantity":2,'
 echo "docs/inventory.md: an account, a product and an order, as it says"
