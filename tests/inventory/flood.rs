@@ -3,14 +3,25 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use crate::client::{EMAIL, PASSWORD, log_in, me_with, pair, refusal, tokens, with_user};
+use crate::client::{EMAIL, PASSWORD, log_in, me_with, refusal, tokens, with_user};
 use crate::support::{Replica, eventually};
 
 /// Each hash takes tens of milliseconds here, or more where the code is not optimised.
 #[test]
 fn the_excess_of_logins_is_a_503_at_once_and_no_other_request_waits() {
     let (_database, replica) = with_user(&[("POUCO_BCRYPT_COST", "10"), ("POUCO_HASH_WAIT_MS", "1")]);
-    let (access, _) = pair(&replica);
+    // The thread that has hashed for the registration may not be idle yet.
+    let mut first = log_in(&replica, EMAIL, PASSWORD);
+    eventually("a login before the flood", || {
+        let refused = first.status != 200;
+        if refused {
+            first = log_in(&replica, EMAIL, PASSWORD);
+        }
+        !refused
+    });
+    let (access, _) = tokens(&first);
+    let counted = |name: &str| usize::try_from(replica.metric(name)).unwrap();
+    let before = counted("pouco_hashes_refused_total");
     let done = AtomicBool::new(false);
     let answers = thread::scope(|scope| {
         let bystander = scope.spawn(|| {
@@ -36,9 +47,8 @@ fn the_excess_of_logins_is_a_503_at_once_and_no_other_request_waits() {
     for answer in &refused {
         assert_eq!((refusal(answer), answer.header("retry-after")), (busy.clone(), Some("1")));
     }
-    let counted = |name: &str| usize::try_from(replica.metric(name)).unwrap();
-    assert_eq!(counted("pouco_hashes_refused_total"), refused.len());
-    assert_eq!(counted("pouco_logins_total{outcome=\"busy\"}"), refused.len());
+    assert_eq!(counted("pouco_hashes_refused_total"), before + refused.len());
+    assert_eq!(counted("pouco_logins_total{outcome=\"busy\"}"), before + refused.len());
     assert_eq!(counted("pouco_hashes_total"), entered.len() + 2, "and a registration, and a login before");
     // Nobody is locked out by it.
     eventually("a login after the flood", || log_in(&replica, EMAIL, PASSWORD).status == 200);
