@@ -169,8 +169,9 @@ fn a_lost_database_does_not_keep_the_process() {
     let folder = open_tempdir();
     let cluster = Cluster::start(Some(folder.path().join("data")), None).unwrap_or_else(|e| panic!("{e}"));
     let url = format!("host={} user=pouco dbname=postgres", cluster.sockets().display());
-    let mut replica = Replica::spawn(command().env("DATABASE_URL", url));
+    let mut replica = Replica::spawn(command().env("DATABASE_URL", url).env("POUCO_APIS", "people"));
     let connected = || replica.metric("pouco_database_connections ");
+    // The writer, the feed and the pool's two.
     eventually("all are connected", || connected() == 4);
     drop(cluster);
     eventually("the feed has noticed", || connected() < 4);
