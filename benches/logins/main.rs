@@ -1,8 +1,9 @@
-//! Look-ups of a product beside logins, each of which costs a hash of 60 ms or so: none, 5 a second, 50 a second.
+//! Look-ups of a product beside logins, each of which costs a hash of 60 ms or so: none, 5 a second, 50 a
+//! second.
 //! `cargo bench --bench logins -- [--seconds S] [--rounds N]`
 //!
-//! One client looks the product up, a hundred times a second; the logins come at their rate, whether earlier ones are
-//! answered or not. The three take turns, round by round.
+//! One client looks the product up, a hundred times a second; the logins come at their rate, whether earlier
+//! ones are answered or not. The three take turns, round by round.
 #![allow(missing_docs)]
 
 #[path = "../support/http.rs"]

@@ -1,4 +1,5 @@
-//! One product in demand: orders a second by group commit, against the same statements with one commit an order.
+//! One product in demand: orders a second by group commit, against the same statements with one commit an
+//! order.
 //! `cargo bench --bench orders -- [--rounds N] [--seconds S] [--clients N]`
 //!
 //! Both are the whole server on the same Postgres, apart in a setting alone: how many orders one transaction

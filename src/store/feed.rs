@@ -80,8 +80,8 @@ pub trait Follow: Send + 'static {
     fn caught_up(&mut self);
 
     /// Called on a thread and with a session of its own after [`Follow::row`] wanted no more: what Postgres
-    /// needs to stand in for the consumer's memory. It may take its time, and is called again until it returns
-    /// `true`: it is there. `false`: another replica is at it.
+    /// needs to stand in for the consumer's memory. It may take its time, and is called again until it
+    /// returns `true`: it is there. `false`: another replica is at it.
     ///
     /// # Errors
     /// Those of Postgres.
@@ -293,8 +293,8 @@ impl<F: Follow> Follower<F> {
 
     /// Not on the feed's own thread, which goes on watching the database.
     ///
-    /// Tried until it is done: what Postgres refuses now (a deadlock with somebody's VACUUM, a full disk) it may
-    /// take later, and a replica that was at it may have died over it.
+    /// Tried until it is done: what Postgres refuses now (a deadlock with somebody's VACUUM, a full disk) it
+    /// may take later, and a replica that was at it may have died over it.
     fn prepare_stand_in(&self) {
         let connector = self.connector.clone();
         let prepare = move || {

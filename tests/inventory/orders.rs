@@ -1,4 +1,5 @@
-//! Orders: placed wholly or not at all, at the catalogue's price, once for each key; their life; and whose they are.
+//! Orders: placed wholly or not at all, at the catalogue's price, once for each key; their life; and whose
+//! they are.
 
 use std::thread;
 
@@ -256,8 +257,8 @@ fn a_key_that_is_under_way_is_not_done_twice() {
     }
 }
 
-/// The steps of the contest's JMeter plan, once: everything has a content type, the price is the client's own, and the
-/// product is deleted with an order on it.
+/// The steps of the contest's JMeter plan, once: everything has a content type, the price is the client's
+/// own, and the product is deleted with an order on it.
 #[test]
 fn the_steps_of_the_stress_test_hold() {
     let (_database, _replica, ana) = shop();

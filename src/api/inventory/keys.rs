@@ -1,8 +1,10 @@
-//! Idempotency keys: a request with the key of an earlier one of the same user is not done again, it is answered as
-//! that one was (draft-ietf-httpapi-idempotency-key-header). Whatever is done under a key is committed with it.
+//! Idempotency keys: a request with the key of an earlier one of the same user is not done again, it is
+//! answered as that one was (draft-ietf-httpapi-idempotency-key-header). Whatever is done under a key is
+//! committed with it.
 //!
-//! Race window: of two requests with one key that come to the same replica, the later is a 409 while the first is
-//! under way. On two replicas the later one's statement waits for the first one's commit, and then finds its answer.
+//! Race window: of two requests with one key that come to the same replica, the later is a 409 while the
+//! first is under way. On two replicas the later one's statement waits for the first one's commit, and then
+//! finds its answer.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -33,8 +35,8 @@ const SWEEP: &str = "
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Key {
     pub(super) user: i64,
-    /// `=` and what the client sent; or `~` and the request's number where it sent none, but the answer has to be
-    /// found again after a lost connection.
+    /// `=` and what the client sent; or `~` and the request's number where it sent none, but the answer has
+    /// to be found again after a lost connection.
     pub(super) text: Box<str>,
     /// Of the route and the body.
     pub(super) fingerprint: [u8; 32],

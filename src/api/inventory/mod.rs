@@ -1,7 +1,7 @@
 //! The inventory: accounts, products, their stock, and orders that cannot oversell.
 //!
-//! Postgres is the only memory of it: each answer comes from there, so that no replica is older than another. Writes
-//! are transactions, but for orders, which go by group commit.
+//! Postgres is the only memory of it: each answer comes from there, so that no replica is older than another.
+//! Writes are transactions, but for orders, which go by group commit.
 
 mod auth;
 mod keys;

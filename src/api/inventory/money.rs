@@ -1,4 +1,5 @@
-//! Prices and totals: whole cents inside, JSON numbers with two decimals outside. No sum is ever made of floats.
+//! Prices and totals: whole cents inside, JSON numbers with two decimals outside. No sum is ever made of
+//! floats.
 
 use serde::de::{Deserialize, Deserializer, Error};
 
@@ -13,9 +14,9 @@ impl Cents {
     /// The amount of so many cents that a JSON number stands for; `None` if it is negative, past
     /// [`LARGEST_CENTS`], or has more than two decimals.
     ///
-    /// The number comes as the double next to its text. Up to twelve digits each amount has a double of its own, and a
-    /// quotient of doubles is the one next to the exact quotient: so the two are equal if and only if the text means
-    /// that amount (or differs from it past the sixteenth digit).
+    /// The number comes as the double next to its text. Up to twelve digits each amount has a double of its
+    /// own, and a quotient of doubles is the one next to the exact quotient: so the two are equal if and only
+    /// if the text means that amount (or differs from it past the sixteenth digit).
     pub(super) fn of_number(number: f64) -> Option<Self> {
         let cents = (number * 100.0).round();
         if !(0.0..=LARGEST_CENTS as f64).contains(&cents) || number.is_sign_negative() && number != 0.0 {

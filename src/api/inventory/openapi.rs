@@ -1,4 +1,5 @@
-//! The API described for OpenAPI. The types are for that alone: answers are written by hand, for their amounts.
+//! The API described for OpenAPI. The types are for that alone: answers are written by hand, for their
+//! amounts.
 
 use serde_json::json;
 use utoipa::ToSchema;

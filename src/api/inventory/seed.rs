@@ -57,8 +57,8 @@ impl Batch {
     }
 }
 
-/// Adds the first users and products of `seed`; those that are there already, by e-mail and by SKU, stay as they are.
-/// Products are the first user's.
+/// Adds the first users and products of `seed`; those that are there already, by e-mail and by SKU, stay as
+/// they are. Products are the first user's.
 ///
 /// # Errors
 /// What Postgres said; then none came in, and the session is of no more use.

@@ -1,8 +1,8 @@
-//! Stock: how much of each product there is. It is added to and removed from by hand here; orders take theirs in
-//! [`super::orders`].
+//! Stock: how much of each product there is. It is added to and removed from by hand here; orders take theirs
+//! in [`super::orders`].
 //!
-//! Every change is committed with a row among the idempotency keys, the client's or one of our own: what became of it
-//! can be asked after a lost answer.
+//! Every change is committed with a row among the idempotency keys, the client's or one of our own: what
+//! became of it can be asked after a lost answer.
 
 use std::io::Write;
 
@@ -82,7 +82,8 @@ fn page(session: &mut Session, page: Page) -> Result<Vec<u8>, postgres::Error> {
 /// Another request had the key: the change is undone.
 struct KeyTaken;
 
-/// Changes the stock of `product` by `by`, and keeps the answer under `key`; a refusal only if the client sent one.
+/// Changes the stock of `product` by `by`, and keeps the answer under `key`; a refusal only if the client
+/// sent one.
 fn change(
     transaction: &mut Transaction<'_>,
     key: &Key,

@@ -27,9 +27,9 @@ const TRIGRAM_CHARS: usize = 3;
 /// literal, since
 /// `unnest` would flatten an array of arrays.
 ///
-/// `INSERT` stores all rows or, where one conflicts, none; then `INSERT_FREE` stores those that conflict with nothing.
-/// Conflicts are rare, because a nickname that this replica knows is refused before it comes here, and the
-/// second statement costs every row a sixth more (ARCHITECTURE.md, Decisions).
+/// `INSERT` stores all rows or, where one conflicts, none; then `INSERT_FREE` stores those that conflict with
+/// nothing. Conflicts are rare, because a nickname that this replica knows is refused before it comes here,
+/// and the second statement costs every row a sixth more (ARCHITECTURE.md, Decisions).
 macro_rules! insert {
     () => {
         "INSERT INTO people (id, apelido, nome, nascimento, stack)

@@ -3,7 +3,8 @@
 //! A hash takes tens of milliseconds of CPU, and twice that for each step of the cost. So it is made by few
 //! threads (one, unless told otherwise: on a CPU and a half a second one would take what requests need),
 //! which the kernel runs behind the worker. How long a password would wait is estimated from what hashes took
-//! lately; past the bound it is refused at once, so a flood of logins costs the others one thread and no more.
+//! lately; past the bound it is refused at once, so a flood of logins costs the others one thread and no
+//! more.
 //!
 //! Race window: estimate and admission are two steps. All callers are coroutines of one worker, and the queue
 //! itself is bounded as well.

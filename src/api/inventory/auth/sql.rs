@@ -23,8 +23,9 @@ const INSERT: &str = "
     RETURNING id";
 /// A hash has a salt of 128 random bits: no other registration has the same.
 const INSERTED: &str = "SELECT id FROM inventory.users WHERE lower(email) = lower($1) AND password_hash = $2";
-/// Those past the bound are chosen first and locked then: with OFFSET those before it would be locked as well.
-/// What another login of the same user is about to remove is left to it, or two would wait for each other.
+/// Those past the bound are chosen first and locked then: with OFFSET those before it would be locked as
+/// well. What another login of the same user is about to remove is left to it, or two would wait for each
+/// other.
 const BEGIN_FAMILY: &str = "
     WITH past AS (
         SELECT family FROM inventory.refresh_families WHERE user_id = $2

@@ -1,9 +1,9 @@
-//! Orders by group commit: all that wait go as one transaction, each with an answer of its own. A product in demand
-//! costs one lock and one commit a batch, and not one an order.
+//! Orders by group commit: all that wait go as one transaction, each with an answer of its own. A product in
+//! demand costs one lock and one commit a batch, and not one an order.
 //!
-//! In one transaction, whatever the orders: the rows of stock of all products are locked in the order of the products;
-//! the keys are claimed; the orders are served in turn, each wholly or not at all; what they take and what they are is
-//! written.
+//! In one transaction, whatever the orders: the rows of stock of all products are locked in the order of the
+//! products; the keys are claimed; the orders are served in turn, each wholly or not at all; what they take
+//! and what they are is written.
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, HashMap};
@@ -47,8 +47,8 @@ impl Batch for Orders {
 
     const NAME: &'static str = "orders";
 
-    /// Whatever the order of the items, the stock of all of them is locked at once and in the order of products. It is
-    /// given out as they came.
+    /// Whatever the order of the items, the stock of all of them is locked at once and in the order of
+    /// products. It is given out as they came.
     fn order(_: &Waiting, _: &Waiting) -> Ordering {
         Ordering::Equal
     }

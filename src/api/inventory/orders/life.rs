@@ -1,8 +1,8 @@
-//! An order's life after it was placed: pending, confirmed, shipped, delivered; or cancelled, which gives its stock
-//! back.
+//! An order's life after it was placed: pending, confirmed, shipped, delivered; or cancelled, which gives its
+//! stock back.
 //!
-//! The order's row is locked first, then the stock's in the order of the products. Whoever places orders locks stock
-//! alone, so no two transactions wait for each other.
+//! The order's row is locked first, then the stock's in the order of the products. Whoever places orders
+//! locks stock alone, so no two transactions wait for each other.
 
 use postgres::Row;
 use uuid::Uuid;

@@ -1,7 +1,7 @@
-//! The statements of orders. How stock is taken is decided here and in [`super::batch`] alone: on one Postgres all rows
-//! of a batch are locked at once, in the order of their products, and written at once. Spread over several servers,
-//! where rows of several shards cannot be locked by one statement, it would be an UPDATE a product in the same order,
-//! under the same condition.
+//! The statements of orders. How stock is taken is decided here and in [`super::batch`] alone: on one
+//! Postgres all rows of a batch are locked at once, in the order of their products, and written at once.
+//! Spread over several servers, where rows of several shards cannot be locked by one statement, it would be
+//! an UPDATE a product in the same order, under the same condition.
 
 use std::collections::HashMap;
 
@@ -20,29 +20,32 @@ const LOCK_STOCK: &str = "
     WHERE stock.product_id = ANY($1) AND product.archived_at IS NULL
     ORDER BY stock.product_id FOR UPDATE OF stock";
 
-/// Those that are returned are new, or as good as new. Behind the stock's locks, and in one order: no two batches wait
-/// for each other.
+/// Those that are returned are new, or as good as new. Behind the stock's locks, and in one order: no two
+/// batches wait for each other.
 const CLAIM_KEYS: &str = "
     INSERT INTO inventory.idempotency_keys AS kept (user_id, key, fingerprint, request)
-    SELECT * FROM unnest($1::bigint[], $2::text[], $3::bytea[], $4::uuid[]) AS new (user_id, key, fingerprint, request)
+    SELECT * FROM unnest($1::bigint[], $2::text[], $3::bytea[], $4::uuid[])
+        AS new (user_id, key, fingerprint, request)
     ORDER BY user_id, key COLLATE \"C\"
     ON CONFLICT (user_id, key) DO UPDATE
-    SET fingerprint = excluded.fingerprint, request = excluded.request, status = NULL, body = NULL, created_at = now()
+    SET fingerprint = excluded.fingerprint, request = excluded.request, status = NULL, body = NULL,
+        created_at = now()
     WHERE kept.created_at < now() - interval '24 hours'
     RETURNING request";
 
 const KEPT: &str = "
     SELECT kept.user_id, kept.key, kept.fingerprint, kept.request, kept.status, kept.body
     FROM unnest($1::bigint[], $2::text[]) AS asked (user_id, key)
-    JOIN inventory.idempotency_keys AS kept ON kept.user_id = asked.user_id AND kept.key = asked.key COLLATE \"C\"";
+    JOIN inventory.idempotency_keys AS kept
+        ON kept.user_id = asked.user_id AND kept.key = asked.key COLLATE \"C\"";
 
 const KEEP_REFUSED: &str = "
     UPDATE inventory.idempotency_keys AS kept SET status = refused.status, body = refused.body
     FROM unnest($1::bigint[], $2::text[], $3::smallint[], $4::bytea[]) AS refused (user_id, key, status, body)
     WHERE kept.user_id = refused.user_id AND kept.key = refused.key COLLATE \"C\"";
 
-/// One row for each order that was written, and how many rows of stock were changed. The condition holds, since the
-/// rows are locked; should it not, the number is too low.
+/// One row for each order that was written, and how many rows of stock were changed. The condition holds,
+/// since the rows are locked; should it not, the number is too low.
 const WRITE: &str = "
     WITH taken AS (
         UPDATE inventory.stock SET quantity = stock.quantity - taken.quantity, last_updated = now()

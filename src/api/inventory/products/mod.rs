@@ -1,5 +1,5 @@
-//! Products: what is sold, and for how much. A product that is deleted is archived: lists and look-ups no longer have
-//! it, orders keep what they took.
+//! Products: what is sold, and for how much. A product that is deleted is archived: lists and look-ups no
+//! longer have it, orders keep what they took.
 
 mod sql;
 
