@@ -229,6 +229,28 @@ fn a_key_is_bounded_and_lasts_a_day() {
     assert_eq!(ana.stock(tea), Some(3));
 }
 
+/// The statement that deletes old keys, as it stands in the source: it takes those that are a day old, a few at
+/// a time, and no others.
+#[test]
+fn keys_of_a_day_ago_are_swept() {
+    let (database, _replica, ana) = shop();
+    let tea = ana.product("TEA", "1", 0);
+    for key in ["old-1", "old-2", "young"] {
+        let add = json!({"product_id": tea, "quantity": 1});
+        assert_eq!(ana.post_with_key("/inventory/add", key, &add).status, 200);
+    }
+    let mut client = database.client();
+    let age = "UPDATE inventory.idempotency_keys SET created_at = created_at - interval '25 hours'
+               WHERE key LIKE '=old-%'";
+    assert_eq!(client.execute(age, &[]).unwrap(), 2);
+    let source = include_str!("../../src/api/inventory/keys.rs");
+    let sweep = source.split("const SWEEP: &str = \"").nth(1).unwrap().split("\";").next().unwrap();
+    let swept: Vec<u64> = (0..3).map(|_| client.execute(sweep, &[&1_i64]).unwrap()).collect();
+    assert_eq!(swept, [1, 1, 0]);
+    let left = client.query_one("SELECT string_agg(key, ' ') FROM inventory.idempotency_keys", &[]).unwrap();
+    assert_eq!(left.get::<_, &str>(0), "=young");
+}
+
 /// Of many with one key at once one is done, and each other one is told so or gets its answer.
 #[test]
 fn a_key_that_is_under_way_is_not_done_twice() {
