@@ -34,6 +34,7 @@ settings! {
     MAX_TARGET_BYTES = number("POUCO_MAX_TARGET_BYTES", limits::TARGET_BYTES as u64, 64..=1_048_576, "bytes", "path and query of a request; more is a 414");
     MAX_BODY_BYTES = number("POUCO_MAX_BODY_BYTES", limits::BODY_BYTES as u64, 1024..=16_777_216, "bytes", "request body; more is a 413");
     MAX_REQUEST_BYTES = number("POUCO_MAX_REQUEST_BYTES", limits::REQUEST_BYTES as u64, 1_048_576..=1 << 40, "bytes", "what the buffers of all requests together may grow by past 8 KiB each; more is a 503");
+    MAX_ANSWER_BYTES = number("POUCO_MAX_ANSWER_BYTES", limits::ANSWER_BYTES as u64, 1_048_576..=1 << 40, "bytes", "what the buffers of all answers together may grow by past 8 KiB each until their clients have taken them; more is a 503");
     MAX_REQUESTS = number("POUCO_MAX_REQUESTS_PER_CONNECTION", limits::REQUESTS_PER_CONNECTION, 1..=1_000_000_000_000, "", "requests on one connection; the last one closes it");
     HEADER_TIMEOUT = number("POUCO_HEADER_TIMEOUT_MS", limits::HEADER_TIMEOUT_MS, 250..=3_600_000, "ms", "from a request's first byte to the end of its head");
     BODY_TIMEOUT = number("POUCO_BODY_TIMEOUT_MS", limits::BODY_TIMEOUT_MS, 250..=3_600_000, "ms", "from the end of the head to the end of the body");
@@ -185,6 +186,7 @@ fn http_limits(values: &Values) -> Result<Limits, ConfigError> {
         buffer_bytes: limits::BUFFER_BYTES,
         pooled_buffers: limits::POOLED_BUFFERS,
         request_bytes: values.size(&MAX_REQUEST_BYTES)?,
+        answer_bytes: values.size(&MAX_ANSWER_BYTES)?,
     })
 }
 

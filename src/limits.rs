@@ -63,6 +63,9 @@ pub const POOLED_BUFFERS: usize = 256;
 /// Bytes by which the buffers of all requests together may grow past their first size. Heads and small bodies fit into
 /// that; this is for the large ones of many clients at once.
 pub const REQUEST_BYTES: usize = 32 * 1024 * 1024;
+/// Bytes by which the buffers of all answers together may grow past their first size, while they are sent. A usual answer
+/// fits into that; this is for the large ones of many clients that are slow to take them.
+pub const ANSWER_BYTES: usize = 32 * 1024 * 1024;
 
 /// Time-outs of the engine. The idle one is longer than nginx keeps its connections to a replica (60 s), or a POST
 /// could meet a connection that is just being closed.
@@ -171,6 +174,7 @@ const _: () = assert!(READ_DEADLINE_MS <= COMMIT_DEADLINE_MS);
 const _: () = assert!(BODY_BYTES <= COMMIT_QUEUE_BYTES);
 const _: () = assert!(BUFFER_BYTES <= HEADER_BYTES);
 const _: () = assert!(REQUEST_BYTES >= 4 * (HEADER_BYTES + BODY_BYTES), "a large request must find room");
+const _: () = assert!(ANSWER_BYTES >= 64 * BODY_BYTES, "a large answer must find room beside others");
 const _: () = assert!(TARGET_BYTES < HEADER_BYTES);
 const _: () = assert!(LOG_MESSAGE_BYTES < LOG_QUEUE_BYTES);
 const _: () = assert!(SHUTDOWN_GRACE_MS + 3 * LOG_FLUSH_MS < STOP_GRACE_PERIOD_MS);

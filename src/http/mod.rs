@@ -216,7 +216,19 @@
 //! | [`head_timeout_ms`](Limits::head_timeout_ms), [`body_timeout_ms`](Limits::body_timeout_ms) | 408 |
 //! | [`idle_timeout_ms`](Limits::idle_timeout_ms), [`write_timeout_ms`](Limits::write_timeout_ms) | a close |
 //! | [`connections`](Limits::connections) | 503 with `Retry-After`, and a close |
+//! | [`request_bytes`](Limits::request_bytes) | 503 with `Retry-After`, and a close |
+//! | [`answer_bytes`](Limits::answer_bytes) | 503 with `Retry-After`, and no close; 500 [below](#large-answers) |
 //! | [`requests_per_connection`](Limits::requests_per_connection) | its answer, with `Connection: close` |
+//!
+//! # Large answers
+//!
+//! An answer is made in memory as a whole, unless it is streamed, and stays there until its client has taken
+//! it; what has left is given back meanwhile. All of them together have [`answer_bytes`](Limits::answer_bytes)
+//! past a first buffer each. An answer that finds no room is dropped, and a 503 takes its place. That would
+//! be wrong of a request that has changed something, so an eighth of the room is for those alone (POST, PUT,
+//! PATCH, DELETE); where that is full too they get a 500, which does not say that nothing was done. So does an
+//! answer that is larger than all of the room, since to come back would not help: it has to be streamed, or
+//! the room made larger. What fits a buffer of the first size always finds room.
 //!
 //! # Errors
 //!

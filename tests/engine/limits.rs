@@ -22,6 +22,7 @@ const LIMITS: Limits = Limits {
     buffer_bytes: 1_024,
     pooled_buffers: 16,
     request_bytes: 1 << 20,
+    answer_bytes: 32 << 20,
 };
 
 /// Short enough to wait for, and longer than the sweeper's interval.

@@ -13,4 +13,5 @@ mod limits;
 mod properties;
 mod requests;
 mod routing;
+mod slow_readers;
 mod streaming;

@@ -111,6 +111,7 @@ fn the_figures_are_those_of_what_was_done() {
     // Bounds stand beside what they bound, so that a rule can divide one by the other.
     assert_eq!(of("pouco_connections_limit", &[]), limits::CONNECTIONS as f64);
     assert_eq!(of("pouco_request_buffer_limit_bytes", &[]), limits::REQUEST_BYTES as f64);
+    assert_eq!(of("pouco_answer_buffer_limit_bytes", &[]), limits::ANSWER_BYTES as f64);
     assert_eq!(of("pouco_reads_waiting_limit", &[]), limits::READ_QUEUE as f64);
     assert_eq!(of("pouco_commit_waiting_limit_rows", &people), limits::COMMIT_QUEUE_ROWS as f64);
     assert_eq!(of("pouco_commit_waiting_limit_bytes", &people), limits::COMMIT_QUEUE_BYTES as f64);

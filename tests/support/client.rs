@@ -142,6 +142,21 @@ impl Connection {
         self.answer()
     }
 
+    /// Reads at most so many bytes, which stay for the answer; how many there were.
+    pub fn sip(&mut self, most: usize) -> usize {
+        let before = self.buffer.len();
+        self.buffer.resize(before + most, 0);
+        let count = self.stream.read(&mut self.buffer[before..]).unwrap();
+        self.buffer.truncate(before + count);
+        count
+    }
+
+    /// Reads and drops so many bytes.
+    pub fn skip(&mut self, bytes: u64) {
+        let skipped = std::io::copy(&mut Read::take(&mut self.stream, bytes), &mut std::io::sink()).unwrap();
+        assert_eq!(skipped, bytes);
+    }
+
     /// How many bytes the server still sends before it closes.
     pub fn bytes_until_closed(&mut self) -> usize {
         let mut bytes = std::mem::take(&mut self.buffer).len();

@@ -86,16 +86,48 @@ impl Input {
     }
 }
 
+/// Bytes that all connections together may still take.
+pub(crate) struct Account {
+    limit: usize,
+    left: AtomicUsize,
+}
+
+impl Account {
+    pub(crate) fn new(limit: usize) -> Self {
+        Self { limit, left: AtomicUsize::new(limit) }
+    }
+
+    pub(crate) fn limit(&self) -> usize {
+        self.limit
+    }
+
+    pub(crate) fn taken(&self) -> usize {
+        self.limit - self.left.load(Ordering::Relaxed)
+    }
+
+    /// Takes so many bytes, if `spared` are still left then.
+    pub(crate) fn take(&self, bytes: usize, spared: usize) -> bool {
+        let take = |left: usize| left.checked_sub(bytes).filter(|rest| *rest >= spared || bytes == 0);
+        self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).is_ok()
+    }
+
+    pub(crate) fn give(&self, bytes: usize) {
+        self.left.fetch_add(bytes, Ordering::Relaxed);
+    }
+}
+
 /// Lends the two buffers of a connection together. Bounded: what does not fit is given back to the allocator,
-/// and all inputs together grow past their first size by so many bytes and no more.
+/// and all inputs, and all outputs, together grow past their first size by so many bytes and no more.
 ///
 /// The pair lent last is lent next, so that connections that take turns share the same warm memory.
 pub(crate) struct BufferPool {
     free: Mutex<Vec<Pair>>,
     buffer_bytes: usize,
     keep: usize,
-    /// Bytes that inputs may still grow by.
-    growth_left: AtomicUsize,
+    /// What inputs may still grow by; the pool keeps it.
+    pub(crate) inputs: Account,
+    /// What outputs may still grow by; who writes an output keeps it.
+    pub(crate) outputs: Account,
 }
 
 struct Pair {
@@ -106,25 +138,17 @@ struct Pair {
 }
 
 impl BufferPool {
-    pub(crate) fn new(buffer_bytes: usize, keep: usize, growth_bytes: usize) -> Self {
-        let growth_left = AtomicUsize::new(growth_bytes);
-        Self { free: Mutex::new(Vec::with_capacity(keep)), buffer_bytes, keep, growth_left }
-    }
-
-    pub(crate) fn growth_left(&self) -> usize {
-        self.growth_left.load(Ordering::Relaxed)
+    pub(crate) fn new(buffer_bytes: usize, keep: usize, inputs: Account, outputs: Account) -> Self {
+        Self { free: Mutex::new(Vec::with_capacity(keep)), buffer_bytes, keep, inputs, outputs }
     }
 
     /// As [`Input::room`], for an input that was lent. Where all inputs together may not grow so far it is
     /// what room there is; `None` if there is none.
     pub(crate) fn room<'i>(&self, input: &'i mut Input, wanted: usize) -> Option<&'i mut [u8]> {
         let growth = input.size_for(wanted) - input.storage.len();
-        if growth > 0 {
-            let take = |left: usize| left.checked_sub(growth);
-            if self.growth_left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).is_err() {
-                let end = input.end;
-                return Some(&mut input.storage[end..]).filter(|room| !room.is_empty());
-            }
+        if growth > 0 && !self.inputs.take(growth, 0) {
+            let end = input.end;
+            return Some(&mut input.storage[end..]).filter(|room| !room.is_empty());
         }
         Some(input.room(wanted))
     }
@@ -141,12 +165,12 @@ impl BufferPool {
         *output = pair.output;
     }
 
-    /// Takes both back, with what they still hold.
+    /// Takes both back, with what they still hold. What the output had grown by was given back before.
     pub(crate) fn give_back(&self, input: &mut Input, output: &mut Vec<u8>) {
         let storage = std::mem::take(input).storage;
         let mut output = std::mem::take(output);
-        self.growth_left.fetch_add(storage.len().saturating_sub(self.buffer_bytes), Ordering::Relaxed);
-        if storage.len() != self.buffer_bytes || output.capacity() > 2 * self.buffer_bytes {
+        self.inputs.give(storage.len().saturating_sub(self.buffer_bytes));
+        if storage.len() != self.buffer_bytes || output.capacity() != self.buffer_bytes {
             return;
         }
         output.clear();
@@ -159,7 +183,7 @@ impl BufferPool {
 
 #[cfg(test)]
 mod tests {
-    use super::{BufferPool, Input};
+    use super::{Account, BufferPool, Input};
 
     fn input_with(bytes: &[u8]) -> Input {
         let mut input = Input::default();
@@ -185,7 +209,7 @@ mod tests {
 
     #[test]
     fn a_grown_buffer_is_not_kept() {
-        let pool = BufferPool::new(64, 4, 1024);
+        let pool = BufferPool::new(64, 4, Account::new(1024), Account::new(0));
         let (mut input, mut output) = (Input::default(), Vec::new());
         pool.lend(&mut input, &mut output);
         pool.room(&mut input, 1024).unwrap();
@@ -197,8 +221,17 @@ mod tests {
     }
 
     #[test]
+    fn an_account_is_never_overdrawn_and_spares_what_it_should() {
+        let account = Account::new(100);
+        assert!(account.take(60, 20) && !account.take(21, 20) && account.take(20, 20));
+        assert!(account.take(0, 20) && account.take(20, 0) && !account.take(1, 0));
+        account.give(100);
+        assert_eq!((account.taken(), account.limit()), (0, 100));
+    }
+
+    #[test]
     fn all_inputs_together_grow_up_to_a_bound() {
-        let pool = BufferPool::new(64, 4, 128);
+        let pool = BufferPool::new(64, 4, Account::new(128), Account::new(0));
         let mut pairs = [(); 3].map(|()| (Input::default(), Vec::new()));
         pairs.iter_mut().for_each(|(input, output)| pool.lend(input, output));
         let [one, two, three] = &mut pairs;

@@ -45,6 +45,11 @@ impl Method {
         if let Method::Head = self { Method::Get } else { self }
     }
 
+    /// Whether a request asks for no change (RFC 9110 section 9.2.1).
+    pub(crate) const fn is_safe(self) -> bool {
+        matches!(self, Method::Get | Method::Head | Method::Options)
+    }
+
     /// The registered name.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

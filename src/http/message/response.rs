@@ -47,6 +47,12 @@ pub struct Response<'o> {
     /// Whether the client speaks HTTP/1.0, which knows no chunks.
     http10: bool,
     progress: Progress,
+    /// The capacity of the output past which its growth must be held in the account.
+    most_bytes: usize,
+    /// Whether the request has changed nothing, so that it may be refused when it is answered already.
+    safe: bool,
+    /// Where the answer begins in the output.
+    answer_at: usize,
 }
 
 /// What the `Connection` field has to say.
@@ -77,6 +83,9 @@ impl<'o> Response<'o> {
             ending: None,
             http10: false,
             progress: Progress::Unwritten,
+            most_bytes: usize::MAX,
+            safe: true,
+            answer_at: 0,
         }
     }
 
@@ -85,6 +94,14 @@ impl<'o> Response<'o> {
         self.sink = Some(sink);
         self.ending = Some(ending);
         self.http10 = http10;
+        self
+    }
+
+    /// Lets the output grow past so many bytes only as far as the sink can hold it. The answer to a `safe`
+    /// request (RFC 9110 section 9.2.1) is the first to find no room.
+    pub(crate) fn within(mut self, most_bytes: usize, safe: bool) -> Self {
+        self.most_bytes = most_bytes;
+        self.safe = safe;
         self
     }
 
@@ -136,6 +153,7 @@ impl<'o> Response<'o> {
         if !self.omit_body {
             self.out.extend_from_slice(body);
         }
+        self.hold();
     }
 
     /// Ends the answer with a JSON body that is there already.
@@ -148,16 +166,11 @@ impl<'o> Response<'o> {
     /// A value that cannot be written (a map whose keys are no strings, a `Serialize` that fails) is a 500
     /// without the header fields that were set, and a line in the log; the client never sees a part of it.
     pub fn json_of(&mut self, value: &(impl Serialize + ?Sized)) {
-        let answer_at = self.out.len();
         let mut written = Ok(());
         self.body_with("application/json", |out| written = serde_json::to_writer(out, value));
         if let Err(error) = written {
             log::error!("an answer cannot be written as JSON: {error}");
-            self.out.truncate(answer_at);
-            self.fields.clear();
-            self.progress = Progress::Unwritten;
-            let status = Status::InternalServerError;
-            self.status(status).json(engine_error_body(status).as_bytes());
+            self.replace(Status::InternalServerError);
         }
     }
 
@@ -193,6 +206,7 @@ impl<'o> Response<'o> {
             self.out.truncate(body_at);
         }
         write_length(self.out, body_at - LINE_ENDS, body_bytes);
+        self.hold();
     }
 
     /// Ends the answer with a body of any size that `write` produces piece by piece: with `Content-Length`
@@ -218,7 +232,6 @@ impl<'o> Response<'o> {
         if framing == WrittenFraming::Close {
             self.close();
         }
-        let answer_at = self.out.len();
         self.head();
         let _ = write!(self.out, "content-type: {content_type}\r\n");
         match framing {
@@ -239,8 +252,37 @@ impl<'o> Response<'o> {
             log::warn!("a streamed answer was not completed: {error}");
         }
         if self.is_unwritten() {
-            self.out.truncate(answer_at);
+            self.out.truncate(self.answer_at);
         }
+    }
+
+    /// A look at the output of an answer that is whole: if it has grown, the growth is held, or another
+    /// answer takes the place of this one.
+    fn hold(&mut self) {
+        if self.out.capacity() > self.most_bytes
+            && let Some(sink) = self.sink
+        {
+            self.hold_growth(sink);
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn hold_growth(&mut self, sink: &dyn Sink) {
+        let answer_bytes = self.out.len() - self.answer_at;
+        match sink.hold(self.out, answer_bytes, self.safe) {
+            Ok(most_bytes) => self.most_bytes = most_bytes,
+            Err(status) => self.replace(status),
+        }
+    }
+
+    /// Puts an error of the engine in the place of an answer of which nothing has left.
+    fn replace(&mut self, status: Status) {
+        self.out.truncate(self.answer_at);
+        self.out.shrink_to(self.most_bytes);
+        self.fields.clear();
+        self.progress = Progress::Unwritten;
+        self.refuse(status);
     }
 
     /// Leaves a client that is gone without an answer.
@@ -288,6 +330,7 @@ impl<'o> Response<'o> {
         // Two would be taken for those of two requests.
         assert!(self.progress == Progress::Unwritten, "a request has one answer");
         self.progress = Progress::Written;
+        self.answer_at = self.out.len();
         // A drain that began while the handler waited: the client learns it with this answer, as with any
         // other last one.
         if self.ending.is_some_and(|ending| ending.load(Ordering::Acquire)) {

@@ -6,13 +6,23 @@
 
 use std::io::{self, Write};
 
-/// Bytes of a written body that are collected before they are sent.
-const PIECE_BYTES: usize = 16 * 1024;
+use super::status::Status;
+
+/// What is collected where the output has no room at all. A usual piece fills the output, which does not grow
+/// by it.
+const LEAST_PIECE_BYTES: usize = 256;
 
 /// Where an answer goes while it is being made.
 pub(crate) trait Sink {
-    /// Sends all of `bytes`, a part of the present answer, and waits where the client is slow.
-    fn send(&self, bytes: &[u8]) -> Result<(), Broken>;
+    /// Sends all of `output`, which ends with a part of the present answer, and waits where the client is
+    /// slow. The output is empty then.
+    fn send(&self, output: &mut Vec<u8>) -> Result<(), Broken>;
+
+    /// An answer of `answer_bytes` has made `output` grow. `Ok` with the capacity that it may have from now
+    /// on; if all outputs together may not hold so much, the status of the answer to send in its place.
+    ///
+    /// An answer that `spares` leaves a part of the room to others: nothing was changed by its request.
+    fn hold(&self, output: &mut Vec<u8>, answer_bytes: usize, spares: bool) -> Result<usize, Status>;
 }
 
 /// Why a wait or a transfer ended the connection.
@@ -67,6 +77,9 @@ pub struct BodyWriter<'o> {
 /// A chunk's line of a fixed width, written before its size is known; leading zeros are part of the grammar.
 const CHUNK_LINE: &[u8] = b"00000000\r\n";
 
+/// What ends a chunk, and a chunked body.
+const CHUNK_ENDS: &[u8] = b"\r\n0\r\n\r\n";
+
 impl<'o> BodyWriter<'o> {
     /// A writer behind a head that is in `out`; all of the answer is there yet, as `progress` says.
     pub(crate) fn new(
@@ -111,20 +124,23 @@ impl<'o> BodyWriter<'o> {
         let Some(sink) = self.sink else { return Ok(()) };
         // Until the end is written it is a part, whatever becomes of the handler.
         *self.progress = Progress::Cut;
-        match sink.send(self.out) {
-            Ok(()) => {
-                self.out.clear();
-                Ok(())
+        sink.send(self.out).map_err(|broken| {
+            self.broken = true;
+            match broken {
+                Broken::Gone => io::ErrorKind::BrokenPipe.into(),
+                Broken::Late => io::ErrorKind::TimedOut.into(),
             }
-            Err(broken) => {
-                self.broken = true;
-                let kind = match broken {
-                    Broken::Gone => io::ErrorKind::BrokenPipe,
-                    Broken::Late => io::ErrorKind::TimedOut,
-                };
-                Err(kind.into())
-            }
-        }
+        })
+    }
+
+    /// Bytes that the output takes without growing, the framing behind them included.
+    fn room(&self) -> usize {
+        let framing = match (self.framing, self.chunk_at) {
+            (WrittenFraming::Chunked, None) => CHUNK_LINE.len() + CHUNK_ENDS.len(),
+            (WrittenFraming::Chunked, Some(_)) => CHUNK_ENDS.len(),
+            (WrittenFraming::Length { .. } | WrittenFraming::Close, _) => 0,
+        };
+        self.out.capacity().saturating_sub(self.out.len() + framing)
     }
 }
 
@@ -133,7 +149,11 @@ impl Write for BodyWriter<'_> {
         if self.broken {
             return Err(io::ErrorKind::BrokenPipe.into());
         }
-        let piece = &bytes[..bytes.len().min(PIECE_BYTES)];
+        if self.room() == 0 && !self.out.is_empty() {
+            self.send()?;
+        }
+        let room = Some(self.room()).filter(|room| *room > 0).unwrap_or(LEAST_PIECE_BYTES);
+        let piece = &bytes[..bytes.len().min(room)];
         match &mut self.framing {
             WrittenFraming::Length { left } => match left.checked_sub(piece.len() as u64) {
                 Some(less) => *left = less,
@@ -148,7 +168,7 @@ impl Write for BodyWriter<'_> {
             WrittenFraming::Chunked | WrittenFraming::Close => {}
         }
         self.out.extend_from_slice(piece);
-        if self.out.len() >= PIECE_BYTES {
+        if self.room() == 0 {
             self.send()?;
         }
         Ok(piece.len())

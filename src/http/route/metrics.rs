@@ -39,6 +39,8 @@ kinds! {
         BodyBytes = "body_bytes",
         /// Bytes that all requests together keep in grown buffers: 503.
         RequestBytes = "request_bytes",
+        /// Bytes that all answers together keep in grown buffers: 503.
+        AnswerBytes = "answer_bytes",
         /// Bytes of the fields behind a chunked body: 431.
         TrailerBytes = "trailer_bytes",
         /// Requests on one connection: the last answer closes it.

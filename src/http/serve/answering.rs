@@ -51,6 +51,10 @@ impl Answering {
             answer(wire, head, &mut request, arrival, response)
         });
         self.timing.answered(&wire.shared.router, series);
+        // What found no room in the account does not wait for the next answers.
+        if self.output.capacity() > wire.held() && self.flush(wire).is_err() {
+            return After::Cut;
+        }
         after
     }
 
@@ -115,8 +119,7 @@ impl Answering {
         // Also where a streamed answer has left without a rest.
         self.timing.end(&wire.shared.router);
         if !self.output.is_empty() {
-            wire.write_all(&self.output)?;
-            self.output.clear();
+            wire.write_out(&mut self.output)?;
         }
         Ok(())
     }

@@ -26,11 +26,9 @@ pub(super) fn response_to<'o>(
     };
     let omit_body = head.method == Method::Head;
     let shared = wire.shared;
-    Response::new(output, &shared.clock.date, persistence, omit_body).over(
-        wire,
-        &shared.draining,
-        head.http10,
-    )
+    Response::new(output, &shared.clock.date, persistence, omit_body)
+        .over(wire, &shared.draining, head.http10)
+        .within(wire.held(), head.method.is_safe())
 }
 
 /// Lets `answer` write the answer, and says what it is counted under. A panic in it, or no answer, is a 500

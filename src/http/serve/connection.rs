@@ -447,6 +447,7 @@ impl Connection<'_> {
     }
 
     fn return_buffers(&mut self) {
+        self.wire.let_go(&mut self.answering.output);
         self.shared.buffers.give_back(&mut self.input, &mut self.answering.output);
     }
 }

@@ -37,6 +37,10 @@ impl Server {
         exposition.sample("pouco_request_buffer_bytes", help, &[], self.request_bytes());
         let help = "Bytes by which they may grow.";
         exposition.sample("pouco_request_buffer_limit_bytes", help, &[], self.limits().request_bytes);
+        let help = "Bytes by which the buffers of all answers have grown.";
+        exposition.sample("pouco_answer_buffer_bytes", help, &[], self.answer_bytes());
+        let help = "Bytes by which they may grow.";
+        exposition.sample("pouco_answer_buffer_limit_bytes", help, &[], self.limits().answer_bytes);
         exposition.atomic(
             "pouco_accept_failures_total",
             "Accepts without a descriptor or memory.",

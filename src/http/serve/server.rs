@@ -18,7 +18,7 @@ use socket2::Socket;
 use super::clock::Clock;
 use super::connection;
 use super::listener::Listener;
-use crate::http::message::buffer::BufferPool;
+use crate::http::message::buffer::{Account, BufferPool};
 use crate::http::message::fields::MAX_HEADER_FIELDS;
 use crate::http::message::head::{self, Head};
 use crate::http::message::response::{Persistence, Response};
@@ -74,6 +74,8 @@ pub struct Limits {
     pub pooled_buffers: usize,
     /// Bytes by which the buffers of all requests together may grow past their first size; past it 503.
     pub request_bytes: usize,
+    /// Bytes by which the buffers of all answers together may grow past their first size; past it 503.
+    pub answer_bytes: usize,
 }
 
 impl Default for Limits {
@@ -93,6 +95,7 @@ impl Default for Limits {
             buffer_bytes: limits::BUFFER_BYTES,
             pooled_buffers: limits::POOLED_BUFFERS,
             request_bytes: limits::REQUEST_BYTES,
+            answer_bytes: limits::ANSWER_BYTES,
         }
     }
 }
@@ -234,7 +237,12 @@ impl Server {
             metrics: Metrics::default(),
             clock: Clock::new(),
             stopwatch,
-            buffers: BufferPool::new(limits.buffer_bytes, limits.pooled_buffers, limits.request_bytes),
+            buffers: BufferPool::new(
+                limits.buffer_bytes,
+                limits.pooled_buffers,
+                Account::new(limits.request_bytes),
+                Account::new(limits.answer_bytes),
+            ),
             draining: AtomicBool::new(false),
             lasting: AtomicUsize::new(0),
             stopped: AtomicBool::new(false),
@@ -267,7 +275,13 @@ impl Server {
     /// By how many bytes the buffers of all requests have grown now; see [`Limits::request_bytes`].
     #[must_use]
     pub fn request_bytes(&self) -> usize {
-        self.shared.limits.request_bytes - self.shared.buffers.growth_left()
+        self.shared.buffers.inputs.taken()
+    }
+
+    /// By how many bytes the buffers of all answers have grown now; see [`Limits::answer_bytes`].
+    #[must_use]
+    pub fn answer_bytes(&self) -> usize {
+        self.shared.buffers.outputs.taken()
     }
 
     /// The routes, for their counts.

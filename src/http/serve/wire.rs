@@ -3,6 +3,8 @@
 //! There is no timer per request. Before each wait the connection writes down when the wait must end; the
 //! sweeper wakes whoever is past that time, and the woken connection looks at the clock itself.
 
+mod sending;
+
 use std::cell::{Cell, RefCell};
 use std::io;
 use std::net::Shutdown;
@@ -11,7 +13,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use rustix::io::Errno;
-use rustix::net::{RecvFlags, SendFlags, recv, send};
+use rustix::net::{RecvFlags, recv};
 use socket2::{Domain, Socket};
 
 use super::server::{Registered, Shared};
@@ -20,7 +22,7 @@ use crate::http::message::head::Scheme;
 use crate::http::message::reader::{ReadFailure, Source};
 use crate::http::message::request_head::{Peer, Remote};
 use crate::http::message::status::Status;
-use crate::http::message::writer::{Broken, Sink};
+use crate::http::message::writer::Broken;
 use crate::http::route::metrics::{Limit, Timeout};
 use crate::limits;
 use crate::waiting::interest::{HUNG_UP, Interest, WRITABLE};
@@ -34,11 +36,6 @@ const LINGER_MS: u64 = 2_000;
 /// A connection that has waited for so many requests will wait for more: worth the system calls that narrow
 /// its interest.
 const LASTING_REQUESTS: u32 = 32;
-
-/// Looks at a client that takes nothing, within one write time-out. A full socket tells of room when a third
-/// of it is free, and takes a few bytes before: those that a client's kernel took at the beginning would
-/// count as its progress at the very end, and double the time-out.
-const LOOKS_PER_WRITE_TIMEOUT: u64 = 4;
 
 pub(crate) struct Wire<'s> {
     // Order matters: `interest` leaves epoll before `socket` closes the descriptor. Changed only between two
@@ -60,6 +57,10 @@ pub(crate) struct Wire<'s> {
     /// Whether a part of the present request's answer has left, after which nothing else may be said (RFC
     /// 9110 section 15.2).
     pub(crate) answering: Cell<bool>,
+    /// The capacity that the output may have: its first size, and what was taken from the account.
+    held: Cell<usize>,
+    /// Bytes that came and went since the last wait, as far as they are counted.
+    unwaited_bytes: Cell<usize>,
 }
 
 impl<'s> Wire<'s> {
@@ -77,6 +78,8 @@ impl<'s> Wire<'s> {
             readable: Cell::new(true),
             hung_up: Cell::new(false),
             answering: Cell::new(false),
+            held: Cell::new(shared.limits.buffer_bytes),
+            unwaited_bytes: Cell::new(0),
         })
     }
 
@@ -172,33 +175,6 @@ impl<'s> Wire<'s> {
         }
     }
 
-    /// Writes all of `bytes`. Where the client is slow it waits, up to the write time-out without any
-    /// progress; a part of it later may the last progress be seen.
-    pub(crate) fn write_all(&self, mut bytes: &[u8]) -> Result<(), Broken> {
-        let mut deadline_ms = None;
-        while !bytes.is_empty() {
-            match send(&self.socket, bytes, SendFlags::NOSIGNAL) {
-                Ok(0) => return Err(Broken::Gone),
-                Ok(count) => {
-                    bytes = &bytes[count..];
-                    deadline_ms = None;
-                }
-                Err(Errno::INTR) => {}
-                Err(Errno::AGAIN) => {
-                    self.expect_room()?;
-                    let limit_ms = self.shared.limits.write_timeout_ms;
-                    let now_ms = self.shared.clock.now_ms();
-                    let deadline = *deadline_ms.get_or_insert(now_ms.saturating_add(limit_ms));
-                    let look_ms = now_ms + (limit_ms / LOOKS_PER_WRITE_TIMEOUT).max(1);
-                    self.wait_until(deadline.min(look_ms))
-                        .inspect_err(|_| self.shared.metrics.timed_out(Timeout::Write))?;
-                }
-                Err(_) => return Err(Broken::Gone),
-            }
-        }
-        Ok(())
-    }
-
     /// Waits for the socket, for the sweeper or for the drain; the caller tries again and finds out which it
     /// was.
     ///
@@ -209,6 +185,7 @@ impl<'s> Wire<'s> {
             return Err(Broken::Late);
         }
         self.registered.deadline_ms.store(deadline_ms, Ordering::Relaxed);
+        self.unwaited_bytes.set(0);
         let events = self.interest.borrow().wait();
         self.registered.deadline_ms.store(u64::MAX, Ordering::Relaxed);
         // Also after a wake by the drain, which must not close over a request that has come and whose own
@@ -254,13 +231,6 @@ impl Peer for Wire<'_> {
     }
 }
 
-impl Sink for Wire<'_> {
-    fn send(&self, bytes: &[u8]) -> Result<(), Broken> {
-        self.answering.set(true);
-        self.write_all(bytes)
-    }
-}
-
 impl Source for Wire<'_> {
     fn invite(&self) -> Result<(), ReadFailure> {
         if self.answering.get() {
@@ -280,6 +250,7 @@ impl Source for Wire<'_> {
                 };
                 if let Some(count) = self.read(room).map_err(|_| ReadFailure::Gone)? {
                     input.filled(count);
+                    self.moved(count);
                     return Ok(());
                 }
             }

@@ -1,0 +1,183 @@
+//! The way out of a connection: slices of the output, what the output holds of the account, and the turns of
+//! other connections between the slices.
+//!
+//! An output that has grown is in the account of all outputs ([`BufferPool`]) from the end of its answer on,
+//! before anything waits. It leaves the account as it leaves the process: where the client is slow, what is
+//! still to be sent moves into a smaller piece of memory whenever half of it has gone, so that each byte moves
+//! once on average.
+//!
+//! [`BufferPool`]: crate::http::message::buffer::BufferPool
+
+use std::time::Duration;
+
+use rustix::io::Errno;
+use rustix::net::{SendFlags, send};
+
+use super::Wire;
+use crate::http::message::status::Status;
+use crate::http::message::writer::{Broken, Sink};
+use crate::http::route::metrics::{Limit, Timeout};
+use crate::waiting::sleep;
+
+/// Bytes given to the kernel with one call: it copies them before it returns.
+const SLICE_BYTES: usize = 64 * 1024;
+
+/// Bytes that come or go without a wait before the other connections get their turn: some 100 µs of copying.
+const TURN_BYTES: usize = 512 * 1024;
+
+/// The pause after that; it has to be a wait, see the accept loop's.
+const TURN_PAUSE: Duration = Duration::from_millis(1);
+
+/// Looks at a client that takes nothing, within one write time-out. A full socket tells of room when a third
+/// of it is free, and takes a few bytes before: those that a client's kernel took at the beginning would
+/// count as its progress at the very end, and double the time-out.
+const LOOKS_PER_WRITE_TIMEOUT: u64 = 4;
+
+/// The part of the account that is left to answers of requests that may have changed something.
+const SPARED_PART: usize = 8;
+
+impl Wire<'_> {
+    /// Writes all of `bytes`. Where the client is slow it waits, up to the write time-out without any
+    /// progress; a part of it later may the last progress be seen.
+    pub(super) fn write_all(&self, bytes: &[u8]) -> Result<(), Broken> {
+        let sent = self.write_some(bytes)?;
+        if sent == bytes.len() { Ok(()) } else { self.write_rest(&mut bytes.to_vec(), sent) }
+    }
+
+    /// The same for the output, which is empty then, and no larger than at first.
+    pub(crate) fn write_out(&self, output: &mut Vec<u8>) -> Result<(), Broken> {
+        let sent = self.write_some(output)?;
+        if sent < output.len() {
+            self.write_rest(output, sent)?;
+        }
+        output.clear();
+        self.let_go(output);
+        Ok(())
+    }
+
+    #[inline(never)] // no part of the usual answer's stack
+    fn write_rest(&self, output: &mut Vec<u8>, mut sent: usize) -> Result<(), Broken> {
+        let mut deadline_ms = None;
+        while sent < output.len() {
+            sent = self.shed(output, sent);
+            let limit_ms = self.shared.limits.write_timeout_ms;
+            let now_ms = self.shared.clock.now_ms();
+            let deadline = *deadline_ms.get_or_insert(now_ms.saturating_add(limit_ms));
+            let look_ms = now_ms + (limit_ms / LOOKS_PER_WRITE_TIMEOUT).max(1);
+            self.wait_until(deadline.min(look_ms))
+                .inspect_err(|_| self.shared.metrics.timed_out(Timeout::Write))?;
+            let count = self.write_some(&output[sent..])?;
+            if count > 0 {
+                sent += count;
+                deadline_ms = None;
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes what the socket takes now. If that is not all of `bytes`, its next room will be told.
+    fn write_some(&self, bytes: &[u8]) -> Result<usize, Broken> {
+        let mut sent = 0;
+        while sent < bytes.len() {
+            let slice = &bytes[sent..bytes.len().min(sent + SLICE_BYTES)];
+            match send(&self.socket, slice, SendFlags::NOSIGNAL) {
+                Ok(0) => return Err(Broken::Gone),
+                Ok(count) => {
+                    sent += count;
+                    self.moved(count);
+                }
+                Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => {
+                    self.expect_room()?;
+                    break;
+                }
+                Err(_) => return Err(Broken::Gone),
+            }
+        }
+        Ok(sent)
+    }
+
+    /// So many bytes have come or gone: after many of them without a wait the other connections have their
+    /// turn.
+    pub(super) fn moved(&self, count: usize) {
+        let bytes = self.unwaited_bytes.get() + count;
+        self.unwaited_bytes.set(bytes);
+        if bytes >= TURN_BYTES {
+            self.unwaited_bytes.set(0);
+            sleep(TURN_PAUSE);
+        }
+    }
+
+    /// Gives back the memory of what has been sent, if that is worth it, and says how much of the output is
+    /// sent after that.
+    fn shed(&self, output: &mut Vec<u8>, sent: usize) -> usize {
+        let least = self.shared.limits.buffer_bytes;
+        if output.capacity() <= least || sent < output.len() - sent {
+            return sent;
+        }
+        output.drain(..sent);
+        output.shrink_to(least);
+        self.hold_no_more_than(output.capacity());
+        0
+    }
+
+    /// The output has left, or never will: it becomes as large as it was at first.
+    pub(crate) fn let_go(&self, output: &mut Vec<u8>) {
+        let least = self.shared.limits.buffer_bytes;
+        if output.capacity() > least {
+            output.clear();
+            output.shrink_to(least);
+            self.hold_no_more_than(least);
+        }
+    }
+
+    fn hold_no_more_than(&self, bytes: usize) {
+        let bytes = bytes.max(self.shared.limits.buffer_bytes);
+        if let Some(less) = self.held.get().checked_sub(bytes) {
+            self.held.set(bytes);
+            self.shared.buffers.outputs.give(less);
+        }
+    }
+
+    /// The capacity of the output that is accounted for: its first size, and what was taken from the account.
+    pub(crate) fn held(&self) -> usize {
+        self.held.get()
+    }
+}
+
+impl Sink for Wire<'_> {
+    fn send(&self, output: &mut Vec<u8>) -> Result<(), Broken> {
+        self.answering.set(true);
+        self.write_out(output)
+    }
+
+    fn hold(&self, output: &mut Vec<u8>, answer_bytes: usize, spares: bool) -> Result<usize, Status> {
+        let (held, least) = (self.held.get(), self.shared.limits.buffer_bytes);
+        let account = &self.shared.buffers.outputs;
+        let spared = if spares { account.limit() / SPARED_PART } else { 0 };
+        let take = |output: &Vec<u8>| {
+            let more = output.capacity().saturating_sub(held);
+            let taken = account.take(more, spared);
+            self.held.set(if taken { held + more } else { held });
+            taken
+        };
+        // The body of an answer to HEAD was made and dropped.
+        if output.len() <= held {
+            output.shrink_to(held);
+        }
+        if take(output) {
+            return Ok(self.held.get());
+        }
+        output.shrink_to(held);
+        // What stands before a small answer has made the output grow, and leaves at once.
+        if take(output) || answer_bytes <= least {
+            return Ok(self.held.get());
+        }
+        self.shared.metrics.hit(Limit::AnswerBytes);
+        if answer_bytes > account.limit() {
+            log::error!("an answer of {answer_bytes} bytes is more than all answers may hold");
+            return Err(Status::InternalServerError);
+        }
+        Err(if spares { Status::ServiceUnavailable } else { Status::InternalServerError })
+    }
+}
