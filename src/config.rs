@@ -39,7 +39,10 @@ settings! {
     HEADER_TIMEOUT = number("POUCO_HEADER_TIMEOUT_MS", limits::HEADER_TIMEOUT_MS, 250..=3_600_000, "ms", "from a request's first byte to the end of its head");
     BODY_TIMEOUT = number("POUCO_BODY_TIMEOUT_MS", limits::BODY_TIMEOUT_MS, 250..=3_600_000, "ms", "from the end of the head to the end of the body");
     IDLE_TIMEOUT = number("POUCO_IDLE_TIMEOUT_MS", limits::IDLE_TIMEOUT_MS, 250..=86_400_000, "ms", "between two requests of a connection");
-    WRITE_TIMEOUT = number("POUCO_WRITE_TIMEOUT_MS", limits::WRITE_TIMEOUT_MS, 250..=3_600_000, "ms", "for a client to take what is written to it");
+    WRITE_TIMEOUT = number("POUCO_WRITE_TIMEOUT_MS", limits::WRITE_TIMEOUT_MS, 250..=3_600_000, "ms", "for a client to take some of what is written to it");
+    MIN_BYTES_PER_S = number("POUCO_MIN_BYTES_PER_S", limits::MIN_BYTES_PER_S, 0..=1_073_741_824, "bytes a second", "what a client must take of an answer, or send of a streamed body, while it is waited for; 0 is no such rate");
+    RATE_GRACE = number("POUCO_RATE_GRACE_MS", limits::RATE_GRACE_MS, 250..=3_600_000, "ms", "how far a client may be behind that rate; then its answer is cut, or its body a 408");
+    STREAM_TIMEOUT = number("POUCO_STREAM_TIMEOUT_MS", limits::STREAM_TIMEOUT_MS, 250..=604_800_000, "ms", "for a streamed answer or body whose length nobody knows, as a whole; then it is cut, or a 408");
     COMMIT_LINGER = number("POUCO_COMMIT_LINGER_MS", limits::COMMIT_LINGER_MS, 0..=1000, "ms", "how long the first row of a batch waits for company");
     COMMIT_BATCH = number("POUCO_COMMIT_BATCH_ROWS", limits::COMMIT_BATCH_ROWS as u64, 1..=10_000, "rows", "rows of one INSERT");
     COMMIT_QUEUE = number("POUCO_COMMIT_QUEUE_ROWS", limits::COMMIT_QUEUE_ROWS as u64, 1..=1_000_000, "rows", "rows that may wait to be sent; one more is a 503");
@@ -183,6 +186,9 @@ fn http_limits(values: &Values) -> Result<Limits, ConfigError> {
         body_timeout_ms: values.number(&BODY_TIMEOUT)?,
         idle_timeout_ms: values.number(&IDLE_TIMEOUT)?,
         write_timeout_ms: values.number(&WRITE_TIMEOUT)?,
+        min_bytes_per_s: values.number(&MIN_BYTES_PER_S)?,
+        rate_grace_ms: values.number(&RATE_GRACE)?,
+        stream_timeout_ms: values.number(&STREAM_TIMEOUT)?,
         buffer_bytes: limits::BUFFER_BYTES,
         pooled_buffers: limits::POOLED_BUFFERS,
         request_bytes: values.size(&MAX_REQUEST_BYTES)?,

@@ -76,6 +76,12 @@ pub const BODY_TIMEOUT_MS: u64 = 30_000;
 pub const IDLE_TIMEOUT_MS: u64 = 75_000;
 /// See [`HEADER_TIMEOUT_MS`].
 pub const WRITE_TIMEOUT_MS: u64 = 10_000;
+/// Bytes a second that a client must take of an answer, or send of a streamed body, while it is waited for.
+pub const MIN_BYTES_PER_S: u64 = 1024;
+/// How far a client may be behind that.
+pub const RATE_GRACE_MS: u64 = 10_000;
+/// For a streamed body or answer whose length nobody knows.
+pub const STREAM_TIMEOUT_MS: u64 = 3_600_000;
 /// Idle time after which nginx closes a connection to a replica (`keepalive_timeout` in nginx.conf).
 pub const NGINX_KEEPALIVE_MS: u64 = 60_000;
 

@@ -218,6 +218,8 @@
 //! | [`connections`](Limits::connections) | 503 with `Retry-After`, and a close |
 //! | [`request_bytes`](Limits::request_bytes) | 503 with `Retry-After`, and a close |
 //! | [`answer_bytes`](Limits::answer_bytes) | 503 with `Retry-After`, and no close; 500 [below](#large-answers) |
+//! | [`min_bytes_per_s`](Limits::min_bytes_per_s) and [`rate_grace_ms`](Limits::rate_grace_ms) | 408 for a streamed body, a cut answer |
+//! | [`stream_timeout_ms`](Limits::stream_timeout_ms), without a length | 408 for a streamed body, a cut answer |
 //! | [`requests_per_connection`](Limits::requests_per_connection) | its answer, with `Connection: close` |
 //!
 //! # Large answers
@@ -229,6 +231,11 @@
 //! PATCH, DELETE); where that is full too they get a 500, which does not say that nothing was done. So does an
 //! answer that is larger than all of the room, since to come back would not help: it has to be streamed, or
 //! the room made larger. What fits a buffer of the first size always finds room.
+//!
+//! A client that takes its answer at less than [`min_bytes_per_s`](Limits::min_bytes_per_s) is cut, so an
+//! answer of N bytes waits for it for [`rate_grace_ms`](Limits::rate_grace_ms) and N / rate at most. The time
+//! in which a handler makes a streamed answer is its own and does not count. While more than half of the room
+//! is taken, more is asked of those who hold it: up to eight times the rate, and an eighth of the grace.
 //!
 //! # Errors
 //!

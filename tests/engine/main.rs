@@ -11,6 +11,7 @@ mod json_depth;
 mod json_members;
 mod limits;
 mod properties;
+mod rates;
 mod requests;
 mod routing;
 mod slow_readers;

@@ -2,10 +2,11 @@
 
 use std::io::{self, Read};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use crate::support::client::{Connection, Target, request_text};
 use crate::support::{Engine, eventually};
-use pouco::http::{Limit, Limits, Method, Router};
+use pouco::http::{Limit, Limits, Method, Router, Timeout};
 
 /// More than a kernel takes for a client that reads nothing.
 const BIG: usize = 16 << 20;
@@ -38,8 +39,9 @@ fn start(limits: Limits) -> Engine {
     Engine::start(routes(), limits)
 }
 
+/// A bound for bytes, and none for time that a busy machine could meet.
 fn bounded() -> Limits {
-    Limits { answer_bytes: ROOM, ..Limits::default() }
+    Limits { answer_bytes: ROOM, min_bytes_per_s: 0, write_timeout_ms: 600_000, ..Limits::default() }
 }
 
 fn ask(target: &Target, path: &str) -> Connection {
@@ -87,6 +89,39 @@ fn the_buffers_of_all_answers_together_are_bounded() {
     let counts = engine.server.router().counts().filter(|count| count.route == "/big");
     let counts: Vec<_> = counts.map(|count| (count.status.code(), count.count)).collect();
     assert_eq!(counts, [(200, 8), (503, 2)], "a refused answer counts as what the client got");
+}
+
+/// Readers that are fast enough as long as there is room are too slow when they have it all.
+#[test]
+fn who_is_slow_gives_way_while_there_is_no_room() {
+    let limits =
+        Limits { min_bytes_per_s: 50_000, rate_grace_ms: 2_000, write_timeout_ms: 2_000, ..bounded() };
+    let engine = start(limits);
+    for target in &engine.targets {
+        let before = engine.hits(Limit::AnswerRate);
+        let mut readers = fill(&engine, target);
+        // At 200 KB a second.
+        let sip = |readers: &mut [Connection]| {
+            readers.iter_mut().for_each(|reader| assert!(reader.sip(4 * 1024) <= 4 * 1024));
+            std::thread::park_timeout(Duration::from_millis(20));
+        };
+        eventually("one gives way", || {
+            sip(&mut readers);
+            engine.hits(Limit::AnswerRate) > before
+        });
+        assert_eq!(target.get("/big").body.len(), BIG, "there is room again");
+        drop(readers);
+        eventually("the room is free again", || engine.server.answer_bytes() == 0);
+        // Alone it may be as slow.
+        let mut alone = ask(target, "/big");
+        let (hits, begun) = (engine.hits(Limit::AnswerRate), Instant::now());
+        while begun.elapsed() < Duration::from_secs(5) {
+            sip(std::slice::from_mut(&mut alone));
+        }
+        assert_eq!(engine.hits(Limit::AnswerRate), hits);
+        assert_eq!(alone.answer().body.len(), BIG);
+    }
+    assert!(Timeout::ALL.iter().all(|timeout| engine.timeouts(*timeout) == 0));
 }
 
 /// Who leaves without reading leaves nothing behind.

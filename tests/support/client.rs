@@ -142,13 +142,11 @@ impl Connection {
         self.answer()
     }
 
-    /// Reads at most so many bytes, which stay for the answer; how many there were.
+    /// Reads at most so many bytes, which stay for the answer; how many there were, none at the end.
     pub fn sip(&mut self, most: usize) -> usize {
         let before = self.buffer.len();
-        self.buffer.resize(before + most, 0);
-        let count = self.stream.read(&mut self.buffer[before..]).unwrap();
-        self.buffer.truncate(before + count);
-        count
+        self.read_at_most(most);
+        self.buffer.len() - before
     }
 
     /// Reads and drops so many bytes.
@@ -256,7 +254,11 @@ impl Connection {
     }
 
     fn read_more(&mut self) -> bool {
-        let mut chunk = [0; 16 * 1024];
+        self.read_at_most(16 * 1024)
+    }
+
+    fn read_at_most(&mut self, most: usize) -> bool {
+        let mut chunk = vec![0; most];
         match self.stream.read(&mut chunk) {
             Ok(0) => false,
             Ok(count) => {

@@ -232,6 +232,12 @@ impl<'o> Response<'o> {
         if framing == WrittenFraming::Close {
             self.close();
         }
+        if let Some(sink) = self.sink
+            && !self.omit_body
+            && sink.begin(self.out, length.is_some()).is_err()
+        {
+            return self.give_up();
+        }
         self.head();
         let _ = write!(self.out, "content-type: {content_type}\r\n");
         match framing {
@@ -285,7 +291,7 @@ impl<'o> Response<'o> {
         self.refuse(status);
     }
 
-    /// Leaves a client that is gone without an answer.
+    /// Leaves a client without an answer that is gone, or does not take the answers before.
     pub(crate) fn give_up(&mut self) {
         self.progress = Progress::Cut;
     }

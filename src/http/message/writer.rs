@@ -1,7 +1,7 @@
 //! A body that is larger than any buffer, written piece by piece in the memory of one piece.
 //!
-//! A write waits for the client up to the write time-out since its last progress; it parks the coroutine and
-//! nobody else. What fails here ends the connection. What stands between a piece and the socket is a
+//! A write waits for the client up to the write time-out since its last progress, and for as long as the
+//! client keeps the least rate; it parks the coroutine and nobody else. What fails here ends the connection. What stands between a piece and the socket is a
 //! [`Sink`].
 
 use std::io::{self, Write};
@@ -14,6 +14,10 @@ const LEAST_PIECE_BYTES: usize = 256;
 
 /// Where an answer goes while it is being made.
 pub(crate) trait Sink {
+    /// A streamed answer begins, which may last for a bounded time if nobody knows its length. What stands
+    /// before it in `output` leaves, and does not wait for it.
+    fn begin(&self, output: &mut Vec<u8>, has_length: bool) -> Result<(), Broken>;
+
     /// Sends all of `output`, which ends with a part of the present answer, and waits where the client is
     /// slow. The output is empty then.
     fn send(&self, output: &mut Vec<u8>) -> Result<(), Broken>;
@@ -62,8 +66,8 @@ pub(crate) enum WrittenFraming {
 ///
 /// # Errors
 /// Its writes fail with `BrokenPipe` if the client left, `TimedOut` if it reads nothing for the write
-/// time-out, and
-/// `WriteZero` past the length that was announced.
+/// time-out, is slower than the least rate, or an answer without a length has lasted too long, and `WriteZero`
+/// past the length that was announced.
 pub struct BodyWriter<'o> {
     out: &'o mut Vec<u8>,
     sink: Option<&'o dyn Sink>,

@@ -41,6 +41,14 @@ kinds! {
         RequestBytes = "request_bytes",
         /// Bytes that all answers together keep in grown buffers: 503.
         AnswerBytes = "answer_bytes",
+        /// Bytes a second that a client takes of an answer: it is cut.
+        AnswerRate = "answer_rate",
+        /// Time of a streamed answer without a length: it is cut.
+        AnswerTime = "answer_time",
+        /// Bytes a second of a streamed body: 408.
+        BodyRate = "body_rate",
+        /// Time of a streamed body without a length: 408.
+        BodyTime = "body_time",
         /// Bytes of the fields behind a chunked body: 431.
         TrailerBytes = "trailer_bytes",
         /// Requests on one connection: the last answer closes it.

@@ -80,6 +80,7 @@ impl Answering {
         body: &mut BodyReader<'_>,
     ) -> After {
         let last = self.begin(wire, head);
+        wire.expect_body(head.framing);
         let mut request = Request::new(RequestHead::new(head, fields, Some(wire)), &mut []);
         let (after, series) = call(wire, &mut self.output, head, last, |response| {
             let series = answer(wire, head, &mut request, Arrival::Stream(body), response);

@@ -66,8 +66,15 @@ pub struct Limits {
     pub body_timeout_ms: u64,
     /// Between two requests; then the connection is closed without a word.
     pub idle_timeout_ms: u64,
-    /// For a client to take what was written to it.
+    /// For a client to take some of what was written to it.
     pub write_timeout_ms: u64,
+    /// Bytes a second that a client must take of an answer, or send of a streamed body, on average while it is
+    /// waited for; 0 is none. Past the grace an answer is cut, and a body a 408.
+    pub min_bytes_per_s: u64,
+    /// How far a client may be behind the least rate.
+    pub rate_grace_ms: u64,
+    /// For a streamed body or answer whose length nobody knows, as a whole (408, or it is cut).
+    pub stream_timeout_ms: u64,
     /// First size of a connection's buffers.
     pub buffer_bytes: usize,
     /// Buffers kept for the next requests.
@@ -92,6 +99,9 @@ impl Default for Limits {
             body_timeout_ms: limits::BODY_TIMEOUT_MS,
             idle_timeout_ms: limits::IDLE_TIMEOUT_MS,
             write_timeout_ms: limits::WRITE_TIMEOUT_MS,
+            min_bytes_per_s: limits::MIN_BYTES_PER_S,
+            rate_grace_ms: limits::RATE_GRACE_MS,
+            stream_timeout_ms: limits::STREAM_TIMEOUT_MS,
             buffer_bytes: limits::BUFFER_BYTES,
             pooled_buffers: limits::POOLED_BUFFERS,
             request_bytes: limits::REQUEST_BYTES,

@@ -3,6 +3,7 @@
 //! There is no timer per request. Before each wait the connection writes down when the wait must end; the
 //! sweeper wakes whoever is past that time, and the woken connection looks at the clock itself.
 
+mod pace;
 mod sending;
 
 use std::cell::{Cell, RefCell};
@@ -16,8 +17,10 @@ use rustix::io::Errno;
 use rustix::net::{RecvFlags, recv};
 use socket2::{Domain, Socket};
 
+use self::pace::{Missed, Pace};
 use super::server::{Registered, Shared};
 use crate::http::message::buffer::Input;
+use crate::http::message::fields::BodyFraming;
 use crate::http::message::head::Scheme;
 use crate::http::message::reader::{ReadFailure, Source};
 use crate::http::message::request_head::{Peer, Remote};
@@ -59,6 +62,10 @@ pub(crate) struct Wire<'s> {
     pub(crate) answering: Cell<bool>,
     /// The capacity that the output may have: its first size, and what was taken from the account.
     held: Cell<usize>,
+    /// The pace of the streamed answer of the present request.
+    stream_pace: Cell<Option<Pace>>,
+    /// The pace of its streamed body.
+    body_pace: Cell<Option<Pace>>,
     /// Bytes that came and went since the last wait, as far as they are counted.
     unwaited_bytes: Cell<usize>,
 }
@@ -79,6 +86,8 @@ impl<'s> Wire<'s> {
             hung_up: Cell::new(false),
             answering: Cell::new(false),
             held: Cell::new(shared.limits.buffer_bytes),
+            stream_pace: Cell::new(None),
+            body_pace: Cell::new(None),
             unwaited_bytes: Cell::new(0),
         })
     }
@@ -184,6 +193,12 @@ impl<'s> Wire<'s> {
         if self.shared.clock.now_ms() >= deadline_ms {
             return Err(Broken::Late);
         }
+        self.wait(deadline_ms);
+        Ok(())
+    }
+
+    /// The same, where the caller has looked at the clock.
+    fn wait(&self, deadline_ms: u64) {
         self.registered.deadline_ms.store(deadline_ms, Ordering::Relaxed);
         self.unwaited_bytes.set(0);
         let events = self.interest.borrow().wait();
@@ -196,7 +211,18 @@ impl<'s> Wire<'s> {
         if events & HUNG_UP != 0 {
             self.hung_up.set(true);
         }
-        Ok(())
+    }
+
+    /// The body of the present request will be read by its handler.
+    pub(crate) fn expect_body(&self, framing: BodyFraming) {
+        let limits = &self.shared.limits;
+        let most_ms = match framing {
+            BodyFraming::Length(_) => u64::MAX,
+            BodyFraming::Chunked => limits.stream_timeout_ms,
+        };
+        let ends_ms = self.shared.clock.now_ms().saturating_add(most_ms);
+        let pace = Pace::new(limits.min_bytes_per_s, limits.rate_grace_ms, limits.body_timeout_ms, ends_ms);
+        self.body_pace.set(Some(pace));
     }
 
     /// Ends our side so that the client can read the last answer: a close with unread bytes would send a
@@ -242,22 +268,36 @@ impl Source for Wire<'_> {
 
     fn read_more(&self, input: &mut Input, deadline_ms: u64) -> Result<(), ReadFailure> {
         let shared = self.shared;
+        let mut pace = self.body_pace.get();
         loop {
-            if self.may_be_readable() {
+            let now_ms = shared.clock.now_ms();
+            let missed = pace.and_then(|pace| pace.missed(now_ms));
+            // What has come in time is taken, unless it is the body that does not end.
+            if self.may_be_readable() && missed != Some(Missed::End) {
                 let Some(room) = shared.buffers.room(input, shared.limits.buffer_bytes / 2) else {
                     shared.metrics.hit(Limit::RequestBytes);
                     return Err(ReadFailure::Refused(Status::ServiceUnavailable));
                 };
                 if let Some(count) = self.read(room).map_err(|_| ReadFailure::Gone)? {
                     input.filled(count);
+                    pace.iter_mut().for_each(|pace| pace.moved(count));
+                    self.body_pace.set(pace);
                     self.moved(count);
                     return Ok(());
                 }
             }
-            if self.wait_until(deadline_ms).is_err() {
-                shared.metrics.timed_out(Timeout::Body);
-                return Err(ReadFailure::Refused(Status::RequestTimeout));
+            match missed {
+                _ if now_ms >= deadline_ms => shared.metrics.timed_out(Timeout::Body),
+                Some(Missed::Rate) => shared.metrics.hit(Limit::BodyRate),
+                Some(Missed::End) => shared.metrics.hit(Limit::BodyTime),
+                None => {
+                    let until_ms = pace.map_or(u64::MAX, |pace| pace.until_ms(now_ms, 1));
+                    self.wait(deadline_ms.min(until_ms));
+                    pace.iter_mut().for_each(|pace| pace.waited(shared.clock.now_ms() - now_ms));
+                    continue;
+                }
             }
+            return Err(ReadFailure::Refused(Status::RequestTimeout));
         }
     }
 

@@ -14,6 +14,7 @@ use rustix::io::Errno;
 use rustix::net::{SendFlags, send};
 
 use super::Wire;
+use super::pace::{Missed, Pace};
 use crate::http::message::status::Status;
 use crate::http::message::writer::{Broken, Sink};
 use crate::http::route::metrics::{Limit, Timeout};
@@ -36,43 +37,92 @@ const LOOKS_PER_WRITE_TIMEOUT: u64 = 4;
 /// The part of the account that is left to answers of requests that may have changed something.
 const SPARED_PART: usize = 8;
 
+/// The most by which the least rate rises while the account is full; the grace is so many times shorter.
+const MOST_HASTE: u64 = 8;
+
 impl Wire<'_> {
-    /// Writes all of `bytes`. Where the client is slow it waits, up to the write time-out without any
-    /// progress; a part of it later may the last progress be seen.
+    /// Writes all of `bytes`, as [`Wire::write_out`] does.
     pub(super) fn write_all(&self, bytes: &[u8]) -> Result<(), Broken> {
         let sent = self.write_some(bytes)?;
-        if sent == bytes.len() { Ok(()) } else { self.write_rest(&mut bytes.to_vec(), sent) }
+        if sent == bytes.len() {
+            return Ok(());
+        }
+        self.write_rest(&mut bytes.to_vec(), sent, &mut self.answer_pace(u64::MAX))
     }
 
-    /// The same for the output, which is empty then, and no larger than at first.
+    /// Writes the output, which is empty then and no larger than at first. Where the client is slow it waits,
+    /// up to the write time-out without any progress, and for as long as the least rate is kept.
     pub(crate) fn write_out(&self, output: &mut Vec<u8>) -> Result<(), Broken> {
         let sent = self.write_some(output)?;
         if sent < output.len() {
-            self.write_rest(output, sent)?;
+            self.write_rest(output, sent, &mut self.answer_pace(u64::MAX))?;
         }
         output.clear();
         self.let_go(output);
         Ok(())
     }
 
+    fn answer_pace(&self, ends_ms: u64) -> Pace {
+        let limits = &self.shared.limits;
+        Pace::new(limits.min_bytes_per_s, limits.rate_grace_ms, limits.write_timeout_ms, ends_ms)
+    }
+
     #[inline(never)] // no part of the usual answer's stack
-    fn write_rest(&self, output: &mut Vec<u8>, mut sent: usize) -> Result<(), Broken> {
+    fn write_rest(&self, output: &mut Vec<u8>, mut sent: usize, pace: &mut Pace) -> Result<(), Broken> {
+        pace.moved(sent);
         let mut deadline_ms = None;
         while sent < output.len() {
             sent = self.shed(output, sent);
-            let limit_ms = self.shared.limits.write_timeout_ms;
-            let now_ms = self.shared.clock.now_ms();
-            let deadline = *deadline_ms.get_or_insert(now_ms.saturating_add(limit_ms));
-            let look_ms = now_ms + (limit_ms / LOOKS_PER_WRITE_TIMEOUT).max(1);
-            self.wait_until(deadline.min(look_ms))
-                .inspect_err(|_| self.shared.metrics.timed_out(Timeout::Write))?;
+            self.wait_for_room(&mut deadline_ms, pace)?;
             let count = self.write_some(&output[sent..])?;
             if count > 0 {
                 sent += count;
+                pace.moved(count);
                 deadline_ms = None;
             }
         }
         Ok(())
+    }
+
+    /// Waits for the client, without any progress up to the deadline, which the first wait sets. A part of
+    /// that later may the last progress be seen.
+    fn wait_for_room(&self, deadline_ms: &mut Option<u64>, pace: &mut Pace) -> Result<(), Broken> {
+        let limit_ms = self.shared.limits.write_timeout_ms;
+        let now_ms = self.shared.clock.now_ms();
+        let deadline = *deadline_ms.get_or_insert(now_ms.saturating_add(limit_ms));
+        let missed = pace.missed(now_ms);
+        if now_ms < deadline && missed.is_none() {
+            let look_ms = now_ms + (limit_ms / LOOKS_PER_WRITE_TIMEOUT).max(1);
+            let haste = self.haste();
+            self.wait(deadline.min(look_ms).min(pace.until_ms(now_ms, haste)));
+            pace.waited((self.shared.clock.now_ms() - now_ms).saturating_mul(haste));
+            return Ok(());
+        }
+        match missed.filter(|_| now_ms < deadline) {
+            Some(missed) => self.cut(missed),
+            None => self.shared.metrics.timed_out(Timeout::Write),
+        }
+        // What the kernel still has for the client would stay there until the client takes it.
+        self.reset_on_close();
+        Err(Broken::Late)
+    }
+
+    /// How many times the least rate is asked of who holds a part of the account: the less of it is left to the
+    /// others, the more. Who reads slowly on purpose would else have it for as long as it likes.
+    fn haste(&self) -> u64 {
+        if self.held.get() == self.shared.limits.buffer_bytes {
+            return 1;
+        }
+        let account = &self.shared.buffers.outputs;
+        let left = account.limit().saturating_sub(account.taken()).max(1);
+        (account.limit() as u64 / left as u64).clamp(1, MOST_HASTE)
+    }
+
+    fn cut(&self, missed: Missed) {
+        self.shared.metrics.hit(match missed {
+            Missed::Rate => Limit::AnswerRate,
+            Missed::End => Limit::AnswerTime,
+        });
     }
 
     /// Writes what the socket takes now. If that is not all of `bytes`, its next room will be told.
@@ -146,9 +196,28 @@ impl Wire<'_> {
 }
 
 impl Sink for Wire<'_> {
+    fn begin(&self, output: &mut Vec<u8>, has_length: bool) -> Result<(), Broken> {
+        self.write_out(output)?;
+        let most_ms = if has_length { u64::MAX } else { self.shared.limits.stream_timeout_ms };
+        let ends_ms = self.shared.clock.now_ms().saturating_add(most_ms);
+        self.stream_pace.set(Some(self.answer_pace(ends_ms)));
+        Ok(())
+    }
+
     fn send(&self, output: &mut Vec<u8>) -> Result<(), Broken> {
         self.answering.set(true);
-        self.write_out(output)
+        let mut pace = self.stream_pace.get().unwrap_or_else(|| self.answer_pace(u64::MAX));
+        // Also where the client keeps up: it is the answer that does not end.
+        if pace.missed(self.shared.clock.now_ms()) == Some(Missed::End) {
+            self.cut(Missed::End);
+            return Err(Broken::Late);
+        }
+        let sent = self.write_some(output)?;
+        self.write_rest(output, sent, &mut pace)?;
+        self.stream_pace.set(Some(pace));
+        output.clear();
+        self.let_go(output);
+        Ok(())
     }
 
     fn hold(&self, output: &mut Vec<u8>, answer_bytes: usize, spares: bool) -> Result<usize, Status> {
