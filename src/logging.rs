@@ -3,6 +3,9 @@
 //! Standard error may be a pipe that nobody empties, and a write to it then waits for ever. So whoever logs only puts a
 //! line into a bounded queue, and one thread writes. Past the bound lines are dropped; how many is a metric, and a line
 //! of its own once the queue is empty again.
+//!
+//! What is logged may hold what a client, a file or a server has said. So a line is one line, whatever is in it: what
+//! controls a terminal, ends a line or turns the direction of writing is written as its code.
 
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::collections::VecDeque;
@@ -44,8 +47,14 @@ enum Line {
         target: String,
         message: String,
     },
-    /// Written as it is.
+    /// Written without time and level.
     Plain(String),
+    /// A panic with its frames, which are named here, since that takes more of a stack than a coroutine has.
+    Panicked {
+        at: SystemTime,
+        message: String,
+        frames: Backtrace,
+    },
 }
 
 impl Line {
@@ -54,14 +63,25 @@ impl Line {
             + match self {
                 Self::Logged { target, message, .. } => target.len() + message.len(),
                 Self::Plain(text) => text.len(),
+                Self::Panicked { .. } => LOG_MESSAGE_BYTES,
             }
     }
 
     fn render(self, format: Format) -> String {
         match (self, format) {
-            (Self::Plain(text), _) => text,
+            (Self::Plain(text), _) => format!("{}\n", Escaped(&text)),
             (Self::Logged { at, level, message, .. }, Format::Text) => {
-                format!("{} {level:5} {message}\n", moment(at, Fraction::Milliseconds))
+                format!("{} {level:5} {}\n", moment(at, Fraction::Milliseconds), Escaped(&message))
+            }
+            (Self::Panicked { at, message, frames }, Format::Text) => {
+                let first = Self::panic(at, message).render(Format::Text);
+                // No line of ours begins with a blank.
+                let frames =
+                    cut(&frames).lines().map(|frame| format!("    {}\n", Escaped(frame))).collect::<String>();
+                first + &frames
+            }
+            (Self::Panicked { at, message, frames }, Format::Json) => {
+                Self::panic(at, format!("{message}\n{}", cut(&frames))).render(Format::Json)
             }
             (Self::Logged { at, level, target, message }, Format::Json) => {
                 let line = serde_json::json!({
@@ -70,10 +90,60 @@ impl Line {
                     "target": target,
                     "message": message,
                 });
-                format!("{line}\n")
+                format!("{}\n", in_json(line.to_string()))
             }
         }
     }
+
+    fn panic(at: SystemTime, message: String) -> Self {
+        Self::Logged { at, level: Level::Error, target: module_path!().to_owned(), message }
+    }
+}
+
+/// A text as a part of one line.
+struct Escaped<'t>(&'t str);
+
+impl std::fmt::Display for Escaped<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut rest = self.0;
+        while let Some(at) = rest.find(controls) {
+            f.write_str(&rest[..at])?;
+            let mut after = rest[at..].chars();
+            after.next().map_or(Ok(()), |control| write!(f, "{}", control.escape_default()))?;
+            rest = after.as_str();
+        }
+        f.write_str(rest)
+    }
+}
+
+/// Whether a character does something to a terminal, a line, or the direction of writing.
+fn controls(char: char) -> bool {
+    char.is_control()
+        || matches!(char, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// JSON with the same meaning. Its own escapes end below the blank, and outside of its strings there is no such character.
+fn in_json(line: String) -> String {
+    if !line.contains(controls) {
+        return line;
+    }
+    let mut out = String::with_capacity(line.len() + 16);
+    for char in line.chars() {
+        match controls(char) {
+            // All of them are of the first plane. A String takes everything.
+            true => drop(write!(out, "\\u{:04x}", u32::from(char))),
+            false => out.push(char),
+        }
+    }
+    out
+}
+
+/// A text no longer than a message may be.
+fn cut(text: &dyn std::fmt::Display) -> String {
+    let mut cut = Bounded(String::new());
+    // It fails only where it is cut.
+    let _ = write!(cut, "{text}");
+    cut.0
 }
 
 #[derive(Default)]
@@ -135,11 +205,11 @@ pub fn say(line: &str) {
         Some(log) => {
             // A queue that is full would drop it.
             flush();
-            log.push(Line::Plain(format!("{line}\n")));
+            log.push(Line::Plain(line.to_owned()));
             flush();
         }
         // Nothing is left to tell anybody if standard error is closed.
-        None => drop(io::stderr().write_all(format!("{line}\n").as_bytes())),
+        None => drop(io::stderr().write_all(format!("{}\n", Escaped(line)).as_bytes())),
     }
 }
 
@@ -225,14 +295,11 @@ impl Log for QueuedLog {
 
     fn log(&self, record: &Record<'_>) {
         if self.enabled(record.metadata()) {
-            let mut message = Bounded(String::new());
-            // It fails only where it is cut.
-            let _ = write!(message, "{}", record.args());
             self.push(Line::Logged {
                 at: SystemTime::now(),
                 level: record.level(),
                 target: record.target().to_owned(),
-                message: message.0,
+                message: cut(record.args()),
             });
         }
     }
@@ -258,10 +325,11 @@ impl std::fmt::Write for Bounded {
     }
 }
 
-/// A panic is a line as any other. Its thread waits for it to be written, since the process may end with the thread; a
+/// A panic is a line as any other. Its frames are noted where it happens, which takes no more of the stack than the panic
+/// itself does, and named by the thread that writes: a coroutine's stack is too small for that. Its thread waits for it to be written, since the process may end with the thread; a
 /// coroutine, whose panic ends a connection, waits a moment, and not at all behind lines that are stuck.
 fn log_panic(panic: &PanicHookInfo<'_>) {
-    let backtrace = Backtrace::capture();
+    let frames = Backtrace::capture();
     let thread = thread::current();
     let name = thread.name().unwrap_or("unnamed");
     let in_coroutine = may::coroutine::is_coroutine();
@@ -269,11 +337,12 @@ fn log_panic(panic: &PanicHookInfo<'_>) {
         // A queue that is full would drop it.
         flush();
     }
-    match backtrace.status() {
-        BacktraceStatus::Captured => log::error!("thread {name}: {panic}\n{backtrace}"),
-        _ => log::error!("thread {name}: {panic}"),
-    }
     let Some(log) = LOG.get() else { return };
+    let message = cut(&format_args!("thread {name}: {panic}"));
+    match frames.status() {
+        BacktraceStatus::Captured => log.push(Line::Panicked { at: SystemTime::now(), message, frames }),
+        _ => log.push(Line::panic(SystemTime::now(), message)),
+    }
     if !in_coroutine {
         return flush();
     }
@@ -332,6 +401,44 @@ mod tests {
         assert!(log.queue.lock().is_written());
         record(log, "again");
         assert!(lines.recv().unwrap().ends_with("again\n"));
+    }
+
+    /// Whatever is logged, it is one line, and nothing in it reaches a terminal as anything but text.
+    #[test]
+    fn nothing_that_is_logged_makes_a_line_of_its_own() {
+        let forged = "a\n2026-01-31T12:00:00.000Z ERROR forged\r\x1b[2J\u{9b}\u{7f}\u{2028}\u{202e}é\\\"";
+        for format in [Format::Text, Format::Json] {
+            let logged = || Line::Logged {
+                at: std::time::SystemTime::UNIX_EPOCH,
+                level: Level::Info,
+                target: "pouco".into(),
+                message: forged.into(),
+            };
+            let lines = [logged().render(format), Line::Plain(forged.into()).render(format)];
+            for line in &lines {
+                let text = line.strip_suffix('\n').unwrap();
+                assert!(!text.contains(super::controls), "{line}");
+                assert!(text.contains('é'), "{line}");
+            }
+            if format == Format::Json {
+                let value: serde_json::Value = serde_json::from_str(&lines[0]).unwrap();
+                assert_eq!(value["message"], forged);
+            }
+        }
+    }
+
+    #[test]
+    fn frames_of_a_panic_are_told_from_lines() {
+        let line = Line::Panicked {
+            at: std::time::SystemTime::UNIX_EPOCH,
+            message: "first\nsecond".into(),
+            frames: std::backtrace::Backtrace::force_capture(),
+        };
+        let text = line.render(Format::Text);
+        let mut lines = text.lines();
+        assert_eq!(lines.next(), Some("1970-01-01T00:00:00.000Z ERROR first\\nsecond"));
+        assert!(lines.all(|line| line.starts_with("    ")), "{text}");
+        assert!(text.contains("frames_of_a_panic_are_told_from_lines"), "{text}");
     }
 
     #[test]

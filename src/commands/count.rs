@@ -2,7 +2,7 @@
 
 use pouco::api::{APIS, Api};
 use pouco::config::Config;
-use pouco::store::Purpose;
+use pouco::store::{Chain, Purpose};
 
 use super::backend::with_session;
 use super::{EXIT_USAGE, Failure, print};
@@ -22,7 +22,7 @@ pub(super) fn run(config: &Config, statement: &'static str) -> Result<(), Failur
     let count: i64 = with_session(&config.database, Purpose::Read, |session| {
         let rows = session.query(statement, &[]);
         let count = rows.and_then(|rows| rows.first().map_or(Ok(0), |row| row.try_get(0)));
-        Ok(count.map_err(|error| format!("cannot count: {error}"))?)
+        Ok(count.map_err(|error| format!("cannot count: {}", Chain(&error)))?)
     })?;
     print(&format!("{count}\n"))
 }

@@ -18,6 +18,7 @@ use std::time::Duration;
 
 use postgres::{Config, NoTls};
 
+use crate::store::Chain;
 use process::Postmaster;
 
 /// The database and its owner.
@@ -229,6 +230,7 @@ impl Cluster {
                 return Err(EmbeddedError::Failed(format!("Postgres did not start: {said}")));
             }
             if std::time::Instant::now() > deadline {
+                let error = Chain(&error);
                 return Err(EmbeddedError::Failed(format!("Postgres does not answer: {error}")));
             }
         }
@@ -244,7 +246,7 @@ impl Cluster {
             Ok(())
         };
         create().map_err(|error: postgres::Error| {
-            EmbeddedError::Failed(format!("cannot make the database: {error}"))
+            EmbeddedError::Failed(format!("cannot make the database: {}", Chain(&error)))
         })
     }
 }

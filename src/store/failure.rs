@@ -4,24 +4,25 @@ use std::fmt;
 
 use postgres::error::{DbError, Severity, SqlState};
 
-/// An error with its causes: the `postgres` crate's own text is only "db error".
+/// An error with its causes: the `postgres` crate's own text is only "db error". Every error of Postgres is told by this.
 ///
-/// Of what Postgres said only message and code are shown: the detail repeats rows, and has line ends.
+/// Of what Postgres said only message and code are shown: the detail, the hint and the context repeat rows.
 pub struct Chain<'e>(pub &'e (dyn std::error::Error + 'static));
 
 impl fmt::Display for Chain<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.0)?;
-        let mut cause = self.0.source();
-        while let Some(error) = cause {
+        let mut next = Some(self.0);
+        let mut between = "";
+        while let Some(error) = next {
+            f.write_str(std::mem::replace(&mut between, ": "))?;
             match error.downcast_ref::<DbError>() {
                 Some(said) => {
                     let (severity, code) = (said.severity(), said.code().code());
-                    write!(f, ": {severity}: {} ({code})", said.message())?;
+                    write!(f, "{severity}: {} ({code})", said.message())?;
                 }
-                None => write!(f, ": {error}")?,
+                None => write!(f, "{error}")?,
             }
-            cause = error.source();
+            next = error.source();
         }
         Ok(())
     }

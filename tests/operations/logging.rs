@@ -133,6 +133,35 @@ fn a_json_line_is_an_object_whatever_is_in_it() {
     assert_eq!(messages.last().unwrap(), "stopped");
 }
 
+/// Postgres repeats rows in the detail of an error, and whatever a table's owner wrote in its message.
+#[test]
+fn what_postgres_says_is_one_line_and_no_row() {
+    let database = Database::create();
+    let (mut reader, writer) = pipe().unwrap();
+    let mut command = command();
+    let replica = Replica::spawn_with(command.env("DATABASE_URL", database.url()).stderr(writer));
+    drop(command);
+    let mut client = database.client();
+    let guard = "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+          IF NEW.apelido = 'raised' THEN RAISE E'no\\n2026-01-31T12:00:00.000Z ERROR forged\\x1b[2J'
+              USING DETAIL = NEW.nome, HINT = NEW.nome; END IF;
+          RETURN NEW; END $$;
+        CREATE TRIGGER refuse BEFORE INSERT ON people FOR EACH ROW EXECUTE FUNCTION refuse();
+        ALTER TABLE people ADD CHECK (apelido <> 'checked')";
+    client.batch_execute(guard).unwrap();
+    for nick in ["raised", "checked"] {
+        let person = format!(r#"{{"apelido":"{nick}","nome":"Very Private","nascimento":"2000-10-01"}}"#);
+        assert_eq!(replica.post("/pessoas", &person).status, 422);
+    }
+    assert!(replica.stop().success());
+    let mut text = String::new();
+    reader.read_to_string(&mut text).unwrap();
+    assert!(text.contains(r"forged\u{1b}[2J (P0001)"), "{text}");
+    assert!(text.contains("(23514)"), "{text}");
+    assert!(!text.contains("Private") && !text.contains('\u{1b}'), "{text}");
+    assert!(text.lines().all(|line| !line.contains("ERROR forged") || line.contains("is refused")), "{text}");
+}
+
 /// The line of a failure is the user's, without time and level, and comes behind what was logged before.
 #[test]
 fn the_last_words_come_last() {
