@@ -17,4 +17,5 @@ pub fn configure_coroutines() {
         .set_pool_capacity(limits::POOLED_COROUTINES);
     // Pinning starts at core 0 in every process: two replicas of one worker each would share that core.
     coroutines().set_worker_pin(false);
+    super::overflow::install();
 }

@@ -10,6 +10,7 @@ mod coroutines;
 mod deadlines;
 pub(crate) mod interest;
 mod janitor;
+pub(crate) mod overflow;
 pub(crate) mod queue;
 pub(crate) mod reply;
 mod timer;

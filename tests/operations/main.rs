@@ -6,6 +6,7 @@ mod support;
 
 mod descriptors;
 mod drain;
+mod ends;
 mod lifecycle;
 mod logging;
 mod metrics;

@@ -17,6 +17,7 @@ use crate::http::message::response::Response;
 use crate::http::message::status::Status;
 use crate::instruments::{Counter, Histogram, SECONDS, Snapshot};
 use crate::metrics::Exposition;
+use crate::waiting::overflow;
 
 /// Templates without parameters that are compared one after another, before the tree is asked.
 const MAX_COMPARED: usize = 8;
@@ -403,7 +404,8 @@ impl Router {
         let route = place.by_method[head.method().answered_as() as usize].map(|index| &self.routes[index]);
         let Some(route) = route else { return Admission::Unguarded };
         let Handler::Guarded(guarded) = &route.handler else { return Admission::Unguarded };
-        match guarded.admit(&head.with_path_parameters(&found.params), response) {
+        let head = head.with_path_parameters(&found.params);
+        match overflow::within(route.tally.template(), || guarded.admit(&head, response)) {
             Some(pass) => Admission::Admitted(pass),
             None => {
                 self.count(route, response);
@@ -451,7 +453,7 @@ impl Router {
         match place.by_method[method as usize] {
             Some(index) => {
                 let route = &self.routes[index];
-                match (&route.handler, body) {
+                overflow::within(route.tally.template(), || match (&route.handler, body) {
                     (Handler::Whole(handler), _) => handler(request, response),
                     (Handler::Guarded(guarded), Arrival::Admitted(pass)) => {
                         guarded.answer_admitted(pass, request, response);
@@ -462,7 +464,7 @@ impl Router {
                     }
                     // The connection asks for the limit first, and then brings the body.
                     (Handler::Stream { .. }, _) => {}
-                }
+                });
                 self.count(route, response);
                 route.series
             }
