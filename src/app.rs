@@ -17,15 +17,28 @@ use crate::limits;
 use crate::logging;
 use crate::metrics::Exposition;
 use crate::process::Process;
-use crate::readiness::Readiness;
-use crate::store::{Connector, MigrateError, Pool, PoolThreads, Purpose, migrate};
+use crate::readiness::{Readiness, health as health_json};
+use crate::store::{Connector, MigrateError, Pool, PoolThreads, Pulse, Purpose, migrate};
 use crate::waiting::aside::Aside;
-use crate::waiting::{Janitor, spawn};
+use crate::waiting::life::{self, Watchdog};
+use crate::waiting::{Janitor, sleep};
 
 /// Between the first connection and the end of the start.
 const STARTING: Rejection = Rejection::new(Status::ServiceUnavailable, "it is just starting");
-/// What `/healthz` answers, on the public address and the other: the process serves.
-const HEALTHY: &[u8] = b"{\"status\":\"ok\"}";
+
+/// What `/healthz` answers, on the public address and the other: the process serves, and all its parts get on. That
+/// Postgres is away is none of its concern.
+fn health(response: &mut Response<'_>) {
+    let mut stuck = life::stuck();
+    if !stuck.is_empty() {
+        sleep(limits::HEALTH_SECOND_LOOK);
+        stuck = life::stuck();
+    }
+    if !stuck.is_empty() {
+        response.status(Status::ServiceUnavailable);
+    }
+    response.json(health_json(&stuck).as_bytes());
+}
 
 /// A running replica.
 pub struct App {
@@ -39,12 +52,14 @@ struct Inner {
     server: Server,
     pool: Arc<Pool>,
     connector: Connector,
-    needs_database: bool,
+    /// Where an API needs a database.
+    pulse: Option<Pulse>,
     draining: AtomicBool,
     apis: Mutex<Vec<Box<dyn Running>>>,
     aside: Arc<Aside>,
-    // Its thread ends with it.
+    // Its thread ends with it, and what it looks after is looked after for as long.
     _janitor: Arc<Janitor>,
+    _watchdog: Arc<Watchdog>,
 }
 
 /// Sockets that are bound before anything slow happens, so that an address in use is found at once. They do not listen
@@ -174,12 +189,14 @@ impl App {
 
     fn serve(config: Config, apis: Selection, connector: Connector, bound: Bound) -> io::Result<Self> {
         let janitor = Janitor::start()?;
+        let watchdog = Watchdog::start()?;
+        janitor.look_after(&watchdog);
         let aside = Arc::new(Aside::new()?);
         let (read, needs_database) = (config.read, apis.needs_database());
         let connections = if needs_database { read.connections } else { 0 };
         let (pool, pool_threads) = Pool::start(&connector, connections, read.queue, read.deadline, &janitor)?;
         let mut router = Router::new();
-        router.route(Method::Get, "/healthz", |_, response| response.json(HEALTHY));
+        router.route(Method::Get, "/healthz", |_, response| health(response));
         let services = Services {
             connector: &connector,
             pool: &pool,
@@ -203,15 +220,17 @@ impl App {
         let server = Server::start(bound.public, router, config.http)?;
         let apis = Mutex::new(apis);
         let draining = AtomicBool::new(false);
+        let pulse = needs_database.then(|| Pulse::new(&connector, &aside));
         let inner = Arc::new(Inner {
             server,
             pool,
             connector,
-            needs_database,
+            pulse,
             draining,
             apis,
             aside,
             _janitor: janitor,
+            _watchdog: watchdog,
         });
         let _ = shown.set(Arc::downgrade(&inner));
         let admin = match bound.admin.is_empty() {
@@ -221,17 +240,22 @@ impl App {
         Ok(Self { inner, admin, pool_threads, config })
     }
 
+    /// From now on `/readyz` says that it ends, to balancers too. Requests are served as before.
+    pub fn announce_end(&self) {
+        self.inner.draining.store(true, Ordering::Release);
+    }
+
     /// Stops in the order in which nothing is lost: requests first, then what they queued, then the readers.
     /// `true` if every request had ended within the grace period.
     pub fn stop(self) -> bool {
-        self.inner.draining.store(true, Ordering::Release);
+        self.announce_end();
         let drained = self.inner.server.shutdown(self.config.shutdown_grace);
         // Every answer is sent, or out of time: whoever has lost the database need not find it again.
         self.inner.connector.stop_waiting();
         // A thread that waits for a Postgres that stands still cannot be woken. Nobody waits for it any more, and what it
         // sent is Postgres's to finish: the process leaves without it.
         let (ending, ended) = mpsc::channel::<()>();
-        let rest = spawn("pouco-stop", move || {
+        let rest = life::once("pouco-stop", move || {
             self.end_threads();
             drop(ending);
         });
@@ -268,7 +292,8 @@ impl Inner {
         if self.draining.load(Ordering::Acquire) {
             readiness.own("server", "it is shutting down");
         }
-        if self.needs_database && self.connector.connected() == 0 {
+        let connected = self.pulse.is_none() || self.connector.connected() > 0;
+        if !connected {
             readiness.outside("database", "there is no connection to Postgres");
         }
         if !self.pool.are_whole() {
@@ -279,6 +304,8 @@ impl Inner {
         }
         if own {
             readiness.keep_own();
+        } else if connected && self.pulse.as_ref().is_some_and(|pulse| !pulse.is_felt()) {
+            readiness.outside("database", "Postgres does not answer");
         }
         readiness
     }
@@ -295,6 +322,7 @@ impl Inner {
         let help = "Log lines that standard error was too slow for.";
         exposition.sample("pouco_log_lines_dropped_total", help, &[], logging::dropped_lines());
         self.aside.expose(&mut exposition);
+        life::expose(&mut exposition);
         let version = [("version", env!("CARGO_PKG_VERSION"))];
         exposition.sample("pouco_build_info", "1, with the version.", &version, 1);
         match Process::read_aside(&self.aside) {
@@ -305,11 +333,11 @@ impl Inner {
     }
 }
 
-/// `/healthz`: the process answers. `/readyz`: all is well. `/readyz?traffic`: no other replica would do better.
+/// `/healthz`: the process and its parts get on. `/readyz`: all is well. `/readyz?traffic`: no other replica would do better.
 /// `/metrics`: what it counted.
 fn admin_routes(inner: &Arc<Inner>) -> Router {
     let mut router = Router::new();
-    router.route(Method::Get, "/healthz", |_, response| response.json(HEALTHY));
+    router.route(Method::Get, "/healthz", |_, response| health(response));
     let asked = inner.clone();
     router.route(Method::Get, "/readyz", move |request, response| {
         let own = request.query_text("traffic").is_ok_and(|word| word.is_some());

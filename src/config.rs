@@ -54,6 +54,7 @@ settings! {
     READ_DEADLINE = number("POUCO_READ_DEADLINE_MS", limits::READ_DEADLINE_MS, 100..=600_000, "ms", "how long a read may take; then it is a 503");
     SILENCE = number("POUCO_SILENCE_MS", limits::SILENCE_MS, 100..=600_000, "ms", "how long Postgres may be silent in a statement; then it is asked by a second connection, and left if it is silent there too");
     FEED_INTERVAL = number("POUCO_FEED_INTERVAL_MS", limits::FEED_INTERVAL_MS, 10..=10_000, "ms", "how often a replica looks for what others have committed");
+    SHUTDOWN_DELAY = number("POUCO_SHUTDOWN_DELAY_MS", limits::SHUTDOWN_DELAY_MS, 0..=3_600_000, "ms", "how long requests are served as before after SIGTERM, while /readyz is 503 already; a second signal ends it. With the grace, and 5 s more, it must be less than what the orchestrator waits before it kills");
     SHUTDOWN_GRACE = number("POUCO_SHUTDOWN_GRACE_MS", limits::SHUTDOWN_GRACE_MS, 0..=3_600_000, "ms", "how long requests may take to finish after SIGTERM");
     LOG = text("POUCO_LOG", "info", "off, error, warn, info, debug", "what is logged to standard error");
     LOG_FORMAT = text("POUCO_LOG_FORMAT", "text", "text or json", "how a log line looks");
@@ -104,6 +105,7 @@ pub struct Config {
     /// is for the connections alone: whoever starts one process for a try has not said that there are two.
     pub several_replicas: bool,
     pub feed_interval: Duration,
+    pub shutdown_delay: Duration,
     pub shutdown_grace: Duration,
     pub log_level: log::LevelFilter,
     pub log_format: Format,
@@ -136,6 +138,7 @@ impl Config {
             several_replicas: several_replicas(values)?,
             silence: values.milliseconds(&SILENCE)?,
             feed_interval: values.milliseconds(&FEED_INTERVAL)?,
+            shutdown_delay: values.milliseconds(&SHUTDOWN_DELAY)?,
             shutdown_grace: values.milliseconds(&SHUTDOWN_GRACE)?,
             log_level: values
                 .parsed(&LOG, |text| text.parse().ok().filter(|level| *level <= log::LevelFilter::Debug))?,

@@ -123,6 +123,10 @@ pub const CLIENT_CHECK_MS: u64 = 2_000;
 pub const IDLE_CHECK_MS: u64 = 10_000;
 /// How old the last poll of a feed, and the oldest row of a queue, may be for a replica to be ready.
 pub const READY_AGE_MS: u64 = 2_000;
+/// An answer of Postgres that is younger says that it answers; otherwise `/readyz` asks it, for so long.
+pub const READY_HEARD_MS: u64 = 500;
+/// See [`READY_HEARD_MS`].
+pub const READY_PROBE_MS: u64 = 1_000;
 /// How often a feed whose index was given up looks whether the database is what it was.
 pub const WATCH_INTERVAL_MS: u64 = 1_000;
 /// The longest rest between two polls of a feed whose horizon is frozen.
@@ -155,6 +159,22 @@ pub const LOG_MESSAGE_BYTES: usize = 16 * 1024;
 /// end.
 pub const LOG_FLUSH_MS: u64 = 1_000;
 
+/// How long a loop that has work may go without a sign of life, before `/healthz` tells it.
+pub const LOOP_SILENCE: Duration = Duration::from_secs(5);
+/// The same for a thread at a job that may be long: a hash of a password, an index that is freed.
+pub const JOB_SILENCE: Duration = Duration::from_secs(60);
+/// How often the worker says that it gets on.
+pub const WORKER_BEAT: Duration = Duration::from_secs(1);
+/// How long it may not, before the process ends.
+pub const WORKER_SILENCE: Duration = Duration::from_secs(60);
+/// How long `/healthz` waits before it looks again at a part that is silent: a process that was stopped as a whole has
+/// many, until each has had its turn.
+pub const HEALTH_SECOND_LOOK: Duration = Duration::from_millis(300);
+
+/// How long a replica serves on after SIGTERM, while it says already that it is not ready.
+pub const SHUTDOWN_DELAY_MS: u64 = 0;
+/// How long a drain waits for the first request of a client that has just connected.
+pub const DRAIN_FIRST_REQUEST_MS: u64 = 1_000;
 /// How long requests may take to finish after SIGTERM.
 pub const SHUTDOWN_GRACE_MS: u64 = 20_000;
 /// How long the store's threads may take to end after that; one that waits for Postgres is then left behind.
@@ -171,9 +191,12 @@ const _: () = assert!(
     SILENCE_MS + ASK_TIMEOUT_MS + 2 * LAST_RETRY_MS <= 16_000,
     "creations are back so long after a server has fallen silent and another one is there"
 );
+const _: () = assert!(READY_HEARD_MS + READY_PROBE_MS < READY_AGE_MS);
 const _: () = assert!(FEED_REST_MS < READY_AGE_MS && WATCH_INTERVAL_MS < READY_AGE_MS);
 const _: () = assert!(IDLE_TIMEOUT_MS > NGINX_KEEPALIVE_MS);
-const _: () = assert!(SHUTDOWN_GRACE_MS + STOP_REST_MS < STOP_GRACE_PERIOD_MS);
+const _: () = assert!(SHUTDOWN_DELAY_MS + SHUTDOWN_GRACE_MS + STOP_REST_MS < STOP_GRACE_PERIOD_MS);
+const _: () = assert!(DRAIN_FIRST_REQUEST_MS < SHUTDOWN_GRACE_MS);
+const _: () = assert!(LOOP_SILENCE.as_millis() > 2 * WORKER_BEAT.as_millis());
 const _: () =
     assert!(COMMIT_DEADLINE_MS < SHUTDOWN_GRACE_MS, "what waits unsent must end before the process does");
 const _: () = assert!(READ_DEADLINE_MS <= COMMIT_DEADLINE_MS);

@@ -22,7 +22,7 @@ use parking_lot::{Condvar, Mutex};
 
 use crate::dates::{Fraction, moment};
 use crate::limits::{LOG_FLUSH_MS, LOG_MESSAGE_BYTES, LOG_QUEUE_BYTES};
-use crate::waiting::spawn;
+use crate::waiting::life::keep;
 
 /// Memory of a queued line beside its message, about.
 const LINE_OVERHEAD_BYTES: usize = 128;
@@ -185,7 +185,8 @@ pub fn install(level: LevelFilter, format: Format) -> io::Result<()> {
     // A second call (in tests) keeps the first logger.
     if log::set_logger(log).is_ok() {
         log::set_max_level(level);
-        spawn("pouco-log", || log.write_forever(|line| io::stderr().write_all(line)))?;
+        // Without a bound: a standard error that nobody reads holds up nothing else.
+        keep("pouco-log", None, || log.write_forever(|line| io::stderr().write_all(line)))?;
         std::panic::set_hook(Box::new(log_panic));
     }
     Ok(())

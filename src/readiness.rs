@@ -10,6 +10,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::limits;
+use crate::waiting::life::Stuck;
 
 /// What stands against a replica.
 #[derive(Debug, Default)]
@@ -66,11 +67,35 @@ impl Readiness {
     }
 }
 
+/// What `/healthz` says of the parts that do not get on: `{"status":"ok"}`, or
+/// `{"status":"failing","parts":[{"part","silent_ms","limit_ms"?,"panics"?}]}`.
+#[must_use]
+pub fn health(stuck: &[Stuck]) -> String {
+    if stuck.is_empty() {
+        return json!({ "status": "ok" }).to_string();
+    }
+    let parts = stuck.iter().map(|one| {
+        let mut value = json!({ "part": one.part, "silent_ms": millis(one.silent) });
+        if let Some(bound) = one.bound {
+            value["limit_ms"] = json!(millis(bound));
+        }
+        if one.failing {
+            value["panics"] = json!("again and again");
+        }
+        value
+    });
+    json!({ "status": "failing", "parts": parts.collect::<Vec<_>>() }).to_string()
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
 impl Reason {
     fn json(&self) -> Value {
         let mut value = json!({ "part": self.part, "reason": self.what });
         if let Some(age) = self.age {
-            value["age_ms"] = json!(u64::try_from(age.as_millis()).unwrap_or(u64::MAX));
+            value["age_ms"] = json!(millis(age));
             value["limit_ms"] = json!(limits::READY_AGE_MS);
         }
         value
@@ -87,6 +112,18 @@ mod tests {
         readiness.age("feed", "the feed's last poll is old", Duration::from_millis(limits::READY_AGE_MS));
         assert!(readiness.is_ready());
         assert_eq!(readiness.json(), r#"{"status":"ready"}"#);
+    }
+
+    #[test]
+    fn a_part_that_does_not_get_on_is_named() {
+        assert_eq!(health(&[]), r#"{"status":"ok"}"#);
+        let silent = Duration::from_millis(7_000);
+        let bound = Some(limits::LOOP_SILENCE);
+        let stuck = Stuck { part: "pouco-sweeper".into(), silent, bound, failing: false };
+        assert_eq!(
+            health(&[stuck]),
+            r#"{"parts":[{"limit_ms":5000,"part":"pouco-sweeper","silent_ms":7000}],"status":"failing"}"#
+        );
     }
 
     #[test]

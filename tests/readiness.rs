@@ -5,6 +5,7 @@
 mod support;
 
 use std::thread;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 use support::{Answer, Connection, Database, Relay, Replica, eventually};
@@ -85,6 +86,35 @@ fn a_postgres_that_stands_still_is_found_out_and_comes_back() {
     assert_eq!(created(&mut replica.api.connect(), "ana").status, 201);
     assert_eq!(replica.metric("pouco_database_histories_total "), 0, "nothing was lost");
     drop(client);
+}
+
+/// ... also where no feed looks at it ten times a second, and every session is idle. It lives nevertheless.
+#[test]
+fn a_postgres_that_stands_still_is_found_out_by_who_asks() {
+    for apis in ["users", "inventory", "people"] {
+        let database = Database::create_with(&[]);
+        let replica = Replica::start_with(&database, &[("POUCO_APIS", apis)]);
+        wait_until_ready(&replica);
+        let pids = processes(&database);
+        pids.iter().for_each(|pid| kill_process(*pid, Signal::STOP).unwrap());
+        let begun = Instant::now();
+        wait_for_reason(&replica, "Postgres does not answer");
+        let took = begun.elapsed();
+        // Twice of what it has to be, for a busy machine. An idle session is looked at every ten seconds.
+        assert!(took < Duration::from_secs(4), "{apis}: {took:?}");
+        assert_eq!(replica.admin.get("/healthz").status, 200);
+        pids.iter().rev().for_each(|pid| kill_process(*pid, Signal::CONT).unwrap());
+        let begun = Instant::now();
+        wait_until_ready(&replica);
+        let took = begun.elapsed();
+        assert!(took < Duration::from_secs(8), "{apis}: {took:?}");
+        kill_process(pids[0], Signal::QUIT).unwrap();
+        let begun = Instant::now();
+        eventually("it is not ready", || replica.admin.get("/readyz").status == 503);
+        let took = begun.elapsed();
+        assert!(took < Duration::from_secs(4), "{apis}: {took:?}");
+        assert_eq!(replica.admin.get("/healthz").status, 200);
+    }
 }
 
 /// The postmaster, who then makes no more of them, and its children.

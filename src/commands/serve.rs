@@ -12,6 +12,7 @@ use pouco::http::Address;
 use pouco::limits;
 use pouco::settings::Values;
 use pouco::store::Connector;
+use pouco::waiting::life;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
@@ -31,6 +32,7 @@ pub(super) fn run(values: &Values, config: Config) -> Result<(), Failure> {
     // After Postgres was started, which would inherit it.
     raise_descriptor_limit(config.http.connections);
     pouco::http::configure_coroutines();
+    let delay = config.shutdown_delay;
     let greeting = greeting(&bound, backend.as_ref(), &apis);
     let app = App::start(config, apis, connector, bound).map_err(|error| match error {
         // By whoever stopped it, who needs no word of it.
@@ -40,6 +42,11 @@ pub(super) fn run(values: &Values, config: Config) -> Result<(), Failure> {
     stop.started();
     print(&greeting)?;
     stop.wait();
+    if !delay.is_zero() {
+        log::info!("stopping: not ready any more, serving on for {} ms", delay.as_millis());
+        app.announce_end();
+        stop.delay(delay);
+    }
     log::info!("stopping: finishing what has begun");
     let drained = app.stop();
     drop(backend);
@@ -51,7 +58,8 @@ pub(super) fn run(values: &Values, config: Config) -> Result<(), Failure> {
     }
 }
 
-/// SIGTERM and Ctrl-C. The first one stops in order, also while Postgres is waited for; a second one ends the process.
+/// SIGTERM and Ctrl-C. The first one stops in order, also while Postgres is waited for; a second one ends the delay before
+/// that, otherwise the process.
 struct Stop {
     phase: Arc<Mutex<Phase>>,
     signalled: mpsc::Receiver<()>,
@@ -64,6 +72,8 @@ enum Phase {
     Starting(Connector),
     /// A signal wakes the main thread.
     Started,
+    /// So does any now, and the end goes on in order.
+    Delaying,
 }
 
 impl Stop {
@@ -72,12 +82,13 @@ impl Stop {
         let phase = Arc::new(Mutex::new(Phase::Early));
         let (signal, signalled) = mpsc::channel();
         let watched = phase.clone();
+        let mut count = 0;
         let watch = move || {
-            for (count, _) in signals.forever().enumerate() {
-                if count > 0 {
-                    exit(EXIT_FAILURE);
-                }
+            for _ in signals.forever() {
+                count += 1;
                 match &*watched.lock() {
+                    Phase::Delaying => {}
+                    _ if count > 1 => exit(EXIT_FAILURE),
                     Phase::Early => exit(0),
                     Phase::Starting(connector) => {
                         connector.stop_waiting();
@@ -89,7 +100,8 @@ impl Stop {
                 let _ = signal.send(());
             }
         };
-        let started = std::thread::Builder::new().name("pouco-signals".into()).spawn(watch);
+        // It may begin again: a signal that came meanwhile is kept.
+        let started = life::keep("pouco-signals", None, watch);
         started.map_err(|error| format!("no thread for signals: {error}"))?;
         Ok(Self { phase, signalled })
     }
@@ -99,6 +111,13 @@ impl Stop {
     }
 
     fn started(&self) {
+        *self.phase.lock() = Phase::Started;
+    }
+
+    /// Blocks for a time, or until another signal.
+    fn delay(&self, delay: Duration) {
+        *self.phase.lock() = Phase::Delaying;
+        let _ = self.signalled.recv_timeout(delay);
         *self.phase.lock() = Phase::Started;
     }
 
@@ -114,7 +133,7 @@ fn leave_at_last() {
         std::thread::sleep(Duration::from_millis(limits::STOP_REST_MS));
         std::process::exit(i32::from(EXIT_FAILURE));
     };
-    if std::thread::Builder::new().name("pouco-leave".into()).spawn(leave).is_err() {
+    if life::vital("pouco-leave", leave).is_err() {
         std::process::exit(i32::from(EXIT_FAILURE));
     }
 }

@@ -17,6 +17,7 @@ use parking_lot::Mutex;
 use rustix::process::{Pid, Signal, kill_process, set_parent_process_death_signal};
 
 use super::EmbeddedError;
+use crate::waiting::life::vital;
 
 /// Settings of the embedded server; durability is what Postgres has by default: on.
 const SETTINGS: &[&str] = &[
@@ -79,7 +80,8 @@ impl Postmaster {
             }
             Err(error) => drop(started.send(Err(error))),
         };
-        let keeper = thread::Builder::new().name("pouco-postgres".into()).spawn(keep).map_err(io)?;
+        // The kernel stops Postgres with this thread.
+        let keeper = vital("pouco-postgres", keep).map_err(io)?;
         let pid = start.recv().unwrap_or_else(|_| Err(io::ErrorKind::Other.into())).map_err(io)?;
         Ok(Self { pid, ended: Mutex::new(ended), log: log.to_owned(), keeper: Some(keeper) })
     }

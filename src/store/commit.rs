@@ -24,7 +24,8 @@ use super::session::Session;
 use super::writer::Writer;
 use crate::instruments::{Histogram, ROWS, SECONDS};
 use crate::limits;
-use crate::waiting::{Janitor, Tended, spawn};
+use crate::waiting::life::{self, keep};
+use crate::waiting::{Janitor, Tended};
 
 /// How often a batch that was undone is tried again: after a deadlock, a serialization failure, on a fresh
 /// session.
@@ -149,7 +150,8 @@ impl<B: Batch> CommitQueue<B> {
         janitor.look_after(&queue);
         let writing = queue.clone();
         let name = format!("pouco-w-{}", B::NAME);
-        let writer = spawn(name, move || writing.write_for_life(&connector))?;
+        let bound = Some(connector.longest_wait());
+        let writer = keep(name, bound, move || writing.write_for_life(&connector))?;
         Ok((queue, writer))
     }
 
@@ -213,8 +215,11 @@ impl<B: Batch> CommitQueue<B> {
 
     /// A panic costs what the writer was at, never the queue.
     fn write_for_life(&self, connector: &Connector) {
-        while panic::catch_unwind(AssertUnwindSafe(|| self.write_until_closed(connector))).is_err() {
+        let written = panic::catch_unwind(AssertUnwindSafe(|| self.write_until_closed(connector)));
+        if let Err(panic) = written {
             self.note_panic();
+            // The thread counts it too, and begins again.
+            panic::resume_unwind(panic);
         }
         self.abandon();
     }
@@ -229,7 +234,10 @@ impl<B: Batch> CommitQueue<B> {
         // Rows are taken only for a session that answers: those that wait for Postgres to come or to come
         // back stay in the queue, where their deadline can end them unsent.
         while writer.session().is_ok() {
-            match self.wait_for_rows() {
+            life::rest();
+            let awaited = self.wait_for_rows();
+            life::beat();
+            match awaited {
                 Awaited::Rows => {}
                 Awaited::Nothing if writer.wake().is_ok() => continue,
                 Awaited::Nothing | Awaited::Closed => return,

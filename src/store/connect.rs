@@ -16,9 +16,11 @@ use postgres::types::PgLsn;
 
 use super::Unavailable;
 use super::failure::Chain;
+use super::pulse::Heard;
 use super::server::{Backend, Lineage, Lost, Server};
 use super::session::{Opened, Session};
 use crate::limits;
+use crate::waiting::life;
 
 /// Connecting, signing in and the first question together, unless `DATABASE_URL` has a `connect_timeout`.
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(limits::CONNECT_TIMEOUT_MS);
@@ -107,6 +109,7 @@ struct Shared {
     lineage: Mutex<Option<Lineage>>,
     /// Counts the times that the database had lost something.
     history: AtomicU64,
+    heard: Heard,
     /// When each host was silent last.
     silent: Mutex<Vec<Option<Instant>>>,
     /// How many connections all replicas together need.
@@ -136,6 +139,7 @@ impl Connector {
             silences: AtomicU64::new(0),
             lineage: Mutex::new(None),
             history: AtomicU64::new(0),
+            heard: Heard::new(),
             silent: Mutex::new(vec![None; hosts]),
             needed: AtomicUsize::new(0),
             allowed: AtomicI32::new(0),
@@ -206,6 +210,17 @@ impl Connector {
     /// How long a session may be silent before its server is asked about it.
     pub(super) fn silence(&self) -> Duration {
         self.0.silence
+    }
+
+    /// When Postgres has answered last.
+    pub(super) fn heard(&self) -> &Heard {
+        &self.0.heard
+    }
+
+    /// How long a thread that speaks with Postgres may go without a sign of life: for as long as it waits for one
+    /// answer, and for what it asks about a silent server.
+    pub fn longest_wait(&self) -> Duration {
+        self.silence().max(self.connect_timeout()) + ASK_TIMEOUT + limits::LOOP_SILENCE
     }
 
     pub(super) fn config(&self) -> &Config {
@@ -279,6 +294,7 @@ impl Connector {
     }
 
     fn open_at(&self, host: usize, timeout: Duration, ends: Ends) -> Result<Opened, ConnectError> {
+        life::beat();
         let opened = Opened::open(self, host, Instant::now() + timeout, ends);
         if opened.as_ref().is_err_and(ConnectError::is_silence) {
             self.avoid(host);
@@ -292,7 +308,7 @@ impl Connector {
 
     /// The hosts in the order in which they are to be tried, each with whether it was silent lately: those
     /// come last.
-    fn hosts(&self) -> Vec<(usize, bool)> {
+    pub(super) fn hosts(&self) -> Vec<(usize, bool)> {
         let silent = self.0.silent.lock();
         let first = match self.0.config.get_load_balance_hosts() {
             LoadBalanceHosts::Random if !silent.is_empty() => fastrand::usize(..silent.len()),

@@ -35,7 +35,7 @@ use super::connect::{Connector, Purpose};
 use super::failure::{Chain, Failure};
 use super::session::Session;
 use crate::limits;
-use crate::waiting::spawn;
+use crate::waiting::life::{self, keep};
 
 /// A poll that found the horizon where it was, and rows behind it, rests this many times as long as it took:
 /// a window that cannot shrink costs a bounded part of a CPU. Any other rests as long as it took at least.
@@ -140,7 +140,15 @@ impl Feed {
             newest: None,
             full: false,
         };
-        let thread = spawn("pouco-feed", move || follower.follow_until_stopped())?;
+        let bound = Some(follower.connector.longest_wait());
+        let mut again = false;
+        let thread = keep("pouco-feed", bound, move || {
+            // What a panic has left in memory is not to be relied on.
+            if std::mem::replace(&mut again, true) {
+                follower.begin_again(follower.history);
+            }
+            follower.follow_until_stopped();
+        })?;
         Ok(Self { metrics, started, stop: Some(stop), thread: Some(thread) })
     }
 
@@ -312,10 +320,11 @@ impl<F: Follow> Follower<F> {
                     }
                 };
                 drop(session);
+                life::rest();
                 thread::sleep(pause);
             }
         };
-        if let Err(error) = spawn("pouco-stand-in", prepare) {
+        if let Err(error) = keep("pouco-stand-in", Some(self.connector.longest_wait()), prepare) {
             log::error!("Postgres cannot stand in: {error}");
         }
     }
@@ -381,7 +390,10 @@ impl<F: Follow> Follower<F> {
 
     /// `true` if the feed is stopped meanwhile.
     fn rest(&self, pause: Duration) -> bool {
-        !matches!(self.stopped.recv_timeout(pause), Err(RecvTimeoutError::Timeout))
+        life::rest();
+        let stopped = self.stopped.recv_timeout(pause);
+        life::beat();
+        !matches!(stopped, Err(RecvTimeoutError::Timeout))
     }
 }
 

@@ -17,7 +17,7 @@ use socket2::{Domain, SockAddr, Socket, TcpKeepalive, Type};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::waiting::interest::{HUNG_UP, Interest, WRITABLE};
-use crate::waiting::spawn;
+use crate::waiting::life::once;
 
 /// Where Postgres listens if nobody says.
 const DEFAULT_PORT: u16 = 5432;
@@ -296,7 +296,8 @@ fn resolve(name: &str, port: u16, deadline: Instant) -> io::Result<Vec<SocketAdd
     }
     let (resolved, answer) = mpsc::channel();
     let name = name.to_owned();
-    spawn("pouco-resolve", move || {
+    // A panic drops the sender: who waits hears of that at once.
+    once("pouco-resolve", move || {
         let addresses = (name.as_str(), port).to_socket_addrs().map(Iterator::collect::<Vec<_>>);
         // Too late for who asked.
         let _ = resolved.send(addresses);

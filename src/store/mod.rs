@@ -20,6 +20,7 @@ mod lanes;
 mod line;
 mod migrate;
 mod pool;
+mod pulse;
 mod reply;
 mod server;
 mod session;
@@ -34,6 +35,7 @@ pub use gather::{Fetch, Gather};
 pub use lanes::Lane;
 pub use migrate::{MigrateError, Migration, Schema, migrate};
 pub use pool::{Pool, PoolMetrics, PoolThreads};
+pub use pulse::Pulse;
 pub use session::Session;
 pub use transact::{NotDone, Refusal, Transaction, Undo};
 

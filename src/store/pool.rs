@@ -27,9 +27,10 @@ use super::lanes::{Lane, Lanes, Taken};
 use super::reply::{self, Reply, Waiter};
 use super::session::{Cancel, Opened, Session, Watched};
 use crate::limits;
+use crate::waiting::life::{self, Life};
 use crate::waiting::queue::{Queue, Refused};
 use crate::waiting::{
-    Bell, Deadlines, Expire, Janitor, Tended, configure_coroutines, reply as answers, spawn,
+    Bell, Deadlines, Expire, Janitor, Tended, configure_coroutines, reply as answers, sleep,
 };
 
 /// Work that may go on with a new connection.
@@ -119,7 +120,8 @@ impl Pool {
         });
         janitor.look_after(&pool);
         let opening = pool.clone();
-        let opener = spawn("pouco-opener", move || opening.run_errands_until_closed())?;
+        let bound = Some(connector.longest_wait());
+        let opener = life::keep("pouco-opener", bound, move || opening.run_errands_until_closed())?;
         let coroutines = (0..connections).map(|_| {
             let pool = pool.clone();
             let builder = coroutine::Builder::new()
@@ -127,7 +129,8 @@ impl Pool {
                 .stack_size(limits::POOL_STACK_BYTES / size_of::<usize>());
             may::go!(builder, move || {
                 let _alive = Alive(&pool.alive);
-                pool.serve_until_closed();
+                // Who waits for Postgres here has a deadline of its own: only panics are looked for.
+                Life::begin("pouco-pool", None).keep(|| pool.serve_until_closed(), sleep);
             })
         });
         let coroutines = coroutines.collect::<io::Result<_>>()?;
@@ -204,7 +207,10 @@ impl Pool {
 
     /// Opens connections for those who ask, and carries wishes to cancel; ends when the process does.
     fn run_errands_until_closed(&self) {
-        while let Some(errand) = self.errands.pop() {
+        loop {
+            life::rest();
+            let Some(errand) = self.errands.pop() else { return };
+            life::beat();
             let Opening { losses, reply } = match errand {
                 Errand::Open(opening) => opening,
                 Errand::Cancel(cancel) => {
@@ -242,9 +248,11 @@ impl Pool {
         loop {
             let (reply, waiter) = answers::channel();
             self.errands.push(Errand::Open(Opening { losses, reply })).ok()?;
-            match waiter.wait()?.hand_over() {
-                Ok(session) => return Some(session),
-                Err(error) => log::error!("a connection cannot be used: {error}"),
+            match waiter.wait().map(Opened::hand_over) {
+                Some(Ok(session)) => return Some(session),
+                Some(Err(error)) => log::error!("a connection cannot be used: {error}"),
+                // Whoever opens them panicked, or has ended: the next errand is not taken then.
+                None => {}
             }
         }
     }

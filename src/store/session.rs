@@ -28,6 +28,7 @@ use super::server::{Backend, LOOK, Server};
 use super::transact::Transaction;
 use crate::limits;
 use crate::waiting::interest::Interest;
+use crate::waiting::life;
 
 /// A session of a read-only server, where one that writes is preferred, is left after so long for another
 /// try.
@@ -450,6 +451,9 @@ impl Session {
             }
         };
         line.set_busy(false);
+        if answer.is_ok() {
+            watch.connector.heard().note();
+        }
         answer
     }
 }
@@ -470,6 +474,7 @@ struct Watch {
 impl Watch {
     /// A statement begins.
     fn set_patience(&mut self, line: &Line) {
+        life::beat();
         self.doubted = false;
         self.tell(line, self.patience);
     }
@@ -484,6 +489,8 @@ impl Watch {
     /// answer is on its way; it has another moment. That it is idle then as well says that the answer was
     /// lost.
     fn wait(&mut self, line: &Line) {
+        // Also for Postgres, for as long as that takes: who waits for it is not stuck.
+        life::beat();
         if !line.was_silent() {
             return line.block();
         }

@@ -20,10 +20,13 @@ use std::time::Instant;
 
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
+use super::life::{self, keep};
 use super::reply::{self, Reply, Slot};
-use super::{Expire, Timer, spawn};
+use super::{Expire, Timer};
 use crate::instruments::{Histogram, SECONDS, Snapshot};
 use crate::limits;
+
+const THREAD: &str = "pouco-aside";
 
 /// Why work was not done, or its result is not known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -163,6 +166,7 @@ impl Aside {
     /// # Errors
     /// As [`Aside::new`].
     pub fn with_bounds(threads: usize, queue_jobs: usize) -> io::Result<Self> {
+        life::know(THREAD);
         let state = State {
             waiting: VecDeque::new(),
             threads: Vec::new(),
@@ -268,7 +272,8 @@ impl Aside {
     fn has_thread(&self, state: &mut State) -> bool {
         if state.idle <= state.waiting.len() && state.threads.len() < self.threads {
             let shared = self.shared.clone();
-            match spawn("pouco-aside", move || shared.work()) {
+            // Jobs catch their own panics. Beside them there is nothing that one could leave half done.
+            match keep(THREAD, Some(limits::JOB_SILENCE), move || shared.work()) {
                 Ok(thread) => state.threads.push(thread),
                 Err(error) => log::warn!("no thread for work off the worker: {error}"),
             }
@@ -308,6 +313,7 @@ impl Shared {
             if let Some(job) = state.waiting.pop_front() {
                 if !job.is_over() {
                     state.counts.running += 1;
+                    life::beat();
                     return Some(job);
                 }
                 state.counts.expired += 1;
@@ -316,6 +322,7 @@ impl Shared {
                 state = self.state();
             } else {
                 state.idle += 1;
+                life::rest();
                 self.bell.wait(&mut state);
                 state.idle -= 1;
             }

@@ -6,6 +6,7 @@
 //! met by the millisecond. Here one list in the order of arrival costs less a wait.)
 
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 use std::thread::{self, Thread};
@@ -13,13 +14,23 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
-use super::spawn;
+use super::life::{self, keep};
+use crate::limits;
 
 /// How late a deadline may be noticed.
 const LOOK_INTERVAL: Duration = Duration::from_millis(100);
 
 /// How often the janitor looks while there is nothing that may become overdue.
 const REST_INTERVAL: Duration = Duration::from_secs(1);
+
+const NAME: &str = "pouco-janitor";
+
+/// A panic of one is none of the others' business: their deadlines come as well.
+fn tend(one: &dyn Tended, now: Instant) {
+    if catch_unwind(AssertUnwindSafe(|| one.tend(now))).is_err() {
+        life::note_panic(NAME);
+    }
+}
 
 /// Something with deadlines of its own to look after.
 pub(crate) trait Tended: Send + Sync {
@@ -74,12 +85,13 @@ impl Janitor {
         let rest = Arc::new(Rest { resting: AtomicBool::new(false), janitor: OnceLock::new() });
         let janitor = Arc::new(Self { tended: Mutex::default(), bell: Bell(rest.clone()) });
         let weak = Arc::downgrade(&janitor);
-        let thread = spawn("pouco-janitor", move || {
+        let thread = keep(NAME, Some(limits::LOOP_SILENCE), move || {
             while let Some(janitor) = weak.upgrade() {
+                life::beat();
                 let tended: Vec<_> = janitor.tended.lock().iter().filter_map(Weak::upgrade).collect();
                 drop(janitor);
                 let now = Instant::now();
-                tended.iter().for_each(|one| one.tend(now));
+                tended.iter().for_each(|one| tend(&**one, now));
                 rest.resting.store(true, Ordering::SeqCst);
                 let quiet = tended.iter().all(|one| one.is_quiet());
                 drop(tended);

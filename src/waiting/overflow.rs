@@ -1,4 +1,5 @@
-//! What becomes of a fault of memory, such as a stack that overflows: one line that names the route, and the end.
+//! What becomes of a fault of memory, such as a stack that overflows: one line that names the route, and the
+//! end.
 //!
 //! `generator`, which `may` rests on, makes a yield of an overflow, out of its signal handler: the coroutine
 //! never goes on, and what it holds stays locked. Here the process ends by SIGABRT, and is started again.
@@ -18,7 +19,7 @@ use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use crate::limits;
 
 /// No address, and nothing that is counted.
-const MARK: usize = 0x9d3f_51c2_7b6e_a845_u64 as usize;
+const MARK: usize = 0x9d3f_51c2_7b6e_a845;
 
 /// A mark is good only with its sum: what looks like its first word by chance is none.
 const WORDS: usize = 4;

@@ -27,7 +27,9 @@ use rustix::time::{
 use super::Expire;
 use super::configure_coroutines;
 use super::interest::{FdRef, watch};
+use super::life::Life;
 use super::wheel::{Key, LAST_TICK, Wheel};
+use crate::limits;
 
 /// Nanoseconds of a tick are a power of two: half a millisecond. What ends within one tick is woken together.
 const TICK_BITS: u32 = 19;
@@ -169,10 +171,18 @@ impl Timer {
 
     /// The coroutine that wakes the others.
     fn turn_for_ever(&self, watched: &CoIo<FdRef>) {
+        let life = Life::begin("pouco-timer", Some(limits::LOOP_SILENCE));
+        // Its own pauses would be this timer's; a panic leaves nothing that could not be turned on.
+        life.keep(|| self.turn(watched, &life), |_| ());
+    }
+
+    fn turn(&self, watched: &CoIo<FdRef>, life: &Life) {
         let mut due = Vec::new();
         loop {
+            life.rest();
             // What has come is told once (epoll(7), edges), and arming begins anew: nothing needs to be read.
             watched.wait_io();
+            life.beat();
             {
                 let mut state = self.state();
                 let now = self.now();

@@ -18,7 +18,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use may::sync::Blocker;
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
-use crate::waiting::spawn;
+use crate::limits;
+use crate::waiting::life::{self, keep};
 
 /// Gives turns. Its thread sleeps while nobody waits, and ends with it.
 pub struct Turns {
@@ -57,7 +58,8 @@ impl Turns {
     pub fn start() -> io::Result<Self> {
         let line = Arc::new(Line::default());
         let calling = line.clone();
-        spawn("pouco-turns", move || calling.call())?;
+        // A turn that was given ends with its holder, whoever gives the next.
+        keep("pouco-turns", Some(limits::LOOP_SILENCE), move || calling.call())?;
         Ok(Self { line })
     }
 
@@ -105,7 +107,9 @@ impl Line {
                 next.blocker.unpark();
                 state = self.state();
             } else {
+                life::rest();
                 self.changed.wait(&mut state);
+                life::beat();
             }
         }
     }

@@ -5,6 +5,7 @@
 mod support;
 
 mod conditional;
+mod ending;
 mod guards;
 mod interface;
 mod json_depth;

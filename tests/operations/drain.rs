@@ -162,6 +162,38 @@ fn what_outlasts_the_grace_period_is_given_up_and_said() {
     assert!(took >= Duration::from_millis(500) && took < GRACE, "{took:?}");
 }
 
+/// Balancers hear of the end before clients are refused.
+#[test]
+fn a_replica_serves_on_while_it_says_that_it_ends() {
+    let database = Database::create();
+    let mut replica = Replica::start_with(&database, &[("POUCO_SHUTDOWN_DELAY_MS", "600000")]);
+    eventually("it is ready", || replica.admin.get("/readyz").status == 200);
+    replica.signal(Signal::TERM);
+    eventually("it is out of traffic", || replica.admin.get("/readyz?traffic").status == 503);
+    assert_eq!(replica.admin.get("/healthz").status, 200);
+    let mut kept = replica.api.connect();
+    for nick in ["ana", "bia"] {
+        let answer = kept.request("POST", "/pessoas", &person(nick));
+        assert_eq!((answer.status, answer.header("connection")), (201, None));
+    }
+    // The second signal ends the delay, and not the process.
+    replica.signal(Signal::TERM);
+    assert_eq!(replica.wait().code(), Some(0));
+    assert!(kept.is_closed());
+    assert_eq!(database.count(), 2);
+}
+
+#[test]
+fn the_delay_before_the_end_is_over_in_time() {
+    let mut command = command();
+    let mut replica = Replica::spawn(command.env("POUCO_APIS", "edge").env("POUCO_SHUTDOWN_DELAY_MS", "500"));
+    let begun = Instant::now();
+    replica.signal(Signal::TERM);
+    assert_eq!(replica.wait().code(), Some(0));
+    let took = begun.elapsed();
+    assert!(took >= Duration::from_millis(500) && took < GRACE, "{took:?}");
+}
+
 /// Nothing waits for the database any more once every request has its answer. (The feed, trying to connect again, once
 /// kept the process from ending.)
 #[test]

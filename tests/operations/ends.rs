@@ -9,7 +9,7 @@ use crate::support::{Engine, Target};
 use log::LevelFilter;
 use pouco::http::{Limits, Method, Router};
 use pouco::logging::{self, Format};
-use pouco::waiting::sleep;
+use pouco::waiting::{life, sleep};
 
 /// Set in the processes that the tests below start.
 const PART: &str = "POUCO_TEST_PART";
@@ -43,7 +43,7 @@ fn overflow() {
         let _held = LOCK.lock();
         // Others are called meanwhile, and wait as well.
         sleep(Duration::from_millis(100));
-        response.text(&recurse(0).to_string());
+        response.text(recurse(0).to_string());
     });
     router.route(Method::Get, "/other", |_, response| {
         sleep(Duration::from_secs(60));
@@ -108,4 +108,20 @@ fn a_panic_in_a_coroutine_may_be_told_with_all_its_frames() {
             assert!(frames.iter().any(|frame| frame.contains("panic_on_a_small_stack")), "{said}");
         }
     }
+}
+
+/// Without it the process would go on, and do nothing.
+#[test]
+fn a_vital_thread_that_panics_ends_the_process() {
+    if part().is_some() {
+        logging::install(LevelFilter::Info, Format::Text).unwrap();
+        let vital = life::vital("pouco-vital", || panic!("on purpose"));
+        vital.unwrap().join().unwrap();
+        return;
+    }
+    let output = again("ends::a_vital_thread_that_panics_ends_the_process", "vital", &[]);
+    let said = said(&output);
+    assert_eq!(output.status.code(), Some(life::EXIT_PANICKED), "{said}");
+    let last = said.lines().last().unwrap_or_default();
+    assert!(last.ends_with("ERROR pouco-vital panicked, and the process ends"), "{said}");
 }

@@ -7,6 +7,7 @@ mod support;
 mod descriptors;
 mod drain;
 mod ends;
+mod health;
 mod lifecycle;
 mod logging;
 mod metrics;

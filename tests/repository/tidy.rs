@@ -52,6 +52,10 @@ fn git(words: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
+fn read(path: &Path) -> String {
+    fs::read_to_string(path).unwrap()
+}
+
 fn shown(path: &Path) -> String {
     path.strip_prefix(top()).unwrap().display().to_string()
 }
@@ -77,6 +81,25 @@ fn nothing_is_left_over() {
                 shown(&path),
                 number + 1
             );
+        }
+    }
+}
+
+/// A thread that is started otherwise dies silently.
+#[test]
+fn every_thread_has_its_decision_about_a_panic() {
+    let supervised = read(&top().join("docs/supervision.md"));
+    for path in files(&top().join("src"), &[".rs"]) {
+        let text = read(&path);
+        let code = text.split("#[cfg(test)]").next().unwrap();
+        let (name, is_test) = (shown(&path), path.ends_with("tests.rs"));
+        let bare = ["thread::spawn(", "thread::Builder"].iter().any(|start| code.contains(start));
+        assert!(is_test || !bare || name == "src/waiting/life.rs", "{name} starts a thread of its own");
+        for start in ["keep(\"", "vital(\"", "once(\"", "begin(\""] {
+            for (_, rest) in code.match_indices(start).map(|(at, _)| code.split_at(at + start.len())) {
+                let thread = rest.split('"').next().unwrap();
+                assert!(supervised.contains(&format!("`{thread}`")), "docs/supervision.md lacks {thread}");
+            }
         }
     }
 }

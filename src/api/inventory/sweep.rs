@@ -6,7 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use crate::store::{Chain, Connector, Purpose, Session};
-use crate::waiting::spawn;
+use crate::waiting::life::{self, keep};
 
 /// How often it is looked for.
 const INTERVAL: Duration = Duration::from_secs(600);
@@ -28,8 +28,13 @@ impl Sweeper {
     /// If no thread can be started.
     pub(super) fn start(connector: Connector, sweeps: &'static [Sweep]) -> io::Result<Self> {
         let (stop, stopped) = mpsc::channel();
-        let thread = spawn("pouco-sweep", move || {
-            while stopped.recv_timeout(INTERVAL) == Err(RecvTimeoutError::Timeout) {
+        let thread = keep("pouco-sweep", Some(connector.longest_wait()), move || {
+            loop {
+                life::rest();
+                if stopped.recv_timeout(INTERVAL) != Err(RecvTimeoutError::Timeout) {
+                    return;
+                }
+                life::beat();
                 for sweep in sweeps {
                     sweep_all(&connector, *sweep, &stopped);
                 }

@@ -58,8 +58,10 @@ impl Conversation {
         Self { remote, connection: None, later: Vec::new(), next_try: Instant::now(), refused: false }
     }
 
-    /// Until the queue is closed and empty.
-    pub(super) fn run(mut self) {
+    /// Until the queue is closed and empty. It may begin again after a panic.
+    pub(super) fn run(&mut self) {
+        // It may be in the middle of an answer.
+        self.connection = None;
         loop {
             let now = Instant::now();
             let away = self.remote.is_away();

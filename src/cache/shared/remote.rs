@@ -14,9 +14,10 @@ use super::RedisSettings;
 use super::conversation::Conversation;
 use crate::cache::Body;
 use crate::limits;
+use crate::waiting::life::keep;
 use crate::waiting::queue::Queue;
 use crate::waiting::reply::{self, Reply, Slot};
-use crate::waiting::{Bell, Deadlines, Expire, Janitor, Tended, spawn};
+use crate::waiting::{Bell, Deadlines, Expire, Janitor, Tended};
 
 /// What a look-up came to.
 pub(super) enum Looked {
@@ -110,8 +111,9 @@ impl Remote {
             deadlines: Deadlines::default(),
         });
         janitor.look_after(&remote);
-        let talking = Conversation::new(remote.clone());
-        let thread = spawn("pouco-redis", move || talking.run())?;
+        let mut talking = Conversation::new(remote.clone());
+        // Without a bound: who waits for it is answered by the janitor, and Redis is no condition of anything.
+        let thread = keep("pouco-redis", None, move || talking.run())?;
         Ok((remote, thread))
     }
 

@@ -20,6 +20,7 @@ use crate::http::message::status::Status;
 use crate::http::message::writer::Broken;
 use crate::http::route::metrics::{Limit, Timeout};
 use crate::http::route::router::Series;
+use crate::limits;
 
 /// Answers collected from pipelined requests before they are written out.
 const FLUSH_BYTES: usize = 64 * 1024;
@@ -425,7 +426,7 @@ impl Connection<'_> {
         let deadline_ms = *self.deadline_ms.get_or_insert(now_ms + timeout_ms);
         self.wire.registered.idle.store(idle, Ordering::Release);
         // Looked at after `idle` is set: either the drain sees an idle connection, or this sees the drain.
-        if idle && self.shared.draining.load(Ordering::Acquire) {
+        if idle && self.shared.draining.load(Ordering::Acquire) && !self.awaits_first_request() {
             // What came before the drain began is still answered; only a read tells.
             if std::mem::replace(&mut self.looked_again, true) {
                 return Err(End::Close);
@@ -444,6 +445,13 @@ impl Connection<'_> {
                 Err(if idle { End::Close } else { self.reject(Status::RequestTimeout) })
             }
         }
+    }
+
+    /// Who has just connected has sent a request, or is about to: a drain waits for it, though not for long. It
+    /// looks again at each idle connection by itself.
+    fn awaits_first_request(&self) -> bool {
+        let since_ms = self.shared.draining_since_ms.load(Ordering::Relaxed);
+        self.answering.requests == 0 && self.shared.clock.now_ms() < since_ms + limits::DRAIN_FIRST_REQUEST_MS
     }
 
     fn return_buffers(&mut self) {

@@ -3,6 +3,7 @@
 //! What may not enter: what a head or a body means, which handler is called.
 
 pub(in crate::http) mod answering;
+mod backlog;
 pub(in crate::http) mod call;
 pub(in crate::http) mod clock;
 pub(in crate::http) mod connection;

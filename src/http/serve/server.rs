@@ -15,6 +15,7 @@ use parking_lot::{Condvar, Mutex};
 use slab::Slab;
 use socket2::Socket;
 
+use super::backlog;
 use super::clock::Clock;
 use super::connection;
 use super::listener::Listener;
@@ -28,19 +29,20 @@ use crate::http::route::metrics::{Limit, Metrics};
 use crate::http::route::router::Router;
 use crate::limits;
 use crate::waiting::interest::Interest;
-use crate::waiting::{Timer, configure_coroutines, sleep, spawn};
+use crate::waiting::life::{self, Life};
+use crate::waiting::{Timer, configure_coroutines, sleep};
 
 /// How often the sweeper looks: the resolution of every time-out, and of the `Date` field.
 const SWEEP_INTERVAL_MS: u64 = 250;
 
 /// Connections taken from the kernel's queue in a row before those that are open get their turn: a flood of
 /// clients, each of whom costs no more than a refusal, would else hold the worker for as long as it lasts.
-const ACCEPT_BURST: u32 = 64;
+pub(super) const ACCEPT_BURST: u32 = 64;
 
 /// The pause after that. It has to be a wait: a yield only goes behind the coroutines that are ready already,
 /// and the scheduler looks for sockets that have become ready when there are none. The end of a sleep is an
 /// event among theirs.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(1);
+pub(super) const ACCEPT_PAUSE: Duration = Duration::from_millis(1);
 
 /// How long an accept coroutine pauses when the process has no descriptor or memory left.
 const ACCEPT_BACKOFF: Duration = Duration::from_millis(50);
@@ -155,6 +157,8 @@ pub(crate) struct Shared {
     pub(crate) stopwatch: Stopwatch,
     pub(crate) buffers: BufferPool,
     pub(crate) draining: AtomicBool,
+    /// When that began, in the clock's milliseconds.
+    pub(super) draining_since_ms: AtomicU64,
     /// Connections that are watched for input alone.
     pub(crate) lasting: AtomicUsize,
     stopped: AtomicBool,
@@ -254,6 +258,7 @@ impl Server {
                 Account::new(limits.answer_bytes),
             ),
             draining: AtomicBool::new(false),
+            draining_since_ms: AtomicU64::new(0),
             lasting: AtomicUsize::new(0),
             stopped: AtomicBool::new(false),
             registry: Mutex::new(Slab::new()),
@@ -262,7 +267,8 @@ impl Server {
             left: Condvar::new(),
         });
         let sweeping = shared.clone();
-        let sweeper = spawn("pouco-sweeper", move || sweep(&sweeping))?;
+        let bound = Some(limits::LOOP_SILENCE);
+        let sweeper = life::keep("pouco-sweeper", bound, move || sweep(&sweeping))?;
         let accepting = listeners
             .into_iter()
             .map(|listener| start_accepting(listener, &shared))
@@ -307,10 +313,12 @@ impl Server {
         self.shared.left.wait_while(&mut self.shared.registry.lock(), running);
     }
 
-    /// Stops accepting, removes socket files, lets requests that have begun finish with `Connection: close`,
+    /// Accepts whom the kernel has connected, and nobody else, removes socket files, lets requests that have begun finish with `Connection: close`,
     /// and closes idle connections. `true` if all had ended within `grace`.
     pub fn shutdown(&self, grace: Duration) -> bool {
         let deadline = Instant::now() + grace;
+        self.shared.clock.tick();
+        self.shared.draining_since_ms.store(self.shared.clock.now_ms(), Ordering::Relaxed);
         self.shared.draining.store(true, Ordering::Release);
         let accepting = std::mem::take(&mut *self.accepting.lock());
         for accepting in accepting {
@@ -344,6 +352,7 @@ fn sweep(shared: &Shared) {
     shared.sweeper.get_or_init(thread::current);
     while !shared.stopped.load(Ordering::Acquire) {
         rest_or_wait(shared);
+        life::beat();
         shared.clock.tick();
         shared.stopwatch.refill();
         let now_ms = shared.clock.now_ms();
@@ -355,6 +364,7 @@ fn sweep(shared: &Shared) {
 fn rest_or_wait(shared: &Shared) {
     shared.resting.store(true, Ordering::SeqCst);
     if shared.metrics.open_connections.load(Ordering::SeqCst) == 0 {
+        life::rest();
         // Also after a wake by mistake the time goes on, and the next call rests again.
         thread::park();
     } else {
@@ -375,19 +385,14 @@ fn start_accepting(listener: Listener, shared: &Arc<Shared>) -> io::Result<Accep
 
 /// A port that nobody accepts on looks open and answers nobody: a panic is counted, and accepting goes on.
 fn accept_whatever_happens(interest: &Interest, listener: &Listener, shared: &Arc<Shared>) {
-    while !shared.draining.load(Ordering::Acquire) {
-        let accepting = AssertUnwindSafe(|| accept_until_drained(interest, listener, shared));
-        if catch_unwind(accepting).is_err() {
-            shared.metrics.panics.fetch_add(1, Ordering::Relaxed);
-            log::error!("accepting on {} panicked, and goes on", listener.address());
-            sleep(ACCEPT_BACKOFF);
-        }
-    }
+    let life = Life::begin("pouco-accept", Some(limits::LOOP_SILENCE));
+    life.keep(|| accept_until_drained(interest, listener, shared, &life), sleep);
+    life.keep(|| backlog::accept_rest(listener, shared), sleep);
 }
 
 /// Race window: the drain sets `draining` before it wakes, and the wake leaves a flag that the next wait
 /// sees, so a wake between the look at `draining` and the wait is not lost.
-fn accept_until_drained(interest: &Interest, listener: &Listener, shared: &Arc<Shared>) {
+fn accept_until_drained(interest: &Interest, listener: &Listener, shared: &Arc<Shared>, life: &Life) {
     let mut spare = Spare::open();
     let mut taken = 0;
     let mut failing = false;
@@ -408,7 +413,9 @@ fn accept_until_drained(interest: &Interest, listener: &Listener, shared: &Arc<S
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 taken = 0;
+                life.rest();
                 interest.wait();
+                life.beat();
             }
             Err(error) if is_transient(&error) => {}
             Err(error) => {
@@ -441,13 +448,13 @@ impl Spare {
 }
 
 /// The client went away before it was accepted, or a signal came: nothing is wrong here.
-fn is_transient(error: &io::Error) -> bool {
+pub(super) fn is_transient(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted)
 }
 
 /// `false` if there was no coroutine to be had for it, so that it is closed. For want of memory for a stack
 /// `may` does not return an error but panics.
-fn accepted(socket: Socket, shared: &Arc<Shared>) -> bool {
+pub(super) fn accepted(socket: Socket, shared: &Arc<Shared>) -> bool {
     shared.metrics.accepted.fetch_add(1, Ordering::Relaxed);
     if shared.metrics.open_connections.load(Ordering::Relaxed) >= shared.limits.connections as u64 {
         refuse(&socket, shared);
