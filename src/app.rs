@@ -75,17 +75,18 @@ impl Bound {
     /// # Errors
     /// The first that cannot be bound.
     pub fn new(config: &Config) -> Result<Self, BindError> {
-        let bind_all = |addresses: &[Address], shared: bool| {
+        let bind_all = |addresses: &[Address], shared: bool, proxy_protocol: bool| {
             let bind = |address: &Address| {
                 let bind = if shared { Listener::bind_shared } else { Listener::bind };
                 bind(address, config.socket_mode)
+                    .map(|listener| listener.behind(config.trusted_hops.clone(), proxy_protocol))
                     .map_err(|error| BindError { address: address.clone(), error })
             };
             addresses.iter().map(bind).collect::<Result<Vec<_>, _>>()
         };
         // What a process says of itself must not come from another.
-        let admin = bind_all(&config.admin_listen, false)?;
-        Ok(Self { public: bind_all(&config.listen, config.share_port)?, admin })
+        let admin = bind_all(&config.admin_listen, false, false)?;
+        Ok(Self { public: bind_all(&config.listen, config.share_port, config.proxy_protocol)?, admin })
     }
 
     /// The public addresses, with the port that was given for port 0.

@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::http::{Address, Limits};
+use crate::http::{Address, Limits, TrustedHops};
 use crate::limits;
 use crate::logging::Format;
 use crate::settings::{ConfigError, Setting, Values};
@@ -28,7 +28,12 @@ settings! {
     DATA_DIR = text("POUCO_DATA_DIR", "$XDG_DATA_HOME/pouco, as root /var/lib/pouco", "a folder", "where the embedded Postgres keeps its data");
     PG_BIN_DIR = text("POUCO_PG_BIN_DIR", "an installed Postgres from 17 on, else fetched", "a folder with initdb and postgres", "the binaries of the embedded Postgres");
     REPLICA = number("POUCO_REPLICA", 0, 0..=15, "", "the last hexadecimal digit of the ids that this replica gives out, by which a balancer can find the replica that has the row in memory");
-    MAX_CONNECTIONS = number("POUCO_MAX_CONNECTIONS", limits::CONNECTIONS as u64, 1..=1_000_000, "", "open connections; one more is answered with 503");
+    MAX_CONNECTIONS = number("POUCO_MAX_CONNECTIONS", limits::CONNECTIONS as u64, 1..=1_000_000, "", "open connections; for one more an idle one is closed, and without one it is answered with 503; fewer where `vm.max_map_count` has no room for so many");
+    ADDRESS_CONNECTIONS = text("POUCO_MAX_CONNECTIONS_PER_ADDRESS", "half of POUCO_MAX_CONNECTIONS", "0 to 1000000, 0 is without a bound", "those of one client's address, of IPv6 a /64; past it as above with 429; over Unix sockets nobody has an address, and POUCO_TRUSTED_HOPS have no bound");
+    ADDRESS_RATE = number("POUCO_MAX_REQUESTS_PER_SECOND_PER_ADDRESS", 0, 0..=1_000_000, "", "requests a second of one client's address, past a burst; more are answered with 429; 0 is without a bound");
+    ADDRESS_BURST = number("POUCO_REQUEST_BURST_PER_ADDRESS", limits::REQUEST_BURST, 1..=1_000_000, "", "requests of one address that may come at once, where POUCO_MAX_REQUESTS_PER_SECOND_PER_ADDRESS is set");
+    TRUSTED_HOPS = text("POUCO_TRUSTED_HOPS", "unix", "none, or comma-separated: unix, IP addresses and blocks as 10.0.0.0/8", "who is believed where X-Forwarded-For, X-Forwarded-Proto or a PROXY header says who the client is; `unix` is whoever connects over a Unix socket");
+    PROXY_PROTOCOL = text("POUCO_PROXY_PROTOCOL", "off", "on or off", "connections of POUCO_TRUSTED_HOPS to POUCO_LISTEN begin with a header of the PROXY protocol, version 1 or 2; without it they are cut");
     MAX_HEADER_BYTES = number("POUCO_MAX_HEADER_BYTES", limits::HEADER_BYTES as u64, 1024..=1_048_576, "bytes", "request line and header fields; more is a 431 or 414");
     MAX_HEADER_COUNT = number("POUCO_MAX_HEADER_COUNT", limits::HEADER_COUNT as u64, 1..=limits::HEADER_COUNT as u64, "fields", "header fields of a request; one more is a 431");
     MAX_TARGET_BYTES = number("POUCO_MAX_TARGET_BYTES", limits::TARGET_BYTES as u64, 64..=1_048_576, "bytes", "path and query of a request; more is a 414");
@@ -93,6 +98,8 @@ pub struct Config {
     pub admin_listen: Vec<Address>,
     pub socket_mode: u32,
     pub share_port: bool,
+    pub trusted_hops: TrustedHops,
+    pub proxy_protocol: bool,
     pub database: Database,
     pub replica: u8,
     pub http: Limits,
@@ -125,6 +132,8 @@ impl Config {
                 u32::from_str_radix(text, 8).ok().filter(|mode| *mode <= 0o777)
             })?,
             share_port: values.switch(&SHARE_PORT)?,
+            trusted_hops: values.parsed(&TRUSTED_HOPS, TrustedHops::parse)?,
+            proxy_protocol: values.switch(&PROXY_PROTOCOL)?,
             database: database(values)?,
             replica: u8::try_from(values.number(&REPLICA)?).unwrap_or(u8::MAX),
             http: http_limits(values)?,
@@ -178,8 +187,18 @@ fn several_replicas(values: &Values) -> Result<bool, ConfigError> {
 }
 
 fn http_limits(values: &Values) -> Result<Limits, ConfigError> {
+    let connections = values.size(&MAX_CONNECTIONS)?;
+    let small = |setting| Ok(u32::try_from(values.number(setting)?).unwrap_or(u32::MAX));
     Ok(Limits {
-        connections: values.size(&MAX_CONNECTIONS)?,
+        connections,
+        connections_per_address: match values.given(&ADDRESS_CONNECTIONS) {
+            None => connections.div_ceil(limits::PARTS_OF_CONNECTIONS),
+            Some(_) => values.parsed(&ADDRESS_CONNECTIONS, |text| {
+                text.parse().ok().filter(|number| *number <= 1_000_000)
+            })?,
+        },
+        requests_per_second_per_address: small(&ADDRESS_RATE)?,
+        request_burst_per_address: small(&ADDRESS_BURST)?,
         head_bytes: values.size(&MAX_HEADER_BYTES)?,
         header_count: values.size(&MAX_HEADER_COUNT)?,
         target_bytes: values.size(&MAX_TARGET_BYTES)?,
@@ -229,6 +248,20 @@ mod tests {
         for setting in SETTINGS.iter().filter(|setting| !words.contains(&setting.name)) {
             let error = config(&[(setting.name, "nonsense")]).expect_err(setting.name).to_string();
             assert!(error.starts_with(setting.name), "{error}");
+        }
+    }
+
+    #[test]
+    fn one_address_may_have_half_of_the_connections() {
+        let of_one = |pairs: &[(&str, &str)]| config(pairs).unwrap().http.connections_per_address;
+        let (all, one) = ("POUCO_MAX_CONNECTIONS", "POUCO_MAX_CONNECTIONS_PER_ADDRESS");
+        assert_eq!(of_one(&[]), limits::CONNECTIONS / 2);
+        assert_eq!(of_one(&[(all, "9")]), 5);
+        assert_eq!(of_one(&[(all, "1")]), 1);
+        assert_eq!(of_one(&[(one, "0")]), 0);
+        assert_eq!(of_one(&[(all, "9"), (one, "7")]), 7);
+        for bad in ["1000001", "-1", "half"] {
+            assert!(config(&[(one, bad)]).is_err(), "{bad}");
         }
     }
 

@@ -38,12 +38,28 @@ pub const READERS_PER_REPLICA: usize = 2;
 
 /// Open client connections of a replica.
 pub const CONNECTIONS: usize = 16_000;
+/// The part of them that one client's address may have, where nothing else is set.
+pub const PARTS_OF_CONNECTIONS: usize = 2;
+/// Connections that were told to make room for others and are still there, each for the end of what it has just been asked.
+/// So many more than [`CONNECTIONS`] may be open.
+pub const LEAVING_CONNECTIONS: usize = 64;
+/// Requests of one address that may come at once, where their rate is bounded.
+pub const REQUEST_BURST: u64 = 100;
+/// Addresses whose rate is known at a time. Each takes some 60 bytes, and is forgotten when it may send a whole burst again.
+pub const RATED_ADDRESSES: usize = 65_536;
+/// Bytes of the header of the PROXY protocol, with what a hop says beside the addresses.
+pub const PROXY_HEADER_BYTES: usize = 2 * 1024;
+/// What a connection may do in a row before the sockets have their turn: one for each request, and [`READ_WORK`] for each
+/// read and each piece of an answer. A whole buffer of a hundred pipelined requests costs no turn.
+pub const WORK_IN_A_ROW: u32 = 128;
+/// See [`WORK_IN_A_ROW`].
+pub const READ_WORK: u32 = 16;
 /// Unix connections that are watched for input alone once they have lasted. Each has two descriptors more; nginx keeps 64
 /// connections to each replica.
 pub const LASTING_CONNECTIONS: usize = 256;
 /// File descriptors beside those of client connections: a second and third of lasting ones, listeners, Postgres, epoll,
-/// standard streams, and the answers that a connection over the limit still gets.
-pub const OTHER_DESCRIPTORS: u64 = 128 + 2 * LASTING_CONNECTIONS as u64;
+/// standard streams, the answers that a connection over the limit still gets, and those that leave for others.
+pub const OTHER_DESCRIPTORS: u64 = 128 + 2 * LASTING_CONNECTIONS as u64 + LEAVING_CONNECTIONS as u64;
 /// Bytes of a request's head.
 pub const HEADER_BYTES: usize = 16 * 1024;
 /// Header fields of a request.

@@ -78,7 +78,8 @@
 //! [`path`](RequestHead::path), [`query`](RequestHead::query), [`header`](RequestHead::header) and
 //! [`header_lines`](RequestHead::header_lines) for the first and for all lines of a name,
 //! [`headers`](RequestHead::headers) for all of them, [`Request::body`]. The host that a request is meant for
-//! is its [`authority`](RequestHead::authority), and who sent it its [`remote`](RequestHead::remote).
+//! is its [`authority`](RequestHead::authority), and who sent it its [`client`](RequestHead::client), by the word
+//! of [`TrustedHops`] where there are some.
 //!
 //! HEAD is answered by the route of GET, without the body. A path without any route is a 404, a method without a route
 //! a 405 with `Allow`, and OPTIONS is answered from the table of routes.
@@ -215,7 +216,9 @@
 //! | [`body_bytes`](Limits::body_bytes) | 413, before the body is read |
 //! | [`head_timeout_ms`](Limits::head_timeout_ms), [`body_timeout_ms`](Limits::body_timeout_ms) | 408 |
 //! | [`idle_timeout_ms`](Limits::idle_timeout_ms), [`write_timeout_ms`](Limits::write_timeout_ms) | a close |
-//! | [`connections`](Limits::connections) | 503 with `Retry-After`, and a close |
+//! | [`connections`](Limits::connections) | 503 with `Retry-After`, and a close; an idle one leaves before that |
+//! | [`connections_per_address`](Limits::connections_per_address) | the same with 429 |
+//! | [`requests_per_second_per_address`](Limits::requests_per_second_per_address) | 429 with `Retry-After` |
 //! | [`request_bytes`](Limits::request_bytes) | 503 with `Retry-After`, and a close |
 //! | [`answer_bytes`](Limits::answer_bytes) | 503 with `Retry-After`, and no close; 500 [below](#large-answers) |
 //! | [`min_bytes_per_s`](Limits::min_bytes_per_s) and [`rate_grace_ms`](Limits::rate_grace_ms) | 408 for a streamed body, a cut answer |
@@ -282,6 +285,7 @@ mod message;
 mod route;
 mod serve;
 
+pub use message::client::{Network, TrustedHops};
 pub use message::conditional::{EntityTag, Precondition, Validators};
 pub(crate) use message::json;
 pub use message::json::JsonError;

@@ -10,6 +10,9 @@ use pouco::http::{Limit, Limits, Method, Router, Timeout};
 /// Small bounds, each hit without coming near another one; time-outs that no test waits for.
 const LIMITS: Limits = Limits {
     connections: 1_000,
+    connections_per_address: 0,
+    requests_per_second_per_address: 0,
+    request_burst_per_address: 100,
     head_bytes: 4_096,
     header_count: 20,
     target_bytes: 1_024,
@@ -197,6 +200,14 @@ fn served(connection: &mut Connection) {
     assert_eq!(connection.request("GET", "/hello/a", "").text(), "a");
 }
 
+/// As [`served`], and the first byte of the next request comes along: the connection is never idle, and stays where
+/// others need a place.
+fn served_and_begun(connection: &mut Connection, begun: &str) {
+    let request = request_text("GET", "/hello/a", "");
+    connection.send(format!("{}G", request.strip_prefix(begun).unwrap()));
+    assert_eq!(connection.answer().text(), "a");
+}
+
 fn assert_refused(connection: &mut Connection) {
     let answer = connection.answer();
     assert_eq!((answer.status, answer.header("retry-after")), (503, Some("1")));
@@ -209,14 +220,14 @@ fn past_the_connection_limit_every_client_is_refused_and_the_others_are_served()
     const BURST: usize = 200;
     let engine = start(Limits { connections: 4, ..LIMITS });
     let mut held: Vec<Connection> = (0..4).map(|at| engine.targets[at % 2].connect()).collect();
-    held.iter_mut().for_each(served);
+    held.iter_mut().for_each(|held| served_and_begun(held, ""));
     for (count, target) in (1..).zip(&engine.targets) {
         let mut burst: Vec<Connection> = (0..BURST).map(|_| target.connect()).collect();
         for connection in &mut burst {
             // A client sends before it knows; the server may have closed by then.
             let _ = connection.try_send(request_text("GET", "/hello/b", ""));
         }
-        held.iter_mut().for_each(served);
+        held.iter_mut().for_each(|held| served_and_begun(held, "G"));
         burst.iter_mut().for_each(assert_refused);
         assert_eq!(hits(&engine), [("connections", BURST as u64 * count)]);
         assert_eq!(engine.server.metrics().open_connections.load(Ordering::Relaxed), 4);
@@ -234,7 +245,7 @@ fn a_flood_of_clients_past_the_limit_does_not_starve_the_others() {
     let engine = start(Limits { connections: 1, ..LIMITS });
     let target = &engine.targets[1];
     let mut held = target.connect();
-    served(&mut held);
+    served_and_begun(&mut held, "");
     let enough = AtomicBool::new(false);
     std::thread::scope(|scope| {
         let _ends = RaisedAtEnd(&enough);
@@ -248,7 +259,7 @@ fn a_flood_of_clients_past_the_limit_does_not_starve_the_others() {
         eventually("the flood is refused", || engine.hits(Limit::Connections) > 1_000);
         // Takes some ten milliseconds; it took 7 s where accepting only yielded, and no end where it did not.
         let begun = Instant::now();
-        (0..100).for_each(|_| served(&mut held));
+        (0..100).for_each(|_| served_and_begun(&mut held, "G"));
         let took = begun.elapsed();
         assert!(took < Duration::from_secs(5), "{took:?} for 100 requests");
     });
@@ -391,9 +402,12 @@ fn each_limit_and_time_out_is_a_setting_and_a_sample() {
     let settings = [("POUCO_MAX_CONNECTIONS", "1"), ("POUCO_MAX_REQUESTS_PER_CONNECTION", "2")];
     let replica = Replica::start_with(&database, &settings);
     let mut only = replica.api.connect();
-    assert_eq!(only.request("GET", "/x", "").header("connection"), None);
+    let request = request_text("GET", "/x", "");
+    only.send(format!("{request}G"));
+    assert_eq!(only.answer().header("connection"), None);
     assert_refused(&mut replica.api.connect());
-    assert_eq!(only.request("GET", "/x", "").header("connection"), Some("close"));
+    only.send(&request[1..]);
+    assert_eq!(only.answer().header("connection"), Some("close"));
     for limit in ["connections", "requests_per_connection"] {
         let sample = format!("pouco_http_limit_hits_total{{limit=\"{limit}\"}} ");
         // The admin address has the same bound, and may not have noticed yet that the last look has ended.

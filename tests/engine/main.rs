@@ -4,9 +4,12 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod addresses;
 mod conditional;
 mod ending;
+mod fair;
 mod guards;
+mod hops;
 mod interface;
 mod json_depth;
 mod json_members;

@@ -10,6 +10,9 @@ use pouco::http::{Limits, Method, Request, Response, Router, Status, Timeout};
 
 const LIMITS: Limits = Limits {
     connections: 64,
+    connections_per_address: 0,
+    requests_per_second_per_address: 0,
+    request_burst_per_address: 100,
     head_bytes: 4_096,
     header_count: 100,
     target_bytes: 4_096,

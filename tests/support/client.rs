@@ -1,10 +1,12 @@
 //! A client on raw sockets: it sends the very bytes that a test wants to send.
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::{Shutdown, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::time::Duration;
+
+use socket2::{Domain, Socket, Type};
 
 /// Nothing in a test takes this long unless it hangs.
 const TIMEOUT: Duration = Duration::from_secs(20);
@@ -91,6 +93,18 @@ impl Target {
         };
         stream.set_timeout(TIMEOUT)?;
         Ok(Connection { stream, buffer: Vec::new() })
+    }
+
+    /// As [`Target::connect`], from another address of this machine, as another client. Over TCP only.
+    pub fn connect_from(&self, address: &str) -> Connection {
+        let Self::Tcp(host_port) = self else { panic!("{self:?} knows no addresses") };
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        socket.bind(&SocketAddr::new(address.parse().unwrap(), 0).into()).unwrap();
+        socket.connect(&host_port.parse::<SocketAddr>().unwrap().into()).unwrap();
+        let stream: TcpStream = socket.into();
+        stream.set_nodelay(true).unwrap();
+        stream.set_timeout(TIMEOUT).unwrap();
+        Connection { stream: Box::new(stream), buffer: Vec::new() }
     }
 
     /// One request on a connection of its own.

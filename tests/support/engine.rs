@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use pouco::http::{Address, Limit, Limits, Listener, Router, Server, Timeout};
+use pouco::http::{Address, Limit, Limits, Listener, Router, Server, Timeout, TrustedHops};
 use tempfile::TempDir;
 
 use super::client::Target;
@@ -16,10 +16,14 @@ pub struct Engine {
 
 impl Engine {
     pub fn start(router: Router, limits: Limits) -> Self {
+        Self::start_behind(router, limits, &TrustedHops::default(), false)
+    }
+
+    pub fn start_behind(router: Router, limits: Limits, hops: &TrustedHops, proxy_protocol: bool) -> Self {
         let folder = tempfile::Builder::new().prefix("pouco-engine-").tempdir().unwrap();
         let addresses = ["127.0.0.1:0".parse().unwrap(), Address::Unix(folder.path().join("engine.sock"))];
-        let listeners: Vec<Listener> =
-            addresses.iter().map(|address| Listener::bind(address, 0o600).unwrap()).collect();
+        let bind = |address| Listener::bind(address, 0o600).unwrap().behind(hops.clone(), proxy_protocol);
+        let listeners: Vec<Listener> = addresses.iter().map(bind).collect();
         let targets = listeners.iter().map(|listener| match listener.address() {
             Address::Tcp(host_port) => Target::Tcp(host_port.clone()),
             Address::Unix(path) => Target::Unix(path.clone()),

@@ -6,6 +6,7 @@
 
 pub(in crate::http) mod body;
 pub(in crate::http) mod buffer;
+pub(in crate::http) mod client;
 pub(in crate::http) mod conditional;
 pub(in crate::http) mod date;
 pub(in crate::http) mod fields;

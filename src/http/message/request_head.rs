@@ -4,29 +4,33 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 
+use super::client::TrustedHops;
 use super::fields::Field;
 use super::head::Head;
 use super::parameter::{self, ParameterError};
 use super::request::Method;
 use super::url;
 
-/// Who sent a request, as the socket has it. Behind a proxy that is the proxy.
+/// The other end of a connection, as the socket or the PROXY protocol has it. Behind any other proxy that is
+/// the proxy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Remote {
     /// A process of this machine, over a Unix socket.
     Unix,
     /// A client over TCP.
     Tcp(SocketAddr),
-    /// The client has left, or there was never a socket (in a unit test).
+    /// There was never a socket (in a unit test).
     Unknown,
 }
 
-/// What knows the other end of the connection. A system call, so it is asked only when a handler asks.
+/// What knows the other end of the connection.
 pub(in crate::http) trait Peer {
     fn remote(&self) -> Remote;
+    /// Who is believed where they say who a client is.
+    fn hops(&self) -> &TrustedHops;
 }
 
 /// A request without its body. All text lies in the connection's buffer.
@@ -102,10 +106,26 @@ impl<'b> RequestHead<'b> {
         std::str::from_utf8(self.header("host")?).ok().filter(|host| !host.is_empty())
     }
 
-    /// Who sent it, asked of the kernel with each call.
+    /// The other end of the connection.
     #[must_use]
     pub fn remote(&self) -> Remote {
         self.peer.map_or(Remote::Unknown, Peer::remote)
+    }
+
+    /// The address of the client: that of the connection, or where it is a trusted hop's the last address that
+    /// `X-Forwarded-For` (without it `X-Real-IP`) has and that is none of a trusted hop. `None` where nobody
+    /// says so.
+    #[must_use]
+    pub fn client(&self) -> Option<IpAddr> {
+        let peer = self.peer?;
+        let lines = |name| {
+            let named = move |field: &&Field<'_>| field.name.eq_ignore_ascii_case(name);
+            self.fields.iter().rev().filter(named).map(|field| field.value)
+        };
+        let mut forwarded = lines(b"x-forwarded-for".as_slice()).peekable();
+        let other = if forwarded.peek().is_none() { Some(lines(b"x-real-ip".as_slice())) } else { None };
+        let elements = |value: &'b [u8]| value.rsplit(|byte| *byte == b',');
+        peer.hops().client(peer.remote(), forwarded.chain(other.into_iter().flatten()).flat_map(elements))
     }
 
     /// The first header field `name` (compared without case), as it was sent.

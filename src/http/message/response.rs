@@ -298,7 +298,7 @@ impl<'o> Response<'o> {
 
     /// Ends the answer with an error of the engine itself.
     pub(crate) fn refuse(&mut self, status: Status) {
-        if status == Status::ServiceUnavailable {
+        if matches!(status, Status::ServiceUnavailable | Status::TooManyRequests) {
             self.header("retry-after", RETRY_AFTER_S);
         }
         self.status(status).json(engine_error_body(status).as_bytes());

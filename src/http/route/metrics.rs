@@ -29,6 +29,10 @@ kinds! {
     Limit {
         /// Open connections: 503.
         Connections = "connections",
+        /// Open connections of one address: 429.
+        ConnectionsPerAddress = "connections_per_address",
+        /// Requests a second of one address: 429.
+        RequestsPerAddress = "requests_per_second_per_address",
         /// Bytes of request line and fields: mostly 431.
         HeadBytes = "head_bytes",
         /// Header fields of a request: 431.
@@ -106,6 +110,10 @@ pub struct Metrics {
     pub accepted: AtomicU64,
     /// Connections open now.
     pub open_connections: AtomicU64,
+    /// Idle connections that were told to make room for others.
+    pub evicted: AtomicU64,
+    /// Connections cut for what stood in the place of a PROXY header.
+    pub proxy_failures: AtomicU64,
     /// Times that `accept` found no descriptor or memory.
     pub accept_failures: AtomicU64,
     /// Handlers that panicked.

@@ -143,6 +143,7 @@ impl Answering {
         !head.keep_alive
             || number >= shared.limits.requests_per_connection
             || shared.draining.load(Ordering::Acquire)
+            || wire.registered.is_leaving()
     }
 }
 

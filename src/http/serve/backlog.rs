@@ -14,6 +14,7 @@ use socket2::SockFilter;
 
 use super::listener::{Address, Listener};
 use super::server::{ACCEPT_BURST, ACCEPT_PAUSE, Shared, accepted, is_transient};
+use super::wire::Arrival;
 use crate::limits;
 use crate::waiting::sleep;
 
@@ -30,8 +31,8 @@ pub(super) fn accept_rest(listener: &Listener, shared: &Arc<Shared>) {
     let mut taken = 0;
     while Instant::now() < end {
         match listener.socket.accept() {
-            Ok((socket, _)) => {
-                accepted(socket, shared);
+            Ok((socket, from)) => {
+                accepted(socket, Arrival::new(&from, &listener.trust), shared);
                 taken += 1;
                 if taken % ACCEPT_BURST == 0 {
                     sleep(ACCEPT_PAUSE);

@@ -7,10 +7,12 @@ use std::sync::atomic::Ordering;
 use socket2::Socket;
 
 use super::answering::{After, Answering};
+use super::proxy;
 use super::server::Shared;
-use super::wire::Wire;
+use super::wire::{Arrival, Wire};
 use crate::http::message::body::{ChunkedDecoder, Decoded};
 use crate::http::message::buffer::Input;
+use crate::http::message::client::Network;
 use crate::http::message::fields::{BodyFraming, FieldList};
 use crate::http::message::head::{self, Scheme};
 use crate::http::message::parked::ParkedHead;
@@ -41,9 +43,17 @@ impl From<Broken> for End {
 
 /// Where the request at the start of the input stands.
 enum Phase {
+    /// The header of a trusted hop, which says who the client is, comes before everything else.
+    Proxy,
     Head,
-    Body { head: Box<ParkedHead>, body_bytes: usize },
-    Chunked { head: Box<ParkedHead>, decoder: ChunkedDecoder },
+    Body {
+        head: Box<ParkedHead>,
+        body_bytes: usize,
+    },
+    Chunked {
+        head: Box<ParkedHead>,
+        decoder: ChunkedDecoder,
+    },
 }
 
 /// What the bytes so far allow.
@@ -98,11 +108,12 @@ struct Connection<'s> {
 }
 
 /// Serves one connection until it ends.
-pub(crate) fn run(socket: Socket, shared: &Shared) {
-    let wire = match Wire::new(socket, shared) {
+pub(crate) fn run(socket: Socket, arrival: Arrival, network: Option<Network>, shared: &Shared) {
+    let phase = if arrival.is_proxied() { Phase::Proxy } else { Phase::Head };
+    let wire = match Wire::new(socket, arrival, network, shared) {
         Ok(wire) => wire,
         Err(error) => {
-            shared.metrics.open_connections.fetch_sub(1, Ordering::Relaxed);
+            shared.dismiss(network);
             return log::warn!("a new connection cannot be watched: {error}");
         }
     };
@@ -111,7 +122,7 @@ pub(crate) fn run(socket: Socket, shared: &Shared) {
         shared,
         input: Input::default(),
         answering: Answering::default(),
-        phase: Phase::Head,
+        phase,
         deadline_ms: None,
         searched: 0,
         skipped_empty_line: false,
@@ -130,11 +141,14 @@ impl Connection<'_> {
     fn serve(&mut self) -> Result<(), End> {
         loop {
             while let Step::Answered = self.advance()? {
-                if self.answering.output.len() >= FLUSH_BYTES {
+                self.wire.note_work(1);
+                if self.answering.output.len() >= FLUSH_BYTES || self.wire.has_worked_enough() {
                     self.flush()?;
+                    self.wire.be_fair();
                 }
             }
             self.flush()?;
+            self.wire.be_fair();
             self.fill()?;
         }
     }
@@ -143,6 +157,7 @@ impl Connection<'_> {
     fn advance(&mut self) -> Result<Step, End> {
         match &mut self.phase {
             Phase::Head => self.advance_head(),
+            Phase::Proxy => self.advance_proxy(),
             Phase::Body { head, body_bytes } => {
                 let (head_bytes, body_bytes) = (head.head_bytes(), *body_bytes);
                 if body_bytes > self.shared.limits.body_bytes && self.input.len() > head_bytes {
@@ -170,6 +185,28 @@ impl Connection<'_> {
             return self.wait_for_head();
         }
         self.begin()
+    }
+
+    #[cold]
+    fn advance_proxy(&mut self) -> Result<Step, End> {
+        match proxy::parse(self.input.unread()) {
+            Ok(None) => Ok(Step::NeedBytes),
+            Ok(Some(header)) => {
+                self.input.consume(header.bytes);
+                self.phase = Phase::Head;
+                self.deadline_ms = None;
+                if let Some(client) = header.client
+                    && let Err(limit) = self.wire.name_client(client)
+                {
+                    return Err(self.reject_over(Some(limit), Status::TooManyRequests));
+                }
+                self.advance_head()
+            }
+            Err(proxy::Malformed) => {
+                self.shared.metrics.proxy_failures.fetch_add(1, Ordering::Relaxed);
+                Err(End::Close)
+            }
+        }
     }
 
     fn wait_for_head(&mut self) -> Result<Step, End> {
@@ -259,6 +296,11 @@ impl Connection<'_> {
         }
         if head.scheme != Scheme::Plain && !self.wire.vouches_for(head.scheme) {
             return Begun::Refused(Status::MisdirectedRequest);
+        }
+        if let Some(rates) = &self.shared.rates
+            && let Some(declined) = self.answering.decline_over_rate(rates, &self.wire, &head, &fields)
+        {
+            return declined;
         }
         if head.expects_continue && head.framing != BodyFraming::Length(0) && self.shared.refuses(&head) {
             let after = self.answering.answer_uninvited(&self.wire, &head, &fields);
@@ -368,6 +410,8 @@ impl Connection<'_> {
             self.shared.metrics.hit(limit);
         }
         self.shared.router.count_other(status);
+        // A connection that has last words to say is not idle.
+        self.wire.registered.idle.store(false, Ordering::Release);
         self.answering.timing.answered(&self.shared.router, Series::OTHER);
         // What answers HEAD has no content, whatever it is (RFC 9110 section 9.3.2).
         let omit_body = self.input.unread().starts_with(b"HEAD ");
@@ -401,10 +445,11 @@ impl Connection<'_> {
                     return Err(self.reject_over(Some(Limit::RequestBytes), status));
                 };
                 if let Some(count) = self.wire.read(room)? {
-                    if self.input.is_empty() {
+                    let is_proxy = matches!(self.phase, Phase::Proxy);
+                    if self.input.is_empty() && !is_proxy {
                         self.deadline_ms = None;
                     }
-                    let of_head = matches!(self.phase, Phase::Head);
+                    let of_head = is_proxy || matches!(self.phase, Phase::Head);
                     self.answering.timing.bytes_came(&self.shared.stopwatch, of_head);
                     self.input.filled(count);
                     return Ok(());
@@ -419,7 +464,7 @@ impl Connection<'_> {
         let idle = self.input.is_empty();
         let (timeout, timeout_ms) = match self.phase {
             Phase::Head if idle => (Timeout::Idle, limits.idle_timeout_ms),
-            Phase::Head => (Timeout::Head, limits.head_timeout_ms),
+            Phase::Head | Phase::Proxy => (Timeout::Head, limits.head_timeout_ms),
             Phase::Body { .. } | Phase::Chunked { .. } => (Timeout::Body, limits.body_timeout_ms),
         };
         let now_ms = self.shared.clock.now_ms();
@@ -434,6 +479,9 @@ impl Connection<'_> {
             self.wire.suspect_bytes();
             return Ok(());
         }
+        if idle && self.wire.registered.is_leaving() {
+            return Err(End::Close);
+        }
         if idle {
             self.return_buffers();
             self.wire.expect_request()?;
@@ -442,7 +490,9 @@ impl Connection<'_> {
             Ok(()) => Ok(()),
             Err(_) => {
                 self.shared.metrics.timed_out(timeout);
-                Err(if idle { End::Close } else { self.reject(Status::RequestTimeout) })
+                // A hop that begins without its header speaks no HTTP so far.
+                let silent = idle || matches!(self.phase, Phase::Proxy);
+                Err(if silent { End::Close } else { self.reject(Status::RequestTimeout) })
             }
         }
     }

@@ -31,6 +31,10 @@ impl Server {
         let metrics = self.metrics();
         exposition.atomic("pouco_connections_accepted_total", "Connections accepted.", &metrics.accepted);
         exposition.atomic("pouco_connections_open", "Connections open now.", &metrics.open_connections);
+        let help = "Idle connections that were told to make room for others.";
+        exposition.atomic("pouco_connections_evicted_total", help, &metrics.evicted);
+        let help = "Connections cut for what stood in the place of a PROXY header.";
+        exposition.atomic("pouco_proxy_header_failures_total", help, &metrics.proxy_failures);
         let limit = self.limits().connections;
         exposition.sample("pouco_connections_limit", "Connections that may be open.", &[], limit);
         let help = "Bytes by which the buffers of all requests have grown.";

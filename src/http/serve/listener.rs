@@ -7,8 +7,11 @@ use std::net::ToSocketAddrs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::sync::Arc;
 
 use socket2::{Domain, SockAddr, Socket, Type};
+
+use crate::http::message::client::TrustedHops;
 
 /// Connections that the kernel keeps ready for `accept`; the kernel lowers it to its own limit (`somaxconn`).
 const BACKLOG: i32 = 4096;
@@ -74,10 +77,19 @@ impl fmt::Display for Address {
 #[derive(Debug)]
 pub struct Listener {
     pub(crate) socket: Socket,
+    pub(crate) trust: Arc<Trust>,
     address: Address,
     /// Held while the socket lives: who has it may unlink the path. The file itself stays, since unlinking a
     /// lock file lets two processes lock two files of one name.
     _lock: Option<File>,
+}
+
+/// What is believed of those who connect.
+#[derive(Debug, Default)]
+pub(crate) struct Trust {
+    pub(crate) hops: TrustedHops,
+    /// Whether trusted hops begin each connection with a header of the PROXY protocol.
+    pub(crate) proxy_protocol: bool,
 }
 
 impl Listener {
@@ -109,6 +121,14 @@ impl Listener {
         Ok(listener)
     }
 
+    /// Behind other hops than those that are trusted by default. With `proxy_protocol` each connection of a trusted
+    /// one begins with a header of that protocol, version 1 or 2, and is cut without it.
+    #[must_use]
+    pub fn behind(mut self, hops: TrustedHops, proxy_protocol: bool) -> Self {
+        self.trust = Arc::new(Trust { hops, proxy_protocol });
+        self
+    }
+
     /// Lets clients connect.
     ///
     /// # Errors
@@ -133,7 +153,8 @@ impl Listener {
         socket.set_tcp_nodelay(true)?;
         socket.bind(&resolved.into())?;
         let bound = socket.local_addr()?.as_socket().ok_or(io::ErrorKind::AddrNotAvailable)?;
-        Ok(Self { socket, address: Address::Tcp(bound.to_string()), _lock: None })
+        let address = Address::Tcp(bound.to_string());
+        Ok(Self { socket, trust: Arc::default(), address, _lock: None })
     }
 
     /// Race window: between a killed process and its successor the path still exists. Binding needs it gone,
@@ -148,7 +169,8 @@ impl Listener {
         let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
         socket.bind(&SockAddr::unix(path)?)?;
         fs::set_permissions(path, fs::Permissions::from_mode(socket_mode))?;
-        Ok(Self { socket, address: Address::Unix(path.to_owned()), _lock: Some(lock) })
+        let address = Address::Unix(path.to_owned());
+        Ok(Self { socket, trust: Arc::default(), address, _lock: Some(lock) })
     }
 }
 

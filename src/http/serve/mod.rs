@@ -9,5 +9,8 @@ pub(in crate::http) mod clock;
 pub(in crate::http) mod connection;
 mod exposition;
 pub(in crate::http) mod listener;
+mod proxy;
+mod rates;
+pub(in crate::http) mod registry;
 pub(in crate::http) mod server;
 pub(in crate::http) mod wire;

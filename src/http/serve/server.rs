@@ -12,14 +12,17 @@ use std::time::{Duration, Instant};
 use may::coroutine;
 use may::io::WaitIoWaker;
 use parking_lot::{Condvar, Mutex};
-use slab::Slab;
 use socket2::Socket;
 
 use super::backlog;
 use super::clock::Clock;
 use super::connection;
 use super::listener::Listener;
+use super::rates::Rates;
+use super::registry::{Bounds, Registered, Registry};
+use super::wire::Arrival;
 use crate::http::message::buffer::{Account, BufferPool};
+use crate::http::message::client::Network;
 use crate::http::message::fields::MAX_HEADER_FIELDS;
 use crate::http::message::head::{self, Head};
 use crate::http::message::response::{Persistence, Response};
@@ -30,7 +33,7 @@ use crate::http::route::router::Router;
 use crate::limits;
 use crate::waiting::interest::Interest;
 use crate::waiting::life::{self, Life};
-use crate::waiting::{Timer, configure_coroutines, sleep};
+use crate::waiting::{Round, Timer, configure_coroutines, sleep};
 
 /// How often the sweeper looks: the resolution of every time-out, and of the `Date` field.
 const SWEEP_INTERVAL_MS: u64 = 250;
@@ -50,8 +53,16 @@ const ACCEPT_BACKOFF: Duration = Duration::from_millis(50);
 /// Every bound of the engine. Hitting one is answered as RFC 9110 says, and counted.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Open connections; one more is answered with 503 and closed.
+    /// Open connections; for one more the longest idle one is closed, and without one it is answered with 503
+    /// and closed.
     pub connections: usize,
+    /// Those of one client's address (of IPv6 a /64), with 429; 0 is without a bound. Over a Unix socket nobody
+    /// has an address, and trusted hops have as many as they like.
+    pub connections_per_address: usize,
+    /// Requests a second of one client's address, past a burst; more are answered with 429. 0 is without a bound.
+    pub requests_per_second_per_address: u32,
+    /// Requests of one address that may come at once.
+    pub request_burst_per_address: u32,
     /// Bytes of request line and header fields (431, or 414 if the target alone fills them).
     pub head_bytes: usize,
     /// Header fields of a request (431).
@@ -92,6 +103,9 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connections: limits::CONNECTIONS,
+            connections_per_address: limits::CONNECTIONS / limits::PARTS_OF_CONNECTIONS,
+            requests_per_second_per_address: 0,
+            request_burst_per_address: limits::REQUEST_BURST as u32,
             head_bytes: limits::HEADER_BYTES,
             header_count: limits::HEADER_COUNT,
             target_bytes: limits::TARGET_BYTES,
@@ -129,26 +143,6 @@ impl Limits {
 // What is parsed into a fixed table cannot be allowed to be more.
 const _: () = assert!(limits::HEADER_COUNT == MAX_HEADER_FIELDS);
 
-/// One connection as the sweeper and the drain see it.
-pub(crate) struct Registered {
-    /// When the wait that the connection is in ends, in the clock's milliseconds; `u64::MAX` while it waits
-    /// for nothing.
-    pub(crate) deadline_ms: AtomicU64,
-    /// Whether it waits between two requests, where a drain may end it.
-    pub(crate) idle: AtomicBool,
-    waker: Mutex<WaitIoWaker>,
-}
-
-impl Registered {
-    pub(crate) fn set_waker(&self, waker: WaitIoWaker) {
-        *self.waker.lock() = waker;
-    }
-
-    fn wake(&self) {
-        self.waker.lock().wakeup();
-    }
-}
-
 pub(crate) struct Shared {
     pub(crate) router: Router,
     pub(crate) limits: Limits,
@@ -162,7 +156,8 @@ pub(crate) struct Shared {
     /// Connections that are watched for input alone.
     pub(crate) lasting: AtomicUsize,
     stopped: AtomicBool,
-    registry: Mutex<Slab<Arc<Registered>>>,
+    pub(super) rates: Option<Rates>,
+    registry: Mutex<Registry>,
     /// Known once its thread runs.
     sweeper: OnceLock<Thread>,
     /// Whether the sweeper rests until somebody is accepted.
@@ -172,18 +167,46 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub(crate) fn register(&self, waker: WaitIoWaker) -> (usize, Arc<Registered>) {
-        let registered = Arc::new(Registered {
-            deadline_ms: AtomicU64::new(u64::MAX),
-            idle: AtomicBool::new(true),
-            waker: Mutex::new(waker),
-        });
-        let key = self.registry.lock().insert(registered.clone());
-        (key, registered)
+    /// Counts who was just accepted, and tells an idle connection to make room where there is none.
+    fn admit(&self, network: Option<Network>) -> Result<(), Limit> {
+        let open =
+            usize::try_from(self.metrics.open_connections.load(Ordering::Relaxed)).unwrap_or(usize::MAX);
+        let told = self.registry.lock().admit(self.bounds(), open, network)?;
+        self.wake_leaving(told);
+        Ok(())
+    }
+
+    /// Who was admitted and is not served.
+    pub(super) fn dismiss(&self, network: Option<Network>) {
+        self.registry.lock().forget(network);
+        self.metrics.open_connections.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn register(&self, waker: WaitIoWaker, network: Option<Network>) -> (usize, Arc<Registered>) {
+        self.registry.lock().enter(waker, network)
+    }
+
+    /// Counts an open connection as one of this address, as in [`Shared::admit`].
+    pub(super) fn assign(&self, key: usize, network: Network) -> Result<(), Limit> {
+        let told = self.registry.lock().assign(key, network, self.limits.connections_per_address)?;
+        self.wake_leaving(told);
+        Ok(())
+    }
+
+    fn bounds(&self) -> Bounds {
+        let Limits { connections, connections_per_address: per_address, .. } = self.limits;
+        Bounds { connections, per_address }
+    }
+
+    fn wake_leaving(&self, told: Option<Arc<Registered>>) {
+        if let Some(leaving) = told {
+            self.metrics.evicted.fetch_add(1, Ordering::Relaxed);
+            leaving.wake();
+        }
     }
 
     pub(crate) fn leave(&self, key: usize) {
-        self.registry.lock().remove(key);
+        self.registry.lock().leave(key);
         self.metrics.open_connections.fetch_sub(1, Ordering::Relaxed);
         if self.draining.load(Ordering::Acquire) {
             self.left.notify_all();
@@ -212,8 +235,7 @@ impl Shared {
 
     /// Wakes every connection for which `due` holds; each finds out by itself why.
     fn wake_where(&self, due: impl Fn(&Registered) -> bool) {
-        let due: Vec<Arc<Registered>> =
-            self.registry.lock().iter().filter(|(_, one)| due(one)).map(|(_, one)| one.clone()).collect();
+        let due = self.registry.lock().where_due(due);
         for registered in due {
             registered.wake();
         }
@@ -242,8 +264,9 @@ impl Server {
     pub fn start(listeners: Vec<Listener>, router: Router, limits: Limits) -> io::Result<Self> {
         router.check().map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
         configure_coroutines();
-        // While there is a descriptor: who accepts sleeps where there is none.
+        // While there are descriptors: who accepts sleeps where there is none.
         Timer::get()?;
+        Round::get()?;
         let stopwatch = Stopwatch::new(router.is_measured());
         let shared = Arc::new(Shared {
             router,
@@ -261,7 +284,8 @@ impl Server {
             draining_since_ms: AtomicU64::new(0),
             lasting: AtomicUsize::new(0),
             stopped: AtomicBool::new(false),
-            registry: Mutex::new(Slab::new()),
+            rates: Rates::new(limits.requests_per_second_per_address, limits.request_burst_per_address),
+            registry: Mutex::default(),
             sweeper: OnceLock::new(),
             resting: AtomicBool::new(false),
             left: Condvar::new(),
@@ -309,7 +333,7 @@ impl Server {
     /// Blocks the calling thread until the server is shut down by another one.
     pub fn wait(&self) {
         // `stopped` is set under the same lock: between the look at it and the wait nobody can ring.
-        let running = |_: &mut Slab<_>| !self.shared.stopped.load(Ordering::Acquire);
+        let running = |_: &mut Registry| !self.shared.stopped.load(Ordering::Acquire);
         self.shared.left.wait_while(&mut self.shared.registry.lock(), running);
     }
 
@@ -398,8 +422,8 @@ fn accept_until_drained(interest: &Interest, listener: &Listener, shared: &Arc<S
     let mut failing = false;
     while !shared.draining.load(Ordering::Acquire) {
         match listener.socket.accept() {
-            Ok((socket, _)) => {
-                if !accepted(socket, shared) {
+            Ok((socket, from)) => {
+                if !accepted(socket, Arrival::new(&from, &listener.trust), shared) {
                     // There will be memory again when others have left.
                     sleep(ACCEPT_BACKOFF);
                     continue;
@@ -454,36 +478,43 @@ pub(super) fn is_transient(error: &io::Error) -> bool {
 
 /// `false` if there was no coroutine to be had for it, so that it is closed. For want of memory for a stack
 /// `may` does not return an error but panics.
-pub(super) fn accepted(socket: Socket, shared: &Arc<Shared>) -> bool {
+pub(super) fn accepted(socket: Socket, arrival: Arrival, shared: &Arc<Shared>) -> bool {
     shared.metrics.accepted.fetch_add(1, Ordering::Relaxed);
-    if shared.metrics.open_connections.load(Ordering::Relaxed) >= shared.limits.connections as u64 {
-        refuse(&socket, shared);
+    let network = arrival.network().filter(|_| shared.limits.connections_per_address > 0);
+    if let Err(limit) = shared.admit(network) {
+        refuse(&socket, limit, shared);
         return true;
     }
     // Counted here and not in the coroutine, or a burst would pass the limit before the first of them runs.
     shared.metrics.open_connections.fetch_add(1, Ordering::SeqCst);
     shared.end_rest();
     let serving = shared.clone();
-    let spawn = || may::go!(coroutine::Builder::new(), move || connection::run(socket, &serving));
+    let serve = move || connection::run(socket, arrival, network, &serving);
+    let spawn = || may::go!(coroutine::Builder::new(), serve);
     let spawned =
         catch_unwind(AssertUnwindSafe(spawn)).unwrap_or_else(|_| Err(io::ErrorKind::OutOfMemory.into()));
     if let Err(error) = &spawned {
-        shared.metrics.open_connections.fetch_sub(1, Ordering::Relaxed);
+        shared.dismiss(network);
         shared.metrics.accept_failures.fetch_add(1, Ordering::Relaxed);
         log::warn!("no coroutine for a new connection, which is closed: {error}");
     }
     spawned.is_ok()
 }
 
-/// 503 and close, in one non-blocking write: a client that does not take it gets only the close.
-fn refuse(socket: &Socket, shared: &Shared) {
-    shared.metrics.hit(Limit::Connections);
-    shared.router.count_other(Status::ServiceUnavailable);
+/// 503 and close, or 429 for one address, in one non-blocking write: a client that does not take it gets only the
+/// close.
+fn refuse(socket: &Socket, limit: Limit, shared: &Shared) {
+    let status = match limit {
+        Limit::ConnectionsPerAddress => Status::TooManyRequests,
+        _ => Status::ServiceUnavailable,
+    };
+    shared.metrics.hit(limit);
+    shared.router.count_other(status);
     // Where none at all is allowed, nobody else did.
     shared.end_rest();
     let mut out = Vec::new();
     let mut response = Response::new(&mut out, &shared.clock.date, Persistence::Close, false);
-    response.refuse(Status::ServiceUnavailable);
+    response.refuse(status);
     // A new socket has room for one answer, but no accept loop shall depend on it.
     if socket.set_nonblocking(true).is_ok() {
         let _ = socket.send(&out);

@@ -8,18 +8,21 @@ mod sending;
 
 use std::cell::{Cell, RefCell};
 use std::io;
-use std::net::Shutdown;
+use std::net::{Shutdown, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, recv};
-use socket2::{Domain, Socket};
+use socket2::{Domain, SockAddr, Socket};
 
 use self::pace::{Missed, Pace};
-use super::server::{Registered, Shared};
+use super::listener::Trust;
+use super::registry::Registered;
+use super::server::Shared;
 use crate::http::message::buffer::Input;
+use crate::http::message::client::{Network, TrustedHops};
 use crate::http::message::fields::BodyFraming;
 use crate::http::message::head::Scheme;
 use crate::http::message::reader::{ReadFailure, Source};
@@ -29,6 +32,7 @@ use crate::http::message::writer::Broken;
 use crate::http::route::metrics::{Limit, Timeout};
 use crate::limits;
 use crate::waiting::interest::{HUNG_UP, Interest, WRITABLE};
+use crate::waiting::let_sockets_go_first;
 
 /// Bytes of a refused request that are read and dropped, so that the client reads our answer before a reset.
 const LINGER_BYTES: usize = 256 * 1024;
@@ -40,6 +44,36 @@ const LINGER_MS: u64 = 2_000;
 /// its interest.
 const LASTING_REQUESTS: u32 = 32;
 
+/// Where a connection comes from.
+pub(crate) struct Arrival {
+    remote: Remote,
+    trust: Arc<Trust>,
+}
+
+impl Arrival {
+    pub(crate) fn new(from: &SockAddr, trust: &Arc<Trust>) -> Self {
+        let remote = match from.as_socket() {
+            Some(address) => Remote::Tcp(address),
+            None if from.domain() == Domain::UNIX => Remote::Unix,
+            None => Remote::Unknown,
+        };
+        Self { remote, trust: trust.clone() }
+    }
+
+    /// The client by whom the connection is counted: none for a hop, which has those of many.
+    pub(crate) fn network(&self) -> Option<Network> {
+        match self.remote {
+            Remote::Tcp(address) if !self.trust.hops.trusts(self.remote) => Some(Network::of(address.ip())),
+            _ => None,
+        }
+    }
+
+    /// Whether it begins with a header of the PROXY protocol.
+    pub(crate) fn is_proxied(&self) -> bool {
+        self.trust.proxy_protocol && self.trust.hops.trusts(self.remote)
+    }
+}
+
 pub(crate) struct Wire<'s> {
     // Order matters: `interest` leaves epoll before `socket` closes the descriptor. Changed only between two
     // waits.
@@ -48,6 +82,9 @@ pub(crate) struct Wire<'s> {
     pub(crate) shared: &'s Shared,
     pub(crate) registered: Arc<Registered>,
     key: usize,
+    arrival: Arrival,
+    /// What it has done since it last waited, see [`limits::WORK_IN_A_ROW`].
+    work: Cell<u32>,
     /// Requests that were waited for.
     waits: Cell<u32>,
     /// Whether a read may find something. A read that leaves room has emptied the socket, and what comes
@@ -66,21 +103,26 @@ pub(crate) struct Wire<'s> {
     stream_pace: Cell<Option<Pace>>,
     /// The pace of its streamed body.
     body_pace: Cell<Option<Pace>>,
-    /// Bytes that came and went since the last wait, as far as they are counted.
-    unwaited_bytes: Cell<usize>,
 }
 
 impl<'s> Wire<'s> {
     /// Registers the socket with the event loop and the sweeper; sets it to non-blocking.
-    pub(crate) fn new(socket: Socket, shared: &'s Shared) -> io::Result<Self> {
+    pub(crate) fn new(
+        socket: Socket,
+        arrival: Arrival,
+        network: Option<Network>,
+        shared: &'s Shared,
+    ) -> io::Result<Self> {
         let interest = Interest::both(&socket)?;
-        let (key, registered) = shared.register(interest.waker());
+        let (key, registered) = shared.register(interest.waker(), network);
         Ok(Self {
             interest: RefCell::new(interest),
             socket,
             shared,
             registered,
             key,
+            arrival,
+            work: Cell::new(0),
             waits: Cell::new(0),
             readable: Cell::new(true),
             hung_up: Cell::new(false),
@@ -88,7 +130,6 @@ impl<'s> Wire<'s> {
             held: Cell::new(shared.limits.buffer_bytes),
             stream_pace: Cell::new(None),
             body_pace: Cell::new(None),
-            unwaited_bytes: Cell::new(0),
         })
     }
 
@@ -115,11 +156,39 @@ impl<'s> Wire<'s> {
     }
 
     /// Whether a request for `https` has come over TLS (RFC 9110 section 7.4). Nobody here speaks it, so it
-    /// is the word of a hop that does: only who has the permission opens a Unix socket, which is the
-    /// balancer. By TCP the field may be anybody's.
+    /// is the word of a hop that does. Of anybody else the field means nothing.
     #[cold]
     pub(crate) fn vouches_for(&self, scheme: Scheme) -> bool {
-        scheme == Scheme::ForwardedTls && self.is_unix()
+        scheme == Scheme::ForwardedTls && self.arrival.trust.hops.trusts(self.arrival.remote)
+    }
+
+    /// A hop has said who its client is, by whom the connection is counted from now on.
+    pub(crate) fn name_client(&mut self, client: SocketAddr) -> Result<(), Limit> {
+        self.arrival.remote = Remote::Tcp(client);
+        match self.arrival.network() {
+            Some(network) if self.shared.limits.connections_per_address > 0 => {
+                self.shared.assign(self.key, network)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Counts what was done since the last wait.
+    pub(crate) fn note_work(&self, work: u32) {
+        self.work.set(self.work.get() + work);
+    }
+
+    /// Lets other sockets have their turn where this one has had its own: a client that always has more to
+    /// send, or takes whatever there is, never makes the connection wait.
+    pub(crate) fn be_fair(&self) {
+        if self.has_worked_enough() {
+            self.work.set(0);
+            let_sockets_go_first();
+        }
+    }
+
+    pub(crate) fn has_worked_enough(&self) -> bool {
+        self.work.get() >= limits::WORK_IN_A_ROW
     }
 
     /// Called before each wait for a request: a Unix connection that lasts is watched for input alone from
@@ -171,6 +240,7 @@ impl<'s> Wire<'s> {
             match recv(&self.socket, &mut *room, RecvFlags::empty()).map(|(count, _)| count) {
                 Ok(0) => return Err(Broken::Gone),
                 Ok(count) => {
+                    self.note_work(limits::READ_WORK);
                     self.readable.set(count == room.len() || self.hung_up.get());
                     return Ok(Some(count));
                 }
@@ -199,8 +269,8 @@ impl<'s> Wire<'s> {
 
     /// The same, where the caller has looked at the clock.
     fn wait(&self, deadline_ms: u64) {
+        self.work.set(0);
         self.registered.deadline_ms.store(deadline_ms, Ordering::Relaxed);
-        self.unwaited_bytes.set(0);
         let events = self.interest.borrow().wait();
         self.registered.deadline_ms.store(u64::MAX, Ordering::Relaxed);
         // Also after a wake by the drain, which must not close over a request that has come and whose own
@@ -234,12 +304,14 @@ impl<'s> Wire<'s> {
             return;
         }
         let deadline_ms = self.shared.clock.now_ms() + LINGER_MS;
+        // It has nothing more to lose than a connection that waits for a request.
+        self.registered.idle.store(true, Ordering::Release);
         let mut scrap = [0; 4096];
         let mut dropped = 0;
         while dropped < LINGER_BYTES {
             match self.read(&mut scrap) {
                 Ok(Some(count)) => dropped += count,
-                Ok(None) if self.wait_until(deadline_ms).is_ok() => {}
+                Ok(None) if !self.registered.is_leaving() && self.wait_until(deadline_ms).is_ok() => {}
                 Ok(None) | Err(_) => return,
             }
         }
@@ -248,12 +320,11 @@ impl<'s> Wire<'s> {
 
 impl Peer for Wire<'_> {
     fn remote(&self) -> Remote {
-        let Ok(address) = self.socket.peer_addr() else { return Remote::Unknown };
-        match address.as_socket() {
-            Some(address) => Remote::Tcp(address),
-            None if address.domain() == Domain::UNIX => Remote::Unix,
-            None => Remote::Unknown,
-        }
+        self.arrival.remote
+    }
+
+    fn hops(&self) -> &TrustedHops {
+        &self.arrival.trust.hops
     }
 }
 
@@ -268,6 +339,7 @@ impl Source for Wire<'_> {
 
     fn read_more(&self, input: &mut Input, deadline_ms: u64) -> Result<(), ReadFailure> {
         let shared = self.shared;
+        self.be_fair();
         let mut pace = self.body_pace.get();
         loop {
             let now_ms = shared.clock.now_ms();
@@ -282,7 +354,6 @@ impl Source for Wire<'_> {
                     input.filled(count);
                     pace.iter_mut().for_each(|pace| pace.moved(count));
                     self.body_pace.set(pace);
-                    self.moved(count);
                     return Ok(());
                 }
             }

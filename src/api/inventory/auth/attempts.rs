@@ -9,14 +9,14 @@
 //! the limit. Those are few: what waits for a hash is bounded ([`super::passwords`]).
 
 use std::convert::Infallible;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::cache::expiring::{self, Expiring};
 use crate::cache::{Source, Weigh};
-use crate::http::{Rejection, Status};
+use crate::http::{Network, Rejection, Status};
 use crate::metrics::Exposition;
 use crate::waiting::Janitor;
 
@@ -39,7 +39,7 @@ enum Whose {
     Account(i64),
     /// Of nobody, by the address in lower case.
     Nobodys(Box<str>),
-    Address(IpAddr),
+    Address(Network),
 }
 
 impl Weigh for Whose {
@@ -69,15 +69,7 @@ impl Attempt {
     /// By the user that an e-mail address belongs to, if there is one.
     pub(super) fn new(user: Option<i64>, email: &str, address: Option<IpAddr>) -> Self {
         let account = user.map_or_else(|| Whose::Nobodys(email.to_lowercase().into()), Whose::Account);
-        Self { account, address: address.map(|address| Whose::Address(network(address))) }
-    }
-}
-
-/// A client has a whole /64 of IPv6 for itself.
-fn network(address: IpAddr) -> IpAddr {
-    match address {
-        IpAddr::V4(_) => address,
-        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)).into(),
+        Self { account, address: address.map(|address| Whose::Address(Network::of(address))) }
     }
 }
 

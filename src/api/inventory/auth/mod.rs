@@ -11,7 +11,6 @@
 //! What may not enter: products, stock and orders. They get a [`Caller`] from the guard [`caller`], and no
 //! more.
 
-mod address;
 mod attempts;
 mod bearer;
 mod input;
@@ -26,7 +25,6 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use self::address::TrustedHops;
 use self::attempts::Attempts;
 pub(super) use self::bearer::Caller;
 use self::bearer::Known;
@@ -45,7 +43,6 @@ pub(super) struct Auth {
     tokens: Tokens,
     passwords: Passwords,
     attempts: Attempts,
-    hops: TrustedHops,
     known: Known,
     refresh_lifetime_s: u32,
     logins: Logins,
@@ -89,7 +86,6 @@ impl Auth {
             tokens: Tokens::new(&settings.tokens)?,
             passwords: Passwords::new(settings.hashing)?,
             attempts: Attempts::new(settings.attempts, services.janitor),
-            hops: settings.hops.clone(),
             known: Known::new(services),
             refresh_lifetime_s: settings.refresh_lifetime_s,
             logins: Logins::default(),

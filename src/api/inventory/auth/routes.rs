@@ -66,7 +66,7 @@ impl Auth {
         request: &mut Request<'_>,
         response: &mut Response<'_>,
     ) -> Result<(), Refused> {
-        let address = self.hops.client(&request.head());
+        let address = request.head().client();
         let Credentials { email, password } = Credentials::read(request)?;
         let account = sql::account(&self.pool, &email)?;
         let attempt = Attempt::new(account.as_ref().map(|account| account.id), &email, address);

@@ -3,7 +3,6 @@
 use std::fs;
 use std::time::Duration;
 
-use super::address::TrustedHops;
 use super::attempts;
 use super::passwords::Hashing;
 use super::tokens::{Secret, TokenSettings};
@@ -21,7 +20,6 @@ pub(in crate::api::inventory) const SETTINGS: &[Setting] = &[
     HASH_WAIT,
     FAILURES_BY_ACCOUNT,
     FAILURES_BY_ADDRESS,
-    TRUSTED_HOPS,
 ];
 
 const SECRET: Setting = Setting::text(
@@ -86,13 +84,6 @@ const FAILURES_BY_ADDRESS: Setting = Setting::number(
     "",
     "the same for one address of a client",
 );
-const TRUSTED_HOPS: Setting = Setting::text(
-    "POUCO_TRUSTED_HOPS",
-    "none",
-    "comma-separated IP addresses",
-    "proxies whose X-Forwarded-For says who the client is; one on a Unix socket always may",
-);
-
 /// Shorter ones are guessed (RFC 7518 section 3.2).
 const SECRET_BYTES: usize = 32;
 /// Of a file; nobody's secret is longer.
@@ -104,7 +95,6 @@ pub(in crate::api::inventory) struct Settings {
     pub(super) refresh_lifetime_s: u32,
     pub(super) hashing: Hashing,
     pub(super) attempts: attempts::Limits,
-    pub(super) hops: TrustedHops,
 }
 
 impl Settings {
@@ -130,10 +120,6 @@ impl Settings {
                 by_account: seconds(&FAILURES_BY_ACCOUNT)?,
                 by_address: seconds(&FAILURES_BY_ADDRESS)?,
                 window: Duration::from_secs(60),
-            },
-            hops: match values.given(&TRUSTED_HOPS) {
-                None => TrustedHops::default(),
-                Some(_) => values.parsed(&TRUSTED_HOPS, TrustedHops::parse)?,
             },
         })
     }

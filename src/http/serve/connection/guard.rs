@@ -5,18 +5,47 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
 
 use super::{Begun, Connection, End, Step};
+use crate::http::message::client::Network;
 use crate::http::message::fields::{BodyFraming, Field};
 use crate::http::message::head::Head;
 use crate::http::message::reader::{BodyReader, MAX_SKIPPED_BYTES};
 use crate::http::message::request_head::RequestHead;
+use crate::http::message::status::Status;
 use crate::http::message::writer::Progress;
 use crate::http::route::guard::Admission;
+use crate::http::route::metrics::Limit;
 use crate::http::route::router::Series;
 use crate::http::serve::answering::{After, Answering};
 use crate::http::serve::call::{fail, response_to};
+use crate::http::serve::rates::Rates;
 use crate::http::serve::wire::Wire;
 
 impl Answering {
+    /// Answers with 429 where the client has sent more than it may; its body goes past nobody.
+    #[cold] // where no rate is set, which is the usual case
+    pub(super) fn decline_over_rate(
+        &mut self,
+        rates: &Rates,
+        wire: &Wire<'_>,
+        head: &Head<'_>,
+        fields: &[Field<'_>],
+    ) -> Option<Begun> {
+        let network = Network::of(RequestHead::new(head, fields, Some(wire)).client()?);
+        if rates.allows(network) {
+            return None;
+        }
+        let (status, router) = (Status::TooManyRequests, &wire.shared.router);
+        wire.shared.metrics.hit(Limit::RequestsPerAddress);
+        router.count_other(status);
+        let invite = head.expects_continue;
+        let last = self.begin(wire, head) || !may_be_skipped(head.framing, invite);
+        let mut response = response_to(wire, &mut self.output, head, last);
+        response.refuse(status);
+        let after = if response.closes() { After::Close } else { After::Next };
+        self.timing.answered(router, Series::OTHER);
+        Some(Begun::Declined { head_bytes: head.head_bytes, framing: head.framing, invite, after })
+    }
+
     /// Asks the guard. `None` if the body may come; what was handed over waits for it in [`Answering`].
     #[inline(never)] // a request without a guard goes past it
     pub(super) fn decline(
@@ -29,13 +58,7 @@ impl Answering {
         // A guard may park, and a connection that has a request is not idle.
         wire.registered.idle.store(false, Ordering::Release);
         let router = &wire.shared.router;
-        // A body that will not be read ends the connection, and its client is told so. One that waits for its
-        // invitation may come without or not at all: what follows could not be told from it.
-        let skipped = match head.framing {
-            BodyFraming::Length(length) => !invite && length <= MAX_SKIPPED_BYTES as u64,
-            BodyFraming::Chunked => !invite,
-        };
-        let last = !skipped || self.is_last(wire, head, self.requests + 1);
+        let last = !may_be_skipped(head.framing, invite) || self.is_last(wire, head, self.requests + 1);
         let answer_at = self.output.len();
         let mut response = response_to(wire, &mut self.output, head, last);
         let seen = RequestHead::new(head, fields, Some(wire));
@@ -61,6 +84,15 @@ impl Answering {
         self.begin(wire, head);
         self.timing.answered(router, series);
         Some(Begun::Declined { head_bytes: head.head_bytes, framing: head.framing, invite, after })
+    }
+}
+
+/// A body that will not be read ends the connection, and its client is told so. One that waits for its invitation may
+/// come without or not at all: what follows could not be told from it.
+fn may_be_skipped(framing: BodyFraming, invite: bool) -> bool {
+    match framing {
+        BodyFraming::Length(length) => !invite && length <= MAX_SKIPPED_BYTES as u64,
+        BodyFraming::Chunked => !invite,
     }
 }
 

@@ -8,8 +8,6 @@
 //!
 //! [`BufferPool`]: crate::http::message::buffer::BufferPool
 
-use std::time::Duration;
-
 use rustix::io::Errno;
 use rustix::net::{SendFlags, send};
 
@@ -18,16 +16,13 @@ use super::pace::{Missed, Pace};
 use crate::http::message::status::Status;
 use crate::http::message::writer::{Broken, Sink};
 use crate::http::route::metrics::{Limit, Timeout};
-use crate::waiting::sleep;
+use crate::limits;
 
 /// Bytes given to the kernel with one call: it copies them before it returns.
 const SLICE_BYTES: usize = 64 * 1024;
 
-/// Bytes that come or go without a wait before the other connections get their turn: some 100 µs of copying.
-const TURN_BYTES: usize = 512 * 1024;
-
-/// The pause after that; it has to be a wait, see the accept loop's.
-const TURN_PAUSE: Duration = Duration::from_millis(1);
+/// Bytes whose copying is a unit of work: a turn ends after 512 KiB of them, some 100 µs.
+const BYTES_OF_WORK: usize = 4 * 1024;
 
 /// Looks at a client that takes nothing, within one write time-out. A full socket tells of room when a third
 /// of it is free, and takes a few bytes before: those that a client's kernel took at the beginning would
@@ -147,15 +142,10 @@ impl Wire<'_> {
         Ok(sent)
     }
 
-    /// So many bytes have come or gone: after many of them without a wait the other connections have their
-    /// turn.
-    pub(super) fn moved(&self, count: usize) {
-        let bytes = self.unwaited_bytes.get() + count;
-        self.unwaited_bytes.set(bytes);
-        if bytes >= TURN_BYTES {
-            self.unwaited_bytes.set(0);
-            sleep(TURN_PAUSE);
-        }
+    /// So many bytes have gone; after many of them the other connections have their turn.
+    fn moved(&self, count: usize) {
+        self.note_work(u32::try_from(count / BYTES_OF_WORK).unwrap_or(limits::WORK_IN_A_ROW));
+        self.be_fair();
     }
 
     /// Gives back the memory of what has been sent, if that is worth it, and says how much of the output is
@@ -206,6 +196,7 @@ impl Sink for Wire<'_> {
 
     fn send(&self, output: &mut Vec<u8>) -> Result<(), Broken> {
         self.answering.set(true);
+        self.note_work(limits::READ_WORK);
         let mut pace = self.stream_pace.get().unwrap_or_else(|| self.answer_pace(u64::MAX));
         // Also where the client keeps up: it is the answer that does not end.
         if pace.missed(self.shared.clock.now_ms()) == Some(Missed::End) {
