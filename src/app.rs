@@ -12,11 +12,11 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use crate::api::{Running, Selection, Services};
 use crate::config::Config;
 use crate::front;
-use crate::http::{Address, Listener, Method, Rejection, Response, Router, Server, Status};
+use crate::http::{Address, Limits, Listener, Method, Rejection, Response, Router, Server, Status};
 use crate::limits;
 use crate::logging;
 use crate::metrics::Exposition;
-use crate::process::Process;
+use crate::process::{self, Process};
 use crate::readiness::{Readiness, health as health_json};
 use crate::store::{Connector, MigrateError, Pool, PoolThreads, Pulse, Purpose, migrate};
 use crate::waiting::aside::Aside;
@@ -142,9 +142,19 @@ impl fmt::Display for StartError {
 
 impl std::error::Error for StartError {}
 
-/// Lifts the soft limit of open files to the hard one, so that every connection that is allowed finds a descriptor.
-/// Where even the hard limit is too low it says so: clients past it are closed unanswered, and not refused with a 503.
-pub fn raise_descriptor_limit(connections: usize) {
+/// Finds room for the connections that are allowed. The soft limit of open files is lifted to the hard one; where even
+/// that is too low a line says so, and clients past it are closed unanswered. Where the kernel has no room for the stacks
+/// of so many, fewer are allowed, so that clients past those are refused with a 503.
+pub fn fit_connections(http: &mut Limits) {
+    raise_descriptor_limit(http.connections);
+    match process::most_mappings() {
+        Ok(mappings) => lower_to_mappings(http, mappings),
+        // Without /proc nobody can tell; a client without a stack is closed unanswered.
+        Err(error) => log::warn!("vm.max_map_count cannot be read: {error}"),
+    }
+}
+
+fn raise_descriptor_limit(connections: usize) {
     let limit = getrlimit(Resource::Nofile);
     let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
     let open_files = match setrlimit(Resource::Nofile, raised) {
@@ -163,6 +173,22 @@ pub fn raise_descriptor_limit(connections: usize) {
              raise the hard limit (ulimit -Hn) to {wanted}, or lower the setting"
         );
     }
+}
+
+/// One address keeps its part of what there is.
+fn lower_to_mappings(http: &mut Limits, mappings: u64) {
+    let (connections, per_stack) = (http.connections, limits::MAPPINGS_PER_STACK);
+    let wanted = connections as u64 * per_stack + limits::OTHER_MAPPINGS;
+    if mappings >= wanted {
+        return;
+    }
+    let fitting = (mappings.saturating_sub(limits::OTHER_MAPPINGS) / per_stack).max(1);
+    http.connections = usize::try_from(fitting).unwrap_or(connections);
+    http.connections_per_address = (http.connections_per_address * http.connections).div_ceil(connections);
+    log::warn!(
+        "POUCO_MAX_CONNECTIONS={connections} does not fit into vm.max_map_count={mappings}: {fitting} connections are \
+         allowed; raise it (sysctl -w vm.max_map_count={wanted}), or lower the setting"
+    );
 }
 
 impl App {
@@ -236,7 +262,7 @@ impl App {
         let _ = shown.set(Arc::downgrade(&inner));
         let admin = match bound.admin.is_empty() {
             true => None,
-            false => Some(Server::start(bound.admin, admin_routes(&inner), config.http)?),
+            false => Some(Server::start(bound.admin, admin_routes(&inner), admin_limits(config.http))?),
         };
         Ok(Self { inner, admin, pool_threads, config })
     }
@@ -334,6 +360,11 @@ impl Inner {
     }
 }
 
+/// Operators have one address for all that they ask.
+fn admin_limits(http: Limits) -> Limits {
+    Limits { connections_per_address: 0, requests_per_second_per_address: 0, ..http }
+}
+
 /// `/healthz`: the process and its parts get on. `/readyz`: all is well. `/readyz?traffic`: no other replica would do better.
 /// `/metrics`: what it counted.
 fn admin_routes(inner: &Arc<Inner>) -> Router {
@@ -351,4 +382,28 @@ fn admin_routes(inner: &Arc<Inner>) -> Router {
     let asked = inner.clone();
     router.route(Method::Get, "/metrics", move |_, response| asked.expose(response));
     router
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lowered(connections: usize, per_address: usize, mappings: u64) -> (usize, usize) {
+        let mut http = Limits { connections, connections_per_address: per_address, ..Limits::default() };
+        lower_to_mappings(&mut http, mappings);
+        (http.connections, http.connections_per_address)
+    }
+
+    #[test]
+    fn no_more_connections_are_allowed_than_there_are_mappings_for_their_stacks() {
+        let default = 65_530;
+        assert_eq!(lowered(16_000, 8_000, default), (16_000, 8_000));
+        assert_eq!(lowered(40_000, 20_000, default), (31_741, 15_871));
+        assert_eq!(lowered(16_000, 8_000, 32_000 + limits::OTHER_MAPPINGS), (16_000, 8_000));
+        assert_eq!(lowered(16_000, 8_000, 31_999 + limits::OTHER_MAPPINGS), (15_999, 8_000));
+        // As in `shared/cases/33`; and so few that a single one is left.
+        assert_eq!(lowered(16_000, 8_000, 3_000), (476, 238));
+        assert_eq!(lowered(16_000, 8_000, 100), (1, 1));
+        assert_eq!(lowered(16_000, 0, 3_000), (476, 0), "no bound stays none");
+    }
 }

@@ -6,6 +6,13 @@ use std::time::Duration;
 /// high-water mark; unoptimised code more than twice that.
 pub const COROUTINE_STACK_BYTES: usize = if cfg!(debug_assertions) { 128 * 1024 } else { 32 * 1024 };
 
+/// Mappings of a coroutine's stack: itself and its guard page. The kernel gives a process so many and no more
+/// (`vm.max_map_count`).
+pub const MAPPINGS_PER_STACK: u64 = 2;
+/// Mappings for all else: the program and its libraries (200), threads, the stacks of coroutines that are no connection's, and
+/// what the allocator maps by itself, which is each block of 128 KiB or more: pieces of the index, bodies, answers.
+pub const OTHER_MAPPINGS: u64 = 2_048;
+
 /// Bytes of the stack of a coroutine of the pool, which talks to Postgres: the client library is deeper than a request.
 pub const POOL_STACK_BYTES: usize = if cfg!(debug_assertions) { 256 * 1024 } else { 64 * 1024 };
 
@@ -221,6 +228,14 @@ const _: () = assert!(BUFFER_BYTES <= HEADER_BYTES);
 const _: () = assert!(REQUEST_BYTES >= 4 * (HEADER_BYTES + BODY_BYTES), "a large request must find room");
 const _: () = assert!(ANSWER_BYTES >= 64 * BODY_BYTES, "a large answer must find room beside others");
 const _: () = assert!(TARGET_BYTES < HEADER_BYTES);
+const _: () = assert!(
+    CONNECTIONS as u64 * MAPPINGS_PER_STACK + OTHER_MAPPINGS <= 65_530,
+    "as many as are allowed by default fit into what Linux has by default"
+);
+const _: () = assert!(
+    BUFFER_BYTES as u32 / 75 + READ_WORK <= WORK_IN_A_ROW,
+    "a buffer of usual requests is answered in one turn"
+);
 const _: () = assert!(LOG_MESSAGE_BYTES < LOG_QUEUE_BYTES);
 const _: () = assert!(SHUTDOWN_GRACE_MS + 3 * LOG_FLUSH_MS < STOP_GRACE_PERIOD_MS);
 const _: () = assert!(COMMIT_BATCH_ROWS <= COMMIT_QUEUE_ROWS);

@@ -10,6 +10,14 @@ use crate::limits;
 use crate::metrics::Exposition;
 use crate::waiting::aside::Aside;
 
+/// How many mappings the kernel lets a process have (`vm.max_map_count`).
+///
+/// # Errors
+/// If `/proc` is not as expected.
+pub fn most_mappings() -> io::Result<u64> {
+    procfs::sys::vm::max_map_count().map_err(io::Error::other)
+}
+
 /// The figures that Prometheus's own client libraries have for a process.
 #[derive(Clone, Copy, Debug)]
 pub struct Process {

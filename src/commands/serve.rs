@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use pouco::api::Selection;
-use pouco::app::{App, Bound, StartError, raise_descriptor_limit};
+use pouco::app::{App, Bound, StartError, fit_connections};
 use pouco::config::Config;
 use pouco::front;
 use pouco::http::Address;
@@ -20,7 +20,7 @@ use super::backend::Backend;
 use super::{EXIT_FAILURE, Failure, exit, print};
 
 /// Serves until a signal.
-pub(super) fn run(values: &Values, config: Config) -> Result<(), Failure> {
+pub(super) fn run(values: &Values, mut config: Config) -> Result<(), Failure> {
     let apis = Selection::read(values)?;
     apis.check(config.several_replicas)?;
     let stop = Stop::watch()?;
@@ -29,8 +29,8 @@ pub(super) fn run(values: &Values, config: Config) -> Result<(), Failure> {
     let database = backend.as_ref().map(|it| it.config.clone()).unwrap_or_default();
     let connector = Connector::with_silence(database, config.silence);
     stop.while_starting(&connector);
-    // After Postgres was started, which would inherit it.
-    raise_descriptor_limit(config.http.connections);
+    // After Postgres was started, which would inherit the limit of open files.
+    fit_connections(&mut config.http);
     pouco::http::configure_coroutines();
     let delay = config.shutdown_delay;
     let greeting = greeting(&bound, backend.as_ref(), &apis);

@@ -399,7 +399,11 @@ fn each_limit_and_time_out_is_a_setting_and_a_sample() {
     eventually("the deaf client is given up", || ended("write") == 1);
     drop(deaf);
     // Bounds so tight that the other cases would meet them.
-    let settings = [("POUCO_MAX_CONNECTIONS", "1"), ("POUCO_MAX_REQUESTS_PER_CONNECTION", "2")];
+    let settings = [
+        ("POUCO_MAX_CONNECTIONS", "1"),
+        ("POUCO_MAX_CONNECTIONS_PER_ADDRESS", "0"),
+        ("POUCO_MAX_REQUESTS_PER_CONNECTION", "2"),
+    ];
     let replica = Replica::start_with(&database, &settings);
     let mut only = replica.api.connect();
     let request = request_text("GET", "/x", "");
@@ -412,5 +416,43 @@ fn each_limit_and_time_out_is_a_setting_and_a_sample() {
         let sample = format!("pouco_http_limit_hits_total{{limit=\"{limit}\"}} ");
         // The admin address has the same bound, and may not have noticed yet that the last look has ended.
         eventually(limit, || replica.metric(&sample) == 1);
+    }
+}
+
+/// Of one address. The admin address has none of these bounds, or nobody could look.
+#[test]
+fn each_limit_of_an_address_is_a_setting_and_a_sample() {
+    let database = Database::create();
+    let settings = [
+        ("POUCO_MAX_CONNECTIONS_PER_ADDRESS", "1"),
+        ("POUCO_MAX_REQUESTS_PER_SECOND_PER_ADDRESS", "1"),
+        ("POUCO_REQUEST_BURST_PER_ADDRESS", "2"),
+        ("POUCO_TRUSTED_HOPS", "127.0.0.2"),
+        ("POUCO_PROXY_PROTOCOL", "on"),
+    ];
+    let replica = Replica::start_with(&database, &settings);
+    let request = request_text("GET", "/x", "");
+    let mut only = replica.api.connect_from("127.0.0.3");
+    only.send(request.repeat(3) + "G");
+    assert_eq!([(); 3].map(|()| only.answer().status), [404, 404, 429]);
+    let answer = replica.api.connect_from("127.0.0.3").answer();
+    assert_eq!((answer.status, answer.header("retry-after")), (429, Some("1")));
+    let mut hop = replica.api.connect_from("127.0.0.2");
+    hop.send(format!("PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n{request}"));
+    assert_eq!(hop.answer().status, 404);
+    let mut hop = replica.api.connect_from("127.0.0.2");
+    hop.send(&request);
+    assert!(hop.is_closed());
+    let mut idle = replica.api.connect_from("127.0.0.4");
+    assert_eq!(idle.request("GET", "/x", "").status, 404);
+    assert_eq!(replica.api.connect_from("127.0.0.4").request("GET", "/x", "").status, 404);
+    assert!(idle.is_closed());
+    for sample in [
+        "pouco_http_limit_hits_total{limit=\"connections_per_address\"} ",
+        "pouco_http_limit_hits_total{limit=\"requests_per_second_per_address\"} ",
+        "pouco_proxy_header_failures_total ",
+        "pouco_connections_evicted_total ",
+    ] {
+        assert_eq!(replica.metric(sample), 1, "{sample}");
     }
 }

@@ -54,7 +54,7 @@ fn connections_that_do_not_fit_are_said_at_the_start() {
     child.kill().unwrap();
     child.wait().unwrap();
     let expected = "POUCO_MAX_CONNECTIONS=16000 does not fit into a limit of 300 open files: \
-                    raise the hard limit (ulimit -Hn) to 16640, or lower the setting";
+                    raise the hard limit (ulimit -Hn) to 16704, or lower the setting";
     assert!(line.ends_with(expected), "{line}");
 }
 

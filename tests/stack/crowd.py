@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Holds more requests open than the balancer takes at once, and tells what the next one gets.
 
-usage: crowd.py PORT CONNECTIONS
+usage: crowd.py PORT CONNECTIONS ADDRESSES
 
-Each request has its head sent and its body not, so it is under way until it times out. Prints the status of one more
+The crowd comes from that many addresses of this machine, from 127.0.0.1 on, and the one more from the first. Each request has its head sent and its body not, so it is under way until it times out. Prints the status of one more
 request and its Retry-After, and then, when the crowd has gone, the status of another.
 """
 
@@ -37,14 +37,15 @@ def until(port, wanted, seconds):
 
 
 def main():
-    port, connections = int(sys.argv[1]), int(sys.argv[2])
+    port, connections, addresses = map(int, sys.argv[1:])
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     crowd = []
-    for _ in range(connections):
-        crowd.append(socket.create_connection(("127.0.0.1", port)))
+    for number in range(connections):
+        source = (f"127.0.0.{1 + number % addresses}", 0)
+        crowd.append(socket.create_connection(("127.0.0.1", port), source_address=source))
         crowd[-1].sendall(HEAD)
-    print(*until(port, 503, 5))
+    print(*until(port, 429 if addresses == 1 else 503, 5))
     for client in crowd:
         client.close()
     print(until(port, 200, 15)[0])

@@ -196,7 +196,10 @@ check "and has what was stored while it was away" contains \
 
 # --- More requests at once than the balancer takes -------------------------------------------------------------------
 
-crowd=$("$(dirname "${BASH_SOURCE[0]}")/crowd.py" 9999 5050)
+crowd=$("$(dirname "${BASH_SOURCE[0]}")/crowd.py" 9999 2550 1)
+check "beyond 2,500 requests under way of one address its next gets a 429 with Retry-After" equal "$(head -n 1 <<<"$crowd")" "429 1"
+check "and when they are gone it is served again" equal "$(tail -n 1 <<<"$crowd")" 200
+crowd=$("$(dirname "${BASH_SOURCE[0]}")/crowd.py" 9999 5050 3)
 check "beyond 5,000 requests under way the next gets a 503 with Retry-After" equal "$(head -n 1 <<<"$crowd")" "503 1"
 check "and when they are gone it is served" equal "$(tail -n 1 <<<"$crowd")" 200
 
