@@ -84,12 +84,12 @@ fn assert_others_are_served(first: &str, again: &str) {
         let begun = Instant::now();
         for target in &engine.targets {
             let mut other = target.connect();
-            for _ in 0..50 {
+            for _ in 0..10 {
                 assert_eq!(other.request("GET", "/hello", "").text(), "hello");
             }
         }
         let took = begun.elapsed();
-        println!("{took:?} for 100 requests beside {} bytes", sent.load(Ordering::Relaxed));
+        println!("{took:?} for 20 requests beside {} bytes", sent.load(Ordering::Relaxed));
         assert!(took < Duration::from_secs(5), "{took:?}");
     });
 }
