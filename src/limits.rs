@@ -233,7 +233,7 @@ const _: () = assert!(
     "as many as are allowed by default fit into what Linux has by default"
 );
 const _: () = assert!(
-    BUFFER_BYTES as u32 / 75 + READ_WORK <= WORK_IN_A_ROW,
+    BUFFER_BYTES / 75 + READ_WORK as usize <= WORK_IN_A_ROW as usize,
     "a buffer of usual requests is answered in one turn"
 );
 const _: () = assert!(LOG_MESSAGE_BYTES < LOG_QUEUE_BYTES);

@@ -100,6 +100,7 @@ pub struct Limits {
 
 impl Default for Limits {
     /// The bounds of [`crate::limits`].
+    #[allow(clippy::cast_possible_truncation)] // a constant of some hundreds
     fn default() -> Self {
         Self {
             connections: limits::CONNECTIONS,
