@@ -39,6 +39,13 @@ impl Arena {
     pub(super) fn bytes(&self) -> usize {
         self.pieces.iter().map(|piece| piece.len().next_multiple_of(PAGE_BYTES)).sum()
     }
+
+    /// By how much an entry of so many bytes raises [`Arena::bytes`].
+    pub(super) fn growth(&self, length: usize) -> usize {
+        let last = self.pieces.last().filter(|piece| piece.capacity() - piece.len() >= length);
+        let filled = last.map_or(0, Vec::len);
+        (filled + length).next_multiple_of(PAGE_BYTES) - filled.next_multiple_of(PAGE_BYTES)
+    }
 }
 
 /// A vector in pieces.
@@ -75,12 +82,25 @@ impl<T> Pieces<T> {
         &self.pieces[index as usize / Self::PER_PIECE][index as usize % Self::PER_PIECE]
     }
 
+    pub(super) fn iter(&self) -> impl Iterator<Item = &T> {
+        self.pieces.iter().flatten()
+    }
+
     pub(super) fn get_mut(&mut self, index: u32) -> &mut T {
         &mut self.pieces[index as usize / Self::PER_PIECE][index as usize % Self::PER_PIECE]
     }
 
     pub(super) fn bytes(&self) -> usize {
-        (self.length * size_of::<T>()).next_multiple_of(PAGE_BYTES)
+        self.bytes_of(self.length)
+    }
+
+    /// By how much so many items raise [`Pieces::bytes`].
+    pub(super) fn growth(&self, more: usize) -> usize {
+        self.bytes_of(self.length + more) - self.bytes()
+    }
+
+    fn bytes_of(&self, length: usize) -> usize {
+        (length * size_of::<T>()).next_multiple_of(PAGE_BYTES)
     }
 }
 
@@ -102,6 +122,20 @@ mod tests {
             .collect();
         for (entry, at) in entries.iter().chain([&long]).chain(&entries).zip(places) {
             assert_eq!(&arena.from(at)[..entry.len()], entry);
+        }
+    }
+
+    #[test]
+    fn growth_is_known_beforehand() {
+        let (mut arena, mut pieces) = (Arena::default(), Pieces::default());
+        for n in 0..3_000_usize {
+            let length = n * n % 9_000;
+            let expected = arena.bytes() + arena.growth(length);
+            arena.add(&[&vec![1; length]]).unwrap();
+            assert_eq!(arena.bytes(), expected);
+            let expected = pieces.bytes() + pieces.growth(n % 5);
+            (0..n % 5).for_each(|n| pieces.push(n));
+            assert_eq!(pieces.bytes(), expected);
         }
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! A gap is divided by a power of two near the mean gap so far: the quotient is written in unary, the remainder in binary.
 //! Writer and reader take the power from what they have seen, so it is stored nowhere. A list wastes at most the rest of
-//! its last block, and growing moves nothing.
+//! its last block, and growing moves nothing. A short list has no block: its bits stand in the place of the blocks' numbers.
+//! Most lists are short where people write in many scripts, and would have a block for a few bits each.
 
 use super::arena::Pieces;
 
@@ -11,6 +12,12 @@ const BLOCK_BITS: u32 = 15 * 32;
 /// The last word of a block names the next one.
 const LINK: usize = BLOCK_WORDS - 1;
 const _: () = assert!(BLOCK_BITS as usize == 32 * LINK);
+
+/// What a list keeps without a block: the same bits as at the start of its first one.
+const INLINE_WORDS: usize = 2;
+const INLINE_BITS: u32 = 32 * INLINE_WORDS as u32;
+/// In the place of the number of the first block, whether there is one yet or not.
+const FIRST: u32 = u32::MAX;
 
 /// A quotient of this many ones is followed by the gap itself: however badly the mean predicts, a gap stays short.
 const ESCAPE: u32 = 16;
@@ -28,7 +35,15 @@ struct Model {
     /// The last number plus one; zero if there is none.
     next: u32,
     count: u32,
-    power: u32,
+    power: u8,
+}
+
+/// How a number is written.
+struct Code {
+    quotient: u32,
+    /// Of the remainder, or of the gap itself.
+    bits: u64,
+    length: u32,
 }
 
 /// A place in a list: the next bit to write or to read.
@@ -41,10 +56,24 @@ struct Place {
 /// A list, as its writer has it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct List {
-    first: u32,
-    end: Place,
+    body: Body,
     model: Model,
 }
+
+#[derive(Clone, Copy, Debug)]
+enum Body {
+    Inline {
+        end: u16,
+        words: [u32; INLINE_WORDS],
+    },
+    /// `end` is a bit of the block `last`.
+    Blocks {
+        end: u16,
+        first: u32,
+        last: u32,
+    },
+}
+const _: () = assert!(size_of::<List>() == 24, "there may be a million of them");
 
 /// How far a list was read. Lists only grow, so it stays valid while others add.
 #[derive(Clone, Copy, Debug)]
@@ -56,55 +85,92 @@ pub(super) struct Position {
 impl Model {
     const EMPTY: Self = Self { next: 0, count: 0, power: 8 };
 
+    #[allow(clippy::cast_possible_truncation)] // below 32
     fn pass(&mut self, gap: u32) {
         self.next += gap;
         self.count += 1;
         if self.count < PERIOD || self.count.is_multiple_of(PERIOD) {
             // The best power for a geometric distribution is that nearest to ln 2 of its mean.
             let mean = self.next / self.count;
-            self.power = (mean - mean / 4).checked_ilog2().unwrap_or(0);
+            self.power = (mean - mean / 4).checked_ilog2().unwrap_or(0) as u8;
         }
+    }
+
+    /// The code of a number that is larger than any before, and its gap.
+    fn code(&self, number: u32) -> (Code, u32) {
+        let gap = number + 1 - self.next;
+        let power = u32::from(self.power);
+        // A gap is one at least.
+        let coded = gap - 1;
+        let quotient = coded >> power;
+        let code = if quotient < ESCAPE {
+            let bits = u64::from(coded) & ((1 << power) - 1);
+            Code { quotient, bits, length: quotient + 1 + power }
+        } else {
+            Code { quotient: ESCAPE, bits: coded.into(), length: ESCAPE + 32 }
+        };
+        (code, gap)
+    }
+}
+
+impl Code {
+    /// All of it, the first bit lowest; at most 48.
+    fn whole(&self) -> u64 {
+        let (ones, unary) = match self.quotient {
+            ESCAPE => ((1 << ESCAPE) - 1, ESCAPE),
+            quotient => ((1 << quotient) - 1, quotient + 1),
+        };
+        ones | self.bits << unary
     }
 }
 
 impl Blocks {
-    /// A new list. `None` if there are no blocks left to name.
-    pub(super) fn list(&mut self) -> Option<List> {
-        let first = self.block()?;
-        Some(List { first, end: Place { block: first, bit: 0 }, model: Model::EMPTY })
+    /// A list of one number.
+    pub(super) fn list(&mut self, number: u32) -> Option<List> {
+        let body = Body::Inline { end: 0, words: [0; INLINE_WORDS] };
+        let mut list = List { body, model: Model::EMPTY };
+        self.push(&mut list, number)?;
+        Some(list)
     }
 
-    fn block(&mut self) -> Option<u32> {
-        let number = u32::try_from(self.0.len()).ok()?;
-        self.0.push([0; BLOCK_WORDS]);
+    fn block(&mut self, block: [u32; BLOCK_WORDS]) -> Option<u32> {
+        let number = u32::try_from(self.0.len()).ok().filter(|number| *number != FIRST)?;
+        self.0.push(block);
         Some(number)
     }
 
     /// Appends a number that is larger than any before. `None` if there are no blocks left to name.
+    #[allow(clippy::cast_possible_truncation)] // halves of a word, and ends that are below 512
     pub(super) fn push(&mut self, list: &mut List, number: u32) -> Option<()> {
-        let gap = number + 1 - list.model.next;
-        let power = list.model.power;
-        // A gap is one at least.
-        let coded = gap - 1;
-        let quotient = coded >> power;
-        if quotient < ESCAPE {
-            self.write(&mut list.end, (1 << quotient) - 1, quotient + 1)?;
-            self.write(&mut list.end, u64::from(coded) & ((1 << power) - 1), power)?;
-        } else {
-            self.write(&mut list.end, (1 << ESCAPE) - 1, ESCAPE)?;
-            self.write(&mut list.end, coded.into(), 32)?;
-        }
+        let (code, gap) = list.model.code(number);
+        list.body = match list.body {
+            Body::Inline { end, mut words } if u32::from(end) + code.length <= INLINE_BITS => {
+                let whole = code.whole() << end | u64::from(words[1]) << 32 | u64::from(words[0]);
+                words = [whole as u32, (whole >> 32) as u32];
+                Body::Inline { end: end + code.length as u16, words }
+            }
+            Body::Inline { end, words } => {
+                let mut block = [0; BLOCK_WORDS];
+                block[..INLINE_WORDS].copy_from_slice(&words);
+                let first = self.block(block)?;
+                self.write(first, Place { block: first, bit: end.into() }, &code)?
+            }
+            Body::Blocks { end, first, last } => {
+                self.write(first, Place { block: last, bit: end.into() }, &code)?
+            }
+        };
         list.model.pass(gap);
         Some(())
     }
 
     #[allow(clippy::cast_possible_truncation)] // what does not fit into the word comes into the next
-    fn write(&mut self, end: &mut Place, mut bits: u64, mut count: u32) -> Option<()> {
+    fn write(&mut self, first: u32, mut end: Place, code: &Code) -> Option<Body> {
+        let (mut bits, mut count) = (code.whole(), code.length);
         while count > 0 {
             if end.bit == BLOCK_BITS {
-                let next = self.block()?;
+                let next = self.block([0; BLOCK_WORDS])?;
                 self.0.get_mut(end.block)[LINK] = next;
-                *end = Place { block: next, bit: 0 };
+                end = Place { block: next, bit: 0 };
             }
             let shift = end.bit % 32;
             let taken = count.min(32 - shift);
@@ -113,11 +179,16 @@ impl Blocks {
             count -= taken;
             end.bit += taken;
         }
-        Some(())
+        Some(Body::Blocks { end: end.bit as u16, first, last: end.block })
     }
 
     pub(super) fn bytes(&self) -> usize {
         self.0.bytes()
+    }
+
+    /// By how much so many blocks raise [`Blocks::bytes`].
+    pub(super) fn growth(&self, more: usize) -> usize {
+        self.0.growth(more)
     }
 }
 
@@ -132,7 +203,16 @@ impl List {
     }
 
     pub(super) fn start(&self) -> Position {
-        Position { place: Place { block: self.first, bit: 0 }, model: Model::EMPTY }
+        Position { place: Place { block: FIRST, bit: 0 }, model: Model::EMPTY }
+    }
+
+    /// Whether a number that is larger than any before takes another block.
+    pub(super) fn grows_with(&self, number: u32) -> bool {
+        let (end, bound) = match self.body {
+            Body::Inline { end, .. } => (end, INLINE_BITS),
+            Body::Blocks { end, .. } => (end, BLOCK_BITS),
+        };
+        u32::from(end) + self.model.code(number).0.length > bound
     }
 }
 
@@ -145,18 +225,26 @@ pub(super) struct Reader<'b> {
     /// Bits read ahead, the next one lowest.
     window: u64,
     filled: u32,
-    /// Where the window is filled from, that block, and the block before it.
+    /// Where the window is filled from, the words of that block, and the block before it.
     ahead: Place,
-    block: &'b [u32; BLOCK_WORDS],
+    words: &'b [u32],
     before: Option<u32>,
     /// Numbers read.
     pub(super) steps: usize,
 }
 
 impl<'b> Reader<'b> {
-    pub(super) fn new(blocks: &'b Blocks, list: &List, position: Position) -> Self {
-        let Position { place, model } = position;
-        let block = blocks.0.get(place.block);
+    pub(super) fn new(blocks: &'b Blocks, list: &'b List, position: Position) -> Self {
+        let Position { mut place, model } = position;
+        let words: &[u32] = match &list.body {
+            Body::Inline { words, .. } => words,
+            Body::Blocks { first, .. } => {
+                if place.block == FIRST {
+                    place.block = *first;
+                }
+                blocks.0.get(place.block)
+            }
+        };
         let mut reader = Self {
             blocks,
             count: list.model.count,
@@ -164,14 +252,14 @@ impl<'b> Reader<'b> {
             window: 0,
             filled: 0,
             ahead: place,
-            block,
+            words,
             before: None,
             steps: 0,
         };
         // To the next whole word.
         let odd = place.bit % 32;
         if odd > 0 {
-            reader.window = u64::from(block[place.bit as usize / 32] >> odd);
+            reader.window = u64::from(words[place.bit as usize / 32] >> odd);
             reader.filled = 32 - odd;
             reader.ahead.bit += reader.filled;
         }
@@ -206,7 +294,7 @@ impl<'b> Reader<'b> {
         if self.filled <= 32 {
             self.fill();
         }
-        let power = self.model.power;
+        let power = u32::from(self.model.power);
         let quotient = self.window.trailing_ones();
         if quotient >= ESCAPE {
             self.consume(ESCAPE);
@@ -229,10 +317,12 @@ impl<'b> Reader<'b> {
         while self.filled <= 32 {
             if self.ahead.bit == BLOCK_BITS {
                 self.before = Some(self.ahead.block);
-                self.ahead = Place { block: self.block[LINK], bit: 0 };
-                self.block = self.blocks.0.get(self.ahead.block);
+                self.ahead = Place { block: self.words[LINK], bit: 0 };
+                self.words = self.blocks.0.get(self.ahead.block);
             }
-            self.window |= u64::from(self.block[self.ahead.bit as usize / 32]) << self.filled;
+            // A list without a block has no word after its own.
+            let word = self.words.get(self.ahead.bit as usize / 32).copied().unwrap_or(0);
+            self.window |= u64::from(word) << self.filled;
             self.filled += 32;
             self.ahead.bit += 32;
         }
@@ -267,8 +357,8 @@ mod tests {
         let mut random = fastrand::Rng::with_seed(3);
         for round in 0..200 {
             let mut blocks = Blocks::default();
-            let (mut list, mut other) = (blocks.list().unwrap(), blocks.list().unwrap());
-            let (mut number, mut scale, mut added, mut seen) = (0_u32, 1, Vec::new(), Vec::new());
+            let (mut number, mut scale, mut added, mut seen) = (1_u32, 1, vec![0], Vec::new());
+            let (mut list, mut other) = (blocks.list(0).unwrap(), blocks.list(0).unwrap());
             let mut position = list.start();
             for _ in 0..random.usize(0..2_000) {
                 if random.u8(..) < 4 {
@@ -278,7 +368,9 @@ mod tests {
                 else {
                     break;
                 };
+                let (grows, before) = (list.grows_with(larger), blocks.0.len());
                 blocks.push(&mut list, larger).unwrap();
+                assert_eq!(blocks.0.len(), before + usize::from(grows), "round {round}");
                 blocks.push(&mut other, u32::try_from(added.len()).unwrap()).unwrap();
                 added.push(larger);
                 number = larger + 1;
@@ -297,8 +389,9 @@ mod tests {
     #[test]
     fn a_number_in_every_place_takes_little_more_than_a_bit() {
         let mut blocks = Blocks::default();
-        let mut list = blocks.list().unwrap();
-        (0..100_000).for_each(|number| blocks.push(&mut list, number).unwrap());
+        let mut list = blocks.list(0).unwrap();
+        assert_eq!(blocks.0.len(), 0);
+        (1..100_000).for_each(|number| blocks.push(&mut list, number).unwrap());
         assert!(blocks.0.len() * 64 < 14_000, "{} blocks", blocks.0.len());
     }
 }

@@ -2,8 +2,8 @@
 //!
 //! A term of three bytes or more walks the two rarest of its trigrams' lists and compares the records that are in both; a
 //! shorter one compares the records of those blocks that hold its bytes. The answer is exact: the same records, in the same
-//! order, as the database would give. A search is cut into slices, so that no caller holds the lock or its worker for
-//! long; nothing that grows moves more than a small part of itself at a time, so that adding does not either.
+//! order, as the database would give. Searches and additions are cut into slices, so that no caller holds the lock or its
+//! worker for long; nothing that grows moves more than a small part of itself at a time.
 
 mod arena;
 mod fold;
@@ -17,10 +17,9 @@ use uuid::Uuid;
 
 use arena::{Arena, Pieces};
 pub use fold::{fold, fold_char, fold_into};
-use postings::Postings;
+use postings::{Postings, Weight};
 pub use query::Search;
-use record::Builder;
-pub use record::Record;
+pub use record::{Builder, Record};
 use table::Table;
 
 /// At most this many records answer a search.
@@ -33,10 +32,30 @@ const BLOCK_RECORDS: u32 = 128;
 /// Parts of the tables by id and by key: at a million records one moves five hundred entries when it grows.
 const SHARDS: usize = 2048;
 
+/// Bytes of text that are weighed or entered in a slice, each with up to three lists to be looked up and written: some 150 µs
+/// on one core of a server. A person of the contest's kind has 300 at most and is entered in one.
+const SLICE_TEXT_BYTES: usize = 400;
+
 struct Entry {
     id: Uuid,
     /// Where the rest is, in the arena.
     at: u32,
+}
+
+/// A record that is not whole yet. Its text is in the index's builder.
+struct Adding {
+    id: Uuid,
+    note: u32,
+    /// How much of its text is done in the present step.
+    done: usize,
+    step: Step,
+}
+
+enum Step {
+    /// Nothing of it is in the index.
+    Weighing(Weight),
+    /// Searches may find it; it has this number.
+    Entering(u32),
 }
 
 /// The index. It grows up to its bound in bytes and is then refused more; its owner decides what that means.
@@ -48,7 +67,10 @@ pub struct Index {
     least_id_from: Vec<Uuid>,
     postings: Postings,
     arena: Arena,
+    /// The longest text: no term that is longer is found.
+    longest: usize,
     builder: Builder,
+    adding: Option<Adding>,
     hasher: foldhash::fast::RandomState,
     max_bytes: usize,
 }
@@ -91,16 +113,22 @@ impl Index {
             least_id_from: Vec::new(),
             postings: Postings::default(),
             arena: Arena::default(),
+            longest: 0,
             builder: Builder::default(),
+            adding: None,
             hasher: foldhash::fast::RandomState::default(),
             max_bytes,
         }
     }
 
-    /// How many records there are.
+    /// How many whole records there are.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.records.len()
+        self.records.len() - usize::from(self.is_entering())
+    }
+
+    fn is_entering(&self) -> bool {
+        self.adding.as_ref().is_some_and(|adding| matches!(adding.step, Step::Entering(_)))
     }
 
     /// Whether there are none.
@@ -128,7 +156,18 @@ impl Index {
         }
     }
 
-    /// Whether a record is here.
+    /// How many bytes it may hold.
+    #[must_use]
+    pub fn max_bytes(&self) -> usize {
+        self.max_bytes
+    }
+
+    /// From now on it may hold so many bytes.
+    pub fn set_max_bytes(&mut self, max_bytes: usize) {
+        self.max_bytes = max_bytes;
+    }
+
+    /// Whether a record is here, as a whole.
     #[must_use]
     pub fn contains(&self, id: Uuid) -> bool {
         self.find(id).is_some()
@@ -147,26 +186,115 @@ impl Index {
         self.by_key.find(self.hash(key.as_bytes()), has).is_some()
     }
 
-    /// Adds a record: its id, a note of its owner's, and its texts, of which the first is its unique key. One that is here
-    /// already stays as it is.
+    /// Adds a record at once, whatever that takes; see [`Index::begin`].
     ///
     /// # Errors
-    /// [`Full`] if the index may not grow any more. It may then hold a part of the record, and is of no more use.
+    /// As there.
     pub fn add<'t>(&mut self, id: Uuid, note: u32, texts: impl Iterator<Item = &'t str>) -> Result<(), Full> {
+        self.begin(id, note, texts)?;
+        while !self.go_on()? {}
+        Ok(())
+    }
+
+    /// Begins to add a record, and does a slice of that: its id, a note of its owner's, and its texts, of which the first is
+    /// its unique key. One that is here already stays as it is. No other addition may be under way.
+    ///
+    /// # Errors
+    /// [`Full`] if the index would hold more bytes than it may. It is then as it was before.
+    pub fn begin<'t>(
+        &mut self,
+        id: Uuid,
+        note: u32,
+        texts: impl Iterator<Item = &'t str>,
+    ) -> Result<(), Full> {
+        self.builder.build(texts);
+        self.begin_built(id, note)
+    }
+
+    /// As [`Index::begin`], with a record that was built before: folding a long one takes its time.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn begin_with(&mut self, id: Uuid, note: u32, builder: &mut Builder) -> Result<(), Full> {
+        std::mem::swap(&mut self.builder, builder);
+        self.begin_built(id, note)
+    }
+
+    fn begin_built(&mut self, id: Uuid, note: u32) -> Result<(), Full> {
+        debug_assert!(!self.is_adding(), "one after the other: a list's numbers ascend");
         if self.contains(id) {
             return Ok(());
         }
-        let number = u32::try_from(self.len()).map_err(|_| Full)?;
-        if self.bytes() >= self.max_bytes {
-            return Err(Full);
-        }
-        self.builder.build(texts);
+        // Looking up every list beforehand is worth it only near the bound.
+        let most = self.postings.most_growth(self.builder.folded().len());
+        let step = if self.has_room(id, note, most) {
+            self.enter_text(id, note)?
+        } else {
+            Step::Weighing(Weight::nothing())
+        };
+        self.adding = Some(Adding { id, note, done: 0, step });
+        self.go_on().map(drop)
+    }
+
+    /// Whether an addition is under way.
+    #[must_use]
+    pub fn is_adding(&self) -> bool {
+        self.adding.is_some()
+    }
+
+    /// Does a slice of the addition that is under way. `true` when there is none any more.
+    ///
+    /// # Errors
+    /// [`Full`] as in [`Index::begin`].
+    pub fn go_on(&mut self) -> Result<bool, Full> {
+        let Some(Adding { id, note, done, step }) = self.adding.take() else { return Ok(true) };
+        let text = self.builder.folded();
+        let part = done..text.len().min(done + SLICE_TEXT_BYTES);
+        let (end, is_last) = (part.end, part.end == text.len());
+        let (done, step) = match step {
+            Step::Weighing(mut weight) => {
+                let number = u32::try_from(self.records.len()).map_err(|_| Full)?;
+                self.postings.weigh(&mut weight, number, text, part);
+                if !self.has_room(id, note, self.postings.growth(&weight)) {
+                    return Err(Full);
+                }
+                if is_last { (0, self.enter_text(id, note)?) } else { (end, Step::Weighing(weight)) }
+            }
+            Step::Entering(number) => {
+                self.postings.enter(number, text, part).ok_or(Full)?;
+                if is_last {
+                    self.enter(number, id);
+                    return Ok(true);
+                }
+                (end, step)
+            }
+        };
+        self.adding = Some(Adding { id, note, done, step });
+        Ok(false)
+    }
+
+    /// Whether there is room for what was built, with lists that grow by so many bytes.
+    fn has_room(&self, id: Uuid, note: u32, lists: usize) -> bool {
+        let of_table = |table: &Table<u32>, hash: u64| table.growth(table.shard(hash), 1);
+        let ids = &self.least_id_from;
+        let begins_block = self.records.len().is_multiple_of(BLOCK_RECORDS as usize);
+        let reserved = if begins_block && ids.len() == ids.capacity() { ids.capacity().max(4) } else { 0 };
+        let growth = self.records.growth(1)
+            + reserved * size_of::<Uuid>()
+            + of_table(&self.by_id, self.hash(id.as_bytes()))
+            + of_table(&self.by_key, self.hash(self.builder.key()))
+            + self.arena.growth(self.builder.header(note).len() + self.builder.joined().len());
+        growth.saturating_add(lists) <= self.max_bytes.saturating_sub(self.bytes())
+    }
+
+    /// The record has a number from now on, and its text a place.
+    fn enter_text(&mut self, id: Uuid, note: u32) -> Result<Step, Full> {
+        let number = u32::try_from(self.records.len()).map_err(|_| Full)?;
         let at = self.arena.add(&[&self.builder.header(note), self.builder.joined()]).ok_or(Full)?;
-        self.postings.add(number, self.builder.folded()).ok_or(Full)?;
+        self.longest = self.longest.max(self.builder.longest());
         self.records.push(Entry { id, at });
         self.lower_least_ids(number, id);
-        self.enter(number, id);
-        Ok(())
+        Ok(Step::Entering(number))
     }
 
     /// A smaller id than those before lowers the least of earlier blocks; ids usually come in order, and then of none.

@@ -1,15 +1,23 @@
 //! Which records hold which bytes: for each three bytes the numbers of their records, and for each byte and each two bytes
 //! the numbers of the blocks of records, which takes next to nothing and bounds the scan for a term that short.
 
+use std::collections::HashSet;
+use std::ops::Range;
+
 use super::BLOCK_RECORDS;
+use super::arena::Pieces;
 use super::gaps::{Blocks, List, Position, Reader};
 use super::table::Table;
 
 /// Bytes that parts of a record are joined with; they occur in no UTF-8, so no term holds one.
 pub(super) const SEPARATOR: u8 = 0xff;
 
-/// There are about 20,000 lists, or some hundreds of thousands where people write in many scripts.
-const SHARDS: usize = 64;
+/// There are about 20,000 lists, or a million where people write in many scripts: a part of them then moves a thousand
+/// entries when it grows.
+const SHARDS: usize = 1024;
+
+/// More than a gram takes that no list is there for yet, or the next block of its list, but for the doubling of the tables.
+const MOST_GRAM_BYTES: usize = 128;
 
 struct Entry {
     gram: u32,
@@ -18,7 +26,9 @@ struct Entry {
 
 /// The lists of all grams.
 pub(super) struct Postings {
-    lists: Table<Entry>,
+    /// Apart from their table, whose doubling would cost as much as they do.
+    lists: Pieces<Entry>,
+    by_gram: Table<u32>,
     blocks: Blocks,
     hasher: foldhash::fast::FixedState,
     /// The one and two bytes that are known to be in the newest block of records, a bit each.
@@ -36,7 +46,8 @@ pub(super) struct Cursor {
 impl Default for Postings {
     fn default() -> Self {
         Self {
-            lists: Table::new(SHARDS),
+            lists: Pieces::default(),
+            by_gram: Table::new(SHARDS),
             blocks: Blocks::default(),
             hasher: foldhash::fast::FixedState::default(),
             newest: Box::new([0; _]),
@@ -45,46 +56,119 @@ impl Default for Postings {
     }
 }
 
+/// What it takes to enter a text, as far as that was weighed.
+pub(super) struct Weight {
+    /// New lists in each part of the table.
+    lists: Vec<u32>,
+    blocks: usize,
+    /// The grams that were counted.
+    counted: HashSet<u32>,
+}
+
+impl Weight {
+    pub(super) fn nothing() -> Self {
+        Self { lists: vec![0; SHARDS], blocks: 0, counted: HashSet::new() }
+    }
+}
+
 impl Postings {
-    /// Adds every gram of `text` for `record`, which is larger than any before. `None` if no place is left.
-    pub(super) fn add(&mut self, record: u32, text: &[u8]) -> Option<()> {
-        let block = record / BLOCK_RECORDS;
-        if record.is_multiple_of(BLOCK_RECORDS) {
+    /// Enters the grams of `text` that begin in `part` for `record`, which is larger than any before; all parts follow
+    /// each other. `None` if no place is left to name.
+    pub(super) fn enter(&mut self, record: u32, text: &[u8], part: Range<usize>) -> Option<()> {
+        if part.start == 0 && record.is_multiple_of(BLOCK_RECORDS) {
             *self.newest = [0; _];
             self.newest_bytes = [0; _];
         }
-        for (at, byte) in text.iter().enumerate().filter(|(_, byte)| **byte != SEPARATOR) {
-            if is_new(&mut self.newest_bytes, (*byte).into()) {
-                self.enter(gram(&[*byte]), block)?;
+        for bytes in part.flat_map(|at| grams(text, at)) {
+            if bytes.len() == 3 {
+                self.push(gram(bytes), record)?;
+            } else if self.is_new_in_block(bytes) {
+                self.push(gram(bytes), record / BLOCK_RECORDS)?;
             }
-            let Some(other) = text.get(at + 1).filter(|other| **other != SEPARATOR) else { continue };
-            if is_new(&mut *self.newest, usize::from(*byte) << 8 | usize::from(*other)) {
-                self.enter(gram(&[*byte, *other]), block)?;
-            }
-            let Some(third) = text.get(at + 2).filter(|third| **third != SEPARATOR) else { continue };
-            self.enter(gram(&[*byte, *other, *third]), record)?;
         }
         Some(())
     }
 
-    fn enter(&mut self, gram: u32, number: u32) -> Option<()> {
+    /// Adds what it takes to enter a part of a text, without entering anything.
+    pub(super) fn weigh(&self, weight: &mut Weight, record: u32, text: &[u8], part: Range<usize>) {
+        let begins_block = record.is_multiple_of(BLOCK_RECORDS);
+        for bytes in part.flat_map(|at| grams(text, at)) {
+            let number = match bytes.len() {
+                3 => record,
+                _ if !begins_block && self.is_in_block(bytes) => continue,
+                _ => record / BLOCK_RECORDS,
+            };
+            let gram = gram(bytes);
+            let list = self.list(gram);
+            if list.is_some_and(|list| list.ends_with(number) || !list.grows_with(number))
+                || !weight.counted.insert(gram)
+            {
+                continue;
+            }
+            match list {
+                Some(_) => weight.blocks += 1,
+                None => weight.lists[self.by_gram.shard(hash(&self.hasher, gram))] += 1,
+            }
+        }
+    }
+
+    /// By how many bytes entering what was weighed makes the lists grow.
+    pub(super) fn growth(&self, weight: &Weight) -> usize {
+        let lists = weight.lists.iter().map(|lists| *lists as usize);
+        let tables: usize =
+            lists.clone().enumerate().map(|(shard, lists)| self.by_gram.growth(shard, lists)).sum();
+        tables + self.lists.growth(lists.sum()) + self.blocks.growth(weight.blocks)
+    }
+
+    /// No text of so many bytes makes the lists grow by more.
+    pub(super) fn most_growth(&self, text_bytes: usize) -> usize {
+        self.by_gram.bytes()
+            + MOST_GRAM_BYTES * (3 * text_bytes)
+            + self.lists.growth(1)
+            + self.blocks.growth(1)
+    }
+
+    /// Whether one or two bytes are known to be in the newest block of records.
+    fn is_in_block(&self, bytes: &[u8]) -> bool {
+        match bytes {
+            [one, other] => self.newest[pair(*one, *other) / 64] >> (pair(*one, *other) % 64) & 1 == 1,
+            [one, ..] => self.newest_bytes[usize::from(*one) / 64] >> (one % 64) & 1 == 1,
+            [] => true,
+        }
+    }
+
+    /// As above, for the first to ask.
+    fn is_new_in_block(&mut self, bytes: &[u8]) -> bool {
+        match bytes {
+            [one, other] => is_new(&mut *self.newest, pair(*one, *other)),
+            [one, ..] => is_new(&mut self.newest_bytes, (*one).into()),
+            [] => false,
+        }
+    }
+
+    fn push(&mut self, gram: u32, number: u32) -> Option<()> {
         let hash = hash(&self.hasher, gram);
-        let Some(entry) = self.lists.find_mut(hash, |entry| entry.gram == gram) else {
-            let mut list = self.blocks.list()?;
-            self.blocks.push(&mut list, number)?;
-            let hasher = &self.hasher;
-            self.lists.insert(hash, Entry { gram, list }, |entry| self::hash(hasher, entry.gram));
+        let Some(known) = self.find(hash, gram) else {
+            let list = self.blocks.list(number)?;
+            let new = u32::try_from(self.lists.len()).ok()?;
+            self.lists.push(Entry { gram, list });
+            let (lists, hasher) = (&self.lists, &self.hasher);
+            self.by_gram.insert(hash, new, |list| self::hash(hasher, lists.get(*list).gram));
             return Some(());
         };
-        if entry.list.ends_with(number) {
+        let list = &mut self.lists.get_mut(known).list;
+        if list.ends_with(number) {
             return Some(());
         }
-        self.blocks.push(&mut entry.list, number)
+        self.blocks.push(list, number)
+    }
+
+    fn find(&self, hash: u64, gram: u32) -> Option<u32> {
+        self.by_gram.find(hash, |list| self.lists.get(*list).gram == gram).copied()
     }
 
     fn list(&self, gram: u32) -> Option<&List> {
-        let entry = self.lists.find(hash(&self.hasher, gram), |entry| entry.gram == gram)?;
-        Some(&entry.list)
+        self.find(hash(&self.hasher, gram), gram).map(|list| &self.lists.get(list).list)
     }
 
     /// The start of the list of a term of one or two bytes: numbers of blocks. `None` if it is nowhere.
@@ -120,9 +204,9 @@ impl Postings {
         Some(Reader::new(&self.blocks, list, cursor.position))
     }
 
-    /// Bytes of the table of lists, and of the lists.
+    /// Bytes of the lists with their table, and of their blocks.
     pub(super) fn bytes(&self) -> [usize; 2] {
-        [self.lists.bytes() + size_of_val(&*self.newest), self.blocks.bytes()]
+        [self.by_gram.bytes() + self.lists.bytes() + size_of_val(&*self.newest), self.blocks.bytes()]
     }
 
     /// The numbers of every list, for measurements.
@@ -143,6 +227,17 @@ impl Cursor {
     pub(super) fn move_to(&mut self, reader: &Reader<'_>) {
         self.position = reader.position();
     }
+}
+
+/// The pieces of one to three bytes that begin at `at` in a text, without the separator.
+fn grams(text: &[u8], at: usize) -> impl Iterator<Item = &[u8]> {
+    let rest = &text[at..text.len().min(at + 3)];
+    let length = rest.iter().position(|byte| *byte == SEPARATOR).unwrap_or(rest.len());
+    (1..=length).map(move |length| &rest[..length])
+}
+
+fn pair(one: u8, other: u8) -> usize {
+    usize::from(one) << 8 | usize::from(other)
 }
 
 /// Sets a bit. Whether it was not set.
@@ -170,15 +265,15 @@ mod tests {
     #[test]
     fn the_rarest_lists_are_chosen_and_a_missing_one_is_noticed() {
         let mut postings = Postings::default();
-        (0..10).for_each(|record| postings.add(record, b"abcdef").unwrap());
-        postings.add(10, b"bcde").unwrap();
+        (0..10).for_each(|record| postings.enter(record, b"abcdef", 0..6).unwrap());
+        postings.enter(10, b"bcde", 0..4).unwrap();
         let [one, other] = postings.rarest_two(b"abcd").unwrap();
         assert_eq!((one.gram, other.gram), (gram(b"abc"), gram(b"bcd")));
         assert!(postings.rarest_two(b"abcx").is_none());
         let [one, other] = postings.rarest_two(b"efefef").map_or([None; 2], |both| both.map(Some));
         assert!(one.is_none() && other.is_none());
         let text = [b'a', b'b', SEPARATOR, b'c', b'd'];
-        postings.add(11, &text).unwrap();
+        postings.enter(11, &text, 0..5).unwrap();
         assert!(postings.rarest_two(&text[..3]).is_none());
     }
 
@@ -187,7 +282,7 @@ mod tests {
         let mut postings = Postings::default();
         for record in 0..10 * BLOCK_RECORDS {
             let rare = record == 3 * BLOCK_RECORDS + 1 || record == 7 * BLOCK_RECORDS;
-            postings.add(record, if rare { b"xyab" } else { b"abab" }).unwrap();
+            postings.enter(record, if rare { b"xyab" } else { b"abab" }, 0..4).unwrap();
         }
         for (term, expected) in [("xy", vec![3, 7]), ("y", vec![3, 7]), ("ba", (0..10).collect())] {
             let cursor = postings.blocks_with(term.as_bytes()).unwrap();

@@ -55,7 +55,7 @@ impl Index {
         let walk = match term.len() {
             0 => Walk::Over,
             // A long term has many trigrams to look up, all in vain.
-            length if length > self.builder.longest => Walk::Over,
+            length if length > self.longest => Walk::Over,
             1 | 2 => {
                 self.postings.blocks_with(term).map_or(Walk::Over, |list| Walk::Blocks { list, sure: 0 })
             }
@@ -115,7 +115,7 @@ impl Index {
                 search.next = search.next.max(block * BLOCK_RECORDS);
                 sure = (block + 1) * BLOCK_RECORDS;
             }
-            if search.next as usize >= self.len() || self.is_whole(search, search.next) {
+            if search.next as usize >= self.records.len() || self.is_whole(search, search.next) {
                 return Walk::Over;
             }
             cost += self.compare(search, search.next);

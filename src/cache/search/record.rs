@@ -45,7 +45,7 @@ impl<'i> Record<'i> {
     }
 
     pub(super) fn key(&self) -> &'i [u8] {
-        self.joined.split(|byte| *byte == SEPARATOR).next().unwrap_or_default()
+        key(self.joined)
     }
 
     /// About the bytes that folding and comparing it moves; what is not ASCII is folded letter by letter.
@@ -71,22 +71,28 @@ impl<'i> Record<'i> {
     }
 }
 
+fn key(joined: &[u8]) -> &[u8] {
+    joined.split(|byte| *byte == SEPARATOR).next().unwrap_or_default()
+}
+
 /// Puts a record together. Its buffers are used again for the next.
 #[derive(Default)]
-pub(super) struct Builder {
+pub struct Builder {
     joined: Vec<u8>,
     folded: Vec<u8>,
-    /// The longest folded text so far: no term that is longer is found.
-    pub(super) longest: usize,
+    /// The longest folded text: no term that is longer is found in it.
+    longest: usize,
     ascii: bool,
 }
 
 impl Builder {
-    pub(super) fn build<'t>(&mut self, texts: impl Iterator<Item = &'t str>) {
+    /// Takes a record's texts, of which the first is its unique key, in the place of those of the one before.
+    pub fn build<'t>(&mut self, texts: impl Iterator<Item = &'t str>) {
         self.joined.clear();
         self.folded.clear();
         self.joined.shrink_to(KEPT_BYTES);
         self.folded.shrink_to(KEPT_BYTES);
+        self.longest = 0;
         self.ascii = true;
         for (index, text) in texts.enumerate() {
             if index > 0 {
@@ -107,6 +113,14 @@ impl Builder {
 
     pub(super) fn folded(&self) -> &[u8] {
         &self.folded
+    }
+
+    pub(super) fn longest(&self) -> usize {
+        self.longest
+    }
+
+    pub(super) fn key(&self) -> &[u8] {
+        key(&self.joined)
     }
 
     /// What stands before the joined texts: their length, whether they are ASCII, and the note.
@@ -139,7 +153,7 @@ mod tests {
             assert_eq!(record.texts().collect::<Vec<_>>(), texts);
             assert_eq!((record.note, record.key()), (77, texts[0].as_bytes()));
             assert_eq!(record.folded(&mut Vec::new()), builder.folded());
+            assert_eq!(builder.longest(), texts.iter().map(|text| text.len()).max().unwrap());
         }
-        assert_eq!(builder.longest, 100_000);
     }
 }

@@ -157,3 +157,97 @@ fn ids_keys_and_the_bound() {
     assert_eq!(index.add(Uuid::from_u128(2), 0, ["b"].into_iter()), Err(Full));
     assert!(!index.contains(Uuid::from_u128(2)));
 }
+
+/// Texts of few different characters or of many, so that lists are short or long.
+fn texts(random: &mut fastrand::Rng) -> Vec<String> {
+    let ranges = [33..=126, 0xa0..=0x7ff, 0x800..=0xd7ff, 0x1_0000..=0x3_ffff];
+    let some = if random.bool() { &ranges[..1] } else { &ranges[..] };
+    let mut text = || -> String {
+        let character = |random: &mut fastrand::Rng| {
+            let range = some[random.usize(..some.len())].clone();
+            char::from_u32(random.u32(range)).unwrap()
+        };
+        (0..random.usize(0..60)).map(|_| character(random)).collect()
+    };
+    (0..10).map(|_| text()).collect()
+}
+
+/// Whatever comes, an index takes what is within its bound to the byte, and is as it was after it has refused.
+#[test]
+fn an_addition_is_weighed_before_it_is_entered() {
+    let mut random = fastrand::Rng::with_seed(17);
+    let (mut whole, mut weighed) = (Index::new(usize::MAX), Index::new(usize::MAX));
+    // So that their tables grow alike.
+    weighed.hasher = whole.hasher.clone();
+    for id in 0..150 {
+        let texts = texts(&mut random);
+        let add = |index: &mut Index| index.add(Uuid::from_u128(id), 0, texts.iter().map(String::as_str));
+        add(&mut whole).unwrap();
+        let needed = whole.bytes();
+        // One byte less, and there is no room for all of it.
+        if needed > weighed.bytes() {
+            let before = (weighed.bytes(), weighed.len(), weighed.records.len());
+            weighed.set_max_bytes(needed - 1);
+            assert_eq!(add(&mut weighed), Err(Full), "{id}");
+            assert_eq!((weighed.bytes(), weighed.len(), weighed.records.len()), before, "{id}");
+            assert!(!weighed.is_adding() && !weighed.contains(Uuid::from_u128(id)));
+        }
+        weighed.set_max_bytes(needed);
+        assert_eq!(add(&mut weighed), Ok(()), "{id}: {needed} from {}", weighed.bytes());
+        assert_eq!(weighed.bytes(), needed, "{id}");
+    }
+    for text in ["a", "ab", "abc", "é"] {
+        assert_eq!(found(&weighed, text), found(&whole, text), "{text}");
+    }
+}
+
+/// Between its slices an addition leaves the others alone: they are found as before, and the new one at its end at the latest.
+#[test]
+fn an_addition_is_cut_into_slices() {
+    let mut index = Index::new(usize::MAX);
+    index.add(Uuid::from_u128(1), 0, ["ana"].into_iter()).unwrap();
+    let long: Vec<String> = (0..130).map(|n| format!("ana {n:028}")).collect();
+    for max_bytes in [usize::MAX, index.bytes() + 200_000] {
+        index.set_max_bytes(max_bytes);
+        let id = Uuid::from_u128(2 + u128::try_from(index.len()).unwrap());
+        let before = index.len();
+        index.begin(id, 0, long.iter().map(String::as_str)).unwrap();
+        let mut slices = 1;
+        loop {
+            assert!(found(&index, "ana").len() >= before);
+            if index.go_on().unwrap() {
+                break;
+            }
+            slices += 1;
+            assert!(!index.contains(id));
+            assert_eq!(index.len(), before);
+        }
+        let bytes: usize = long.iter().map(|text| text.len() + 1).sum();
+        let steps = if max_bytes == usize::MAX { 1 } else { 2 };
+        assert_eq!(slices + 1, steps * bytes.div_ceil(SLICE_TEXT_BYTES), "{bytes} bytes");
+        assert!(index.contains(id) && index.len() == before + 1);
+        assert_eq!(found(&index, "ana").len(), before + 1);
+        assert_eq!(found(&index, "0129").len(), before);
+    }
+}
+
+/// A thousand people as large as they may be, of varied script, are within the bytes that a replica has by default.
+#[test]
+fn a_thousand_of_the_largest_people_fit() {
+    let mut random = fastrand::Rng::with_seed(1);
+    let ranges = [0x1_0000..=0x3_ffff, 0x800..=0xd7ff, 0xa0..=0x7ff, 33..=126];
+    let mut text = |bytes: usize| {
+        let mut text = String::new();
+        while text.len() + 4 <= bytes {
+            let range = ranges[random.usize(..4)].clone();
+            text.push(char::from_u32(random.u32(range)).unwrap());
+        }
+        text
+    };
+    let mut index = Index::new(64 * 1024 * 1024);
+    for id in 0..1_000 {
+        let texts: Vec<String> = [128, 400].into_iter().chain([100; 41]).map(&mut text).collect();
+        index.add(Uuid::from_u128(id), 0, texts.iter().map(String::as_str)).unwrap();
+        assert!(index.bytes() <= 64 * 1024 * 1024);
+    }
+}
