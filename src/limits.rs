@@ -124,6 +124,17 @@ pub const READ_QUEUE: usize = 4_096;
 /// How long a read may take.
 pub const READ_DEADLINE_MS: u64 = 5_000;
 
+/// Searches in memory, past their first slice, that may wait for their turn at once. They take 20 KB each, and an answer in
+/// writing goes first, so that few are held. A slice is 0.2 ms: the last of them has a turn every 50 ms of the worker.
+pub const SEARCH_LINE: usize = 256;
+/// How long a memory that was too small for all rows rests at least before it is filled again; twice as long after each
+/// time in vain, up to the second.
+pub const INDEX_RETURN_MS: u64 = 10_000;
+/// See [`INDEX_RETURN_MS`].
+pub const LONGEST_INDEX_RETURN_MS: u64 = 3_600_000;
+/// How much of its bound it may fill then, in hundredths: what fits only just would soon be too much again.
+pub const INDEX_RETURN_PERCENT: u64 = 80;
+
 /// Connecting to a server, signing in and the first question together.
 pub const CONNECT_TIMEOUT_MS: u64 = 5_000;
 /// The longest pause between two tries to connect.

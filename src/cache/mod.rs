@@ -135,12 +135,11 @@ impl<K: Weigh + Eq + Hash, V: Weigh + Clone> Bounded<K, V> {
         self.entries.lock().insert(key, value, bytes, self.now, never);
     }
 
-    /// Drops all entries.
-    pub fn clear(&self) {
+    /// Forgets all entries. Freeing many takes its time: that is done where the value is dropped.
+    #[must_use]
+    pub fn clear(&self) -> impl Sized + use<K, V> {
         let empty = Entries::new(self.max_bytes, usize::MAX);
-        // The old ones are freed without the lock.
-        let old = std::mem::replace(&mut *self.entries.lock(), empty);
-        drop(old);
+        std::mem::replace(&mut *self.entries.lock(), empty)
     }
 
     /// The bytes of all entries.

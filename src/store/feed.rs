@@ -22,7 +22,7 @@
 use std::io;
 use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -79,6 +79,13 @@ pub trait Follow: Send + 'static {
     /// server is known to have come.
     fn caught_up(&mut self);
 
+    /// Called again and again after [`Follow::row`] wanted no more; looks at little. `true`: it has begun again by
+    /// itself, since everything may fit by now, and everything is given again.
+    ///
+    /// # Errors
+    /// Those of Postgres.
+    fn comes_back(&mut self, session: &mut Session) -> Result<bool, postgres::Error>;
+
     /// Called on a thread and with a session of its own after [`Follow::row`] wanted no more: what Postgres
     /// needs to stand in for the consumer's memory. It may take its time, and is called again until it
     /// returns `true`: it is there. `false`: another replica is at it.
@@ -93,7 +100,7 @@ pub trait Follow: Send + 'static {
 pub enum Followed {
     /// It goes on.
     Taken,
-    /// It wants no more rows, until all begins again.
+    /// It wants no more rows, until all begins again ([`Follow::begin_again`], [`Follow::comes_back`]).
     Full,
 }
 
@@ -139,6 +146,7 @@ impl Feed {
             cursor: 0,
             newest: None,
             full: false,
+            standing_in: Arc::default(),
         };
         let bound = Some(follower.connector.longest_wait());
         let mut again = false;
@@ -206,6 +214,8 @@ struct Follower<F> {
     newest: Option<(i64, Uuid)>,
     /// Whether the consumer wants no rows.
     full: bool,
+    /// Whether a thread makes Postgres stand in.
+    standing_in: Arc<AtomicBool>,
 }
 
 /// Why a session is left in order.
@@ -263,6 +273,12 @@ impl<F: Follow> Follower<F> {
             let is_current;
             let rest = if self.full {
                 is_current = self.look(session)?;
+                if self.follower.comes_back(session)? {
+                    self.read_anew();
+                    // Of a row that was seen by the former reading nothing is known: it may be one of the deleted.
+                    unconfirmed = None;
+                    continue;
+                }
                 WATCH_INTERVAL
             } else {
                 let polled = self.poll(session)?;
@@ -295,8 +311,14 @@ impl<F: Follow> Follower<F> {
     }
 
     fn begin_again(&mut self, history: u64) {
-        (self.history, self.cursor, self.newest, self.full) = (history, 0, None, false);
+        self.history = history;
+        self.read_anew();
         self.follower.begin_again();
+    }
+
+    /// The next poll reads everything.
+    fn read_anew(&mut self) {
+        (self.cursor, self.newest, self.full) = (0, None, false);
     }
 
     /// Not on the feed's own thread, which goes on watching the database.
@@ -304,8 +326,13 @@ impl<F: Follow> Follower<F> {
     /// Tried until it is done: what Postgres refuses now (a deadlock with somebody's VACUUM, a full disk) it
     /// may take later, and a replica that was at it may have died over it.
     fn prepare_stand_in(&self) {
-        let connector = self.connector.clone();
+        if self.standing_in.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let (connector, at_it) = (self.connector.clone(), StandingIn(self.standing_in.clone()));
         let prepare = move || {
+            // Until the thread ends, also over a panic after which it begins again.
+            let _at_it = &at_it;
             let mut rest = FIRST_STAND_IN_REST;
             while let Ok(mut session) = connector.open_patiently(Purpose::Maintain) {
                 let pause = match F::stand_in(&mut session) {
@@ -394,6 +421,15 @@ impl<F: Follow> Follower<F> {
         let stopped = self.stopped.recv_timeout(pause);
         life::beat();
         !matches!(stopped, Err(RecvTimeoutError::Timeout))
+    }
+}
+
+/// Says that nobody is at it, however that ends.
+struct StandingIn(Arc<AtomicBool>);
+
+impl Drop for StandingIn {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Release);
     }
 }
 

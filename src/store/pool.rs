@@ -169,6 +169,12 @@ impl Pool {
         self.metrics.clone()
     }
 
+    /// How long a read may take.
+    #[must_use]
+    pub fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
     /// What waits for a connection in the fullest lane, and how much may.
     #[must_use]
     pub fn waiting(&self) -> (usize, usize) {

@@ -37,10 +37,19 @@ struct Line {
     changed: Condvar,
 }
 
+/// Where somebody stands in the line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// Behind those who came first to the same place, and before all others: who soon holds nothing more.
+    First,
+    /// Behind everybody.
+    Last,
+}
+
 #[derive(Default)]
 struct State {
-    /// At most one for each request under way.
-    waiting: VecDeque<Arc<Waiting>>,
+    /// By place. At most one for each request under way; who sends them bounds how many those are.
+    waiting: [VecDeque<Arc<Waiting>>; 2],
     taken: bool,
     closed: bool,
 }
@@ -66,11 +75,11 @@ impl Turns {
     /// Parks until all sockets that are ready were served and no one else has the turn. It ends when the value is dropped;
     /// no one may ask for a second.
     #[must_use]
-    pub fn wait(&self) -> Turn<'_> {
+    pub fn wait(&self, place: Place) -> Turn<'_> {
         let waiting = Arc::new(Waiting { blocker: Blocker::new(true), called: AtomicBool::new(false) });
         let (line, entering) = (self.line.clone(), waiting.clone());
         may::go!(move || {
-            line.state().waiting.push_back(entering);
+            line.state().waiting[place as usize].push_back(entering);
             line.changed.notify_one();
         });
         while !waiting.called.load(Ordering::Acquire) {
@@ -99,7 +108,7 @@ impl Line {
         let mut state = self.state();
         while !state.closed {
             if !state.taken
-                && let Some(next) = state.waiting.pop_front()
+                && let Some(next) = state.waiting.iter_mut().find_map(VecDeque::pop_front)
             {
                 state.taken = true;
                 drop(state);
@@ -135,7 +144,7 @@ mod tests {
             for _ in 0..4 {
                 scope.spawn(|| {
                     for _ in 0..200 {
-                        let turn = turns.wait();
+                        let turn = turns.wait(Place::Last);
                         assert_eq!(inside.fetch_add(1, Ordering::SeqCst), 0);
                         thread::yield_now();
                         inside.fetch_sub(1, Ordering::SeqCst);
@@ -146,5 +155,29 @@ mod tests {
             }
         });
         assert_eq!(had.into_inner(), 800);
+    }
+
+    /// Who holds a turn keeps the others waiting; then the first place goes before the last one.
+    #[test]
+    fn the_first_place_is_served_first() {
+        let turns = Turns::start().unwrap();
+        let order = Mutex::new(Vec::new());
+        thread::scope(|scope| {
+            let turn = turns.wait(Place::Last);
+            for place in [Place::Last, Place::Last, Place::First, Place::First] {
+                let (turns, order) = (&turns, &order);
+                let waiting = || turns.line.state().waiting.iter().map(VecDeque::len).sum::<usize>();
+                let before = waiting();
+                scope.spawn(move || {
+                    let _turn = turns.wait(place);
+                    order.lock().push(place);
+                });
+                while waiting() == before {
+                    thread::yield_now();
+                }
+            }
+            drop(turn);
+        });
+        assert_eq!(order.into_inner(), [Place::First, Place::First, Place::Last, Place::Last]);
     }
 }

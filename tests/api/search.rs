@@ -2,8 +2,10 @@
 //! index's life.
 
 use std::collections::BTreeMap;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use crate::support::{Database, Replica, eventually};
 use fastrand::Rng;
@@ -225,4 +227,192 @@ fn a_search_under_way_is_finished_by_the_drain() {
     let stopping = thread::spawn(move || replica.stop());
     assert_eq!(connection.answer().text(), "[]");
     assert!(stopping.join().unwrap().success());
+}
+
+/// People without a stack, all of them candidates for a term that none has.
+const CANDIDATES: &str = "INSERT INTO people (id, apelido, nome, nascimento)
+    SELECT lpad(to_hex(n), 32, '0')::uuid, 'nick' || n, 'Aaa da Silva Sauro', '2000-01-01' FROM generate_series(1, $1::int) AS n";
+
+/// Of many long searches at once some are refused, each with a 503 that says when to come back and is counted; all others are
+/// answered in full.
+#[test]
+fn the_line_of_searches_is_bounded_and_ends() {
+    const SEARCHES: usize = 16;
+    let database = Database::create();
+    drop(Replica::start(&database));
+    database.client().execute(CANDIDATES, &[&40_000]).unwrap();
+    for (setting, value, reason) in
+        [("POUCO_SEARCH_LINE", "2", "line"), ("POUCO_READ_DEADLINE_MS", "100", "deadline")]
+    {
+        let replica = Replica::start_with(&database, &[(setting, value), ("POUCO_APIS", "people")]);
+        eventually("memory is complete", || is_complete(&replica));
+        let mut connections: Vec<_> = (0..SEARCHES).map(|_| replica.api.connect()).collect();
+        for connection in &mut connections {
+            connection.send(crate::support::client::request_text("GET", "/pessoas?t=aaaaa", ""));
+        }
+        let mut refused = 0;
+        for connection in &mut connections {
+            let answer = connection.answer();
+            if answer.status == 503 {
+                assert!(answer.header("retry-after").is_some());
+                refused += 1;
+            } else {
+                assert_eq!((answer.status, answer.text()), (200, "[]"));
+            }
+        }
+        assert!(refused > 0 && (refused < SEARCHES || reason == "deadline"), "{refused} by {reason}");
+        let counted = format!("pouco_searches_refused_total{{reason=\"{reason}\"}}");
+        assert_eq!(replica.metric(&counted), refused as u64);
+        assert_eq!(replica.metric("pouco_searches_waiting "), 0);
+        // Whoever comes alone is answered.
+        assert_eq!(found(&replica, "nick39999").len(), 1);
+    }
+}
+
+/// An index that was given up is back once enough people are gone, by itself and as a whole; what is deleted in vain does not
+/// bring it back, and no answer ever comes from a part.
+#[test]
+fn an_index_that_was_given_up_comes_back() {
+    const BOUND: &str = "1000000";
+    let database = Database::create();
+    drop(Replica::start(&database));
+    database.client().execute(NEARLY, &[&5_000]).unwrap();
+    let settings = [("POUCO_CACHE_BYTES", BOUND), ("POUCO_INDEX_RETURN_MS", "100"), ("POUCO_APIS", "people")];
+    let replica = Replica::start_with(&database, &settings);
+    let given_up = |times: u64| {
+        eventually("the index is given up", || replica.metric("pouco_search_index_given_up_total ") == times);
+        // The first look at the table after that is what later ones are compared with.
+        let polls = replica.metric("pouco_feed_polls_total");
+        eventually("the feed has looked", || replica.metric("pouco_feed_polls_total") >= polls + 2);
+    };
+    given_up(1);
+    // The statistics of a session are there when it ends.
+    let delete = |which: &str| {
+        let deleted = database.client().execute(&format!("DELETE FROM people WHERE {which}"), &[]).unwrap();
+        assert!(deleted > 0);
+    };
+    delete("apelido = 'nick1'");
+    // It is tried in vain.
+    given_up(2);
+    assert!(!is_complete(&replica));
+    delete("right(apelido, 1) <> '9'");
+    let mut client = database.client();
+    let terms = ["aaaa", "nick49", "a", "yyyyyyyy", "none"];
+    let expected = terms.map(|term| expected(&mut client, term));
+    assert_eq!((expected[0].len(), expected[3].len()), (10, 50));
+    let mut answers = 0;
+    eventually("the index is back", || {
+        let is_back = is_complete(&replica);
+        assert_eq!(terms.map(|term| found(&replica, term)), expected, "after {answers} answers");
+        answers += 1;
+        is_back
+    });
+    assert_eq!(replica.metric("pouco_search_index_returned_total "), 1);
+    assert_eq!(replica.metric("pouco_search_index_people "), 500);
+    let body = json!({"apelido": "new", "nome": "Aaaa", "nascimento": "1990-12-31", "stack": null});
+    assert_eq!(replica.post("/pessoas", &body.to_string()).status, 201);
+    assert_eq!(found(&replica, "aaaa").len(), 11);
+    assert!(is_complete(&replica));
+}
+
+/// A person as large as one may be, of varied script: nearly every three bytes of it are new to the index.
+fn largest(random: &mut Rng, nick: &str) -> String {
+    let ranges = [0x1_0000..=0x3_ffff, 0x800..=0xd7ff, 0xa0..=0x7ff, 33..=126];
+    let mut text = |bytes: usize| {
+        let mut text = String::new();
+        while text.len() + 4 <= bytes {
+            let range = ranges[random.usize(..ranges.len())].clone();
+            text.push(char::from_u32(random.u32(range)).unwrap());
+        }
+        text
+    };
+    let stack: Vec<String> = (0..128).map(|_| text(32)).collect();
+    json!({"apelido": nick, "nome": text(100), "nascimento": "1990-12-31", "stack": stack}).to_string()
+}
+
+/// The largest people, from several clients at once, are found when they are answered, leave the index complete within its
+/// bytes, and keep nobody waiting who asks for something else.
+#[test]
+fn the_largest_people_are_added_in_slices() {
+    const CLIENTS: usize = 4;
+    const EACH: usize = 25;
+    let database = Database::create();
+    let replica = Replica::start_with(&database, &[("POUCO_APIS", "people")]);
+    eventually("memory is complete", || is_complete(&replica));
+    let small = json!({"apelido": "small", "nome": "Ana", "nascimento": "1990-12-31", "stack": null});
+    let small = replica.post("/pessoas", &small.to_string()).header("location").unwrap().to_owned();
+    let left = AtomicUsize::new(CLIENTS);
+    let times = Mutex::new(Vec::new());
+    let mut looked_up = Vec::new();
+    thread::scope(|scope| {
+        for client in 0..CLIENTS {
+            let (replica, left, times) = (&replica, &left, &times);
+            scope.spawn(move || {
+                let _left = OnDrop(|| {
+                    left.fetch_sub(1, Ordering::Relaxed);
+                });
+                let mut random = Rng::with_seed(client as u64);
+                let mut connection = replica.api.connect();
+                for number in 0..EACH {
+                    let nick = format!("large-{client}-{number:03}");
+                    let body = largest(&mut random, &nick);
+                    let began = Instant::now();
+                    let answer = connection.request("POST", "/pessoas", &body);
+                    times.lock().unwrap().push(began.elapsed());
+                    assert_eq!(answer.status, 201, "{}", answer.text());
+                    let found = connection.request("GET", &format!("/pessoas?t={nick}"), "").json();
+                    assert_eq!(found.as_array().unwrap().len(), 1, "{nick}");
+                }
+            });
+        }
+        let mut connection = replica.api.connect();
+        while left.load(Ordering::Relaxed) > 0 {
+            let began = Instant::now();
+            assert_eq!(connection.request("GET", &small, "").status, 200);
+            looked_up.push(began.elapsed());
+        }
+    });
+    let median = |times: &mut Vec<Duration>| {
+        times.sort();
+        times[times.len() / 2]
+    };
+    let (look_up, creation) = (median(&mut looked_up), median(&mut times.lock().unwrap()));
+    println!("{} look-ups, median {look_up:?}; creations, median {creation:?}", looked_up.len());
+    assert!(4 * look_up < creation, "a look-up takes {look_up:?}, a creation {creation:?}");
+    assert!(is_complete(&replica));
+    assert_eq!(replica.metric("pouco_search_index_people "), (CLIENTS * EACH) as u64 + 1);
+    assert!(replica.metric("pouco_search_index_bytes ") <= 64 * 1024 * 1024);
+}
+
+/// The index is given up by its account: its bytes are never more than it may have, and it goes once.
+#[test]
+fn the_largest_people_never_pass_the_bound() {
+    const BOUND: u64 = 3_000_000;
+    let database = Database::create();
+    let bound = BOUND.to_string();
+    let settings = [("POUCO_CACHE_BYTES", bound.as_str()), ("POUCO_APIS", "people")];
+    let replicas = [(); 2].map(|()| Replica::start_with(&database, &settings));
+    for replica in &replicas {
+        eventually("memory is complete", || is_complete(replica));
+    }
+    let mut random = Rng::with_seed(3);
+    let (mut created, mut most) = (0, 0);
+    while is_complete(&replicas[0]) {
+        let answer = replicas[0].post("/pessoas", &largest(&mut random, &format!("large-{created}")));
+        assert_eq!(answer.status, 201);
+        created += 1;
+        let bytes = replicas[0].metric("pouco_search_index_bytes ");
+        assert!(bytes <= BOUND, "{bytes}");
+        most = most.max(bytes);
+        assert!(created < 100, "the bound is never met");
+    }
+    // One more would have been too many, and the other replica sees it likewise.
+    assert!(created > 5 && most > BOUND / 2, "{created} were {most} bytes");
+    assert_eq!(replicas[0].metric("pouco_search_index_given_up_total "), 1);
+    eventually("the other one gives up too", || {
+        replicas[1].metric("pouco_search_index_given_up_total ") == 1
+    });
+    for replica in &replicas {
+        assert_eq!(found(replica, "large-").len(), created.min(50));
+    }
 }

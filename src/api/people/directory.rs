@@ -3,31 +3,38 @@
 //!
 //! Postgres is the truth. The index is a replica of it that is rebuilt at any start: the feed reads
 //! everything once and follows what all replicas commit. Should the database turn out to have lost what was
-//! seen in it, an empty index takes the old one's place and is filled anew; Postgres answers meanwhile. Past
-//! its bound in bytes the index is given up as a whole, which is logged and counted: a search over a part of
-//! the people would be wrong, so searches then go to Postgres, and a bounded cache takes the place of the
-//! bodies.
+//! seen in it, an empty index takes the old one's place and is filled anew; Postgres answers meanwhile. An
+//! index that cannot take a person within its bound in bytes is given up as a whole, which is logged and
+//! counted: a search over a part of the people would be wrong, so searches then go to Postgres, and a bounded
+//! cache takes the place of the bodies. Once there may be room again another index is filled, up to a part of
+//! the bound (docs/decisions/0010-an-index-that-comes-back.md).
+//!
+//! Nobody holds the lock for longer than two slices, of a search or of an addition. A coroutine takes a turn
+//! before its next slice; additions, whose people are committed already, and answers in writing go before
+//! searches.
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use parking_lot::{Mutex, MutexGuard};
 use uuid::Uuid;
 
 use super::model::Person;
 use super::note::note;
-use crate::cache::search::{Index, Record};
+use crate::cache::search::{Builder, Full, Index, Record};
 use crate::cache::{Body, Bounded};
 use crate::instruments::Counter;
+use crate::limits;
 use crate::waiting::aside::Aside;
-use crate::waiting::turn::Turns;
+use crate::waiting::turn::{Place, Turns};
 
 /// A quarter of the cache's bytes goes to the nicknames.
 const NICK_SHARE: u64 = 4;
 
 pub(super) struct Directory {
-    /// `None` once it was given up. Locked for microseconds; never over a yield.
+    /// `None` once it was given up. Locked for a slice or two, a quarter of a millisecond; never over a yield.
     index: Mutex<Option<Index>>,
     /// Whether the index holds everybody, so that a search in it is exact. Changed only under the lock, and
     /// with the index.
@@ -39,6 +46,11 @@ pub(super) struct Directory {
     settled: AtomicBool,
     bytes: u64,
     turns: Turns,
+    /// Searches that take turns, and how many may.
+    in_line: AtomicUsize,
+    line: usize,
+    /// How long a search may take.
+    patience: Duration,
     aside: Arc<Aside>,
     // In use only without the index, so the bound holds for both together.
     bodies: Bounded<Uuid, Body>,
@@ -47,6 +59,21 @@ pub(super) struct Directory {
     by_id: Lookups,
     by_nick: Lookups,
     searches: Lookups,
+    // Searches that were refused, counted by the handlers.
+    line_full: Counter,
+    late: Counter,
+    // Counted under the lock.
+    given_up: Counter,
+    returned: Counter,
+}
+
+/// Why a search in memory has no answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Busy {
+    /// As many as may take turns already do.
+    LineFull,
+    /// It has taken turns until its deadline.
+    Late,
 }
 
 /// Counted by the handlers alone, which all run on one thread.
@@ -87,24 +114,46 @@ pub(super) struct Figures {
     pub(super) by_id: (u64, u64),
     pub(super) by_nick: (u64, u64),
     pub(super) searches: (u64, u64),
+    pub(super) in_line: usize,
+    pub(super) line_full: u64,
+    pub(super) late: u64,
+    pub(super) given_up: u64,
+    pub(super) returned: u64,
+}
+
+/// A search's place among those that take turns.
+struct InLine<'d>(&'d AtomicUsize);
+
+impl Drop for InLine<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl Directory {
-    pub(super) fn new(bytes: u64, aside: &Arc<Aside>) -> io::Result<Self> {
+    /// At most `line` searches take turns at once, none for longer than `patience`.
+    pub(super) fn new(bytes: u64, line: usize, patience: Duration, aside: &Arc<Aside>) -> io::Result<Self> {
         let nick_bytes = bytes / NICK_SHARE;
         Ok(Self {
-            index: Mutex::new(Some(empty_index(bytes))),
+            index: Mutex::new(Some(Index::new(size(bytes)))),
             complete: AtomicBool::new(false),
             generation: AtomicU64::new(0),
             settled: AtomicBool::new(false),
             bytes,
             turns: Turns::start()?,
+            in_line: AtomicUsize::new(0),
+            line,
+            patience,
             aside: aside.clone(),
             bodies: Bounded::new(bytes - nick_bytes),
             taken: Bounded::new(nick_bytes),
             by_id: Lookups::default(),
             by_nick: Lookups::default(),
             searches: Lookups::default(),
+            line_full: Counter::default(),
+            late: Counter::default(),
+            given_up: Counter::default(),
+            returned: Counter::default(),
         })
     }
 
@@ -142,33 +191,66 @@ impl Directory {
 
     /// The people whose texts hold `term`, as `write` writes each of them into one list. `None` if not everybody is in
     /// memory, so that Postgres has to be asked.
-    pub(super) fn search(&self, term: &str, write: fn(&mut Vec<u8>, Record<'_>)) -> Option<Vec<u8>> {
+    pub(super) fn search(
+        &self,
+        term: &str,
+        write: fn(&mut Vec<u8>, Record<'_>),
+    ) -> Result<Option<Vec<u8>>, Busy> {
         let found = self.search_in_slices(term, write);
-        self.searches.count(found.is_some());
+        match &found {
+            Ok(found) => self.searches.count(found.is_some()),
+            Err(Busy::LineFull) => self.line_full.add(1),
+            Err(Busy::Late) => self.late.add(1),
+        }
         found
     }
 
     /// Race window: between two slices the lock is free and the worker serves others. The index may be given
     /// up then, or another one may be in its place; so the search is given up, with what it has written, and
     /// Postgres is asked.
-    fn search_in_slices(&self, term: &str, write: fn(&mut Vec<u8>, Record<'_>)) -> Option<Vec<u8>> {
+    fn search_in_slices(
+        &self,
+        term: &str,
+        write: fn(&mut Vec<u8>, Record<'_>),
+    ) -> Result<Option<Vec<u8>>, Busy> {
         if !self.complete.load(Ordering::Acquire) {
-            return None;
+            return Ok(None);
         }
         let generation = self.generation();
-        let mut search = self.index().as_ref()?.search(term);
+        let Some(mut search) = self.index().as_ref().map(|index| index.search(term)) else { return Ok(None) };
         let mut body = Vec::new();
-        let mut turn = None;
+        let (mut line, mut turn) = (None, None);
         loop {
-            {
+            let place = {
                 let index = self.index();
-                let index = index.as_ref().filter(|_| self.generation() == generation)?;
-                if index.advance(&mut search) && index.write_found(&mut search, &mut body, write) {
-                    return Some(body);
+                let Some(index) = index.as_ref().filter(|_| self.generation() == generation) else {
+                    return Ok(None);
+                };
+                let is_over = index.advance(&mut search);
+                if is_over && index.write_found(&mut search, &mut body, write) {
+                    return Ok(Some(body));
                 }
-            }
+                if is_over { Place::First } else { Place::Last }
+            };
             drop(turn.take());
-            turn = Some(self.turns.wait());
+            let (_, end) = match &line {
+                Some(line) => line,
+                None => line.insert((self.enter_line()?, Instant::now() + self.patience)),
+            };
+            turn = Some(self.turns.wait(place));
+            // Here and not by an alarm: the line is short, so turns come often.
+            if Instant::now() >= *end {
+                return Err(Busy::Late);
+            }
+        }
+    }
+
+    fn enter_line(&self) -> Result<InLine<'_>, Busy> {
+        let in_line = InLine(&self.in_line);
+        if self.in_line.fetch_add(1, Ordering::Relaxed) >= self.line {
+            Err(Busy::LineFull)
+        } else {
+            Ok(in_line)
         }
     }
 
@@ -176,16 +258,29 @@ impl Directory {
     ///
     /// Race window: the database may have lost this person since. Then the index is another one by now, or is
     /// about to be: the person is not added to the new one, and the old one goes. If the person is not lost
-    /// the feed brings it.
+    /// the feed brings it. The same holds between two slices of a large person's addition.
     pub(super) fn stored(&self, person: &Person, generation: u64) {
         let note = note(person.nascimento, person.stack.is_some());
-        let mut known = self.index();
-        if self.generation() != generation {
-            return;
-        }
-        if !self.add(&mut known, person.id, note, person.texts()) {
-            self.taken.insert(person.apelido.as_str().into(), ());
-            self.bodies.insert(person.id, person.render().into());
+        let (mut begun, mut turn) = (false, None);
+        loop {
+            {
+                let mut known = self.index();
+                if self.generation() != generation {
+                    return;
+                }
+                let begin = |index: &mut Index| index.begin(person.id, note, person.texts());
+                match self.add_slice(&mut known, person.id, &mut begun, begin) {
+                    Some(true) => return,
+                    Some(false) => {}
+                    None => {
+                        self.taken.insert(person.apelido.as_str().into(), ());
+                        self.bodies.insert(person.id, person.render().into());
+                        return;
+                    }
+                }
+            }
+            drop(turn.take());
+            turn = Some(self.turns.wait(Place::First));
         }
     }
 
@@ -213,31 +308,66 @@ impl Directory {
         self.index().as_ref().map(|index| !index.contains(id))
     }
 
-    /// A person that the feed brings. `false` if there is no index, or none any more.
-    pub(super) fn follow<'t>(&self, id: Uuid, note: u32, texts: impl Iterator<Item = &'t str>) -> bool {
-        self.add(&mut self.index(), id, note, texts)
+    /// A person that the feed brings. `false` if there is no index, or none any more. Folded without the lock, since
+    /// somebody else may have written a row of any size.
+    pub(super) fn follow<'t>(
+        &self,
+        builder: &mut Builder,
+        id: Uuid,
+        note: u32,
+        texts: impl Iterator<Item = &'t str>,
+    ) -> bool {
+        builder.build(texts);
+        let mut begun = false;
+        loop {
+            let mut known = self.index();
+            let added =
+                self.add_slice(&mut known, id, &mut begun, |index| index.begin_with(id, note, builder));
+            // To the worker if that waits: this thread would be back before it.
+            MutexGuard::unlock_fair(known);
+            match added {
+                Some(true) => return true,
+                Some(false) => {}
+                None => return false,
+            }
+        }
     }
 
     /// The feed has brought everybody. `true` if searches are answered from memory from now on.
     pub(super) fn caught_up(&self) -> bool {
         // Under the lock: it must not be given up between the question and the answer.
-        let index = self.index();
-        let begins = index.is_some() && !self.complete.swap(true, Ordering::AcqRel);
-        if begins {
-            self.settled.store(true, Ordering::Release);
+        let mut known = self.index();
+        let Some(index) = known.as_mut().filter(|_| !self.complete.swap(true, Ordering::AcqRel)) else {
+            return false;
+        };
+        if index.max_bytes() < size(self.bytes) {
+            index.set_max_bytes(size(self.bytes));
+            self.returned.add(1);
         }
-        begins
+        self.settled.store(true, Ordering::Release);
+        true
     }
 
-    /// Forgets everybody.
+    /// Forgets everybody, and is filled anew.
     pub(super) fn begin_again(&self) {
+        self.replace(size(self.bytes));
+    }
+
+    /// As [`Directory::begin_again`], for an index that was given up and may fit by now: until everybody is in
+    /// it, it may fill a part of its bound.
+    pub(super) fn come_back(&self) {
+        self.replace(size(self.bytes / 100 * limits::INDEX_RETURN_PERCENT));
+    }
+
+    fn replace(&self, max_bytes: usize) {
         let mut known = self.index();
         self.complete.store(false, Ordering::Release);
         self.generation.fetch_add(1, Ordering::AcqRel);
-        let former = known.replace(empty_index(self.bytes));
-        self.bodies.clear();
-        self.taken.clear();
+        let former = known.replace(Index::new(max_bytes));
+        let cached = (self.bodies.clear(), self.taken.clear());
+        // The worker waits for the lock.
         drop(known);
+        drop(cached);
         self.free(former);
     }
 
@@ -255,28 +385,54 @@ impl Directory {
             by_id: self.by_id.and(bodies.hits(), bodies.misses()),
             by_nick: self.by_nick.and(taken.hits(), taken.misses()),
             searches: self.searches.and(0, 0),
+            in_line: self.in_line.load(Ordering::Relaxed),
+            line_full: self.line_full.get(),
+            late: self.late.get(),
+            given_up: self.given_up.get(),
+            returned: self.returned.get(),
         }
     }
 
-    /// Adds to the index, if there is one. `false` if there is none, or none any more.
+    /// A slice of whatever addition is under way, and if that was its last the first one of ours: whoever wants
+    /// to add helps, so that none is left behind by its owner. `true` once ours is whole, `None` if there is no
+    /// index, or none any more.
     ///
-    /// The index that cannot take a person is given up before anybody can search in it without that person.
-    fn add<'t>(
+    /// The index that has no room for a person is given up before anybody can search in it without that person.
+    fn add_slice(
         &self,
         known: &mut Option<Index>,
         id: Uuid,
-        note: u32,
-        texts: impl Iterator<Item = &'t str>,
-    ) -> bool {
-        let Some(index) = known.as_mut() else { return false };
-        if index.add(id, note, texts) == Ok(()) {
-            return true;
+        begun: &mut bool,
+        begin: impl FnOnce(&mut Index) -> Result<(), Full>,
+    ) -> Option<bool> {
+        let index = known.as_mut()?;
+        if *begun && index.contains(id) {
+            return Some(true);
         }
+        let slice = index.go_on().and_then(|none_left| match none_left {
+            true if !*begun => {
+                *begun = true;
+                begin(index).map(|()| !index.is_adding())
+            }
+            is_whole => Ok(is_whole),
+        });
+        if slice.is_err() {
+            self.give_up(known);
+        }
+        slice.ok()
+    }
+
+    fn give_up(&self, known: &mut Option<Index>) {
         self.complete.store(false, Ordering::Release);
         self.settled.store(true, Ordering::Release);
-        log::warn!("people do not fit into POUCO_CACHE_BYTES any more: searches go to Postgres from now on");
-        self.free(known.take());
-        false
+        self.given_up.add(1);
+        let Some(index) = known.take() else { return };
+        log::warn!(
+            "people do not fit into {} bytes of memory (POUCO_CACHE_BYTES is {}): searches go to Postgres",
+            index.max_bytes(),
+            self.bytes
+        );
+        self.free(Some(index));
     }
 
     /// An index has many pieces to free, and the worker others to serve. What is refused is freed here.
@@ -289,6 +445,6 @@ impl Directory {
     }
 }
 
-fn empty_index(bytes: u64) -> Index {
-    Index::new(usize::try_from(bytes).unwrap_or(usize::MAX))
+fn size(bytes: u64) -> usize {
+    usize::try_from(bytes).unwrap_or(usize::MAX)
 }

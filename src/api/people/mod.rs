@@ -14,6 +14,7 @@ mod sql;
 use std::io;
 use std::sync::Arc;
 use std::thread;
+use std::time::Duration;
 
 use uuid::Uuid;
 
@@ -36,7 +37,7 @@ pub(super) static API: Api = Api {
     example: "/pessoas -d \
               '{\"apelido\":\"ana\",\"nome\":\"Ana\",\"nascimento\":\"2000-10-01\",\"stack\":[\"Rust\"]}'",
     openapi: Some(openapi::describe),
-    settings: &[CACHE_BYTES],
+    settings: &[CACHE_BYTES, SEARCH_LINE, INDEX_RETURN],
     stored: Some(Stored {
         schema: None,
         migrations: &[Migration::new("people", include_str!("migrations/0001_people.sql")).formerly(1)],
@@ -57,12 +58,34 @@ const CACHE_BYTES: Setting = Setting::number(
 );
 
 /// Checked settings.
+const SEARCH_LINE: Setting = Setting::number(
+    "POUCO_SEARCH_LINE",
+    limits::SEARCH_LINE as u64,
+    1..=100_000,
+    "",
+    "searches in memory that may wait for their turn; one more is a 503",
+);
+
+const INDEX_RETURN: Setting = Setting::number(
+    "POUCO_INDEX_RETURN_MS",
+    limits::INDEX_RETURN_MS,
+    100..=86_400_000,
+    "ms",
+    "how long a replica rests, whose people did not fit into memory, before it tries again after some were deleted; doubled each time in vain",
+);
+
 struct Settings {
     cache_bytes: u64,
+    search_line: usize,
+    index_return: Duration,
 }
 
 fn configure(values: &Values) -> Result<Box<dyn Configured>, ConfigError> {
-    Ok(Box::new(Settings { cache_bytes: values.number(&CACHE_BYTES)? }))
+    Ok(Box::new(Settings {
+        cache_bytes: values.number(&CACHE_BYTES)?,
+        search_line: values.size(&SEARCH_LINE)?,
+        index_return: values.milliseconds(&INDEX_RETURN)?,
+    }))
 }
 
 /// What the handlers share.
@@ -80,9 +103,11 @@ impl Configured for Settings {
     fn mount(self: Box<Self>, services: &Services<'_>, router: &mut Router) -> io::Result<Box<dyn Running>> {
         let (queue, writer) =
             CommitQueue::start(services.connector.clone(), services.commit, services.janitor)?;
-        let directory = Arc::new(Directory::new(self.cache_bytes, services.aside)?);
-        let feed =
-            Feed::start(services.connector.clone(), services.feed_interval, Following(directory.clone()))?;
+        let patience = services.pool.timeout();
+        let directory =
+            Arc::new(Directory::new(self.cache_bytes, self.search_line, patience, services.aside)?);
+        let following = Following::new(directory.clone(), self.index_return);
+        let feed = Feed::start(services.connector.clone(), services.feed_interval, following)?;
         let people = Arc::new(People {
             queue,
             pool: services.pool.clone(),
@@ -141,6 +166,16 @@ impl Running for Mounted {
         let help = "Bytes of the index in memory.";
         exposition.sample("pouco_search_index_bytes", help, &[], known.index_bytes);
         exposition.sample("pouco_search_index_people", "People in the index.", &[], known.people);
+        let help = "Times that the index was given up, since not everybody fits.";
+        exposition.sample("pouco_search_index_given_up_total", help, &[], known.given_up);
+        let help = "Times that it was filled again after that.";
+        exposition.sample("pouco_search_index_returned_total", help, &[], known.returned);
+        let help = "Searches in memory that wait for their turn.";
+        exposition.sample("pouco_searches_waiting", help, &[], known.in_line);
+        let help = "Searches in memory that were refused.";
+        for (reason, refused) in [("line", known.line_full), ("deadline", known.late)] {
+            exposition.sample("pouco_searches_refused_total", help, &[("reason", reason)], refused);
+        }
         let caches = [("people", known.by_id), ("nicknames", known.by_nick), ("searches", known.searches)];
         for (name, (hits, misses)) in caches {
             expose_lookups(exposition, name, hits, misses);

@@ -2,11 +2,11 @@
 
 use super::super::id;
 use super::People;
-use super::directory::Known;
+use super::directory::{Busy, Known};
 use super::model;
 use super::note::render_record;
 use super::sql::{self, Creation};
-use crate::http::{Rejection, Request, Response, Status};
+use crate::http::{RETRY_AFTER_S, Rejection, Request, Response, Status};
 use crate::store::Lane;
 
 const TAKEN: Rejection =
@@ -16,6 +16,16 @@ const NO_PERSON: Rejection = Rejection::new(Status::NotFound, "there is no such 
 const NO_TERM: Rejection = Rejection::of_field(Status::BadRequest, "a search needs a term", "t");
 const BROKEN_TERM: Rejection =
     Rejection::of_field(Status::BadRequest, "the term is not percent-encoded UTF-8", "t");
+
+impl From<Busy> for Rejection {
+    fn from(busy: Busy) -> Self {
+        let error = match busy {
+            Busy::LineFull => "too many searches are waiting for their turn",
+            Busy::Late => "the search was not over in time",
+        };
+        Self { retry_after_s: Some(RETRY_AFTER_S), ..Self::new(Status::ServiceUnavailable, error) }
+    }
+}
 
 impl People {
     /// `POST /pessoas`: 201 after the commit, 422 or 400 by the rules.
@@ -80,7 +90,7 @@ impl People {
             response.json(b"[]");
             return Ok(());
         }
-        if let Some(found) = self.directory.search(&term, render_record) {
+        if let Some(found) = self.directory.search(&term, render_record)? {
             response.json(&found);
             return Ok(());
         }

@@ -86,6 +86,12 @@ pub(super) const FEED: &str = "
          LEFT JOIN people ON feed >= $1
                         AND feed < CASE WHEN $1 = 0 THEN 9223372036854775807 ELSE now.next END";
 
+/// What changes when there is less in the table. The counts are those of one server since its statistics began; a
+/// standby has its own, and sees the file.
+const SHRINKAGE: &str = "
+    SELECT pg_stat_get_tuples_deleted(oid) + pg_stat_get_tuples_updated(oid), relfilenode::bigint, pg_table_size(oid)
+    FROM pg_class WHERE oid = 'people'::regclass";
+
 const COUNT: &str = "SELECT count(*) FROM people";
 
 /// What became of a creation.
@@ -193,6 +199,30 @@ pub(super) fn search(session: &mut Session, term: &str) -> Result<Vec<u8>, postg
     }
     out.push(b']');
     Ok(out)
+}
+
+/// What tells whether there is less in the table than there was.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Shrinkage {
+    /// Rows deleted and changed.
+    pub(super) changes: i64,
+    /// Which file it is: TRUNCATE makes another one, as a new writing of the table does.
+    pub(super) file: i64,
+    pub(super) bytes: i64,
+}
+
+impl Shrinkage {
+    /// Whether there may be less now than there was `then`.
+    pub(super) fn may_be_less_than(&self, then: &Self) -> bool {
+        (self.changes, self.file) != (then.changes, then.file) || self.bytes < then.bytes
+    }
+}
+
+/// Looks at the statistics of the table, and not at its rows.
+pub(super) fn shrinkage(session: &mut Session) -> Result<Shrinkage, postgres::Error> {
+    let rows = session.query(SHRINKAGE, &[])?;
+    let Some(row) = rows.first() else { return Ok(Shrinkage::default()) };
+    Ok(Shrinkage { changes: row.try_get(0)?, file: row.try_get(1)?, bytes: row.try_get(2)? })
 }
 
 /// How many people there are.
