@@ -9,6 +9,7 @@
 mod harness;
 mod report;
 mod self_test;
+mod self_test_hostile;
 mod self_test_orders;
 
 use std::path::{Path, PathBuf};
@@ -20,12 +21,14 @@ use std::time::Duration;
 use harness::Failure;
 use harness::fault::Fault;
 use harness::history::Attempted;
+use harness::hostile::Hostile;
 use harness::nginx;
 use harness::orders::{self, Orders};
 use harness::people::People;
 use harness::proxy::Cut;
 use harness::run::{Injected, Pace, Run, Workload};
 use harness::stack::{REPLICAS, Setup};
+use harness::volume::Volume;
 use report::Report;
 use signal_hook::consts::{SIGINT, SIGTERM};
 
@@ -54,6 +57,14 @@ const LONG_PAUSE_EACH: u32 = 8;
 
 /// Longest pause of a replica, and longest time that something stays down.
 const LONGEST_DOWN_S: f64 = 3.0;
+
+/// How long hostile clients stay: longer than the engine waits for any of them. And how many come.
+const HOSTILE: Duration = Duration::from_secs(14);
+const IDLE: usize = 16_000;
+const LARGE: u64 = 1_000;
+
+/// How long each thread of a replica stands still, at most.
+const THREAD_S: f64 = 0.5;
 
 /// How long a client waits for an answer: above the longest pause with the recovery after it.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -94,7 +105,7 @@ fn main() -> ExitCode {
 }
 
 fn self_tests() -> Result<usize, Failure> {
-    Ok(self_test::run()? + self_test_orders::run()?)
+    Ok(self_test::run()? + self_test_orders::run()? + self_test_hostile::run()?)
 }
 
 /// The usual pace.
@@ -156,15 +167,29 @@ fn long_run<W: Workload>(options: &Options, setup: fn(PathBuf) -> Setup) -> Resu
     if !setup.nginx {
         println!("this machine has no nginx: clients go to the replicas");
     }
+    // Of so many large people in memory not all need have room; whether it was given up by right is judged.
+    setup.fits = false;
+    let volume = Volume::mount();
+    match &volume {
+        Ok(volume) => {
+            (setup.data, setup.volume) = (Some(volume.path().join("data")), Some(volume.path()));
+        }
+        Err(error) => println!("no disk can be stalled here: {error}"),
+    }
+    let mut choice =
+        Choice { nginx: setup.nginx, disk: volume.is_ok(), people: W::IS_PEOPLE, large: W::IS_PEOPLE };
     let mut run = Run::<W>::of(&setup, options.pace)?;
     println!("{} s of faults, seed {}; Ctrl-C ends them early", options.seconds, options.seed);
     let mut random = fastrand::Rng::with_seed(options.seed);
     let start = run.history.now();
     while run.history.now() - start < Duration::from_secs(options.seconds) && !stop.load(Ordering::Acquire) {
         rest(random_s(&mut random, QUIET_S), &stop);
-        let fault = draw(&mut random, setup.nginx);
+        let fault = choice.draw(&mut random);
         let injected = run.inject(fault)?;
         println!("{}", line(&run, &injected));
+        if let Some(measured) = run.measured().last().filter(|_| fault.watched().is_some()) {
+            println!("          {}", measured.line());
+        }
     }
     println!("looking at everything that was acknowledged");
     let (took, reads) = (run.history.now() - start, run.history.reads());
@@ -198,30 +223,53 @@ fn random_s(random: &mut fastrand::Rng, (least, most): (f64, f64)) -> Duration {
     Duration::from_secs_f64(least + (most - least) * random.f64())
 }
 
-fn draw(random: &mut fastrand::Rng, nginx: bool) -> Fault {
-    let replica = random.usize(..REPLICAS);
-    let down = random_s(random, (0.0, LONGEST_DOWN_S));
-    let is_long = random.u32(..LONG_PAUSE_EACH) == 0;
-    let pause = random_s(random, if is_long { LONG_PAUSE_S } else { PAUSE_S });
-    let short = random_s(random, (0.5, LONGEST_DOWN_S));
-    let kinds = [
-        Fault::KillReplica(replica, down),
-        Fault::KillReplicas(down),
-        Fault::StopReplica(replica),
-        Fault::PauseReplica(replica, short),
-        Fault::KillPostgres(down),
-        Fault::KillPostgresQuietly(down),
-        Fault::KillPostmaster(down),
-        Fault::StopPostgresAtOnce(down),
-        Fault::PausePostgres(pause),
-        Fault::Silence(replica, pause),
-        Fault::EndBackends(short),
-        Fault::CutConnection(replica, Cut::Before),
-        Fault::CutConnection(replica, Cut::During),
-        Fault::CutConnection(replica, Cut::After),
-        Fault::KillNginx(down),
-    ];
-    kinds[random.usize(..kinds.len() - usize::from(!nginx))]
+/// What there is to do something to.
+struct Choice {
+    nginx: bool,
+    disk: bool,
+    people: bool,
+    /// Whether large people may still be created. They fill the index, and stay; so once.
+    large: bool,
+}
+
+impl Choice {
+    fn draw(&mut self, random: &mut fastrand::Rng) -> Fault {
+        let replica = random.usize(..REPLICAS);
+        let down = random_s(random, (0.0, LONGEST_DOWN_S));
+        let is_long = random.u32(..LONG_PAUSE_EACH) == 0;
+        let pause = random_s(random, if is_long { LONG_PAUSE_S } else { PAUSE_S });
+        let short = random_s(random, (0.5, LONGEST_DOWN_S));
+        let hostile = |hostile| Some(Fault::Hostile(replica, hostile));
+        let kinds = [
+            Some(Fault::KillReplica(replica, down)),
+            Some(Fault::KillReplicas(down)),
+            Some(Fault::StopReplica(replica)),
+            Some(Fault::PauseReplica(replica, short)),
+            Some(Fault::KillPostgres(down)),
+            Some(Fault::KillPostgresQuietly(down)),
+            Some(Fault::KillPostmaster(down)),
+            Some(Fault::StopPostgresAtOnce(down)),
+            Some(Fault::PausePostgres(pause)),
+            Some(Fault::Silence(replica, pause)),
+            Some(Fault::EndBackends(short)),
+            Some(Fault::CutConnection(replica, Cut::Before)),
+            Some(Fault::CutConnection(replica, Cut::During)),
+            Some(Fault::CutConnection(replica, Cut::After)),
+            hostile(Hostile::Idle(IDLE, short)),
+            hostile(Hostile::Pipelining(HOSTILE)),
+            hostile(Hostile::SlowReaders(HOSTILE)).filter(|_| self.people),
+            hostile(Hostile::LargeCreations(LARGE)).filter(|_| self.large),
+            Some(Fault::StallThreads(replica, random_s(random, (0.05, THREAD_S)))),
+            Some(Fault::Abort(replica)),
+            Some(Fault::Starve(replica, short)),
+            Some(Fault::StallDisk(pause)).filter(|_| self.disk),
+            Some(Fault::KillNginx(down)).filter(|_| self.nginx),
+        ];
+        let kinds: Vec<Fault> = kinds.into_iter().flatten().collect();
+        let drawn = kinds[random.usize(..kinds.len())];
+        self.large &= !matches!(drawn, Fault::Hostile(_, Hostile::LargeCreations(_)));
+        drawn
+    }
 }
 
 /// What is seen while it runs.

@@ -14,6 +14,7 @@ use crate::harness::Failure;
 use crate::harness::audit::Looked;
 use crate::harness::check::Broken;
 use crate::harness::history::{Attempted, Reads};
+use crate::harness::measure::p99;
 use crate::harness::run::{Injected, Verdict, Workload};
 
 /// Violations that are shown; all are counted.
@@ -146,6 +147,12 @@ impl<W: Workload> Report<W> {
                 kind.name, kind.count, kind.refused, kind.unknown, least
             ));
         }
+        if !verdict.measured.is_empty() {
+            add("\nwhat others felt of them:".into());
+        }
+        for measured in &verdict.measured {
+            add(format!("  {}", measured.line()));
+        }
         let by_kind =
             if verdict.violations.is_empty() { String::new() } else { format!("{:?}", self.broken()) };
         add(format!("\nviolations: {} {by_kind}", verdict.violations.len()).trim_end().to_owned());
@@ -183,6 +190,18 @@ impl<W: Workload> Report<W> {
                 "ended_s": one.ended.as_secs_f64(),
                 "postgres_start_s": one.postgres_start.map(|took| took.as_secs_f64()),
                 "recovered_after_s": one.recovery.map(|took| took.map(|took| took.as_secs_f64())),
+            })).collect::<Vec<_>>(),
+            "measured": verdict.measured.iter().map(|one| json!({
+                "fault": one.fault,
+                "replica": one.replica + 1,
+                "idle_bytes": one.idle,
+                "bytes_above_idle": one.above(),
+                "bytes_by_accounts": one.accounted,
+                "p99_of_others_ms": p99(&one.asked).as_secs_f64() * 1e3,
+                "p99_of_acknowledged_ms": p99(&one.created).as_secs_f64() * 1e3,
+                "refused": one.hostile.refused,
+                "cut": one.hostile.cut,
+                "counted": one.counted,
             })).collect::<Vec<_>>(),
             "violations": verdict.violations.len(),
             "first_violations":

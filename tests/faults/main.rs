@@ -6,6 +6,8 @@
 mod harness;
 #[path = "../../examples/faults/self_test.rs"]
 mod self_test;
+#[path = "../../examples/faults/self_test_hostile.rs"]
+mod self_test_hostile;
 #[path = "../../examples/faults/self_test_orders.rs"]
 mod self_test_orders;
 
@@ -14,6 +16,7 @@ mod crash;
 mod database;
 mod disk;
 mod failover;
+mod hostile;
 mod memory;
 mod orders;
 mod processes;
@@ -106,4 +109,5 @@ fn skipped(what: &str) {
 fn the_checker_finds_what_is_planted() {
     self_test::run().unwrap();
     self_test_orders::run().unwrap();
+    self_test_hostile::run().unwrap();
 }

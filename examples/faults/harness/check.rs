@@ -55,6 +55,18 @@ pub(crate) enum Broken {
     Deadlock,
     /// Not back in time after a fault.
     SlowRecovery,
+    /// More memory than a fault may cost.
+    Memory,
+    /// Others waited for too long meanwhile.
+    Latency,
+    /// Others were not served at all.
+    Starved,
+    /// Refusals and cuts that no counter tells of.
+    Uncounted,
+    /// Ready or not, and `/readyz` said otherwise.
+    Readiness,
+    /// An index that is neither complete within its bytes nor given up and told of.
+    IndexLost,
     /// A process that ended although nobody ended it.
     Died,
     /// What one test asks for beside all these.

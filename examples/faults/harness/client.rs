@@ -1,6 +1,7 @@
-//! A client on a raw Unix socket that tells what it knows of a request's fate: answered, never sent, or unknown.
+//! A client on a raw socket that tells what it knows of a request's fate: answered, never sent, or unknown.
 
 use std::io::{self, ErrorKind, Read, Write};
+use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -115,8 +116,27 @@ fn is_open(stream: &UnixStream) -> bool {
     recv(stream, &mut [0_u8; 1][..], flags) == Err(rustix::io::Errno::WOULDBLOCK)
 }
 
-fn exchange(stream: &mut UnixStream, text: &str, deadline: Instant) -> io::Result<Answer> {
-    stream.set_write_timeout(Some(left(deadline)?))?;
+/// A stream of bytes that waits no longer than it is told to.
+pub(super) trait Timed: Read + Write {
+    /// For each write, or else for each read.
+    fn wait_at_most(&self, writes: bool, patience: Duration) -> io::Result<()>;
+}
+
+impl Timed for UnixStream {
+    fn wait_at_most(&self, writes: bool, patience: Duration) -> io::Result<()> {
+        if writes { self.set_write_timeout(Some(patience)) } else { self.set_read_timeout(Some(patience)) }
+    }
+}
+
+impl Timed for TcpStream {
+    fn wait_at_most(&self, writes: bool, patience: Duration) -> io::Result<()> {
+        if writes { self.set_write_timeout(Some(patience)) } else { self.set_read_timeout(Some(patience)) }
+    }
+}
+
+/// One request and its answer.
+pub(super) fn exchange(stream: &mut impl Timed, text: &str, deadline: Instant) -> io::Result<Answer> {
+    stream.wait_at_most(true, left(deadline)?)?;
     stream.write_all(text.as_bytes())?;
     let mut bytes = Vec::new();
     let head_end = loop {
@@ -136,8 +156,8 @@ fn exchange(stream: &mut UnixStream, text: &str, deadline: Instant) -> io::Resul
     Ok(answer)
 }
 
-fn read_more(stream: &mut UnixStream, bytes: &mut Vec<u8>, deadline: Instant) -> io::Result<()> {
-    stream.set_read_timeout(Some(left(deadline)?))?;
+fn read_more(stream: &mut impl Timed, bytes: &mut Vec<u8>, deadline: Instant) -> io::Result<()> {
+    stream.wait_at_most(false, left(deadline)?)?;
     let mut chunk = [0; 16 * 1024];
     match stream.read(&mut chunk)? {
         0 => Err(ErrorKind::UnexpectedEof.into()),

@@ -10,10 +10,13 @@ use super::Failure;
 use super::aborts::{Aborts, Commits};
 use super::failover;
 use super::history::{Attempted, History};
+use super::hostile::Hostile;
+use super::measure::{Promise, Ready};
 use super::postgres::Postgres;
 use super::proxy::Cut;
 use super::stack::Stack;
 use super::supervisor::Supervised;
+use super::{threads, volume};
 
 /// How often backends are ended while that is the fault.
 const END_INTERVAL: Duration = Duration::from_millis(20);
@@ -23,9 +26,16 @@ const CUTS: u32 = 5;
 const CUTS_PATIENCE: Duration = Duration::from_secs(10);
 
 const NO_PROXIES: &str = "this stack has no proxies";
+const NO_VOLUME: &str = "this stack has no volume";
 
 /// Every fault is recovered from in this time after its end.
 pub(crate) const RECOVERY: Duration = Duration::from_secs(5);
+
+/// The same where nothing has to start that takes its time.
+const SHORT_RECOVERY: Duration = Duration::from_secs(3);
+
+/// So long a disk may stall until a replica has to say that it is not ready.
+const NOTICED: Duration = Duration::from_millis(2_500);
 
 /// A silent statement, 3 s in which a second session asks the same server, 5 s to sign in there, and then the
 /// other server.
@@ -69,6 +79,16 @@ pub(crate) enum Fault {
     CutConnection(usize, Cut),
     /// SIGKILL of nginx.
     KillNginx(Duration),
+    /// Hostile clients at a replica.
+    Hostile(usize, Hostile),
+    /// Each thread of a replica stands still for so long, one after the other.
+    StallThreads(usize, Duration),
+    /// A thread of a replica aborts.
+    Abort(usize),
+    /// A replica can map no more memory, so that nobody who connects gets a stack.
+    Starve(usize, Duration),
+    /// Whatever Postgres writes hangs.
+    StallDisk(Duration),
 }
 
 impl fmt::Display for Fault {
@@ -85,12 +105,21 @@ impl fmt::Display for Fault {
             | Self::StopPostgresAtOnce(lasts)
             | Self::PausePostgres(lasts)
             | Self::EndBackends(lasts)
+            | Self::StallThreads(_, lasts)
+            | Self::Starve(_, lasts)
+            | Self::StallDisk(lasts)
+            | Self::Hostile(
+                _,
+                Hostile::SlowReaders(lasts) | Hostile::Idle(_, lasts) | Hostile::Pipelining(lasts),
+            )
             | Self::KillNginx(lasts) => write!(f, " for {:.1} s", lasts.as_secs_f64()),
             Self::StopReplica(_)
             | Self::CutConnection(..)
             | Self::FailOver(_)
             | Self::FailOverFrozen
             | Self::ComeBackFenced
+            | Self::Abort(_)
+            | Self::Hostile(_, Hostile::LargeCreations(_))
             | Self::CopyBack => Ok(()),
         }
     }
@@ -119,6 +148,14 @@ impl Fault {
             Self::CutConnection(_, Cut::During) => "cut during the statement",
             Self::CutConnection(_, Cut::After) => "cut before the answer",
             Self::KillNginx(_) => "nginx killed",
+            Self::Hostile(_, Hostile::SlowReaders(_)) => "slow readers",
+            Self::Hostile(_, Hostile::LargeCreations(_)) => "large creations",
+            Self::Hostile(_, Hostile::Idle(..)) => "idle connections",
+            Self::Hostile(_, Hostile::Pipelining(_)) => "pipelining without an end",
+            Self::StallThreads(..) => "threads stalled",
+            Self::Abort(_) => "a thread aborted",
+            Self::Starve(..) => "no memory for stacks",
+            Self::StallDisk(_) => "Postgres's disk stalled",
         }
     }
 
@@ -126,7 +163,27 @@ impl Fault {
     pub(crate) fn recovery(&self) -> Duration {
         match self {
             Self::FailOverFrozen => LEAVING_A_FROZEN_SERVER,
+            Self::Hostile(..)
+            | Self::StallThreads(..)
+            | Self::Abort(_)
+            | Self::Starve(..)
+            | Self::StallDisk(_) => SHORT_RECOVERY,
             _ => RECOVERY,
+        }
+    }
+
+    /// Whom to look at meanwhile, and what is promised then.
+    pub(crate) fn watched(&self) -> Option<(usize, Promise)> {
+        let promise = |ready, serves, creates| Promise { ready, serves, creates };
+        match *self {
+            Self::Hostile(replica, _) => Some((replica, promise(Ready::Stays, true, true))),
+            // One of the threads is that of all coroutines.
+            Self::StallThreads(replica, _) | Self::Abort(replica) | Self::Starve(replica, _) => {
+                Some((replica, promise(Ready::Returns, false, false)))
+            }
+            Self::StallDisk(lasts) if lasts > NOTICED => Some((0, promise(Ready::Goes, true, false))),
+            Self::StallDisk(_) => Some((0, promise(Ready::Returns, true, false))),
+            _ => None,
         }
     }
 
@@ -171,6 +228,11 @@ impl Fault {
                     done => Err(format!("only {done} of {CUTS} commits came by the proxy").into()),
                 }
             }
+            Self::Hostile(replica, hostile) => hostile.attack(stack, replica),
+            Self::StallThreads(replica, lasts) => threads::stall_each(stack, replica, lasts),
+            Self::Abort(replica) => threads::abort(stack, replica),
+            Self::Starve(replica, lasts) => threads::starve(stack, replica, lasts),
+            Self::StallDisk(lasts) => volume::stall(stack.volume.as_ref().ok_or(NO_VOLUME)?, lasts),
             Self::KillNginx(lasts) => {
                 let nginx = stack.nginx.as_ref().ok_or("this stack has no nginx")?;
                 nginx.process.hold();

@@ -13,7 +13,9 @@ pub(crate) mod failover;
 pub(crate) mod fault;
 pub(crate) mod follower;
 pub(crate) mod history;
+pub(crate) mod hostile;
 pub(crate) mod load;
+pub(crate) mod measure;
 pub(crate) mod nginx;
 pub(crate) mod orders;
 pub(crate) mod people;
@@ -25,6 +27,8 @@ pub(crate) mod run;
 pub(crate) mod stack;
 pub(crate) mod standby;
 pub(crate) mod supervisor;
+mod threads;
+pub(crate) mod volume;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

@@ -3,19 +3,18 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::Failure;
 use super::audit::{Looked, Truth, audit};
 use super::check::{Broken, Violation, check};
 use super::history::{Attempt, History};
+use super::hostile::PREFIX;
 use super::load::{Load, Plan};
 use super::person::{Stored, stored};
 use super::replica::Replica;
 use super::run::{Pace, Started, Workload};
 use super::stack::{REPLICAS, Setup, Stack};
+use super::{Failure, lock};
 
 pub(crate) struct People {
-    /// How the nicknames of people begin whom somebody else than the clients creates.
-    pub(crate) others: Option<&'static str>,
     fits: bool,
     load: Load,
 }
@@ -23,13 +22,14 @@ pub(crate) struct People {
 impl Workload for People {
     type Attempt = Attempt;
     type Row = Stored;
+    const IS_PEOPLE: bool = true;
 
     fn start(stack: &Stack, setup: &Setup, pace: Pace) -> Result<Started<Self>, Failure> {
         let history = Arc::new(History::new());
         let Pace { clients, per_s: creations_per_s } = pace;
         let plan = Plan { targets: stack.targets(), clients, creations_per_s, patience: setup.patience };
         let load = Load::start(&plan, &history)?;
-        Ok((Self { others: None, fits: setup.fits, load }, history))
+        Ok((Self { fits: setup.fits, load }, history))
     }
 
     fn finish(
@@ -43,8 +43,13 @@ impl Workload for People {
         stack.primary().wait_until_ready()?;
         let all = stored(&mut stack.primary().client()?)?;
         let read_at = Instant::now();
-        let of_others = |row: &Stored| self.others.is_some_and(|start| row.person.apelido.starts_with(start));
-        let (others, rows): (Vec<_>, Vec<_>) = all.into_iter().partition(of_others);
+        let is_hostile = |row: &Stored| row.person.apelido.starts_with(PREFIX);
+        let (others, rows): (Vec<_>, Vec<_>) = all.into_iter().partition(is_hostile);
+        let created = lock(&stack.hostile).created;
+        if (others.len() as u64) < created {
+            let what = format!("{created} of hostile clients were acknowledged, {} are there", others.len());
+            violations.push(Violation { broken: Broken::Lost, what });
+        }
         violations.extend(check(&attempts, &rows, &tails));
         let truth = Truth::new(&attempts, &rows, others.len(), read_at);
         for wrong in history.wrong_reads() {

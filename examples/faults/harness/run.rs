@@ -10,6 +10,7 @@ use super::audit::Looked;
 use super::check::{Broken, Violation};
 use super::fault::{Fault, RECOVERY};
 use super::history::{Attempted, History};
+use super::measure::{Measured, Watch, judge};
 use super::people::People;
 use super::stack::{REPLICAS, Setup, Stack};
 
@@ -34,6 +35,8 @@ pub(crate) trait Workload: Sized {
     type Attempt: Attempted;
     /// What Postgres has of it at the end.
     type Row;
+    /// Whether hostile clients can create people and search for them.
+    const IS_PEOPLE: bool;
 
     /// Starts the clients.
     fn start(stack: &Stack, setup: &Setup, pace: Pace) -> Result<Started<Self>, Failure>;
@@ -68,6 +71,8 @@ pub(crate) struct Verdict<W: Workload = People> {
     pub(crate) attempts: Vec<W::Attempt>,
     pub(crate) rows: Vec<W::Row>,
     pub(crate) faults: Vec<Injected>,
+    /// What some of them cost the others.
+    pub(crate) measured: Vec<Measured>,
     pub(crate) violations: Vec<Violation>,
     /// What was looked up through each replica.
     pub(crate) looked: Vec<Looked>,
@@ -78,6 +83,7 @@ pub(crate) struct Run<W: Workload = People> {
     pub(crate) stack: Stack,
     pub(crate) history: Arc<History<W::Attempt>>,
     faults: Vec<Injected>,
+    measured: Vec<Measured>,
     violations: Vec<Violation>,
 }
 
@@ -92,7 +98,8 @@ impl<W: Workload> Run<W> {
     pub(crate) fn of(setup: &Setup, pace: Pace) -> Result<Self, Failure> {
         let stack = Stack::start(setup)?;
         let (work, history) = W::start(&stack, setup, pace)?;
-        let mut run = Self { work, stack, history, faults: Vec::new(), violations: Vec::new() };
+        let (faults, measured, violations) = Default::default();
+        let mut run = Self { work, stack, history, faults, measured, violations };
         run.wait_for_both(Duration::ZERO, "the start", RECOVERY);
         run.work_on();
         Ok(run)
@@ -114,6 +121,8 @@ impl<W: Workload> Run<W> {
     pub(crate) fn inject(&mut self, fault: Fault) -> Result<Injected, Failure> {
         let (starts, _) = self.stack.postgres.last_start();
         let began = self.history.now();
+        let watched = fault.watched();
+        let watch = watched.map(|(replica, _)| Watch::start(&self.stack, replica, began)).transpose()?;
         fault.inject(&self.stack, &self.history)?;
         let ended = self.history.now();
         let recovery = self.wait_for_both(ended, &fault.to_string(), fault.recovery());
@@ -121,6 +130,12 @@ impl<W: Workload> Run<W> {
         let postgres_start = (starts_now > starts && !self.stack.is_promoted()).then_some(start_took);
         let injected = Injected { fault, began, ended, recovery, postgres_start };
         self.faults.push(injected);
+        if let (Some(watch), Some((_, promise))) = (watch, watched) {
+            let what = (fault.to_string(), promise);
+            let measured = watch.finish(&self.stack, &self.history, what, ended - began)?;
+            self.violations.extend(judge(&measured));
+            self.measured.push(measured);
+        }
         self.work_on();
         Ok(injected)
     }
@@ -142,6 +157,11 @@ impl<W: Workload> Run<W> {
         })
     }
 
+    /// What faults have cost the others so far.
+    pub(crate) fn measured(&self) -> &[Measured] {
+        &self.measured
+    }
+
     pub(crate) fn violate(&mut self, broken: Broken, what: String) {
         self.violations.push(Violation { broken, what });
     }
@@ -151,7 +171,8 @@ impl<W: Workload> Run<W> {
         let (rows, looked) = self.work.finish(&self.stack, &self.history, &mut self.violations)?;
         stop(&self.stack, &mut self.violations)?;
         let attempts = self.history.attempts();
-        Ok(Verdict { attempts, rows, faults: self.faults, violations: self.violations, looked })
+        let Self { faults, measured, violations, .. } = self;
+        Ok(Verdict { attempts, rows, faults, measured, violations, looked })
     }
 }
 

@@ -1,9 +1,11 @@
 //! The stack under test: Postgres, two replicas on Unix sockets as in docker-compose.yml, and what is put between them.
 
 use std::fs::{File, Permissions};
+use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -11,6 +13,7 @@ use tempfile::TempDir;
 
 use super::Failure;
 use super::client::Client;
+use super::hostile::Tally;
 use super::nginx::{self, Nginx};
 use super::postgres::Postgres;
 use super::proxy::Proxy;
@@ -19,6 +22,9 @@ use super::supervisor::Supervised;
 
 /// How many replicas there are.
 pub(crate) const REPLICAS: usize = 2;
+
+/// What people may take of a replica's memory if nothing else is said.
+const CACHE_BYTES: f64 = 64.0 * 1024.0 * 1024.0;
 
 /// How long the first start may take.
 const START_PATIENCE: Duration = Duration::from_secs(60);
@@ -30,9 +36,15 @@ pub(crate) struct Subject {
     pub(crate) table: &'static str,
     /// What needs no rights and answers once a replica serves: its path, and its status.
     pub(crate) answers: (&'static str, u16),
+    /// What a replica answers without Postgres.
+    pub(crate) in_memory: (&'static str, u16),
 }
 
-const PEOPLE: Subject = Subject { table: "people", answers: ("/contagem-pessoas", 200) };
+const PEOPLE: Subject = Subject {
+    table: "people",
+    answers: ("/contagem-pessoas", 200),
+    in_memory: ("/pessoas?t=bystander", 200),
+};
 
 /// What to start.
 pub(crate) struct Setup {
@@ -60,6 +72,8 @@ pub(crate) struct Setup {
     pub(crate) nginx: bool,
     /// Where Postgres keeps its data, if not beside the sockets.
     pub(crate) data: Option<PathBuf>,
+    /// The file system of that, if it can be stalled.
+    pub(crate) volume: Option<PathBuf>,
 }
 
 impl Setup {
@@ -77,12 +91,18 @@ impl Setup {
             patience: Duration::from_secs(20),
             nginx: false,
             data: None,
+            volume: None,
         }
     }
 
     pub(crate) fn set(mut self, name: &'static str, value: impl std::fmt::Display) -> Self {
         self.settings.push((name, value.to_string()));
         self
+    }
+
+    fn index_bytes(&self) -> f64 {
+        let given = self.settings.iter().find(|(name, _)| *name == "POUCO_CACHE_BYTES");
+        given.and_then(|(_, bytes)| bytes.parse().ok()).unwrap_or(CACHE_BYTES)
     }
 }
 
@@ -96,6 +116,12 @@ pub(crate) struct Stack {
     pub(crate) standby: Option<(Mode, Postgres)>,
     pub(crate) subject: &'static Subject,
     promoted: AtomicBool,
+    /// See [`Setup::volume`].
+    pub(crate) volume: Option<PathBuf>,
+    /// What hostile clients have met.
+    pub(crate) hostile: Mutex<Tally>,
+    /// Bytes that each replica's index may take.
+    pub(crate) index_bytes: f64,
     /// The first primary's data.
     pub(crate) data: PathBuf,
     folder: TempDir,
@@ -131,8 +157,20 @@ impl Stack {
             None => None,
         };
         let (promoted, data) = (AtomicBool::new(false), standby::data(&postgres)?);
-        let subject = setup.subject;
-        let stack = Self { nginx, replicas, proxies, postgres, standby, subject, promoted, data, folder };
+        let stack = Self {
+            nginx,
+            replicas,
+            proxies,
+            postgres,
+            standby,
+            subject: setup.subject,
+            promoted,
+            volume: setup.volume.clone(),
+            hostile: Mutex::default(),
+            index_bytes: setup.index_bytes(),
+            data,
+            folder,
+        };
         stack.wait_until_ready()?;
         Ok(stack)
     }
@@ -157,6 +195,14 @@ impl Stack {
     /// The public socket of a replica.
     pub(crate) fn api(&self, replica: usize) -> PathBuf {
         self.folder.path().join(format!("api{}.sock", replica + 1))
+    }
+
+    /// Its public TCP address, which is another one after each of its starts.
+    pub(crate) fn tcp(&self, replica: usize) -> Result<SocketAddr, Failure> {
+        let said = std::fs::read_to_string(greeting(self.folder.path(), replica))?;
+        let address =
+            said.lines().find_map(|line| line.trim().strip_prefix("API:")?.trim().strip_prefix("http://"));
+        Ok(address.ok_or("the replica has not said where it listens")?.parse()?)
     }
 
     /// Its socket for operators.
@@ -199,18 +245,25 @@ fn log(folder: &Path, replica: usize) -> PathBuf {
     folder.join(format!("api{}.log", replica + 1))
 }
 
+/// What a replica says once it serves.
+fn greeting(folder: &Path, replica: usize) -> PathBuf {
+    folder.join(format!("api{}.out", replica + 1))
+}
+
 fn replica(setup: &Setup, folder: &Path, index: usize, hosts: &[PathBuf]) -> Result<Supervised, Failure> {
     let number = (index + 1).to_string();
     let hosts: Vec<String> = hosts.iter().map(|host| host.display().to_string()).collect();
     let socket = |end: &str| format!("unix:{}/api{number}{end}.sock", folder.display());
     let mut variables = vec![
         ("POUCO_REPLICA", number.clone()),
-        ("POUCO_LISTEN", socket("")),
+        // TCP is for those who are hostile, and for whoever stands beside.
+        ("POUCO_LISTEN", format!("{},tcp:127.0.0.1:0", socket(""))),
         ("POUCO_ADMIN_LISTEN", socket("-admin")),
         ("DATABASE_URL", format!("host={} user=pouco dbname=pouco", hosts.join(","))),
     ];
     variables.extend(setup.settings.iter().chain(&setup.environment).cloned());
     let (program, before, log) = (setup.program.clone(), setup.before.clone(), log(folder, index));
+    let greeting = greeting(folder, index);
     let make = move || {
         let mut command = match &before {
             None => Command::new(&program),
@@ -226,7 +279,9 @@ fn replica(setup: &Setup, folder: &Path, index: usize, hosts: &[PathBuf]) -> Res
             }
         }
         command.envs(variables.iter().map(|(name, value)| (*name, value)));
-        command.stdin(Stdio::null()).stdout(Stdio::null());
+        command
+            .stdin(Stdio::null())
+            .stdout(File::create(&greeting).map_or_else(|_| Stdio::null(), Stdio::from));
         if let Ok(log) = File::options().create(true).append(true).open(&log) {
             command.stderr(log);
         }

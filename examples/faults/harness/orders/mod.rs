@@ -27,7 +27,11 @@ use super::history::History;
 use super::run::{Pace, Started, Workload};
 use super::stack::{Setup, Stack, Subject};
 
-const ORDERS: Subject = Subject { table: "inventory.orders", answers: ("/api/v1/orders", 401) };
+const ORDERS: Subject = Subject {
+    table: "inventory.orders",
+    answers: ("/api/v1/orders", 401),
+    in_memory: ("/api/v1/orders", 401),
+};
 
 /// Tokens outlast any run, and are good at both replicas.
 const LIFETIME_S: u32 = 7 * 24 * 3_600;
@@ -51,6 +55,7 @@ pub(crate) struct Orders {
 impl Workload for Orders {
     type Attempt = Try;
     type Row = Stored;
+    const IS_PEOPLE: bool = false;
 
     fn start(stack: &Stack, setup: &Setup, pace: Pace) -> Result<Started<Self>, Failure> {
         let shop = Shop::open(stack, setup)?;

@@ -1,0 +1,161 @@
+//! Clients that want it all, threads that stand still, and a disk that hangs: what they cost the others.
+
+use std::time::Duration;
+
+use crate::harness::fault::Fault;
+use crate::harness::hostile::Hostile;
+use crate::harness::load::client;
+use crate::harness::measure::Measured;
+use crate::harness::run::{Run, Verdict};
+use crate::harness::stack::Setup;
+use crate::harness::volume::Volume;
+use crate::{COMMIT_DEADLINE_MS, finish, setup, start};
+
+/// Bytes that people may take of a replica's memory here.
+const INDEX_BYTES: u64 = 16 << 20;
+
+/// How far a client may be behind; and a time in which that has been enforced.
+const GRACE_MS: u64 = 1_500;
+const HOSTILE: Duration = Duration::from_secs(5);
+
+/// The largest people that are sent. Unoptimised code takes long for each; the long run sends a thousand.
+const LARGE: u64 = 250;
+
+/// As many idle connections as a replica allows at all. Both sides need a descriptor for each.
+const IDLE: usize = 16_000;
+const LEAST_IDLE: usize = 4_000;
+const OTHER_DESCRIPTORS: u64 = 3_000;
+
+/// Which replica it is done to.
+const VICTIM: usize = 0;
+
+fn hostile() -> Setup {
+    let mut setup = setup()
+        .set("POUCO_CACHE_BYTES", INDEX_BYTES)
+        .set("POUCO_WRITE_TIMEOUT_MS", GRACE_MS)
+        .set("POUCO_RATE_GRACE_MS", GRACE_MS);
+    // It is judged by itself whether the index is complete, or given up by right.
+    setup.fits = false;
+    setup
+}
+
+/// The verdict, and what was measured of the last fault.
+fn told(name: &str, run: Run) -> (Verdict, Measured) {
+    for measured in run.measured() {
+        println!("{}", measured.line());
+    }
+    let verdict = finish(name, run);
+    let measured = verdict.measured.last().unwrap().clone();
+    (verdict, measured)
+}
+
+#[test]
+fn slow_readers_take_no_memory_and_nobody_s_time() {
+    let mut run = start(&hostile());
+    run.inject(Fault::Hostile(VICTIM, Hostile::SlowReaders(HOSTILE))).unwrap();
+    let (_, measured) = told("slow readers", run);
+    let ended = measured.hostile.refused + measured.hostile.cut;
+    assert!(ended >= 150, "of 150 that read nothing only {ended} were refused or cut");
+}
+
+#[test]
+fn large_creations_leave_an_index_that_is_complete_or_given_up() {
+    let mut run = start(&hostile());
+    run.inject(Fault::Hostile(VICTIM, Hostile::LargeCreations(LARGE))).unwrap();
+    let (_, measured) = told("large creations", run);
+    assert!(measured.hostile.created >= LARGE / 2, "hardly anybody was created: {:?}", measured.hostile);
+}
+
+#[test]
+fn idle_connections_of_one_address_leave_room_for_others() {
+    let allowed = descriptors();
+    let count = usize::try_from(allowed - OTHER_DESCRIPTORS).unwrap().min(IDLE);
+    assert!(count >= LEAST_IDLE, "{allowed} open files are too few for this test");
+    let mut run = start(&hostile());
+    run.inject(Fault::Hostile(VICTIM, Hostile::Idle(count, Duration::from_secs(1)))).unwrap();
+    let (_, measured) = told("idle connections", run);
+    // One address has half of what is allowed.
+    let over = u64::try_from(count - IDLE / 2).unwrap_or_default();
+    assert!(measured.hostile.refused + measured.hostile.cut >= over, "{:?}", measured.hostile);
+}
+
+/// How many files this process may have open, after that was raised as far as it goes; the replicas do so
+/// themselves.
+fn descriptors() -> u64 {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum }).unwrap();
+    limit.maximum.unwrap_or(u64::MAX)
+}
+
+#[test]
+fn who_pipelines_without_an_end_has_no_more_than_his_turn() {
+    let mut run = start(&hostile());
+    run.inject(Fault::Hostile(VICTIM, Hostile::Pipelining(HOSTILE))).unwrap();
+    let (_, measured) = told("pipelining", run);
+    assert!(measured.hostile.cut > 0, "who reads nothing was not cut: {:?}", measured.hostile);
+}
+
+#[test]
+fn a_thread_that_stands_still_costs_only_time() {
+    let mut run = start(&setup());
+    run.inject(Fault::StallThreads(VICTIM, Duration::from_millis(300))).unwrap();
+    told("threads stalled", run);
+}
+
+#[test]
+fn a_thread_that_aborts_takes_the_process_along_which_is_started_again() {
+    let mut run = start(&setup());
+    let starts = run.stack.replicas[VICTIM].starts();
+    run.inject(Fault::Abort(VICTIM)).unwrap();
+    assert_eq!(run.stack.replicas[VICTIM].starts(), starts + 1);
+    told("a thread aborted", run);
+}
+
+/// The loop that accepts panics where there is no stack to be had; or the process ends.
+#[test]
+fn without_memory_for_stacks_a_replica_serves_again_once_there_is_some() {
+    let mut run = start(&setup());
+    let starts = run.stack.replicas[VICTIM].starts();
+    run.inject(Fault::Starve(VICTIM, Duration::from_millis(500))).unwrap();
+    println!("no memory for stacks: started again {} times", run.stack.replicas[VICTIM].starts() - starts);
+    told("no memory for stacks", run);
+}
+
+#[test]
+fn while_a_disk_hangs_memory_answers_and_nothing_is_lost() {
+    let volume = match Volume::mount() {
+        Ok(volume) => volume,
+        Err(error) => {
+            crate::skipped(&format!("the test of a disk that hangs needs an ext4 on a loop device: {error}"));
+            return;
+        }
+    };
+    let mut setup = setup();
+    (setup.data, setup.volume) = (Some(volume.path().join("data")), Some(volume.path()));
+    let mut run = start(&setup);
+    let known = run.history.attempts().iter().find_map(|attempt| attempt.acknowledged()).unwrap();
+    let api = run.stack.api(VICTIM);
+    let reading = std::thread::spawn(move || {
+        // In the middle of it.
+        std::thread::sleep(Duration::from_secs(2));
+        let mut client = client(&api);
+        [format!("/pessoas/{known}"), "/pessoas?t=unique".into()]
+            .map(|path| client.get(&path).unwrap().status)
+    });
+    let stalled = run.inject(Fault::StallDisk(Duration::from_millis(4_500))).unwrap();
+    assert_eq!(reading.join().unwrap(), [200, 200]);
+    let meanwhile = run.history.ended_in(stalled.began, stalled.ended);
+    let refused: Vec<_> = meanwhile.iter().filter(|attempt| attempt.status() == Some(503)).collect();
+    println!("disk stalled: {} refused of {}", refused.len(), meanwhile.len());
+    assert!(!refused.is_empty(), "nobody was refused: nothing hung");
+    for attempt in refused {
+        assert!(
+            attempt.ended - attempt.began < Duration::from_millis(COMMIT_DEADLINE_MS + 700),
+            "{attempt:?}"
+        );
+    }
+    let (verdict, _) = told("disk stalled", run);
+    assert!(verdict.attempts.iter().all(|attempt| !attempt.is_unknown()), "a replica knows every outcome");
+    drop(volume);
+}
