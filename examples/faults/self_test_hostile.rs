@@ -24,6 +24,7 @@ fn honest() -> Measured {
         idle: 10 << 20,
         peak: 90 << 20,
         accounted: 16 << 20,
+        usual: Duration::ZERO,
         asked: [vec![LATENCY; 198], vec![LATENCY * 9; 2]].concat(),
         unanswered: Vec::new(),
         created: [vec![LATENCY; 99], vec![LATENCY * 9]].concat(),

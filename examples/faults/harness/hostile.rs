@@ -31,6 +31,9 @@ const SLOW_READERS: usize = 300;
 const SIP_BYTES: usize = 700;
 const SIP_INTERVAL: Duration = Duration::from_millis(500);
 
+/// Threads that connect at the same time.
+const CONNECTORS: usize = 8;
+
 /// Connections that create at the same time.
 const CREATORS: u64 = 8;
 
@@ -185,8 +188,7 @@ impl Place<'_> {
             self.note(|tally| tally.tried += 1);
             // Who is refused at once may be gone by now.
             let _ = stream.write_all(request.as_bytes());
-            stream.set_nonblocking(true)?;
-            readers.push(Reader { stream, head: Vec::new(), bytes: 0, ended: false });
+            readers.push(Reader::new(stream)?);
         }
         let until = Instant::now() + lasts;
         while Instant::now() < until {
@@ -198,7 +200,7 @@ impl Place<'_> {
         for mut reader in readers {
             // What is in the kernel's buffers; behind it is the end, if there is one.
             while reader.sip(64 * 1024) > 0 {}
-            reader.tell(self);
+            reader.tell(self, true);
         }
         Ok(())
     }
@@ -218,37 +220,36 @@ impl Place<'_> {
     }
 
     fn stay_idle(&self, count: usize, lasts: Duration) -> Result<(), Failure> {
-        let mut readers = Vec::new();
-        for number in 0..count {
-            self.note(|tally| tally.tried += 1);
-            // A server that takes no more closes at once.
-            let Ok(mut stream) = self.connect() else {
-                self.note(|tally| tally.cut += 1);
-                continue;
-            };
-            if number % 2 == 1 {
-                let answer = exchange(&mut stream, &get(self.path), Instant::now() + PATIENCE);
-                match answer {
-                    Ok(answer) if answer.status < 400 || answer.status == 401 => {}
-                    Ok(answer) => {
-                        self.note(|tally| tally.note(answer.status));
-                        continue;
-                    }
-                    Err(_) => {
-                        self.note(|tally| tally.cut += 1);
-                        continue;
-                    }
-                }
-            }
-            stream.set_nonblocking(true)?;
-            readers.push(Reader { stream, head: Vec::new(), bytes: 0, ended: false });
-        }
+        let each = count.div_ceil(CONNECTORS);
+        let parts: Vec<_> = thread::scope(|scope| {
+            let connect = || (0..each).filter_map(|number| self.idle(number % 2 == 1)).collect::<Vec<_>>();
+            let threads: Vec<_> = (0..CONNECTORS).map(|_| scope.spawn(connect)).collect();
+            threads.into_iter().map(thread::ScopedJoinHandle::join).collect()
+        });
         thread::sleep(lasts);
-        for mut reader in readers {
-            while reader.sip(4_096) > 0 {}
-            reader.tell(self);
+        for part in parts {
+            for mut reader in part.map_err(|_| "a thread that connects has panicked")? {
+                while reader.sip(4_096) > 0 {}
+                reader.tell(self, false);
+            }
         }
         Ok(())
+    }
+
+    /// A connection that may send a request, and does not wait for the answer.
+    fn idle(&self, asks: bool) -> Option<Reader> {
+        self.note(|tally| tally.tried += 1);
+        let connect = || {
+            let mut stream = self.connect()?;
+            if asks {
+                stream.write_all(get(self.path).as_bytes())?;
+            }
+            Reader::new(stream)
+        };
+        // Who is turned away may find it closed by now.
+        let reader = connect();
+        self.note(|tally| tally.cut += u64::from(reader.is_err()));
+        reader.ok()
     }
 
     fn pipeline(&self, lasts: Duration) -> Result<(), Failure> {
@@ -308,6 +309,11 @@ struct Reader {
 }
 
 impl Reader {
+    fn new(stream: TcpStream) -> io::Result<Self> {
+        stream.set_nonblocking(true)?;
+        Ok(Self { stream, head: Vec::new(), bytes: 0, ended: false })
+    }
+
     /// Takes what is there, up to so much; how much it was.
     fn sip(&mut self, most: usize) -> usize {
         let mut chunk = vec![0; most];
@@ -324,8 +330,8 @@ impl Reader {
         0
     }
 
-    /// Counts what has become of it.
-    fn tell(&self, place: &Place<'_>) {
+    /// Counts what has become of it. It may be that a whole answer is all that was wanted.
+    fn tell(&self, place: &Place<'_>, once: bool) {
         let head = String::from_utf8_lossy(&self.head);
         let status = head.split(' ').nth(1).and_then(|word| word.parse::<u16>().ok());
         let length = head.to_ascii_lowercase().split_once("content-length: ").and_then(|(_, rest)| {
@@ -335,7 +341,7 @@ impl Reader {
         let is_whole = length.is_some_and(|length| self.bytes >= length);
         place.note(|tally| match status {
             Some(status) if status >= 400 => tally.note(status),
-            _ if self.ended && !is_whole => tally.cut += 1,
+            _ if self.ended && !(once && is_whole) => tally.cut += 1,
             _ => tally.served += 1,
         });
     }

@@ -120,9 +120,10 @@ impl<W: Workload> Run<W> {
     /// Does a fault, and waits until requests succeed on both replicas again.
     pub(crate) fn inject(&mut self, fault: Fault) -> Result<Injected, Failure> {
         let (starts, _) = self.stack.postgres.last_start();
-        let began = self.history.now();
         let watched = fault.watched();
-        let watch = watched.map(|(replica, _)| Watch::start(&self.stack, replica, began)).transpose()?;
+        let watch =
+            watched.map(|(replica, _)| Watch::start(&self.stack, replica, &self.history)).transpose()?;
+        let began = self.history.now();
         fault.inject(&self.stack, &self.history)?;
         let ended = self.history.now();
         let recovery = self.wait_for_both(ended, &fault.to_string(), fault.recovery());
