@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::harness::fault::Fault;
-use crate::harness::hostile::Hostile;
+use crate::harness::hostile::{Hostile, OTHER_DESCRIPTORS, descriptors};
 use crate::harness::load::client;
 use crate::harness::measure::Measured;
 use crate::harness::run::{Run, Verdict};
@@ -23,9 +23,8 @@ const LARGE: u64 = 250;
 
 /// Connections that a replica allows, and those of one address, which may have half. Unoptimised code takes long
 /// for each; the long run has 16,000. Both sides need a descriptor for each.
-const CONNECTIONS: usize = 8_000;
+const CONNECTIONS: usize = 5_000;
 const IDLE: usize = 6_000;
-const OTHER_DESCRIPTORS: u64 = 3_000;
 
 /// Which replica it is done to.
 const VICTIM: usize = 0;
@@ -72,19 +71,10 @@ fn idle_connections_of_one_address_leave_room_for_others() {
     let allowed = descriptors();
     assert!(allowed >= IDLE as u64 + OTHER_DESCRIPTORS, "{allowed} open files are too few for this test");
     let mut run = start(&hostile().set("POUCO_MAX_CONNECTIONS", CONNECTIONS));
-    run.inject(Fault::Hostile(VICTIM, Hostile::Idle(IDLE, Duration::from_secs(1)))).unwrap();
+    run.inject(Fault::Hostile(VICTIM, Hostile::Idle(IDLE, Duration::from_secs(2)))).unwrap();
     let (_, measured) = told("idle connections", run);
     let over = IDLE - CONNECTIONS / 2;
     assert!(measured.hostile.refused + measured.hostile.cut >= over as u64, "{:?}", measured.hostile);
-}
-
-/// How many files this process may have open, after that was raised as far as it goes; the replicas do so
-/// themselves.
-fn descriptors() -> u64 {
-    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-    let limit = getrlimit(Resource::Nofile);
-    setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum }).unwrap();
-    limit.maximum.unwrap_or(u64::MAX)
 }
 
 #[test]

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde_json::json;
 use socket2::{Domain, Socket, Type};
 
@@ -30,6 +31,9 @@ const SLOW_READERS: usize = 300;
 /// bounds it. The others take nothing.
 const SIP_BYTES: usize = 700;
 const SIP_INTERVAL: Duration = Duration::from_millis(500);
+
+/// Files that are open beside idle connections, those of other tests too.
+pub(crate) const OTHER_DESCRIPTORS: u64 = 3_000;
 
 /// Threads that connect at the same time.
 const CONNECTORS: usize = 8;
@@ -118,6 +122,15 @@ impl Hostile {
             Self::Pipelining(lasts) => place.pipeline(lasts),
         }
     }
+}
+
+/// How many files this process may have open, after that was raised as far as it goes. The replicas do so
+/// themselves.
+pub(crate) fn descriptors() -> u64 {
+    let limit = getrlimit(Resource::Nofile);
+    // Where it may not be raised it is as it was.
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
+    getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
 }
 
 /// Another one each time: the kernel keeps the ports of an address for a while.
@@ -220,7 +233,8 @@ impl Place<'_> {
     }
 
     fn stay_idle(&self, count: usize, lasts: Duration) -> Result<(), Failure> {
-        let each = count.div_ceil(CONNECTORS);
+        let allowed = usize::try_from(descriptors().saturating_sub(OTHER_DESCRIPTORS)).unwrap_or(usize::MAX);
+        let each = count.min(allowed).div_ceil(CONNECTORS);
         let parts: Vec<_> = thread::scope(|scope| {
             let connect = || (0..each).filter_map(|number| self.idle(number % 2 == 1)).collect::<Vec<_>>();
             let threads: Vec<_> = (0..CONNECTORS).map(|_| scope.spawn(connect)).collect();

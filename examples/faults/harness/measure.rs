@@ -21,14 +21,15 @@ use super::{Failure, lock};
 /// A replica's memory above what it had before, beyond what its accounts of people and pages say.
 const MEMORY_BYTES: u64 = 64 << 20;
 
-/// 99 of 100 requests of others take no longer. Unoptimised code beside a dozen other tests on the same cores
-/// has no such promise: there the bound, or ten times what it was before the fault, only tells a server that
-/// serves others from one that does not.
+/// 99 of 100 requests of others take no longer; or twice as long as before the fault, on a machine that is so
+/// slow. Unoptimised code beside a dozen other tests on the same cores has no such promise: there the bound, or
+/// ten times what it was before, only tells a server that serves others from one that does not.
 pub(crate) const LATENCY: Duration = Duration::from_millis(if cfg!(debug_assertions) { 500 } else { 20 });
-const TIMES_USUAL: u32 = if cfg!(debug_assertions) { 10 } else { 0 };
+const TIMES_USUAL: u32 = if cfg!(debug_assertions) { 10 } else { 2 };
 
-/// How long all is looked at before the fault.
+/// How long others are looked at before the fault, and acknowledged requests of the history.
 const BEFORE: Duration = Duration::from_secs(1);
+const HISTORY_BEFORE: Duration = Duration::from_secs(3);
 
 /// How soon `/readyz` tells of a change; and by how much later that may be seen here.
 const TELLING: Duration = Duration::from_secs(2);
@@ -109,7 +110,8 @@ pub(crate) struct Measured {
     /// How long each took during it, and those without an answer.
     pub(crate) asked: Vec<Duration>,
     pub(crate) unanswered: Vec<String>,
-    /// How long each acknowledged request of the history took.
+    /// The same for acknowledged requests of the history.
+    pub(crate) usually_created: Duration,
     pub(crate) created: Vec<Duration>,
     /// When `/readyz` was asked, and whether it was a 200.
     pub(crate) ready: Vec<(Duration, bool)>,
@@ -149,7 +151,7 @@ impl Measured {
             back.filter(|_| gone.is_some()).map(|(at, _)| format!(", ready {:.1?} after", *at - self.ended));
         format!(
             "{}: replica {}: {} MiB above {} ({} more by its accounts); p99 of others {:.0?} of {}, {:.0?} before, \
-             of what was acknowledged {:.0?} of {}; {tried} tried: {served} served, {refused} refused, {cut} cut, \
+             of what was acknowledged {:.0?} of {}, {:.0?} before; {tried} tried: {served} served, {refused} refused, {cut} cut, \
              {:.0} counted; newcomer after {:.0?}{}{}{index}",
             self.fault,
             self.replica + 1,
@@ -161,6 +163,7 @@ impl Measured {
             self.usual,
             p99(&self.created),
             self.created.len(),
+            self.usually_created,
             self.counted,
             self.newcomer.unwrap_or(Duration::MAX),
             gone.unwrap_or_default(),
@@ -179,15 +182,16 @@ pub(crate) fn judge(measured: &Measured) -> Vec<Violation> {
     if measured.above() > MEMORY_BYTES {
         add(Broken::Memory, format!("{} KiB more than idle", measured.above() / 1024));
     }
-    let bound = LATENCY.max(measured.usual * TIMES_USUAL);
-    let is_late = |times: &[Duration]| times.is_empty() || p99(times) > bound;
-    if measured.promise.serves && is_late(&measured.asked) {
+    let is_late = |times: &[Duration], usual: Duration| {
+        times.is_empty() || p99(times) > LATENCY.max(usual * TIMES_USUAL)
+    };
+    if measured.promise.serves && is_late(&measured.asked, measured.usual) {
         add(
             Broken::Latency,
             format!("another address: {:?} of {}", p99(&measured.asked), measured.asked.len()),
         );
     }
-    if measured.promise.creates && is_late(&measured.created) {
+    if measured.promise.creates && is_late(&measured.created, measured.usually_created) {
         let (p99, of) = (p99(&measured.created), measured.created.len());
         add(Broken::Latency, format!("what was acknowledged: {p99:?} of {of}"));
     }
@@ -253,6 +257,7 @@ pub(crate) struct Watch {
     /// The same by the history.
     since: Duration,
     usual: Duration,
+    usually_created: Duration,
     idle: u64,
     before: Scraped,
     tally: Tally,
@@ -322,6 +327,7 @@ impl Watch {
             began: Instant::now() + BEFORE,
             since: Duration::ZERO,
             usual: Duration::ZERO,
+            usually_created: Duration::ZERO,
             idle,
             before,
             tally: *lock(&stack.hostile),
@@ -338,7 +344,8 @@ impl Watch {
         watch.since = history.now();
         let before = std::mem::take(&mut *lock(&watch.seen));
         watch.usual = p99(&before.asked.iter().map(|(_, took)| *took).collect::<Vec<_>>());
-        // What was looked at before has only told what is usual.
+        let long_ago = watch.since.saturating_sub(HISTORY_BEFORE);
+        watch.usually_created = p99(&acknowledged(history, replica, (long_ago, watch.since)));
         Ok(watch)
     }
 
@@ -372,8 +379,6 @@ impl Watch {
         for thread in self.threads.drain(..) {
             thread.join().map_err(|_| "a thread that looks has panicked")?;
         }
-        let done = history.ended_in(self.since, self.since + ended);
-        let done = done.iter().filter(|one| one.began() >= self.since && one.is_done_by(self.replica));
         let seen = std::mem::take(&mut *lock(&self.seen));
         let during = |at: &Duration| *at <= ended;
         Ok(Measured {
@@ -392,7 +397,8 @@ impl Watch {
                 .filter(|(at, _)| during(at))
                 .map(|(_, why)| why)
                 .collect(),
-            created: done.map(|one| one.ended() - one.began()).collect(),
+            usually_created: self.usually_created,
+            created: acknowledged(history, self.replica, (self.since, self.since + ended)),
             ready: seen.ready,
             hostile: lock(&stack.hostile).since(&self.tally),
             // Those of a process that was started again begin anew.
@@ -420,6 +426,17 @@ impl Drop for Watch {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Release);
     }
+}
+
+/// How long what this replica acknowledged between two times took.
+fn acknowledged(
+    history: &History<impl Attempted>,
+    replica: usize,
+    (since, until): (Duration, Duration),
+) -> Vec<Duration> {
+    let ended = history.ended_in(since, until);
+    let done = ended.iter().filter(|one| one.began() >= since && one.is_done_by(replica));
+    done.map(|one| one.ended() - one.began()).collect()
 }
 
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // a count of bytes
