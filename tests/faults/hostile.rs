@@ -9,7 +9,7 @@ use crate::harness::measure::Measured;
 use crate::harness::run::{Run, Verdict};
 use crate::harness::stack::Setup;
 use crate::harness::volume::Volume;
-use crate::{COMMIT_DEADLINE_MS, finish, setup, start};
+use crate::{COMMIT_DEADLINE_MS, SILENCE, finish, impatient, sessions, setup, start, within};
 
 /// Bytes that people may take of a replica's memory here.
 const INDEX_BYTES: u64 = 16 << 20;
@@ -114,23 +114,43 @@ fn without_memory_for_stacks_a_replica_serves_again_once_there_is_some() {
     told("no memory for stacks", run);
 }
 
+/// With Postgres's data on a disk that can be stalled; `None` if there cannot be one here.
+fn on_a_volume(mut setup: Setup) -> Option<(Volume, Setup)> {
+    match Volume::mount() {
+        Ok(volume) => {
+            (setup.data, setup.volume) = (Some(volume.path().join("data")), Some(volume.path()));
+            Some((volume, setup))
+        }
+        Err(error) => {
+            crate::skipped(&format!("a test of a disk that hangs needs an ext4 on a loop device: {error}"));
+            None
+        }
+    }
+}
+
+/// Its statements are silent, and the server is not: a second session is answered.
+#[test]
+fn a_disk_that_hangs_for_many_silences_leaves_no_doubt() {
+    let Some((volume, setup)) = on_a_volume(impatient()) else { return };
+    let mut run = start(&setup);
+    let usual = sessions(&run);
+    run.inject(Fault::StallDisk(SILENCE * 15)).unwrap();
+    let back = within(Duration::from_secs(6), || (sessions(&run) <= usual).then_some(()));
+    assert!(back.is_some(), "{} sessions, {usual} usually", sessions(&run));
+    told("disk stalled for many silences", run);
+    drop(volume);
+}
+
 #[test]
 fn while_a_disk_hangs_memory_answers_and_nothing_is_lost() {
-    let volume = match Volume::mount() {
-        Ok(volume) => volume,
-        Err(error) => {
-            crate::skipped(&format!("the test of a disk that hangs needs an ext4 on a loop device: {error}"));
-            return;
-        }
-    };
-    let mut setup = setup();
-    (setup.data, setup.volume) = (Some(volume.path().join("data")), Some(volume.path()));
+    let Some((volume, setup)) = on_a_volume(setup()) else { return };
     let mut run = start(&setup);
     let known = run.history.attempts().iter().find_map(|attempt| attempt.acknowledged()).unwrap();
-    let api = run.stack.api(VICTIM);
+    let (api, mut operator) = (run.stack.api(VICTIM), client(&run.stack.admin(VICTIM)));
     let reading = std::thread::spawn(move || {
-        // In the middle of it.
-        std::thread::sleep(Duration::from_secs(2));
+        // In the middle of it, by the replica's own word.
+        let told = within(2 * HOSTILE, || operator.get("/readyz").ok().filter(|answer| answer.status == 503));
+        assert!(told.is_some(), "/readyz says that all is well");
         let mut client = client(&api);
         [format!("/pessoas/{known}"), "/pessoas?t=unique".into()]
             .map(|path| client.get(&path).unwrap().status)

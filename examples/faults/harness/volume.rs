@@ -12,8 +12,8 @@ use tempfile::TempDir;
 
 use super::Failure;
 
-/// The image is sparse.
-const BYTES: u64 = 1 << 30;
+/// Room for the data and all of the log. The image is sparse.
+const BYTES: u64 = 4 << 30;
 
 /// Unmounted with this value.
 pub(crate) struct Volume {
