@@ -22,8 +22,8 @@ use super::{Failure, lock};
 const MEMORY_BYTES: u64 = 64 << 20;
 
 /// 99 of 100 requests of others take no longer; or twice as long as before the fault, on a machine that is so
-/// slow. Unoptimised code beside a dozen other tests on the same cores has no such promise: there the bound, or
-/// ten times what it was before, only tells a server that serves others from one that does not.
+/// slow. Unoptimised code beside a dozen other tests on the same cores has no such promise: there the bound,
+/// or ten times what it was before, only tells a server that serves others from one that does not.
 pub(crate) const LATENCY: Duration = Duration::from_millis(if cfg!(debug_assertions) { 500 } else { 20 });
 const TIMES_USUAL: u32 = if cfg!(debug_assertions) { 10 } else { 2 };
 
@@ -150,9 +150,9 @@ impl Measured {
         let back =
             back.filter(|_| gone.is_some()).map(|(at, _)| format!(", ready {:.1?} after", *at - self.ended));
         format!(
-            "{}: replica {}: {} MiB above {} ({} more by its accounts); p99 of others {:.0?} of {}, {:.0?} before, \
-             of what was acknowledged {:.0?} of {}, {:.0?} before; {tried} tried: {served} served, {refused} refused, {cut} cut, \
-             {:.0} counted; newcomer after {:.0?}{}{}{index}",
+            "{}: replica {}: {} MiB above {} ({} more by its accounts); p99 of others {:.0?} of {}, \
+             {:.0?} before, of what was acknowledged {:.0?} of {}, {:.0?} before; {tried} tried: \
+             {served} served, {refused} refused, {cut} cut, {:.0} counted; newcomer after {:.0?}{}{}{index}",
             self.fault,
             self.replica + 1,
             mib(self.above()),

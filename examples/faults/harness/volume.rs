@@ -1,5 +1,6 @@
 //! A file system of its own for Postgres's data, whose writes can be made to hang and to go on: ext4 on a loop
-//! device, frozen as for a snapshot. Reads go on meanwhile. Whoever writes waits in the kernel and cannot even be killed.
+//! device, frozen as for a snapshot. Reads go on meanwhile. Whoever writes waits in the kernel and cannot even
+//! be killed.
 
 use std::fs::{self, File, Permissions};
 use std::os::unix::fs::PermissionsExt;
@@ -45,7 +46,7 @@ impl Volume {
 
 impl Drop for Volume {
     fn drop(&mut self) {
-        // Lazily: what a test that failed left open goes with its process. The kernel then frees the loop device.
+        // Lazily: what a test that failed left open goes with its process. The loop device goes then, too.
         let _ = unmount(self.path(), UnmountFlags::DETACH);
     }
 }
