@@ -48,7 +48,7 @@ const ASK_INTERVAL: Duration = Duration::from_millis(10);
 const ASK_PATIENCE: Duration = Duration::from_secs(if cfg!(debug_assertions) { 10 } else { 2 });
 
 /// What counts refusals and cuts.
-const COUNTERS: [&str; 7] = [
+const COUNTERS: [&str; 8] = [
     "pouco_http_limit_hits_total",
     "pouco_http_timeouts_total",
     "pouco_connections_evicted_total",
@@ -56,6 +56,7 @@ const COUNTERS: [&str; 7] = [
     "pouco_commit_expired_total",
     "pouco_read_queue_full_total",
     "pouco_read_expired_total",
+    "pouco_searches_refused_total",
 ];
 
 /// What accounts for memory of its own, each with a bound.
