@@ -21,6 +21,8 @@ const CONNECTIONS: u64 = 400;
 const BODY_BYTES: u64 = 64 * 1024;
 /// Room for the bodies of a third of the connections at once.
 const REQUEST_BYTES: u64 = 16 * 1024 * 1024;
+/// Of answers that their clients have not taken.
+const ANSWER_BYTES: u64 = 1024 * 1024;
 /// Room for a third of the people that come at once.
 const QUEUE_BYTES: u64 = 256 * 1024;
 const CACHE_BYTES: u64 = 1024 * 1024;
@@ -32,8 +34,12 @@ const CONNECTION_BYTES: u64 = pouco::limits::COROUTINE_STACK_BYTES as u64 + 4_09
 const OTHER_BYTES: u64 = 32 * 1024 * 1024;
 
 /// Everything that the settings allow at once.
-const LIMIT_BYTES: u64 =
-    CONNECTIONS * CONNECTION_BYTES + REQUEST_BYTES + 2 * QUEUE_BYTES + 2 * CACHE_BYTES + OTHER_BYTES;
+const LIMIT_BYTES: u64 = CONNECTIONS * CONNECTION_BYTES
+    + REQUEST_BYTES
+    + ANSWER_BYTES
+    + 2 * QUEUE_BYTES
+    + 2 * CACHE_BYTES
+    + OTHER_BYTES;
 
 /// What the kernel counts against the limit.
 fn data_bytes(run: &Run, replica: usize) -> u64 {
@@ -49,6 +55,7 @@ fn a_replica_at_its_memory_limit_refuses_and_lives() {
         .set("POUCO_MAX_CONNECTIONS", CONNECTIONS)
         .set("POUCO_MAX_BODY_BYTES", BODY_BYTES)
         .set("POUCO_MAX_REQUEST_BYTES", REQUEST_BYTES)
+        .set("POUCO_MAX_ANSWER_BYTES", ANSWER_BYTES)
         .set("POUCO_COMMIT_QUEUE_BYTES", QUEUE_BYTES)
         .set("POUCO_CACHE_BYTES", CACHE_BYTES)
         .set("POUCO_BODY_TIMEOUT_MS", 2_000);
