@@ -230,7 +230,9 @@ impl Directory {
                 if is_over && index.write_found(&mut search, &mut body, write) {
                     return Ok(Some(body));
                 }
-                if is_over { Place::First } else { Place::Last }
+                // Who writes goes on until the end, and the others have written one slice at most: what
+                // answers hold before they are whole is in no account.
+                if is_over && turn.is_some() { Place::First } else { Place::Last }
             };
             drop(turn.take());
             let (_, end) = match &line {
