@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 use regex_lite::Regex;
 use serde::Deserialize;
 
-use super::template::{self, Values};
+use super::template::{self, Unfilled, Values};
 
 const MAX_REPEAT: u32 = 1_000;
 const MAX_WITHIN_SECONDS: f64 = 60.0;
@@ -32,6 +32,8 @@ pub(super) struct Case {
     pub(super) path: String,
     #[serde(default)]
     pub(super) headers: Vec<(String, String)>,
+    /// Sent as `Authorization: Bearer …`, with variables.
+    pub(super) bearer: Option<String>,
     /// With variables, and with `content-type: application/json` unless `headers` names another.
     pub(super) body: Option<String>,
     /// A statement that is run in the contestant's database before the request, behind its back.
@@ -66,7 +68,7 @@ pub(super) struct Expect {
     pub(super) header: BTreeMap<String, String>,
     /// JSON text that the answer contains; see [`super::expect`].
     pub(super) json: Option<String>,
-    /// A pattern for the body as text.
+    /// A pattern for the body as text, with variables.
     pub(super) body: Option<String>,
     /// The body, to the byte, with variables.
     pub(super) body_is: Option<String>,
@@ -90,6 +92,9 @@ pub(super) struct Items {
     /// JSON texts that no item contains.
     #[serde(default)]
     pub(super) lack: Vec<String>,
+    /// JSON texts, each contained in one item and no more.
+    #[serde(default)]
+    pub(super) once: Vec<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -158,7 +163,11 @@ impl Case {
                 "body_hex: pairs of hexadecimal digits, blanks between them"
             );
         }
-        let named = self.expect.templates().chain([&self.path]).chain(&self.body).chain(&self.sql);
+        let named = self
+            .expect
+            .templates()
+            .chain([&self.path])
+            .chain([&self.body, &self.bearer, &self.sql].into_iter().flatten());
         for text in named.chain(self.headers.iter().map(|(_, value)| value)) {
             check_known(text, known)?;
         }
@@ -183,7 +192,10 @@ impl Expect {
             Regex::new(pattern).with_context(|| format!("expect.header.{name}"))?;
         }
         if let Some(pattern) = &self.body {
-            Regex::new(pattern).context("expect.body")?;
+            // Whatever stands in the place of a variable, one letter is as good.
+            let values = known.iter().map(|name| ((*name).to_owned(), "0".to_owned())).collect();
+            let pattern = template::fill(pattern, &values).map_err(|Unfilled(why)| anyhow!(why));
+            Regex::new(&pattern.context("expect.body")?).context("expect.body")?;
         }
         if let Some(name) = &self.grown_since {
             ensure!(known.contains(name.as_str()), "expect.grown_since: no case before saves `{name}`");
@@ -192,8 +204,9 @@ impl Expect {
     }
 
     fn templates(&self) -> impl Iterator<Item = &String> {
-        let items = self.items.iter().flat_map(|items| items.contain.iter().chain(&items.lack));
-        self.json.iter().chain(&self.body_is).chain(items)
+        let items =
+            self.items.iter().flat_map(|items| items.contain.iter().chain(&items.lack).chain(&items.once));
+        [&self.json, &self.body, &self.body_is].into_iter().flatten().chain(items)
     }
 }
 
@@ -233,6 +246,12 @@ mod tests {
             ("rule = 'b'\npath = '/'\nexpect = { status = [200], grown_since = 'q' }", "no case before"),
             ("rule = 'b'\npath = '/'\nexpect = { status = [200], json = '{c}' }", "{c} is neither"),
             ("rule = 'b'\npath = '/'\nexpect = { status = [200], body_is = '{c}' }", "{c} is neither"),
+            ("rule = 'b'\npath = '/'\nexpect = { status = [200], body = '{c}' }", "{c} is neither"),
+            ("rule = 'b'\npath = '/'\nbearer = '{c}'\nexpect = { status = [200] }", "{c} is neither"),
+            (
+                "rule = 'b'\npath = '/'\nexpect = { status = [200], items = { once = ['{c}'] } }",
+                "{c} is neither",
+            ),
             (
                 "rule = 'b'\npath = '/'\nexpect = { status = [200], items = { lack = ['{c}'] } }",
                 "{c} is neither",

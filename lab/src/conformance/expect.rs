@@ -1,7 +1,8 @@
 //! Whether an answer is as expected, and in words why not.
 //!
 //! Expected JSON is contained in the answer: objects may have members beside the expected ones, since no rule forbids them, and
-//! an expected null is also a member that is absent; arrays and plain values are equal.
+//! an expected null is also a member that is absent; arrays and plain values are equal, numbers however they
+//! are written.
 
 use regex_lite::Regex;
 use serde_json::Value;
@@ -30,10 +31,11 @@ pub(super) fn check(expect: &Expect, answer: &Answer, state: &State<'_>) -> Resu
             return Err(format!("{name}: {} does not match {pattern}", quoted(value)));
         }
     }
-    if let Some(pattern) = &expect.body
-        && !matches(pattern, &text)?
-    {
-        return Err(format!("the body {} does not match {pattern}", quoted(&text)));
+    if let Some(template) = &expect.body {
+        let pattern = fill(template, state.values).map_err(|Unfilled(why)| why)?;
+        if !matches(&pattern, &text)? {
+            return Err(format!("the body {} does not match {pattern}", quoted(&text)));
+        }
     }
     if let Some(template) = &expect.body_is {
         let expected = fill(template, state.values).map_err(|Unfilled(why)| why)?;
@@ -86,6 +88,13 @@ fn check_items(items: &Items, body: &Value, state: &State<'_>) -> Result<(), Str
             return Err(format!("{} has {unwanted}", shown()));
         }
     }
+    for text in &items.once {
+        let expected = parsed(text, state)?;
+        let times = found.iter().filter(|item| contains(item, &expected)).count();
+        if times != 1 {
+            return Err(format!("{} has {expected} {times} times", shown()));
+        }
+    }
     Ok(())
 }
 
@@ -108,6 +117,9 @@ fn contains(found: &Value, expected: &Value) -> bool {
         (Value::Array(found), Value::Array(expected)) => {
             found.len() == expected.len()
                 && found.iter().zip(expected).all(|(found, expected)| contains(found, expected))
+        }
+        (Value::Number(found), Value::Number(expected)) => {
+            found == expected || (found.is_f64() || expected.is_f64()) && found.as_f64() == expected.as_f64()
         }
         _ => found == expected,
     }
@@ -166,6 +178,12 @@ mod tests {
             (r#"items = { member = "all" }"#, r#"{"all":[1]}"#, "[1]"),
             (r#"items = { contain = ['{"a":1}'] }"#, r#"[{},{"a":1,"b":2}]"#, r#"[{"a":2},{"b":1}]"#),
             (r#"items = { lack = ['{"a":1}'] }"#, r#"[{"a":2}]"#, r#"[{"a":2},{"a":1,"b":0}]"#),
+            (r#"items = { once = ['{"a":1}'] }"#, r#"[{"a":1,"b":2},{"a":2}]"#, r#"[{"a":1,"b":2},{"a":1}]"#),
+            (r#"items = { once = ['{"a":1}'] }"#, r#"[{"a":1}]"#, "[]"),
+            (r#"json = '{"x":10.50}'"#, r#"{"x":10.5}"#, r#"{"x":10.51}"#),
+            (r#"json = '{"x":10.00}'"#, r#"{"x":10}"#, r#"{"x":"10.00"}"#),
+            (r#"json = '{"x":0.3}'"#, r#"{"x":0.30}"#, r#"{"x":0.30000000000000004}"#),
+            ("body = '^{word}+$'", "anaaa", "aaa"),
             ("grown_since = 'before'", "42\n", "41"),
             ("grown_since = 'before'", "42", "forty-two"),
         ] {

@@ -22,6 +22,8 @@
 //! A case may have `sql = "…"`, a statement that is run in the contestant's database before its request: so it is seen whether an
 //! answer is of now.
 //!
+//! `bearer = "…"` sends a token, which a case before may have saved from a login's answer.
+//!
 //! `{unique}` is of [`UNIQUE_CHARS`] characters, other for each seed; `{repeat:x:33}` is 33 times `x`. The other keys are
 //! described at the fields of `Case` and `Expect` in `cases.rs`. A status of 500 or more and no answer at all are never right.
 //!
@@ -182,6 +184,9 @@ impl Runner<'_> {
             }
         };
         default("accept", "*/*");
+        if let Some(token) = &case.bearer {
+            default("authorization", &format!("Bearer {}", fill(token, &self.values)?));
+        }
         if body.is_some() {
             default("content-type", "application/json");
         }

@@ -26,6 +26,10 @@ struct Replicas {
 
 impl Replicas {
     fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    fn start_with(more: &[(&'static str, &'static str)]) -> Self {
         use std::os::unix::fs::PermissionsExt;
         // The database's user must reach it, whoever runs the tests.
         let folder = tempfile::Builder::new().prefix("pouco-lab-").tempdir().unwrap();
@@ -40,7 +44,7 @@ impl Replicas {
                 ("POUCO_ADMIN_LISTEN", "off"),
                 ("POUCO_REPLICA", replica),
             ];
-            let values = settings.into_iter().collect();
+            let values = settings.into_iter().chain(more.iter().copied()).collect();
             let config = Config::read(&values).unwrap();
             let apis = Selection::read(&values).unwrap();
             let bound = Bound::new(&config).unwrap();
@@ -95,6 +99,22 @@ fn pouco_keeps_every_rule_and_every_row() {
     let stored =
         judge("people", &Creations::Each(Vec::new()), &payloads, rows, &excluded, &[], Some(count)).unwrap();
     assert_eq!((stored.rows, stored.foreign, stored.counted), (0, 0, Some(0)), "{stored:#?}");
+}
+
+#[test]
+fn pouco_keeps_every_rule_of_the_inventory() {
+    let replicas = Replicas::start_with(&[
+        ("POUCO_APIS", "inventory"),
+        ("POUCO_BCRYPT_COST", "4"),
+        ("POUCO_JWT_SECRET", "a secret of the tests, long enough"),
+    ]);
+    let address = balance(replicas.addresses.clone());
+    // The second pass meets what the first one left.
+    for seed in [1, 2] {
+        let pass = crate::pass_of("inventory", &address, seed);
+        assert_eq!(failures(&pass), [""; 0], "{:#?}", pass.conformance.failures);
+        assert!(pass.warnings.is_empty(), "{:#?}", pass.warnings);
+    }
 }
 
 /// Creates the payloads over the API, as a generator would, and says what came.

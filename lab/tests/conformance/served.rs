@@ -7,9 +7,18 @@ use std::sync::Arc;
 pub(crate) struct Asked {
     pub(crate) method: String,
     pub(crate) target: String,
+    /// Lines, with names in small letters as the pass sends them.
+    pub(crate) headers: Vec<String>,
     pub(crate) body: Vec<u8>,
     /// Of the connection, from 0.
     pub(crate) connection: u64,
+}
+
+impl Asked {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        let lines = self.headers.iter().filter_map(|line| line.split_once(": "));
+        lines.into_iter().find(|(known, _)| *known == name).map(|(_, value)| value)
+    }
 }
 
 pub(crate) struct Reply {
@@ -76,7 +85,7 @@ fn read(reader: &mut impl BufRead, connection: u64) -> Option<Asked> {
     let length = head.iter().find_map(|line| line.strip_prefix("content-length: "));
     let mut body = vec![0; length.map_or(0, |length| length.parse().unwrap())];
     reader.read_exact(&mut body).ok()?;
-    Some(Asked { method, target, body, connection })
+    Some(Asked { method, target, headers: head.split_off(1), body, connection })
 }
 
 /// A balancer that gives connections to `addresses` in turn, as bytes.
