@@ -347,17 +347,36 @@ pub struct Stored {
     /// How long after the load the contestant was still at work, by its CPU; the two seconds in which its rest is seen are not in it.
     #[serde(default)]
     pub settled_seconds: Option<f64>,
+    /// Of a shop: its rows above are orders.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stock: Option<StockFigures>,
     /// A few of what is wrong, in words.
     #[serde(default)]
     pub examples: Vec<String>,
 }
 
+/// The stock of a shop after a load, against what was acknowledged.
+#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema, Serialize, PartialEq, Eq)]
+pub struct StockFigures {
+    /// Products that were there.
+    pub products: u64,
+    /// Of these, with as many pieces as they must have.
+    pub exact: u64,
+    /// Pieces that were sold and are still for sale, or never were there.
+    pub oversold: u64,
+    /// Pieces that are gone, and that nobody has.
+    pub vanished: u64,
+    /// Products with less than nothing.
+    pub below_zero: u64,
+}
+
 impl Stored {
-    /// Nothing lost, duplicated, altered or foreign, and the number of rows is what it must be.
+    /// Nothing lost, duplicated, altered or foreign, and the number of rows is what it must be, and so is the stock of a shop.
     #[must_use]
     pub fn exact(&self) -> bool {
         self.lost + self.duplicated + self.altered + self.foreign + self.wrongly_refused == 0
             && (self.expected_low..=self.expected_high).contains(&self.rows)
+            && self.stock.is_none_or(|stock| stock.exact == stock.products)
     }
 
     /// How many rows are not as they must be; 0 exactly where [`Stored::exact`] holds.
@@ -366,7 +385,8 @@ impl Stored {
         let named = self.lost + self.duplicated + self.altered + self.foreign + self.wrongly_refused;
         let missing = self.expected_low.saturating_sub(self.rows);
         let surplus = self.rows.saturating_sub(self.expected_high);
-        named.max(missing + surplus)
+        let inexact = self.stock.map_or(0, |stock| stock.products - stock.exact);
+        named.max(missing + surplus).max(inexact)
     }
 }
 

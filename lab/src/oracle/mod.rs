@@ -5,7 +5,8 @@
 //! answer ([`Creations::Each`]) gives exact figures; one that only counts them ([`Creations::Counted`]) gives the least number
 //! that explains the counts.
 //!
-//! A contest that only reads has its rows from the beginning: [`users`]. One that stores nothing has its answers alone: [`edge`].
+//! A contest that only reads has its rows from the beginning: [`users`]. One that stores nothing has its answers alone: [`edge`]. A
+//! shop has stock beside what was created: [`inventory`].
 //!
 //! What may not enter: how rows are fetched. They come as [`Row`]s; see [`rows_from_json_lines`].
 
@@ -13,6 +14,7 @@ mod counted;
 mod each;
 pub mod edge;
 mod findings;
+pub mod inventory;
 mod people;
 mod rows;
 #[cfg(test)]
