@@ -71,6 +71,9 @@ pub struct Run {
     /// Which of the contest's budgets, where it has several
     #[arg(long, value_name = "NAME")]
     pub budget: Option<String>,
+    /// Which of the contest's loads, where it has several
+    #[arg(long, value_name = "NAME")]
+    pub load: Option<String>,
     /// Multiple of the contest's rates
     #[arg(long, default_value_t = 1.0)]
     pub scale: f64,
@@ -140,6 +143,9 @@ pub struct Load {
     /// Where the server listens; the contest's own address by default
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub address: Option<String>,
+    /// Which of the contest's loads, where it has several
+    #[arg(long, value_name = "NAME")]
+    pub load: Option<String>,
     /// Multiple of the contest's rates
     #[arg(long, default_value_t = 1.0)]
     pub scale: f64,

@@ -45,6 +45,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::oracle;
+use crate::shop::Opening;
 
 /// A contest, checked.
 #[derive(Clone, Debug, Deserialize)]
@@ -90,8 +91,18 @@ pub struct Contest {
     /// Of these, the one that [`Contest::budget`] is.
     #[serde(skip)]
     pub budget_name: Option<String>,
-    /// The load at scale 1.
+    /// The load at scale 1; of several, the one that was chosen.
+    #[serde(default)]
     pub load: Load,
+    /// Several loads, by name, of which a run takes one.
+    #[serde(default)]
+    pub loads: BTreeMap<String, Load>,
+    /// Of these, the one where none is asked for.
+    #[serde(default)]
+    pub default_load: Option<String>,
+    /// Of these, the one that [`Contest::load`] is.
+    #[serde(skip)]
+    pub load_name: Option<String>,
     /// The load under which everything is killed; absent where nothing is written.
     #[serde(default)]
     pub kill: Option<Kill>,
@@ -126,7 +137,7 @@ pub struct Kill {
 }
 
 /// The load at scale 1: scenarios that run at the same time.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Load {
     /// Of the payloads and terms, and of the pauses.
@@ -140,6 +151,9 @@ pub struct Load {
     /// So many connections are kept and shared, instead of one connection a user.
     #[serde(default)]
     pub kept_connections: Option<usize>,
+    /// What is there before it, in a contest that is a shop.
+    #[serde(default)]
+    pub shop: Option<Opening>,
     /// Each with its own rate of users.
     #[serde(rename = "scenario")]
     pub scenarios: Vec<Scenario>,
@@ -150,7 +164,7 @@ fn default_timeout_seconds() -> f64 {
 }
 
 /// Users who arrive at a given rate, whether or not the server keeps up, and each send the same chain of requests over one
-/// connection of their own.
+/// connection of their own. Or so many clients, who are all there from the beginning.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Scenario {
@@ -158,6 +172,10 @@ pub struct Scenario {
     pub name: String,
     /// One after the other.
     pub phases: Vec<Phase>,
+    /// So many begin at once, and each goes through its chain again and again until the phases are over, whose rates are
+    /// then 0: a closed model, in which nobody asks for more than is answered.
+    #[serde(default)]
+    pub clients: Option<u32>,
     /// One after the other; a chain ends where an answer is not allowed or a placeholder has no value.
     #[serde(rename = "request")]
     pub requests: Vec<Request>,
@@ -188,9 +206,11 @@ pub struct Request {
     pub method: String,
     /// With placeholders: `{term}` is the next search term, percent-encoded; `{location}` the `Location` of the user's last 201.
     /// Where there was none, the chain ends here without the request. Of the data of a contest that only reads: `{user_id}` is the
-    /// id of any row, `{unknown_id}` one of none, `{offset}` any at which a whole page of `limit=` rows begins.
+    /// id of any row, `{unknown_id}` one of none, `{offset}` any at which a whole page of `limit=` rows begins. Of a shop:
+    /// `{product_id}` is any product, `{skip}` any at which a page of 20 begins.
     pub path: String,
-    /// `payload`: the body is the next line of the payload file, with `content-type: application/json`.
+    /// `payload`: the body is the next line of the payload file, with `content-type: application/json`. In a shop: `order` of
+    /// any product, `restock` of any, `login` of any customer.
     #[serde(default)]
     pub body: Option<String>,
     /// Statuses that are no failure.
@@ -219,8 +239,29 @@ impl Contest {
         let mut contest: Self = toml::from_str(&text).with_context(|| format!("{}", file.display()))?;
         contest.name = folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         contest.folder = folder.to_path_buf();
-        let checked = contest.check().and_then(|()| contest.within(None));
-        checked.with_context(|| format!("{}", file.display()))
+        let checked = contest.with_load(None).and_then(|contest| contest.check().map(|()| contest));
+        checked.and_then(|contest| contest.within(None)).with_context(|| format!("{}", file.display()))
+    }
+
+    /// The contest under the load of this name; under its default one where none is named.
+    ///
+    /// # Errors
+    /// It has no such load.
+    pub fn with_load(mut self, name: Option<&str>) -> Result<Self> {
+        ensure!(
+            self.loads.is_empty() == self.default_load.is_none(),
+            "[loads.NAME] and default_load belong together, and one of them is missing"
+        );
+        if self.loads.is_empty() {
+            ensure!(name.is_none(), "the contest {} has one load, without a name", self.name);
+            return Ok(self);
+        }
+        let name = name.or(self.default_load.as_deref()).unwrap_or_default().to_owned();
+        let known = || self.loads.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
+        let load = self.loads.get(&name).cloned();
+        self.load = load.ok_or_else(|| anyhow!("no load `{name}`; there are: {}", known()))?;
+        self.load_name = Some(name);
+        Ok(self)
     }
 
     /// The contest in the budget of this name; in its default one where none is named.
@@ -264,13 +305,24 @@ impl Contest {
         ensure!(self.count_path.is_some() || self.ready_path.is_some(), "count_path or ready_path is needed");
         let has_data = self.reads_only() && self.has_rows();
         ensure!(has_data == self.seed.is_some(), "the oracle `users` and `seed` belong together");
-        for scenario in &self.load.scenarios {
+        ensure!(!self.load.scenarios.is_empty(), "[load] or [loads.NAME] has no scenario");
+        let loads = self.loads.values().chain(self.loads.is_empty().then_some(&self.load));
+        for (load, scenario) in loads.flat_map(|load| load.scenarios.iter().map(move |it| (load, it))) {
             let name = &scenario.name;
+            ensure!(
+                load.shop.is_some() == self.is_shop(),
+                "the oracle `inventory` and `shop` belong together"
+            );
+            ensure!(scenario.clients != Some(0), "scenario {name}: clients must be above 0");
             ensure!(
                 !scenario.phases.is_empty() && !scenario.requests.is_empty(),
                 "scenario {name} has no phase or no request"
             );
             for phase in &scenario.phases {
+                ensure!(
+                    scenario.clients.is_none() || phase.from + phase.to == 0.0,
+                    "scenario {name}: either clients or rates"
+                );
                 ensure!(
                     phase.from >= 0.0 && phase.to >= 0.0 && phase.seconds > 0.0,
                     "scenario {name}: rates ≥ 0, seconds > 0"
@@ -284,6 +336,12 @@ impl Contest {
     #[must_use]
     pub fn reads_only(&self) -> bool {
         self.oracle == oracle::users::NAME || !self.has_rows()
+    }
+
+    /// Its customers, products and stock are made before the load, and its oracle looks at what the load has done to them.
+    #[must_use]
+    pub fn is_shop(&self) -> bool {
+        self.oracle == oracle::inventory::NAME
     }
 
     /// Contestants keep rows in a database, at which the oracle looks; else answers are all that it judges, and nothing is drawn from

@@ -49,6 +49,8 @@ pub mod report;
 #[cfg(feature = "contests")]
 pub mod runner;
 #[cfg(feature = "contests")]
+pub mod shop;
+#[cfg(feature = "contests")]
 pub mod stack;
 #[cfg(feature = "contests")]
 pub mod stats;

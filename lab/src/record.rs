@@ -57,6 +57,9 @@ pub struct Record {
     /// Which of the contest's budgets that is; absent where it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub budget_name: Option<String>,
+    /// Which of the contest's loads that is, where it has several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub load_name: Option<String>,
     /// Where it ran.
     pub machine: Machine,
     /// Of tools, by name: podman, the generator, the lab.

@@ -24,10 +24,10 @@ pub(crate) fn feeds(
     payloads: Option<&Path>,
     terms: Option<&Path>,
 ) -> Result<(Feeds, Option<TempDir>)> {
-    if contest.reads_only() {
+    if contest.reads_only() || contest.is_shop() {
         ensure!(payloads.or(terms).is_none(), "--payloads and --terms: {} has its own data", contest.name);
         let folder = tempfile::Builder::new().prefix("pouco-lab-data-").tempdir()?;
-        let lines = if contest.has_rows() { users::feeds() } else { <_>::default() };
+        let lines = if contest.has_rows() && !contest.is_shop() { users::feeds() } else { <_>::default() };
         return Ok((of_data(folder.path(), lines)?, Some(folder)));
     }
     let (payloads_file, terms_file) = match (payloads, terms) {

@@ -13,6 +13,7 @@ use pouco_lab::drivers::{self, Job};
 use pouco_lab::load::{self, Connections, PLATEAU_SECONDS, Plan, Rule};
 use pouco_lab::record::{LoadFigures, RequestFigures};
 use pouco_lab::runner::Feeds;
+use pouco_lab::shop::{self, Open};
 use pouco_lab::view::{self, Output, Tick, View};
 
 use super::feeds::feeds;
@@ -20,7 +21,7 @@ use super::run::payload_rows;
 use super::{Places, stop_flag};
 
 pub(crate) fn run(places: &Places, options: &Load) -> Result<bool> {
-    let mut contest = places.contest(&options.contest)?;
+    let mut contest = places.contest(&options.contest)?.with_load(options.load.as_deref())?;
     if let Some(address) = &options.address {
         contest.url = format!("http://{address}");
     }
@@ -28,7 +29,9 @@ pub(crate) fn run(places: &Places, options: &Load) -> Result<bool> {
     let rows = payload_rows(&contest, options.scale, options.seconds, options.find_limit)?;
     let (feeds, _files) =
         feeds(places, &contest, seed, rows, options.payloads.as_deref(), options.terms.as_deref())?;
-    let plan = planned(&places.top, &contest, &feeds, seed, options)?;
+    let opening = contest.load.shop.map(|opening| shop::open(contest.address(), opening).map(Arc::new));
+    let shop = opening.transpose()?;
+    let plan = planned(&places.top, &contest, &feeds, seed, options, shop.as_ref())?;
     let stop = stop_flag()?;
     let mut view = View::default();
     view.heading(&contest.name);
@@ -62,7 +65,14 @@ pub(crate) fn run(places: &Places, options: &Load) -> Result<bool> {
 }
 
 /// What is sent. A search multiplies the contest's own peaks by each of its scales, so they are not multiplied here.
-fn planned(top: &Path, contest: &Contest, feeds: &Feeds, seed: u64, options: &Load) -> Result<Plan> {
+fn planned(
+    top: &Path,
+    contest: &Contest,
+    feeds: &Feeds,
+    seed: u64,
+    options: &Load,
+    shop: Option<&Arc<Open>>,
+) -> Result<Plan> {
     let job = Job {
         contest,
         top,
@@ -72,6 +82,7 @@ fn planned(top: &Path, contest: &Contest, feeds: &Feeds, seed: u64, options: &Lo
         terms: &feeds.terms_file,
         folder: top,
         seconds: options.seconds.filter(|_| !options.find_limit),
+        shop,
     };
     let mut plan = drivers::native_plan(&job, Arc::clone(&feeds.payloads), Arc::clone(&feeds.terms))?;
     if let Some(connections) = options.connections {
@@ -173,7 +184,7 @@ mod tests {
         let lines: Arc<Lines> = Arc::new(Lines::default());
         let (payloads_file, terms_file) = (top.join("payloads"), top.join("terms"));
         let feeds = Feeds { payloads_file, payloads: Arc::clone(&lines), terms_file, terms: lines };
-        let mut plan = planned(top, &contest, &feeds, 1, &options).unwrap();
+        let mut plan = planned(top, &contest, &feeds, 1, &options, None).unwrap();
         if let Some(scale) = scale_of_a_step {
             plan = plan.plateau(scale, PLATEAU_SECONDS, Rule::FIND_LIMIT);
         }

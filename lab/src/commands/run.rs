@@ -19,6 +19,7 @@ use super::{Places, RESULTS, stop_flag};
 pub(crate) fn run(places: &Places, options: &Run) -> Result<bool> {
     ensure!(options.scale > 0.0 && options.scale.is_finite(), "--scale {}: must be above 0", options.scale);
     let contest = places.contest(&options.contest)?.within(options.budget.as_deref())?;
+    let contest = contest.with_load(options.load.as_deref())?;
     let seed = options.seed.unwrap_or(contest.load.seed);
     let folder = options.out.clone().unwrap_or_else(|| new_folder(&contest.name));
     std::fs::create_dir_all(&folder)?;
@@ -93,9 +94,17 @@ fn by_default(contestant: Contestant) -> Entrant {
 fn driver(places: &Places, options: &Run, contest: &Contest) -> Result<Box<dyn Driver>> {
     let tool = options.tool.unwrap_or(match (options.find_limit, &contest.gatling) {
         (true, _) => Tool::Native,
+        _ if contest.is_shop() => Tool::Native,
         (false, Some(_)) => Tool::Gatling,
         (false, None) => Tool::K6,
     });
+    let shop = contest.is_shop();
+    ensure!(
+        !shop || matches!(tool, Tool::Native),
+        "{}: the native generator alone can send it",
+        contest.name
+    );
+    ensure!(!shop || !options.find_limit, "{}: there is no search for its limit", contest.name);
     ensure!(!options.find_limit || matches!(tool, Tool::Native), "--find-limit needs the native generator");
     ensure!(!options.k6_in_container || matches!(tool, Tool::K6), "--k6-in-container is for k6 (--tool k6)");
     Ok(match tool {

@@ -14,12 +14,15 @@ mod payloads;
 mod process;
 
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use anyhow::Result;
 
 use crate::contest::Contest;
+use crate::oracle::inventory::Deed;
 use crate::record::{Answers, Generator, LoadFigures, Second};
+use crate::shop::Open;
 
 pub use crate::oracle::{Creation, Creations};
 pub use arrivals::Arrivals;
@@ -48,6 +51,8 @@ pub struct Job<'a> {
     pub folder: &'a Path,
     /// A shorter or longer form with the same phases and rates: see [`arrivals`].
     pub seconds: Option<u32>,
+    /// Open since before, in a contest that is one.
+    pub shop: Option<&'a Arc<Open>>,
 }
 
 /// What came of a load.
@@ -61,6 +66,8 @@ pub struct Outcome {
     pub begun_at: Option<f64>,
     /// What the oracle needs.
     pub creations: Creations,
+    /// The same in a shop.
+    pub deeds: Vec<Deed>,
     /// What it found in answers, where it looks at them alone.
     pub answers: Option<Answers>,
     /// What the tool used between the first user and the last answer, and whether it was the bottleneck.

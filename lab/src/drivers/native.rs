@@ -23,7 +23,7 @@ impl Driver for Native {
     }
 
     fn run(&self, job: &Job<'_>, stop: &AtomicBool, progress: &mut dyn FnMut(&Snapshot)) -> Result<Outcome> {
-        let (payloads, terms) = match job.contest.has_rows() {
+        let (payloads, terms) = match job.contest.has_rows() && !job.contest.is_shop() {
             true => (Lines::read(job.payloads, "payload")?, Lines::read(job.terms, "t")?),
             false => <_>::default(),
         };
@@ -48,6 +48,7 @@ impl Driver for Native {
             series: outcome.series,
             begun_at,
             creations: Creations::Each(outcome.creations),
+            deeds: outcome.deeds,
             answers: outcome.answers,
             generator: outcome.generator,
             interrupted: outcome.ended != Ended::Whole,
@@ -62,6 +63,7 @@ impl Driver for Native {
 pub fn plan(job: &Job<'_>, payloads: Arc<Lines>, terms: Arc<Lines>) -> Result<Plan> {
     let mut plan = Plan::new(job.contest, 1.0, payloads, terms)?;
     plan.seed = job.seed;
+    plan.shop = job.shop.cloned();
     let arrivals = Arrivals::new(job.contest, job.scale, job.seconds)?;
     for (scenario, arrivals) in plan.load.scenarios.iter_mut().zip(arrivals.scenarios) {
         scenario.phases = arrivals.phases;

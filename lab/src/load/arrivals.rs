@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use crate::contest::Phase;
+use crate::contest::{Phase, Scenario};
 
 /// Nanoseconds of a number of seconds; below 0 and not finite count as 0.
 pub(super) fn nanos(seconds: f64) -> u64 {
@@ -66,12 +66,14 @@ pub(super) struct Arrivals<'a> {
     /// Of a randomized phase, the last first.
     drawn: Vec<f64>,
     next: Option<u64>,
+    /// Who have still to come, all at once.
+    clients: u32,
 }
 
 impl<'a> Arrivals<'a> {
-    pub(super) fn new(phases: &'a [Phase], scale: f64, seed: u64) -> Self {
+    pub(super) fn new(scenario: &'a Scenario, scale: f64, seed: u64) -> Self {
         let mut arrivals = Self {
-            phases: phases.iter(),
+            phases: scenario.phases.iter(),
             scale,
             random: fastrand::Rng::with_seed(seed),
             phase: None,
@@ -80,6 +82,7 @@ impl<'a> Arrivals<'a> {
             come: 0,
             drawn: Vec::new(),
             next: None,
+            clients: scenario.clients.unwrap_or(0),
         };
         arrivals.advance();
         arrivals
@@ -92,6 +95,11 @@ impl<'a> Arrivals<'a> {
 
     /// The next user has come.
     pub(super) fn advance(&mut self) {
+        if self.clients > 0 {
+            self.clients -= 1;
+            self.next = Some(0);
+            return;
+        }
         while self.come == self.users {
             self.begin += self.phase.map_or(0.0, |phase| phase.seconds);
             self.phase = self.phases.next();
@@ -139,8 +147,13 @@ mod tests {
         Phase { from, to, seconds, randomized }
     }
 
+    fn scenario(phases: &[Phase], clients: Option<u32>) -> Scenario {
+        Scenario { name: String::new(), phases: phases.to_vec(), clients, requests: Vec::new() }
+    }
+
     fn all(phases: &[Phase], scale: f64, seed: u64) -> Vec<f64> {
-        let mut arrivals = Arrivals::new(phases, scale, seed);
+        let scenario = scenario(phases, None);
+        let mut arrivals = Arrivals::new(&scenario, scale, seed);
         let mut times = Vec::new();
         while let Some(at) = arrivals.next() {
             times.push(seconds(at));
@@ -181,6 +194,17 @@ mod tests {
         assert!(times[2..].iter().all(|at| (2.0..=6.0).contains(at)));
         let gaps: Vec<f64> = times[2..].windows(2).map(|two| two[1] - two[0]).collect();
         assert!(gaps.iter().any(|gap| (gap - gaps[0]).abs() > 1e-6), "evenly spread");
+    }
+
+    #[test]
+    fn clients_are_all_there_at_once() {
+        let scenario = scenario(&[phase(0.0, 0.0, 5.0, false)], Some(3));
+        let mut arrivals = Arrivals::new(&scenario, 1.0, 1);
+        for _ in 0..3 {
+            assert_eq!(arrivals.next(), Some(0));
+            arrivals.advance();
+        }
+        assert_eq!(arrivals.next(), None);
     }
 
     #[test]

@@ -11,6 +11,7 @@ use hdrhistogram::Histogram;
 use super::arrivals::float;
 use super::{Creation, Rule};
 use crate::oracle::edge::Right;
+use crate::oracle::inventory::Deed;
 use crate::record::{Answers, ErrorCount, LoadFigures, RequestFigures, Second};
 
 /// The longest time that is told apart: twice the longest timeout of a contest.
@@ -50,6 +51,7 @@ pub(super) struct Figures {
     kinds: Vec<Kind>,
     messages: HashMap<String, u64>,
     pub(super) creations: Vec<Creation>,
+    pub(super) deeds: Vec<Deed>,
     pub(super) series: Vec<Second>,
     /// Of the present second.
     times: Histogram<u64>,
@@ -87,6 +89,7 @@ impl Figures {
             kinds: names.map(kind).collect::<Result<_>>()?,
             messages: HashMap::new(),
             creations: Vec::new(),
+            deeds: Vec::new(),
             series: Vec::new(),
             times: histogram()?,
             answers: 0,

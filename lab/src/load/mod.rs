@@ -5,6 +5,9 @@
 //! Connecting is in it, and so is waiting for a kept connection, and so is the generator being late: a server that stalls
 //! cannot hide the requests that it kept from being sent (coordinated omission).
 //!
+//! **Clients** of a closed model ([`crate::contest::Scenario::clients`]) are all there from the beginning and ask
+//! again when they are answered. Their times count from then.
+//!
 //! **A connection** is the user's own, as in Gatling: opened with its first request, kept through its pauses, closed after its
 //! last answer. Or there are so many kept ones ([`Connections::KeptAlive`]): a request takes one and gives it back with the
 //! answer, so none is held through a pause; where all are taken it waits its turn.
@@ -21,7 +24,7 @@
 //! over 64 kept connections; at 1,340 a second 31, as fewer requests share a wake-up.
 //!
 //! **Every answer is checked**: whole and well-formed, its status among those the contest accepts, a 201 with a `Location` where a
-//! later request needs one, and its body as [`check`] says. Nothing is sampled, but for the rows within a list of users.
+//! later request needs one, and its body as [`check`] says, or [`errand`] in a shop. Nothing is sampled, but for the rows within a list of users.
 //!
 //! One thread, one event loop. What may not enter: what becomes of the figures, and anything of one contestant.
 
@@ -32,6 +35,7 @@ mod check;
 mod connections;
 mod drawn;
 mod engine;
+mod errand;
 mod figures;
 mod limit;
 mod request;
@@ -49,7 +53,9 @@ pub(crate) use self::request::percent_encode;
 use crate::contest::{Contest, Load, Phase};
 use crate::lines::Lines;
 use crate::oracle::Creation;
+use crate::oracle::inventory::Deed;
 use crate::record::{Answers, Generator, LoadFigures, Second, Step};
+use crate::shop::Open;
 
 /// Seconds in which a plateau's rates rise to their height; its figures begin after them.
 pub const PLATEAU_RAMP_SECONDS: u32 = 4;
@@ -70,6 +76,8 @@ pub struct Plan {
     pub scale: f64,
     /// Of randomized arrivals and of pauses.
     pub seed: u64,
+    /// A shop that is open, where the contest is one.
+    pub shop: Option<Arc<Open>>,
     /// Bodies, one a creation, in order.
     pub payloads: Arc<Lines>,
     /// The line to begin with: after an earlier load, its `payload_offset` and its [`Outcome::payloads_used`].
@@ -123,6 +131,8 @@ pub enum Checks {
     Users,
     /// Pages: what [`crate::oracle::edge`] says of them and their caches.
     Edge,
+    /// Errands in a shop: what was asked for, at the catalogue's price, to the cent.
+    Shop,
 }
 
 /// What a step of a capacity search must keep.
@@ -157,7 +167,8 @@ impl Plan {
             "people" => Checks::People,
             crate::oracle::users::NAME => Checks::Users,
             crate::oracle::edge::NAME => Checks::Edge,
-            other => bail!("oracle: 'people', 'users' and 'edge' are known, '{other}' is not"),
+            crate::oracle::inventory::NAME => Checks::Shop,
+            other => bail!("oracle: 'people', 'users', 'edge' and 'inventory' are known, '{other}' is not"),
         };
         let kept = contest.load.kept_connections;
         Ok(Self {
@@ -166,6 +177,7 @@ impl Plan {
             target: target.with_context(|| format!("url: {address} has no address"))?,
             scale,
             seed: contest.load.seed,
+            shop: None,
             payloads,
             payload_offset: 0,
             terms,
@@ -275,6 +287,8 @@ pub struct Outcome {
     pub generator: Generator,
     /// For [`crate::oracle::Creations::Each`]: every creation that was sent, in the order in which they ended.
     pub creations: Vec<Creation>,
+    /// In a shop, everything that may have changed it.
+    pub deeds: Vec<Deed>,
     /// Lines of the payload file that were used.
     pub payloads_used: u64,
     /// Search terms that were used.

@@ -4,6 +4,7 @@ use anyhow::{Context, Result, bail, ensure};
 
 use super::check::Check;
 use super::drawn::Draw;
+use super::errand::Kind;
 use super::{Checks, Plan};
 use crate::contest::{Request, Scenario};
 use crate::oracle::edge::Page;
@@ -31,12 +32,15 @@ pub(super) struct Ready {
     pub(super) needs_term: bool,
     /// What it takes from the contest's data.
     pub(super) draw: Option<Draw>,
+    /// What it is about in a shop.
+    pub(super) errand: Option<Kind>,
     pub(super) check: Check,
     /// An answer to `HEAD` has no body.
     pub(super) head: bool,
     path: Vec<Part>,
     /// Method and blank.
     before: Vec<u8>,
+    has_body: bool,
     /// The rest of the head; with a body, up to its length.
     after: Vec<u8>,
 }
@@ -47,6 +51,8 @@ enum Part {
     Location,
     /// What the request draws.
     Drawn(Draw),
+    /// What the errand is about.
+    Errand(Kind),
 }
 
 impl Chain {
@@ -82,12 +88,23 @@ impl Ready {
     fn new(request: &Request, plan: &Plan) -> Result<Self> {
         let token = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic());
         ensure!(token(&request.method), "method: visible ASCII letters, not '{}'", request.method);
-        let body = match request.body.as_deref() {
-            None => false,
-            Some("payload") => true,
-            Some(other) => bail!("body: 'payload' or absent, not '{other}'"),
-        };
         let path = parts(&request.path)?;
+        let of_path =
+            path.iter().find_map(|part| if let Part::Errand(kind) = part { Some(*kind) } else { None });
+        let (body, errand) = match request.body.as_deref() {
+            None => (false, of_path),
+            Some("payload") => (true, None),
+            Some("order") => (false, Some(Kind::Buy)),
+            Some("restock") => (false, Some(Kind::Restock)),
+            Some("login") => (false, Some(Kind::LogIn)),
+            Some(other) => bail!("body: 'payload', 'order', 'restock', 'login' or absent, not '{other}'"),
+        };
+        ensure!(errand.is_none() || plan.shop.is_some(), "it is about a shop, and there is none");
+        let content_type = match errand {
+            Some(Kind::LogIn) => Some("application/x-www-form-urlencoded"),
+            Some(Kind::Buy | Kind::Restock) => Some("application/json"),
+            _ => body.then_some("application/json"),
+        };
         let needs_location = path.iter().any(|part| matches!(part, Part::Location));
         let needs_term = path.iter().any(|part| matches!(part, Part::Term));
         let pause = match request.pause_ms {
@@ -122,11 +139,13 @@ impl Ready {
             needs_location,
             needs_term,
             draw,
+            errand,
             check,
             head: request.method == "HEAD",
             path,
             before: format!("{} ", request.method).into_bytes(),
-            after: rest_of_head(plan, body)?,
+            has_body: content_type.is_some(),
+            after: rest_of_head(plan, content_type)?,
         })
     }
 
@@ -138,6 +157,7 @@ impl Ready {
         term: &[u8],
         location: &str,
         drawn: &[u8],
+        token: Option<&str>,
     ) {
         output.extend_from_slice(&self.before);
         for part in &self.path {
@@ -145,11 +165,17 @@ impl Ready {
                 Part::Text(text) => output.extend_from_slice(text.as_bytes()),
                 Part::Term => percent_encode(output, term),
                 Part::Location => output.extend_from_slice(location.as_bytes()),
-                Part::Drawn(_) => output.extend_from_slice(drawn),
+                Part::Drawn(_) | Part::Errand(_) => output.extend_from_slice(drawn),
             }
         }
+        output.extend_from_slice(b" HTTP/1.1\r\n");
+        if let Some(token) = token {
+            output.extend_from_slice(b"authorization: Bearer ");
+            output.extend_from_slice(token.as_bytes());
+            output.extend_from_slice(b"\r\n");
+        }
         output.extend_from_slice(&self.after);
-        if self.body {
+        if self.has_body {
             output.extend_from_slice(payload.len().to_string().as_bytes());
             output.extend_from_slice(b"\r\n\r\n");
             output.extend_from_slice(payload);
@@ -157,8 +183,8 @@ impl Ready {
     }
 }
 
-fn rest_of_head(plan: &Plan, body: bool) -> Result<Vec<u8>> {
-    let mut rest = format!(" HTTP/1.1\r\nhost: {}\r\n", plan.host);
+fn rest_of_head(plan: &Plan, content_type: Option<&str>) -> Result<Vec<u8>> {
+    let mut rest = format!("host: {}\r\n", plan.host);
     for (name, value) in &plan.load.headers {
         let plain = |text: &str| text.bytes().all(|byte| (b' '..0x7f).contains(&byte));
         ensure!(
@@ -167,7 +193,10 @@ fn rest_of_head(plan: &Plan, body: bool) -> Result<Vec<u8>> {
         );
         rest.push_str(&format!("{name}: {value}\r\n"));
     }
-    rest.push_str(if body { "content-type: application/json\r\ncontent-length: " } else { "\r\n" });
+    match content_type {
+        Some(kind) => rest.push_str(&format!("content-type: {kind}\r\ncontent-length: ")),
+        None => rest.push_str("\r\n"),
+    }
     Ok(rest.into_bytes())
 }
 
@@ -185,8 +214,11 @@ fn parts(path: &str) -> Result<Vec<Part>> {
             "{user_id}" => Part::Drawn(Draw::StoredId),
             "{unknown_id}" => Part::Drawn(Draw::UnknownId),
             "{offset}" => Part::Drawn(Draw::Offset { limit: limit_of(path)? }),
+            "{product_id}" => Part::Errand(Kind::Look),
+            "{skip}" => Part::Errand(Kind::Browse),
             other => bail!(
-                "path: {{term}}, {{location}}, {{user_id}}, {{unknown_id}} and {{offset}} are placeholders, '{other}' is none"
+                "path: {{term}}, {{location}}, {{user_id}}, {{unknown_id}}, {{offset}}, {{product_id}} and {{skip}} are \
+                 placeholders, '{other}' is none"
             ),
         });
         rest = &rest[close + 1..];

@@ -1,9 +1,10 @@
 //! A user on its way through its chain, and what an answer means to it.
 
+use super::Plan;
 use super::answer::Whole;
 use super::check::{Check, check};
+use super::errand::Errand;
 use super::request::{Ready, path_of};
-use crate::lines::Lines;
 use crate::oracle::edge::Right;
 use crate::oracle::{Creation, id_of_location};
 
@@ -29,6 +30,8 @@ pub(super) struct User {
     pub(super) location: Option<Box<str>>,
     /// The row of the data that the request under way asks for, or at which its page begins.
     pub(super) row: u64,
+    /// What it is about in a shop.
+    pub(super) errand: Option<Errand>,
 }
 
 impl User {
@@ -46,6 +49,7 @@ impl User {
             creating: false,
             location: None,
             row: 0,
+            errand: None,
         }
     }
 
@@ -77,27 +81,34 @@ pub(super) struct Verdict {
     pub(super) failure: Option<String>,
     /// Of an answer that was looked at as a page: what was right about it, or nothing.
     pub(super) page: Option<Option<Right>>,
+    /// The id of an order that was answered as it was asked for.
+    pub(super) order: Option<i64>,
 }
 
 impl Verdict {
     /// Judges a whole answer to `request` of `user`.
-    pub(super) fn of(whole: &Whole<'_>, request: &Ready, user: &User, payloads: &Lines) -> Self {
+    pub(super) fn of(whole: &Whole<'_>, request: &Ready, user: &User, plan: &Plan) -> Self {
         let status = whole.status;
         let location =
             whole.location.map(|bytes| String::from_utf8_lossy(bytes).into_owned().into_boxed_str());
-        let mut page = None;
+        let (mut page, mut order) = (None, None);
+        let errand = user.errand.zip(plan.shop.as_deref()).filter(|_| (200..300).contains(&status));
         let failure = if !request.accept.contains(&status) {
             Some(format!("status {status}, allowed are {:?}", request.accept))
         } else if request.must_locate && status == 201 && location.as_deref().and_then(path_of).is_none() {
             Some("201 without a Location that is a path".into())
+        } else if let Some((errand, shop)) = errand {
+            let checked = errand.check(whole.body, shop);
+            order = checked.ok().flatten();
+            checked.err().map(str::to_owned)
         } else if status == 200 || request.check == Check::NotFound {
-            let checked = check(whole, request.check, user, payloads);
+            let checked = check(whole, request.check, user, &plan.payloads);
             page = matches!(request.check, Check::Page(_)).then(|| checked.ok().flatten());
             checked.err().map(str::to_owned)
         } else {
             None
         };
-        Self { status, location, close: whole.close, failure, page }
+        Self { status, location, close: whole.close, failure, page, order }
     }
 }
 

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Error, Result};
 
-use super::{Entrant, Settings, begun, data, kill, proof, settle};
+use super::{Entrant, Settings, begun, data, kill, proof, settle, shop};
 use crate::conformance;
 use crate::contest::Budget;
 use crate::drivers::{Creations, Job, Outcome, Snapshot};
@@ -81,13 +81,16 @@ fn steps(
         // A wrong table or column is better known now than after minutes of load. The people of the pass are there already.
         let readable = match contest.reads_only() {
             true => data::judge(stack, contestant).map(drop),
+            false if contest.is_shop() => shop::rows(stack, contestant).map(drop),
             false => rows(stack, &contestant.rows()?.rows).map(drop),
         };
         readable.context("database.rows in contestant.toml")?;
     }
     let mut proved = proof::before(stack, contestant)?;
 
-    let (outcome, report, rest) = load(settings, entrant, stack, stop, &file_name(attempt), view)?;
+    let before = shop::open(contest, contestant, stack)?;
+    let (outcome, report, rest) =
+        load(settings, entrant, stack, before.as_ref(), stop, &file_name(attempt), view)?;
     attempt.series = series(outcome.series, outcome.begun_at, &report);
     attempt.resources = Some(report.resources);
     attempt.verdict.warnings.extend(report.notes);
@@ -115,6 +118,14 @@ fn steps(
         let answers = Answers { settled_seconds, ..outcome.answers.unwrap_or_default() };
         view.step(&answers.told());
         attempt.answers = Some(answers);
+        return Ok(());
+    }
+    if let Some(before) = &before {
+        let warning = settle::rows_stay(stack, &contestant.rows()?.rows, stop)?;
+        attempt.verdict.warnings.extend(warning.map(str::to_owned));
+        let stored = shop::judge(before, &outcome.deeds, stack, contestant)?;
+        view.step(&told(&stored));
+        attempt.stored = Some(Stored { settled_seconds, ..stored });
         return Ok(());
     }
     let left = Left { creations: &outcome.creations, used, excluded: &excluded, settled_seconds };
@@ -212,6 +223,7 @@ fn load(
     settings: &Settings,
     entrant: &Entrant,
     stack: &mut dyn Stack,
+    shop: Option<&shop::Before>,
     stop: &AtomicBool,
     name: &str,
     view: &mut View,
@@ -232,6 +244,7 @@ fn load(
         terms: &settings.feeds.terms_file,
         folder: scratch.path(),
         seconds: settings.seconds,
+        shop: shop.map(|before| &before.open),
     };
     let whole = settings.seconds.map_or(settings.contest.seconds(), f64::from);
     let mut former = Snapshot::default();
@@ -331,8 +344,12 @@ fn told(stored: &Stored) -> String {
     if stored.exact() {
         return format!("{} rows, exact", stored.rows);
     }
+    let stock = stored.stock.map_or_else(String::new, |stock| {
+        let inexact = stock.products - stock.exact;
+        format!("; {inexact} stocks wrong: {} pieces oversold, {} vanished", stock.oversold, stock.vanished)
+    });
     format!(
-        "{} rows, {} to {} expected; {} lost, {} duplicated, {} altered, {} foreign, {} wrongly refused",
+        "{} rows, {} to {} expected; {} lost, {} duplicated, {} altered, {} foreign, {} wrongly refused{stock}",
         stored.rows,
         stored.expected_low,
         stored.expected_high,

@@ -67,6 +67,7 @@ fn unlike(
     same("seed", json!(record.seed), json!(settings.seed));
     same("budget", json!(record.budget), json!(settings.contest.budget));
     same("budget's name", json!(record.budget_name), json!(settings.contest.budget_name));
+    same("load", json!(record.load_name), json!(settings.contest.load_name));
     same("commit", json!(record.commit), json!(commit));
     same("CPU", json!(record.machine.cpu_model), json!(machine.cpu_model));
     same("number of cores", json!(record.machine.cores), json!(machine.cores));
@@ -152,6 +153,7 @@ mod tests {
             kill: Some(true),
             budget: settings.contest.budget.clone(),
             budget_name: None,
+            load_name: None,
             machine: Machine { cpu_model: "chip".to_owned(), cores: 2, ..Machine::default() },
             versions: BTreeMap::new(),
             contestants: Vec::new(),

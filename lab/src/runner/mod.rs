@@ -11,6 +11,7 @@ mod going_on;
 pub mod kill;
 pub mod proof;
 pub mod settle;
+mod shop;
 mod up;
 mod visible;
 
@@ -210,6 +211,7 @@ fn begin(settings: &Settings) -> Result<Record> {
             kill: Some(settings.kill),
             budget: settings.contest.budget.clone(),
             budget_name: settings.contest.budget_name.clone(),
+            load_name: settings.contest.load_name.clone(),
             machine: machine::machine()?,
             versions: BTreeMap::new(),
             contestants: Vec::new(),

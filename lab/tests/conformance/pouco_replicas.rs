@@ -2,6 +2,8 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use pouco::api::Selection;
 use pouco::app::{App, Bound};
@@ -9,12 +11,22 @@ use pouco::config::Config;
 use pouco::embedded::Cluster;
 use pouco::http::Address;
 use pouco::store::Connector;
+use pouco_lab::contest::Contest;
 use pouco_lab::contestant::Contestant;
 use pouco_lab::lines::Lines;
+use pouco_lab::load::{self, Plan};
+use pouco_lab::oracle::inventory::{self, Shop};
 use pouco_lab::oracle::{Creation, Creations, Excluded, id_of_location, judge, rows_from_json_lines};
+use pouco_lab::shop::{self, Opening};
 
 use crate::served::balance;
 use crate::{failures, pass};
+
+const INVENTORY: &[(&str, &str)] = &[
+    ("POUCO_APIS", "inventory"),
+    ("POUCO_BCRYPT_COST", "4"),
+    ("POUCO_JWT_SECRET", "a secret of the tests, long enough"),
+];
 
 struct Replicas {
     // Stopped before the database is.
@@ -56,8 +68,8 @@ impl Replicas {
     }
 
     /// As the lab asks for them: by the contestant's own query.
-    fn rows(&self) -> String {
-        let peer = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../peers/pouco");
+    fn rows(&self, peer: &str) -> String {
+        let peer = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../peers").join(peer);
         let query = Contestant::read(&peer).unwrap().rows().unwrap().rows.clone();
         let mut client = self.cluster.as_ref().unwrap().config().connect(postgres::NoTls).unwrap();
         let messages = client.simple_query(&query).unwrap();
@@ -92,7 +104,7 @@ fn pouco_keeps_every_rule_and_every_row() {
     }
     // What the passes left is theirs, down to the last row.
     let payloads: Lines = [&b"{}"[..]].into_iter().collect();
-    let rows = replicas.rows();
+    let rows = replicas.rows("pouco");
     let count = rows.lines().count() as u64;
     assert!(count > 150, "{count}");
     let rows = rows_from_json_lines(rows.as_bytes());
@@ -103,17 +115,43 @@ fn pouco_keeps_every_rule_and_every_row() {
 
 #[test]
 fn pouco_keeps_every_rule_of_the_inventory() {
-    let replicas = Replicas::start_with(&[
-        ("POUCO_APIS", "inventory"),
-        ("POUCO_BCRYPT_COST", "4"),
-        ("POUCO_JWT_SECRET", "a secret of the tests, long enough"),
-    ]);
+    let replicas = Replicas::start_with(INVENTORY);
     let address = balance(replicas.addresses.clone());
     // The second pass meets what the first one left.
     for seed in [1, 2] {
         let pass = crate::pass_of("inventory", &address, seed);
         assert_eq!(failures(&pass), [""; 0], "{:#?}", pass.conformance.failures);
         assert!(pass.warnings.is_empty(), "{:#?}", pass.warnings);
+    }
+}
+
+/// Both loads of the contest in little, and what is stored then.
+#[test]
+fn pouco_keeps_its_stock_to_the_piece() {
+    let replicas = Replicas::start_with(INVENTORY);
+    let address = balance(replicas.addresses.clone());
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("contests/inventory");
+    for name in ["flash-sale", "mix"] {
+        let mut contest = Contest::read(&folder).unwrap().with_load(Some(name)).unwrap();
+        contest.url = format!("http://{address}");
+        for scenario in &mut contest.load.scenarios {
+            scenario.clients = scenario.clients.map(|_| 32);
+            scenario.phases.truncate(1);
+            scenario.phases[0].seconds = 2.0;
+        }
+        // Few enough pieces that they are sold out.
+        let opening = Opening { customers: 3, products: 1, pieces: 50 };
+        let open = shop::open(&address, opening).unwrap();
+        let rows = || Shop::read(replicas.rows("pouco/inventory").as_bytes()).unwrap();
+        let before = rows();
+        let mut plan = Plan::new(&contest, 1.0, <_>::default(), <_>::default()).unwrap();
+        plan.shop = Some(Arc::new(open));
+        let outcome = load::run(&plan, &AtomicBool::new(false), &mut |_| {}).unwrap();
+        let stored = inventory::judge(&before, &outcome.deeds, &rows());
+        assert_eq!(outcome.figures.total.failed, 0, "{name}: {:?}", outcome.figures.errors);
+        assert!(stored.exact() && stored.acknowledged > 10, "{name}: {stored:#?}");
+        let refused = outcome.figures.requests["order"].statuses.get(&400).copied().unwrap_or(0);
+        assert!(refused > 0 || name == "mix", "{name}: nobody was too late");
     }
 }
 
@@ -156,7 +194,7 @@ fn pouco_and_the_oracle_agree_on_every_hard_payload() {
     let replicas = Replicas::start();
     let creations = create(&balance(replicas.addresses.clone()), &payloads);
     assert!(creations.iter().all(|creation| matches!(creation.status, 201 | 400 | 422)), "{creations:?}");
-    let rows = replicas.rows();
+    let rows = replicas.rows("pouco");
     let rows = rows_from_json_lines(rows.as_bytes());
     let stored =
         judge("people", &Creations::Each(creations), &payloads, rows, &Excluded::default(), &[], None)

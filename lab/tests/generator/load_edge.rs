@@ -13,6 +13,7 @@ fn plan(server: &Server) -> Plan {
     let scenario = |name: &str, path: &str| Scenario {
         name: name.into(),
         phases: constant(50.0, 1.0),
+        clients: None,
         requests: vec![request(name, "GET", path, &[200])],
     };
     Plan {

@@ -11,7 +11,7 @@ use pouco_lab::oracle::users;
 
 fn scenario(name: &str, path: &str, accept: u16, rate: f64) -> Scenario {
     let requests = vec![request(name, "GET", path, &[accept])];
-    Scenario { name: name.into(), phases: constant(rate, 1.0), requests }
+    Scenario { name: name.into(), phases: constant(rate, 1.0), clients: None, requests }
 }
 
 fn plan(server: &Server) -> Plan {

@@ -7,4 +7,5 @@ mod load_support;
 mod capacity;
 mod load;
 mod load_edge;
+mod load_shop;
 mod load_users;

@@ -128,13 +128,14 @@ pub(crate) fn create_then_look_up(phases: Vec<Phase>) -> Scenario {
     let mut lookup = request("lookup", "GET", "{location}", &[200]);
     lookup.pause_ms = Some((1.0, 10.0));
     let creation = request("creation", "POST", "/pessoas", &[201, 400, 422]);
-    Scenario { name: "create then look up".into(), phases, requests: vec![creation, lookup] }
+    Scenario { name: "create then look up".into(), phases, clients: None, requests: vec![creation, lookup] }
 }
 
 pub(crate) fn search(phases: Vec<Phase>) -> Scenario {
     Scenario {
         name: "search".into(),
         phases,
+        clients: None,
         requests: vec![request("search", "GET", "/pessoas?t={term}", &[200])],
     }
 }
@@ -188,12 +189,14 @@ pub(crate) fn plan(target: SocketAddr, scenarios: Vec<Scenario>) -> Plan {
             headers: vec![("user-agent".into(), "a test".into())],
             timeout_seconds: 20.0,
             kept_connections: None,
+            shop: None,
             scenarios,
         },
         host: target.to_string(),
         target,
         scale: 1.0,
         seed: 1,
+        shop: None,
         payloads: payloads(1000),
         payload_offset: 0,
         terms: lines(&["ana", "b c"]),

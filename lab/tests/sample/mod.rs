@@ -104,6 +104,7 @@ pub(crate) fn record() -> Record {
             ..Budget::default()
         },
         budget_name: None,
+        load_name: None,
         machine: Machine {
             cpu_model: "Intel(R) Xeon(R) Processor @ 2.60GHz".to_owned(),
             cores: 2,

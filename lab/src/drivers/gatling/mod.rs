@@ -217,5 +217,6 @@ fn outcome(
     };
     let begun_at = span.map(|(from, _)| from);
     let interrupted = attended.interrupted;
-    Ok(Outcome { figures, series, begun_at, creations, answers: None, generator, interrupted })
+    let deeds = Vec::new();
+    Ok(Outcome { figures, series, begun_at, creations, deeds, answers: None, generator, interrupted })
 }

@@ -234,6 +234,7 @@ fn drive(
         terms: &terms,
         folder: &results,
         seconds: Some(5),
+        shop: None,
     };
     driver.run(&job, stop, progress)
 }
@@ -330,6 +331,7 @@ fn the_arguments_are_those_of_run_test_sh() {
         terms: here,
         folder: here,
         seconds: None,
+        shop: None,
     };
     let command = driver.command(&job, "Simulation", Path::new("/results"));
     let arguments: Vec<&str> = command.get_args().map(|argument| argument.to_str().unwrap()).collect();

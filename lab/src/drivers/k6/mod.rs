@@ -292,5 +292,5 @@ fn outcome(
     let begun_at = live.begun.or(span.map(|(from, _)| from));
     let answers = plan.pages.as_ref().map(|pages| summary.answers(&pages.words));
     let interrupted = attended.interrupted;
-    Ok(Outcome { figures, series, begun_at, creations, answers, generator, interrupted })
+    Ok(Outcome { figures, series, begun_at, creations, deeds: Vec::new(), answers, generator, interrupted })
 }

@@ -214,6 +214,7 @@ mod tests {
             terms: &terms,
             folder: here,
             seconds,
+            shop: None,
         };
         let arrivals = Arrivals::new(contest, scale, seconds)?;
         Ok(serde_json::to_value(Plan::new(&job, &arrivals, &here.join("summary.json"))?)?)

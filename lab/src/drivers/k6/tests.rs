@@ -53,6 +53,7 @@ fn drive(driver: &K6, folder: &Path, stop: &AtomicBool) -> Result<Outcome> {
         terms: &folder.join("terms.tsv"),
         folder,
         seconds: Some(5),
+        shop: None,
     };
     driver.run(&job, stop, &mut |_| {})
 }

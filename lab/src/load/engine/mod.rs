@@ -9,12 +9,17 @@ use std::collections::{BinaryHeap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
+mod clients;
+#[cfg(test)]
+mod tests;
+
 use anyhow::{Result, ensure};
 use slab::Slab;
 
 use super::arrivals::{Arrivals, asked, nanos, seconds};
 use super::bottleneck::{Watch, peak_memory_bytes};
 use super::connections::Pool;
+use super::errand::Errand;
 use super::figures::{End, Figures};
 use super::request::{Chain, check_lines, path_of};
 use super::socket::{self, Poller, Ready};
@@ -66,6 +71,12 @@ struct Engine<'a> {
     output: Vec<u8>,
     /// What the request that is rendered drew from the data.
     drawn: String,
+    /// The body of the errand that is rendered.
+    body: String,
+    /// Of errands.
+    random: fastrand::Rng,
+    /// When each scenario is over.
+    ends: Vec<u64>,
 }
 
 /// Runs the plan.
@@ -73,6 +84,10 @@ pub(super) fn run(plan: &Plan, stop: &AtomicBool, progress: &mut dyn FnMut(&Snap
     let mut engine = Engine::new(plan)?;
     let ended = engine.turn_until_the_end(stop, progress)?;
     engine.outcome(ended)
+}
+
+fn length(scenario: &Scenario) -> f64 {
+    scenario.phases.iter().map(|phase| phase.seconds).sum()
 }
 
 impl<'a> Engine<'a> {
@@ -96,7 +111,7 @@ impl<'a> Engine<'a> {
             }
         };
         let arrivals = |(index, scenario): (u64, &'a Scenario)| {
-            Arrivals::new(&scenario.phases, plan.scale, plan.seed.wrapping_add(index))
+            Arrivals::new(scenario, plan.scale, plan.seed.wrapping_add(index))
         };
         Ok(Self {
             plan,
@@ -125,6 +140,9 @@ impl<'a> Engine<'a> {
             input: vec![0; INPUT_BYTES],
             output: Vec::with_capacity(4096),
             drawn: String::new(),
+            body: String::new(),
+            random: fastrand::Rng::with_seed(plan.seed),
+            ends: scenarios.iter().map(|scenario| nanos(length(scenario))).collect(),
         })
     }
 
@@ -352,9 +370,17 @@ impl<'a> Engine<'a> {
         if let Some(draw) = request.draw {
             user.row = draw.draw(&mut user.random(plan.seed), &plan.terms, &mut self.drawn);
         }
+        let mut token = None;
+        if let Some((kind, shop)) = request.errand.zip(plan.shop.as_deref()) {
+            let errand = Errand::draw(kind, user.number, shop, &mut self.random);
+            errand.write_body(shop, &mut self.body);
+            self.drawn = errand.place(shop);
+            (payload, token) = (self.body.as_bytes(), Some(errand.customer(shop).token.as_str()));
+            user.errand = Some(errand);
+        }
         self.output.clear();
         let location = user.location.as_deref().unwrap_or_default();
-        request.render(&mut self.output, payload, term, location, self.drawn.as_bytes());
+        request.render(&mut self.output, payload, term, location, self.drawn.as_bytes(), token);
     }
 
     /// An event of a connection.
@@ -389,7 +415,7 @@ impl<'a> Engine<'a> {
             let request = &self.chains[user.scenario].requests[user.step];
             match place.answer.feed(&self.input[..length], length == 0, request.head) {
                 Ok(Some(whole)) => {
-                    let verdict = Verdict::of(&whole, request, user, &self.plan.payloads);
+                    let verdict = Verdict::of(&whole, request, user, self.plan);
                     place.answer.reset();
                     return self.answered(key, connection, &verdict);
                 }
@@ -430,8 +456,9 @@ impl<'a> Engine<'a> {
         } else if self.kept {
             self.pool.give_back(connection);
         }
+        self.done(key, verdict.status, verdict.order);
         if verdict.failure.is_some() {
-            self.leave(key);
+            self.fall(key);
         } else {
             self.go_on(key);
         }
@@ -449,6 +476,10 @@ impl<'a> Engine<'a> {
                     Some(bounds) => self.pause(key, now, bounds),
                     None => self.begin(key, now, now),
                 }
+            }
+            None if self.last_end < self.closed_until(key) => {
+                self.users[key].step = 0;
+                self.begin(key, self.last_end, self.last_end);
             }
             _ => self.leave(key),
         }
@@ -469,7 +500,8 @@ impl<'a> Engine<'a> {
         if user.creating {
             self.figures.creations.push(user.creation(0, None));
         }
-        self.leave(key);
+        self.done(key, 0, None);
+        self.fall(key);
     }
 
     /// A request has ended, in one way or the other.
@@ -504,6 +536,8 @@ impl<'a> Engine<'a> {
         let mut given_up = 0;
         for (_, user) in self.users.iter().filter(|(_, user)| user.request != 0) {
             given_up += 1;
+            let deed = user.errand.zip(self.plan.shop.as_deref());
+            self.figures.deeds.extend(deed.and_then(|(errand, shop)| errand.deed(shop, 0, None)));
             if user.creating {
                 self.figures.creations.push(user.creation(0, None));
             }
@@ -524,6 +558,7 @@ impl<'a> Engine<'a> {
             answers: self.figures.answers_checked,
             generator: Generator { cpu_seconds, memory_bytes: peak_memory_bytes(), bottleneck },
             creations: self.figures.creations,
+            deeds: self.figures.deeds,
             payloads_used: self.payloads_used,
             terms_used: self.terms_used,
             given_up,
@@ -540,57 +575,5 @@ impl<'a> Engine<'a> {
             users += u64::from(at >= self.warm_up);
         }
         users
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::super::{Checks, Ending};
-    use super::*;
-    use crate::contest::{Load, Phase, Request};
-    use crate::lines::Lines;
-
-    /// A search for a thousand users in one second.
-    fn plan() -> Plan {
-        let request = Request {
-            name: "search".into(),
-            method: "GET".into(),
-            path: "/".into(),
-            body: None,
-            accept: vec![200],
-            pause_ms: None,
-        };
-        let phases = vec![Phase { from: 1000.0, to: 1000.0, seconds: 1.0, randomized: false }];
-        let scenarios = vec![Scenario { name: "search".into(), phases, requests: vec![request] }];
-        Plan {
-            load: Load {
-                seed: 1,
-                headers: Vec::new(),
-                timeout_seconds: 1.0,
-                kept_connections: None,
-                scenarios,
-            },
-            host: "a".into(),
-            target: ([127, 0, 0, 1], 1).into(),
-            scale: 1.0,
-            seed: 1,
-            payloads: Lines::default().into(),
-            payload_offset: 0,
-            terms: Lines::default().into(),
-            term_offset: 0,
-            connections: Connections::PerUser,
-            ending: Ending::Reset,
-            checks: Checks::None,
-            warm_up_seconds: 0,
-            rule: None,
-        }
-    }
-
-    #[test]
-    fn users_of_the_turn_that_was_cut_short_are_not_missing() {
-        let plan = plan();
-        let mut engine = Engine::new(&plan).unwrap();
-        assert_eq!(engine.users_asked(SECOND / 20), 0);
-        assert_eq!(engine.users_asked(6 * SECOND / 10), 500);
     }
 }
