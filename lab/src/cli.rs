@@ -34,6 +34,8 @@ pub enum Command {
     Down(Left),
     /// Show the last lines of what `up` left
     Logs(Left),
+    /// Ask a server that is running for every rule of a contest; exit code 1 if one is not kept
+    Check(Check),
     /// Load a server that is running with the native generator
     Load(Load),
     /// Write report.html, report.md and summary.svg beside a record
@@ -133,6 +135,19 @@ pub struct Left {
     /// Who, parted by commas; everybody who enters the contest by default
     #[arg(long, value_delimiter = ',', value_name = "NAME")]
     pub contestant: Vec<String>,
+}
+
+/// Options of `check`.
+#[derive(Debug, Args)]
+pub struct Check {
+    /// The contest whose rules these are
+    pub contest: String,
+    /// Where the server listens; the contest's own address by default
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub address: Option<String>,
+    /// Of the names that are made; a pass over the same data needs another, so it is the clock's by default
+    #[arg(long)]
+    pub seed: Option<u64>,
 }
 
 /// Options of `load`.

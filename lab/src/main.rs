@@ -20,6 +20,7 @@ fn main() -> ExitCode {
         Command::Up(options) => in_places(&|places| commands::up::up(places, options)),
         Command::Down(options) => in_places(&|places| commands::up::down(places, options)),
         Command::Logs(options) => in_places(&|places| commands::up::logs(places, options)),
+        Command::Check(options) => in_places(&|places| commands::check::run(places, options)),
         Command::Load(options) => in_places(&|places| commands::load::run(places, options)),
         Command::Report { record } => commands::report(record.as_deref()),
         Command::Compare { before, after, threshold } => commands::compare(before, after, *threshold),

@@ -1,5 +1,6 @@
 //! One function for each sub-command. `Ok(false)` is exit code 1: an answer that a script wants to know; an error is 2.
 
+pub(crate) mod check;
 mod feeds;
 pub(crate) mod load;
 pub(crate) mod run;
