@@ -240,7 +240,8 @@ mod tests {
         let token = r#"{"access_token":"a.b.c","token_type":"bearer"}"#;
         let stock = r#"{"product_id":3,"quantity":3}"#;
         let product = r#"{"id":3,"price":10.10,"name":"x"}"#;
-        let cases: [(Kind, &str, &[(&str, &str)]); 4] = [
+        type Changes = &'static [(&'static str, &'static str)];
+        let cases: [(Kind, &str, Changes); 4] = [
             (
                 Kind::Buy,
                 order,

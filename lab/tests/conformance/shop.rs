@@ -167,7 +167,12 @@ fn cents(body: &Value, fault: Fault) -> Result<i64, u16> {
     let price = body["price"].as_f64().filter(|price| (0.0..1e10).contains(price)).ok_or(422_u16)?;
     let cents = (price * 100.0).round();
     let exact = (cents / 100.0 - price).abs() < 1e-9 || fault == Fault::MoneyInFloats;
-    if exact { Ok(cents as i64) } else { Err(422) }
+    if exact { Ok(whole(cents)) } else { Err(422) }
+}
+
+#[allow(clippy::cast_possible_truncation)] // no price is near 2^53
+fn whole(number: f64) -> i64 {
+    number as i64
 }
 
 /// A number with two decimals, in the form in which JSON has it.
@@ -380,7 +385,7 @@ impl Shop {
     fn order(&self, fault: Fault, it: usize) -> Value {
         let order = &self.orders[it];
         let price = |line: &Line| match (fault, line.asked_price) {
-            (Fault::ClientsPriceBelieved, Some(asked)) => (asked * 100.0).round() as i64,
+            (Fault::ClientsPriceBelieved, Some(asked)) => whole((asked * 100.0).round()),
             (Fault::PriceOfToday, _) => {
                 self.place(line.product).map_or(line.cents, |place| self.products[place].cents)
             }
