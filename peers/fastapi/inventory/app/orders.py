@@ -106,12 +106,11 @@ async def create(new: NewOrder, caller: Caller) -> Any:
 async def page(caller: Caller, limit: Limit = LIMIT_USUAL, skip: Skip = 0, after: Skip = 0) -> Any:
     async with autocommit.connect() as connection:
         values = {"customer": caller, "after": after, "skip": skip, "limit": limit}
-        orders = (await connection.execute(_PAGE, values)).mappings().all()
-        found = await connection.execute(_LINES, {"ids": [order["id"] for order in orders]})
+        orders = (await connection.execute(_PAGE, values)).all()
         lines = defaultdict(list)
-        for line in found.mappings():
-            lines[line["order_id"]].append(line)
-    return [{**order, "items": lines[order["id"]]} for order in orders]
+        for line in await connection.execute(_LINES, {"ids": [order.id for order in orders]}):
+            lines[line.order_id].append(line._asdict())
+    return [{**order._asdict(), "items": lines[order.id]} for order in orders]
 
 
 @router.get("/{order_id}", response_model=OrderOut)

@@ -54,9 +54,8 @@ async def create(new: NewProduct, caller: Caller) -> Any:
 @router.get("", response_model=list[ProductOut])
 async def page(caller: Caller, limit: Limit = LIMIT_USUAL, skip: Skip = 0, after: Skip = 0) -> Any:
     async with autocommit.connect() as connection:
-        return (
-            (await connection.execute(_PAGE, {"after": after, "skip": skip, "limit": limit})).mappings().all()
-        )
+        rows = await connection.execute(_PAGE, {"after": after, "skip": skip, "limit": limit})
+        return [row._asdict() for row in rows]
 
 
 async def _one(statement: Any, values: dict[str, Any]) -> Any:

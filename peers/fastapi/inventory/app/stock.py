@@ -36,9 +36,8 @@ _IS_THERE = select(Stock.product_id).where(Stock.product_id == bindparam("produc
 @router.get("", response_model=list[StockOut])
 async def page(caller: Caller, limit: Limit = LIMIT_USUAL, skip: Skip = 0, after: Skip = 0) -> Any:
     async with autocommit.connect() as connection:
-        return (
-            (await connection.execute(_PAGE, {"after": after, "skip": skip, "limit": limit})).mappings().all()
-        )
+        rows = await connection.execute(_PAGE, {"after": after, "skip": skip, "limit": limit})
+        return [row._asdict() for row in rows]
 
 
 async def _change(product: int, by: int) -> Any:
