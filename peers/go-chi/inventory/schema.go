@@ -96,7 +96,8 @@ RETURNING ` + stockColumns
 WHERE product_id = $1 AND quantity >= $2 RETURNING ` + stockColumns
 
 	// Rows of stock are locked in the order of the products, so that no two orders wait for each other, and are
-	// read behind the lock. Only if each is there and has enough is anything written.
+	// read behind the lock. Only if each is there and has enough is anything written. What is left is counted from
+	// what was read: an UPDATE looks at the row as it was when the statement began, and so does the CHECK.
 	placeOrder = `
 WITH wanted AS (
     SELECT * FROM unnest($2::bigint[], $3::bigint[]) AS wanted (product_id, quantity)
@@ -109,7 +110,7 @@ WITH wanted AS (
     SELECT sum(price_cents * quantity)::bigint AS total_cents FROM locked
     HAVING count(*) = cardinality($2::bigint[]) AND bool_and(present >= quantity)
 ), taken AS (
-    UPDATE stock SET quantity = stock.quantity - locked.quantity, last_updated = now()
+    UPDATE stock SET quantity = locked.present - locked.quantity, last_updated = now()
     FROM locked, whole WHERE stock.product_id = locked.product_id
 ), placed AS (
     INSERT INTO orders (customer_id, total_cents) SELECT $1, total_cents FROM whole RETURNING *

@@ -81,7 +81,8 @@ export const SET_STOCK = {
 }
 
 // Rows of stock are locked in the order of the products, so that no two orders wait for each other, and are
-// read behind the lock. Only if each is there and has enough is anything written.
+// read behind the lock. Only if each is there and has enough is anything written. What is left is counted from
+// what was read: an UPDATE looks at the row as it was when the statement began, and so does the CHECK.
 export const PLACE_ORDER = {
   name: 'place-order',
   text: `WITH wanted AS (
@@ -95,7 +96,7 @@ export const PLACE_ORDER = {
            SELECT sum(price * quantity) AS total FROM locked
            HAVING count(*) = cardinality($2::bigint[]) AND bool_and(present >= quantity)
          ), taken AS (
-           UPDATE stock SET quantity = stock.quantity - locked.quantity, last_updated = now()
+           UPDATE stock SET quantity = locked.present - locked.quantity, last_updated = now()
            FROM locked, whole WHERE stock.product_id = locked.product_id
          ), placed AS (
            INSERT INTO orders (customer_id, total_amount) SELECT $1, total FROM whole RETURNING *
