@@ -15,7 +15,8 @@ const _: () = assert!(BLOCK_BITS as usize == 32 * LINK);
 
 /// What a list keeps without a block: the same bits as at the start of its first one.
 const INLINE_WORDS: usize = 2;
-const INLINE_BITS: u32 = 32 * INLINE_WORDS as u32;
+const INLINE_BITS: u32 = 2 * 32;
+const _: () = assert!(INLINE_BITS as usize == 32 * INLINE_WORDS);
 /// In the place of the number of the first block, whether there is one yet or not.
 const FIRST: u32 = u32::MAX;
 
