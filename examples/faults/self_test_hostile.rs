@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::harness::Failure;
 use crate::harness::check::Broken;
 use crate::harness::hostile::Tally;
-use crate::harness::measure::{Index, LATENCY, Measured, Promise, Ready, judge};
+use crate::harness::measure::{Index, LATENCY, Measured, Promise, Ready, SETTLING, judge};
 
 const INDEX: Index = Index { is_complete: true, people: 9.0, bytes: 1_000.0, limit: 1_000.0, said: false };
 
@@ -32,7 +32,7 @@ fn honest() -> Measured {
         ready: ready(&[(0.1, true), (4.0, true), (5.1, true)]),
         hostile: Tally { tried: 9, served: 3, refused: 3, cut: 3, created: 3, odd: 0 },
         counted: 6.0,
-        newcomer: Some(Duration::from_secs(3)),
+        newcomer: Some(SETTLING),
         index: Some(INDEX),
     }
 }
@@ -62,7 +62,7 @@ const PLANTED: &[(&str, Broken, Plant)] = &[
     ("a refusal that is not counted", Broken::Uncounted, |one| one.counted -= 1.0),
     ("a 500", Broken::UnexpectedStatus, |one| one.hostile.odd = 1),
     ("a door that stays shut", Broken::SlowRecovery, |one| one.newcomer = None),
-    ("a door that opens late", Broken::SlowRecovery, |one| one.newcomer = Some(Duration::from_secs(4))),
+    ("a door that opens late", Broken::SlowRecovery, |one| one.newcomer = Some(SETTLING * 2)),
     ("not ready without a reason", Broken::Readiness, |one| one.ready[1].1 = false),
     ("not ready after it", Broken::Readiness, |one| one.ready[2].1 = false),
     ("an index past its bound", Broken::IndexLost, |one| one.index = Some(Index { bytes: 1_001.0, ..INDEX })),

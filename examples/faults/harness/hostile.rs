@@ -287,7 +287,8 @@ impl Place<'_> {
 
     /// Until the connection ends, which is an error, or the time is over.
     fn pipeline_once(&self, reads: bool, until: Instant) -> io::Result<()> {
-        let mut stream = self.connect()?;
+        // Who reads nothing has no more room than it needs, so that it is full soon.
+        let mut stream = connect(self.from, self.to, if reads { None } else { Some(4_096) })?;
         stream.set_nonblocking(true)?;
         let block = get(self.path).repeat(PIPELINED);
         let (mut written, mut chunk) = (0, vec![0; 64 * 1024]);

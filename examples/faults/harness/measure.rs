@@ -36,7 +36,7 @@ const TELLING: Duration = Duration::from_secs(2);
 const SEEING: Duration = Duration::from_millis(500);
 
 /// How long after a fault somebody who connects anew may wait, and an index be neither complete nor given up.
-const SETTLING: Duration = Duration::from_secs(if cfg!(debug_assertions) { 10 } else { 3 });
+pub(crate) const SETTLING: Duration = Duration::from_secs(if cfg!(debug_assertions) { 10 } else { 3 });
 
 /// How often all is looked at, and the metrics after so many looks.
 const LOOK_INTERVAL: Duration = Duration::from_millis(50);
