@@ -53,8 +53,8 @@ fn connections_that_do_not_fit_are_said_at_the_start() {
     let line = lines.map_while(Result::ok).find(|line| line.contains("open files")).unwrap();
     child.kill().unwrap();
     child.wait().unwrap();
-    let expected = "POUCO_MAX_CONNECTIONS=10000 does not fit into a limit of 300 open files: \
-                    raise the hard limit (ulimit -Hn) to 10704, or lower the setting";
+    let expected = "POUCO_MAX_CONNECTIONS=8000 does not fit into a limit of 300 open files: \
+                    raise the hard limit (ulimit -Hn) to 8704, or lower the setting";
     assert!(line.ends_with(expected), "{line}");
 }
 
