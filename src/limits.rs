@@ -2,22 +2,24 @@
 
 use std::time::Duration;
 
-/// Bytes of a coroutine's stack. Fixed, with a guard page. The deepest request uses 13 KB, measured as the scheduler's
-/// high-water mark; unoptimised code more than twice that.
+/// Bytes of a coroutine's stack. Fixed, with a guard page. The deepest request uses 13 KB, measured as the
+/// scheduler's high-water mark; unoptimised code more than twice that.
 pub const COROUTINE_STACK_BYTES: usize = if cfg!(debug_assertions) { 128 * 1024 } else { 32 * 1024 };
 
 /// Mappings of a coroutine's stack: itself and its guard page. The kernel gives a process so many and no more
 /// (`vm.max_map_count`).
 pub const MAPPINGS_PER_STACK: u64 = 2;
-/// Mappings for all else: the program and its libraries (200), threads, the stacks of coroutines that are no connection's, and
-/// what the allocator maps by itself, which is each block of 128 KiB or more: pieces of the index, bodies, answers.
+/// Mappings for all else: the program and its libraries (200), threads, the stacks of coroutines that are no
+/// connection's, and what the allocator maps by itself, which is each block of 128 KiB or more: pieces of the
+/// index, bodies, answers.
 pub const OTHER_MAPPINGS: u64 = 2_048;
 
-/// Bytes of the stack of a coroutine of the pool, which talks to Postgres: the client library is deeper than a request.
+/// Bytes of the stack of a coroutine of the pool, which talks to Postgres: the client library is deeper than
+/// a request.
 pub const POOL_STACK_BYTES: usize = if cfg!(debug_assertions) { 256 * 1024 } else { 64 * 1024 };
 
-/// Bytes of a thread's stack. The deepest is the one that opens connections; the system's own default is four times as
-/// much, and counts against a limit of the address space.
+/// Bytes of a thread's stack. The deepest is the one that opens connections; the system's own default is four
+/// times as much, and counts against a limit of the address space.
 pub const THREAD_STACK_BYTES: usize = 512 * 1024;
 
 /// Threads for work that would block the one of the coroutines, and jobs that may wait for them.
@@ -48,25 +50,28 @@ pub const READERS_PER_REPLICA: usize = 2;
 pub const CONNECTIONS: usize = 8_000;
 /// The part of them that one client's address may have, where nothing else is set.
 pub const PARTS_OF_CONNECTIONS: usize = 2;
-/// Connections that were told to make room for others and are still there, each for the end of what it has just been asked.
-/// So many more than [`CONNECTIONS`] may be open.
+/// Connections that were told to make room for others and are still there, each for the end of what it has
+/// just been asked. So many more than [`CONNECTIONS`] may be open.
 pub const LEAVING_CONNECTIONS: usize = 64;
 /// Requests of one address that may come at once, where their rate is bounded.
 pub const REQUEST_BURST: u64 = 100;
-/// Addresses whose rate is known at a time. Each takes some 60 bytes, and is forgotten when it may send a whole burst again.
+/// Addresses whose rate is known at a time. Each takes some 60 bytes, and is forgotten when it may send a
+/// whole burst again.
 pub const RATED_ADDRESSES: usize = 65_536;
 /// Bytes of the header of the PROXY protocol, with what a hop says beside the addresses.
 pub const PROXY_HEADER_BYTES: usize = 2 * 1024;
-/// What a connection may do in a row before the sockets have their turn: one for each request, and [`READ_WORK`] for each
-/// read and each piece of an answer. A whole buffer of a hundred pipelined requests costs no turn.
+/// What a connection may do in a row before the sockets have their turn: one for each request and each 4 KiB
+/// of answers, and [`READ_WORK`] for each read and each piece of a streamed answer. A whole buffer of a
+/// hundred pipelined requests costs no turn.
 pub const WORK_IN_A_ROW: u32 = 128;
 /// See [`WORK_IN_A_ROW`].
 pub const READ_WORK: u32 = 16;
-/// Unix connections that are watched for input alone once they have lasted. Each has two descriptors more; nginx keeps 64
-/// connections to each replica.
+/// Unix connections that are watched for input alone once they have lasted. Each has two descriptors more;
+/// nginx keeps 64 connections to each replica.
 pub const LASTING_CONNECTIONS: usize = 256;
-/// File descriptors beside those of client connections: a second and third of lasting ones, listeners, Postgres, epoll,
-/// standard streams, the answers that a connection over the limit still gets, and those that leave for others.
+/// File descriptors beside those of client connections: a second and third of lasting ones, listeners,
+/// Postgres, epoll, standard streams, the answers that a connection over the limit still gets, and those that
+/// leave for others.
 pub const OTHER_DESCRIPTORS: u64 = 128 + 2 * LASTING_CONNECTIONS as u64 + LEAVING_CONNECTIONS as u64;
 /// Bytes of a request's head.
 pub const HEADER_BYTES: usize = 16 * 1024;
@@ -84,15 +89,15 @@ pub const REQUESTS_PER_CONNECTION: u64 = 1_000_000_000;
 pub const BUFFER_BYTES: usize = 8 * 1024;
 /// Buffers kept for the next requests.
 pub const POOLED_BUFFERS: usize = 256;
-/// Bytes by which the buffers of all requests together may grow past their first size. Heads and small bodies fit into
-/// that; this is for the large ones of many clients at once.
+/// Bytes by which the buffers of all requests together may grow past their first size. Heads and small bodies
+/// fit into that; this is for the large ones of many clients at once.
 pub const REQUEST_BYTES: usize = 32 * 1024 * 1024;
-/// Bytes by which the buffers of all answers together may grow past their first size, while they are sent. A usual answer
-/// fits into that; this is for the large ones of many clients that are slow to take them.
+/// Bytes by which the buffers of all answers together may grow past their first size, while they are sent. A
+/// usual answer fits into that; this is for the large ones of many clients that are slow to take them.
 pub const ANSWER_BYTES: usize = 32 * 1024 * 1024;
 
-/// Time-outs of the engine. The idle one is longer than nginx keeps its connections to a replica (60 s), or a POST
-/// could meet a connection that is just being closed.
+/// Time-outs of the engine. The idle one is longer than nginx keeps its connections to a replica (60 s), or a
+/// POST could meet a connection that is just being closed.
 pub const HEADER_TIMEOUT_MS: u64 = 10_000;
 /// See [`HEADER_TIMEOUT_MS`].
 pub const BODY_TIMEOUT_MS: u64 = 30_000;
@@ -125,11 +130,12 @@ pub const READ_QUEUE: usize = 4_096;
 /// How long a read may take.
 pub const READ_DEADLINE_MS: u64 = 5_000;
 
-/// Searches in memory, past their first slice, that may wait for their turn at once. They take 20 KB each, and an answer in
-/// writing goes first, so that few are held. A slice is 0.2 ms: the last of them has a turn every 50 ms of the worker.
+/// Searches in memory, past their first slice, that may wait for their turn at once. They take 20 KB each,
+/// and an answer in writing goes first, so that few are held. A slice is 0.2 ms: the last of them has a turn
+/// every 50 ms of the worker.
 pub const SEARCH_LINE: usize = 256;
-/// How long a memory that was too small for all rows rests at least before it is filled again; twice as long after each
-/// time in vain, up to the second.
+/// How long a memory that was too small for all rows rests at least before it is filled again; twice as long
+/// after each time in vain, up to the second.
 pub const INDEX_RETURN_MS: u64 = 10_000;
 /// See [`INDEX_RETURN_MS`].
 pub const LONGEST_INDEX_RETURN_MS: u64 = 3_600_000;
@@ -190,8 +196,8 @@ pub const REDIS_LOCK_LOOK_MS: u64 = 5;
 pub const LOG_QUEUE_BYTES: usize = 256 * 1024;
 /// Bytes of one log message; what is longer is cut.
 pub const LOG_MESSAGE_BYTES: usize = 16 * 1024;
-/// How long the process waits for standard error to take what is queued, before its last words, behind them, and at its
-/// end.
+/// How long the process waits for standard error to take what is queued, before its last words, behind them,
+/// and at its end.
 pub const LOG_FLUSH_MS: u64 = 1_000;
 
 /// How long a loop that has work may go without a sign of life, before `/healthz` tells it.
@@ -202,8 +208,8 @@ pub const JOB_SILENCE: Duration = Duration::from_secs(60);
 pub const WORKER_BEAT: Duration = Duration::from_secs(1);
 /// How long it may not, before the process ends.
 pub const WORKER_SILENCE: Duration = Duration::from_secs(60);
-/// How long `/healthz` waits before it looks again at a part that is silent: a process that was stopped as a whole has
-/// many, until each has had its turn.
+/// How long `/healthz` waits before it looks again at a part that is silent: a process that was stopped as a
+/// whole has many, until each has had its turn.
 pub const HEALTH_SECOND_LOOK: Duration = Duration::from_millis(300);
 
 /// How long a replica serves on after SIGTERM, while it says already that it is not ready.
