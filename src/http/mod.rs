@@ -1,14 +1,15 @@
 //! HTTP/1.1 on `may` sockets, TCP and Unix: the engine.
 //!
-//! One coroutine per connection reads into its own buffer, parses in place, calls the handler of the matching route
-//! and writes all pipelined answers with one system call. RFC 9110 and RFC 9112 are followed to the letter, since
-//! nothing stands between this room and an unfriendly client when a replica is exposed.
+//! One coroutine per connection reads into its own buffer, parses in place, calls the handler of the matching
+//! route and writes all pipelined answers with one system call. RFC 9110 and RFC 9112 are followed to the
+//! letter, since nothing stands between this room and an unfriendly client when a replica is exposed.
 //!
 //! What may not enter: any API, any database, any cache. The engine knows bytes, routes, JSON and time-outs.
 //!
 //! # A server
 //!
-//! A [`Router`] of handlers, a [`Listener`] for each [`Address`], [`Limits`], and a [`Server`] that puts them together:
+//! A [`Router`] of handlers, a [`Listener`] for each [`Address`], [`Limits`], and a [`Server`] that puts them
+//! together:
 //!
 //! ```no_run
 //! use std::sync::atomic::{AtomicU64, Ordering};
@@ -61,8 +62,8 @@
 //!
 //! # Routes and parameters
 //!
-//! [`Router::route`] takes a method, a template and a handler. What a handler sees of the [`Request`] lies in the
-//! connection's buffer; it is parsed when it is asked for.
+//! [`Router::route`] takes a method, a template and a handler. What a handler sees of the [`Request`] lies in
+//! the connection's buffer; it is parsed when it is asked for.
 //!
 //! | in the template or the query | asked for with | gives |
 //! |---|---|---|
@@ -78,11 +79,11 @@
 //! [`path`](RequestHead::path), [`query`](RequestHead::query), [`header`](RequestHead::header) and
 //! [`header_lines`](RequestHead::header_lines) for the first and for all lines of a name,
 //! [`headers`](RequestHead::headers) for all of them, [`Request::body`]. The host that a request is meant for
-//! is its [`authority`](RequestHead::authority), and who sent it its [`client`](RequestHead::client), by the word
-//! of [`TrustedHops`] where there are some.
+//! is its [`authority`](RequestHead::authority), and who sent it its [`client`](RequestHead::client), by the
+//! word of [`TrustedHops`] where there are some.
 //!
-//! HEAD is answered by the route of GET, without the body. A path without any route is a 404, a method without a route
-//! a 405 with `Allow`, and OPTIONS is answered from the table of routes.
+//! HEAD is answered by the route of GET, without the body. A path without any route is a 404, a method
+//! without a route a 405 with `Allow`, and OPTIONS is answered from the table of routes.
 //!
 //! # The routes of an API
 //!
@@ -135,9 +136,10 @@
 //!
 //! # Answers
 //!
-//! A handler sets status and header fields of the [`Response`], and ends it with one of [`Response::json_of`],
-//! [`Response::json`], [`Response::text`], [`Response::body`], [`Response::body_with`], [`Response::stream`] or [`Response::empty`]. It returns
-//! `()`, or a `Result<(), E>` whose error writes the answer in its place ([`IntoAnswer`]), so that `?` works. All errors
+//! A handler sets status and header fields of the [`Response`], and ends it with one of
+//! [`Response::json_of`], [`Response::json`], [`Response::text`], [`Response::body`],
+//! [`Response::body_with`], [`Response::stream`] or [`Response::empty`]. It returns `()`, or a
+//! `Result<(), E>` whose error writes the answer in its place ([`IntoAnswer`]), so that `?` works. All errors
 //! of the engine turn into a [`Rejection`], which is `{"error":"…","field":"…"}` with a status:
 //!
 //! | error | status | body |
@@ -165,9 +167,9 @@
 //!
 //! # Large bodies
 //!
-//! [`Router::route_stream`] adds a route whose handler reads the body itself from a [`BodyReader`], up to a bound of the route's
-//! own; [`Response::stream`] writes an answer of any size piece by piece. Neither holds more than a piece, and a slow
-//! client parks its own coroutine only:
+//! [`Router::route_stream`] adds a route whose handler reads the body itself from a [`BodyReader`], up to a
+//! bound of the route's own; [`Response::stream`] writes an answer of any size piece by piece. Neither holds
+//! more than a piece, and a slow client parks its own coroutine only:
 //!
 //! ```no_run
 //! # use std::io::{self, Read};
@@ -196,15 +198,16 @@
 //!
 //! # What a handler may do
 //!
-//! It runs on the coroutine of its connection. It may park (`may::sync`) or [`sleep`]: others are served meanwhile. What computes for
-//! more than a fraction of a millisecond takes [`Turns`] between slices of its work; `may::coroutine::yield_now` is not
-//! enough, since the worker looks at its sockets only when nobody is left to run. It must not block the thread: what blocks is
-//! for [`Aside`](crate::waiting::aside::Aside), which has threads for it. A lock of `std` is fine
-//! where it is held for microseconds and never over a wait.
+//! It runs on the coroutine of its connection. It may park (`may::sync`) or [`sleep`]: others are served
+//! meanwhile. What computes for more than a fraction of a millisecond takes [`Turns`] between slices of its
+//! work; `may::coroutine::yield_now` is not enough, since the worker looks at its sockets only when nobody is
+//! left to run. It must not block the thread: what blocks is for [`Aside`](crate::waiting::aside::Aside),
+//! which has threads for it. A lock of `std` is fine where it is held for microseconds and never over a wait.
 //!
-//! The stack is small ([`COROUTINE_STACK_BYTES`](crate::limits::COROUTINE_STACK_BYTES)), and a guard page behind it ends the
-//! process: large things and deep recursion belong elsewhere. One thread runs all coroutines ([`configure_coroutines`]);
-//! coroutines of your own that begin before the server need that call first.
+//! The stack is small ([`COROUTINE_STACK_BYTES`](crate::limits::COROUTINE_STACK_BYTES)), and a guard page
+//! behind it ends the process: large things and deep recursion belong elsewhere. One thread runs all
+//! coroutines ([`configure_coroutines`]); coroutines of your own that begin before the server need that call
+//! first.
 //!
 //! # Limits
 //!
@@ -228,12 +231,13 @@
 //! # Large answers
 //!
 //! An answer is made in memory as a whole, unless it is streamed, and stays there until its client has taken
-//! it; what has left is given back meanwhile. All of them together have [`answer_bytes`](Limits::answer_bytes)
-//! past a first buffer each. An answer that finds no room is dropped, and a 503 takes its place. That would
-//! be wrong of a request that has changed something, so an eighth of the room is for those alone (POST, PUT,
-//! PATCH, DELETE); where that is full too they get a 500, which does not say that nothing was done. So does an
-//! answer that is larger than all of the room, since to come back would not help: it has to be streamed, or
-//! the room made larger. What fits a buffer of the first size always finds room.
+//! it; what has left is given back meanwhile. All of them together have
+//! [`answer_bytes`](Limits::answer_bytes) past a first buffer each. An answer that finds no room is dropped,
+//! and a 503 takes its place. That would be wrong of a request that has changed something, so an eighth of
+//! the room is for those alone (POST, PUT, PATCH, DELETE); where that is full too they get a 500, which does
+//! not say that nothing was done. So does an answer that is larger than all of the room, since to come back
+//! would not help: it has to be streamed, or the room made larger. What fits a buffer of the first size
+//! always finds room.
 //!
 //! A client that takes its answer at less than [`min_bytes_per_s`](Limits::min_bytes_per_s) is cut, so an
 //! answer of N bytes waits for it for [`rate_grace_ms`](Limits::rate_grace_ms) and N / rate at most. The time
@@ -243,15 +247,16 @@
 //! # Errors
 //!
 //! A request that breaks a rule of HTTP is answered with the status that RFC 9110 names, `{"error":"…"}` and
-//! `Connection: close`; no handler sees it, since its framing is not to be trusted. A handler that panics or writes no
-//! answer is a 500, a line in the log and the end of that connection; what it had begun to write is dropped, and the
-//! process goes on. [`Server::metrics`] counts all of this, [`Router::counts`] the answers of each route by status, and
-//! [`Router::seconds`] how long they took.
+//! `Connection: close`; no handler sees it, since its framing is not to be trusted. A handler that panics or
+//! writes no answer is a 500, a line in the log and the end of that connection; what it had begun to write is
+//! dropped, and the process goes on. [`Server::metrics`] counts all of this, [`Router::counts`] the answers
+//! of each route by status, and [`Router::seconds`] how long they took.
 //!
 //! # The end
 //!
-//! [`Server::shutdown`] stops accepting, lets the requests that have begun finish, says `Connection: close` with their
-//! answers and waits for them up to a grace period. Nothing listens to signals by itself. In a test, on any free port:
+//! [`Server::shutdown`] stops accepting, lets the requests that have begun finish, says `Connection: close`
+//! with their answers and waits for them up to a grace period. Nothing listens to signals by itself. In a
+//! test, on any free port:
 //!
 //! ```
 //! use std::io::{Read, Write};

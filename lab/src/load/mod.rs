@@ -1,32 +1,38 @@
 //! The native generator: open model, intended start times, every answer checked.
 //!
-//! **Users** of each scenario arrive as its phases say, times a scale, at moments that depend on the seed alone and never on the
-//! server. A request's time counts from the moment at which it was meant to start: the user's arrival, or the end of its pause.
-//! Connecting is in it, and so is waiting for a kept connection, and so is the generator being late: a server that stalls
-//! cannot hide the requests that it kept from being sent (coordinated omission).
+//! **Users** of each scenario arrive as its phases say, times a scale, at moments that depend on the seed
+//! alone and never on the server. A request's time counts from the moment at which it was meant to start: the
+//! user's arrival, or the end of its pause. Connecting is in it, and so is waiting for a kept connection, and
+//! so is the generator being late: a server that stalls cannot hide the requests that it kept from being sent
+//! (coordinated omission).
 //!
-//! **Clients** of a closed model ([`crate::contest::Scenario::clients`]) are all there from the beginning and ask
-//! again when they are answered. Their times count from then.
+//! **Clients** of a closed model ([`crate::contest::Scenario::clients`]) are all there from the beginning and
+//! ask again when they are answered. Their times count from then.
 //!
-//! **A connection** is the user's own, as in Gatling: opened with its first request, kept through its pauses, closed after its
-//! last answer. Or there are so many kept ones ([`Connections::KeptAlive`]): a request takes one and gives it back with the
-//! answer, so none is held through a pause; where all are taken it waits its turn.
+//! **A connection** is the user's own, as in Gatling: opened with its first request, kept through its pauses,
+//! closed after its last answer. Or there are so many kept ones ([`Connections::KeptAlive`]): a request takes
+//! one and gives it back with the answer, so none is held through a pause; where all are taken it waits its
+//! turn.
 //!
-//! **The end of a connection.** Whoever closes first keeps the port for a minute in TIME_WAIT, and a published port's entry in
-//! the connection table of the host for two. At 10,000 users a second the 28,000 source ports would last three seconds. So
-//! the default is to end a connection, after the whole answer, by a reset ([`Ending::Reset`]): nothing is kept, on either
-//! side. Further source addresses (127.0.0.2, …) would not do: published ports translate 127.0.0.1 only. [`Ending::Finish`]
-//! closes as Gatling does, and costs the server's kernel what Gatling costs it; Linux then gives ports of the loopback
-//! interface out again after one second, which carries a few thousand users a second.
+//! **The end of a connection.** Whoever closes first keeps the port for a minute in TIME_WAIT, and a
+//! published port's entry in the connection table of the host for two. At 10,000 users a second the 28,000
+//! source ports would last three seconds. So the default is to end a connection, after the whole answer, by a
+//! reset ([`Ending::Reset`]): nothing is kept, on either side. Further source addresses (127.0.0.2, …) would
+//! not do: published ports translate 127.0.0.1 only. [`Ending::Finish`] closes as Gatling does, and costs the
+//! server's kernel what Gatling costs it; Linux then gives ports of the loopback interface out again after
+//! one second, which carries a few thousand users a second.
 //!
-//! **Cost.** `examples/generator_cost.rs` measures it against an nginx that answers constants: at 10,000 requests a second 17 to 22 µs
-//! of CPU a request with the kernel's part (the contest's mix, a connection a user, ended by a reset), 21 ended in order, 12
-//! over 64 kept connections; at 1,340 a second 31, as fewer requests share a wake-up.
+//! **Cost.** `examples/generator_cost.rs` measures it against an nginx that answers constants: at 10,000
+//! requests a second 17 to 22 µs of CPU a request with the kernel's part (the contest's mix, a connection a
+//! user, ended by a reset), 21 ended in order, 12 over 64 kept connections; at 1,340 a second 31, as fewer
+//! requests share a wake-up.
 //!
-//! **Every answer is checked**: whole and well-formed, its status among those the contest accepts, a 201 with a `Location` where a
-//! later request needs one, and its body as [`check`] says, or [`errand`] in a shop. Nothing is sampled, but for the rows within a list of users.
+//! **Every answer is checked**: whole and well-formed, its status among those the contest accepts, a 201 with
+//! a `Location` where a later request needs one, and its body as [`check`] says, or [`errand`] in a shop.
+//! Nothing is sampled, but for the rows within a list of users.
 //!
-//! One thread, one event loop. What may not enter: what becomes of the figures, and anything of one contestant.
+//! One thread, one event loop. What may not enter: what becomes of the figures, and anything of one
+//! contestant.
 
 mod answer;
 mod arrivals;
@@ -60,7 +66,8 @@ use crate::shop::Open;
 /// Seconds in which a plateau's rates rise to their height; its figures begin after them.
 pub const PLATEAU_RAMP_SECONDS: u32 = 4;
 
-/// On a plateau an answer that takes longer has failed, so that a step ends in its time; it would be 50 times the p99 allowed.
+/// On a plateau an answer that takes longer has failed, so that a step ends in its time; it would be 50 times
+/// the p99 allowed.
 pub const PLATEAU_TIMEOUT_SECONDS: f64 = 5.0;
 
 /// A load that can be run.
@@ -80,7 +87,8 @@ pub struct Plan {
     pub shop: Option<Arc<Open>>,
     /// Bodies, one a creation, in order.
     pub payloads: Arc<Lines>,
-    /// The line to begin with: after an earlier load, its `payload_offset` and its [`Outcome::payloads_used`].
+    /// The line to begin with: after an earlier load, its `payload_offset` and its
+    /// [`Outcome::payloads_used`].
     pub payload_offset: u64,
     /// Search terms, one a search, in order; again from the first after the last.
     pub terms: Arc<Lines>,
@@ -126,8 +134,8 @@ pub enum Checks {
     None,
     /// People: what is looked up is what was sent, and a search answers an array of at most 50.
     People,
-    /// Users: whoever is looked up is whom the data have under that id, and a list is a page of the data. The payloads are the
-    /// data, a row a line, and the terms their ids.
+    /// Users: whoever is looked up is whom the data have under that id, and a list is a page of the data. The
+    /// payloads are the data, a row a line, and the terms their ids.
     Users,
     /// Pages: what [`crate::oracle::edge`] says of them and their caches.
     Edge,
@@ -192,7 +200,8 @@ impl Plan {
     }
 
     /// All scenarios at their peak (the end of their last phase) times `scale` for `seconds`, after a rise of
-    /// [`PLATEAU_RAMP_SECONDS`] whose figures are left out. It ends early when `rule` cannot be kept any more.
+    /// [`PLATEAU_RAMP_SECONDS`] whose figures are left out. It ends early when `rule` cannot be kept any
+    /// more.
     #[must_use]
     pub fn plateau(&self, scale: f64, seconds: u32, rule: Rule) -> Self {
         let mut plan = self.clone();
@@ -266,7 +275,8 @@ pub struct Snapshot {
 pub enum Ended {
     /// All users came and went.
     Whole,
-    /// The caller stopped it: users of the rest never came, requests under way were given up, neither counted as failed.
+    /// The caller stopped it: users of the rest never came, requests under way were given up, neither counted
+    /// as failed.
     Stopped,
     /// The rule could not be kept any more; else as if stopped.
     RuleBroken,
@@ -285,7 +295,8 @@ pub struct Outcome {
     pub answers: Option<Answers>,
     /// For [`crate::record::Attempt::generator`]; CPU of the generator's thread, warm-up included.
     pub generator: Generator,
-    /// For [`crate::oracle::Creations::Each`]: every creation that was sent, in the order in which they ended.
+    /// For [`crate::oracle::Creations::Each`]: every creation that was sent, in the order in which they
+    /// ended.
     pub creations: Vec<Creation>,
     /// In a shop, everything that may have changed it.
     pub deeds: Vec<Deed>,
@@ -302,8 +313,9 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    /// The step of a capacity search that this load was, at `scale`, in which the contestant used `cpu_seconds`. What became
-    /// of the contestant after its last answer, and what was stored before, the caller adds.
+    /// The step of a capacity search that this load was, at `scale`, in which the contestant used
+    /// `cpu_seconds`. What became of the contestant after its last answer, and what was stored before, the
+    /// caller adds.
     #[must_use]
     pub fn step(&self, scale: f64, rule: Rule, cpu_seconds: f64) -> Step {
         let total = &self.figures.total;
@@ -324,11 +336,12 @@ impl Outcome {
     }
 }
 
-/// Runs a load to its end, or until `stop` is set. `progress` is called once a second, from within the loop: it must be quick.
+/// Runs a load to its end, or until `stop` is set. `progress` is called once a second, from within the loop:
+/// it must be quick.
 ///
 /// # Errors
-/// The plan is no load that can be run, or the kernel refuses what the event loop is made of. What the server does is never
-/// an error, but a figure.
+/// The plan is no load that can be run, or the kernel refuses what the event loop is made of. What the server
+/// does is never an error, but a figure.
 pub fn run(plan: &Plan, stop: &AtomicBool, progress: &mut dyn FnMut(&Snapshot)) -> Result<Outcome> {
     plan.check()?;
     engine::run(plan, stop, progress)
