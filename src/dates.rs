@@ -1,5 +1,5 @@
-//! Dates and moments as answers and log lines write them. They are a good part of a rendered row, so their digits
-//! are written without the machinery of `fmt`. A leaf.
+//! Dates and moments as answers and log lines write them. They are a good part of a rendered row, so their
+//! digits are written without the machinery of `fmt`. A leaf.
 
 use time::{Date, OffsetDateTime};
 

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 pub use crate::metrics::Snapshot;
 
-/// A count that one thread writes at a time: a load and a store, a tenth of what an addition under a bus lock costs. Were there a
-/// second writer, counts would be lost, and nothing else.
+/// A count that one thread writes at a time: a load and a store, a tenth of what an addition under a bus lock
+/// costs. Were there a second writer, counts would be lost, and nothing else.
 #[derive(Debug, Default)]
 pub struct Counter(AtomicU64);
 
@@ -101,7 +101,8 @@ impl Histogram {
 
     /// What it holds. The buckets are read once, so that the count is theirs also while values come.
     #[must_use]
-    #[allow(clippy::cast_precision_loss)] // 52 bits hold 52 days of nanoseconds, and more is rounded in its last digits
+    // 52 bits hold 52 days of nanoseconds, and more is rounded in its last digits.
+    #[allow(clippy::cast_precision_loss)]
     pub fn snapshot(&self) -> Snapshot {
         let shown = |value: u64| value as f64 / self.scale.per_unit as f64;
         let mut count = 0;

@@ -10,9 +10,11 @@ pub const COROUTINE_STACK_BYTES: usize = if cfg!(debug_assertions) { 128 * 1024 
 /// (`vm.max_map_count`).
 pub const MAPPINGS_PER_STACK: u64 = 2;
 /// Mappings for all else: the program and its libraries (200), threads, the stacks of coroutines that are no
-/// connection's, and what the allocator maps by itself, which is each block of 128 KiB or more: pieces of the
-/// index, bodies, answers.
+/// connection's, and what the allocator maps by itself ([`MAPPED_BYTES`]): pieces of the index, bodies,
+/// answers.
 pub const OTHER_MAPPINGS: u64 = 2_048;
+/// A block of memory of so many bytes or more is mapped by itself, and given back whole when it is freed.
+pub const MAPPED_BYTES: usize = 128 * 1024;
 
 /// Bytes of the stack of a coroutine of the pool, which talks to Postgres: the client library is deeper than
 /// a request.
@@ -93,10 +95,12 @@ pub const POOLED_BUFFERS: usize = 256;
 /// fit into that; this is for the large ones of many clients at once.
 pub const REQUEST_BYTES: usize = 32 * 1024 * 1024;
 /// Bytes by which the buffers of all answers together may grow past their first size, while they are sent. A
-/// usual answer fits into that; this is for the large ones of many clients that are slow to take them.
-pub const ANSWER_BYTES: usize = 32 * 1024 * 1024;
+/// usual answer fits into that; this is for the large ones of many clients that are slow to take them. 350
+/// such clients take another 12 MiB for their stacks and first buffers, and what the allocator cannot use
+/// between the pieces.
+pub const ANSWER_BYTES: usize = 16 * 1024 * 1024;
 
-/// Time-outs of the engine. The idle one is longer than nginx keeps its connections to a replica (60 s), or a
+/// Time-outs of the engine. The idle one is longer than nginx keeps its connections to a replica (5 s), or a
 /// POST could meet a connection that is just being closed.
 pub const HEADER_TIMEOUT_MS: u64 = 10_000;
 /// See [`HEADER_TIMEOUT_MS`].
@@ -112,7 +116,7 @@ pub const RATE_GRACE_MS: u64 = 10_000;
 /// For a streamed body or answer whose length nobody knows.
 pub const STREAM_TIMEOUT_MS: u64 = 3_600_000;
 /// Idle time after which nginx closes a connection to a replica (`keepalive_timeout` in nginx.conf).
-pub const NGINX_KEEPALIVE_MS: u64 = 60_000;
+pub const NGINX_KEEPALIVE_MS: u64 = 5_000;
 
 /// Rows of one INSERT.
 pub const COMMIT_BATCH_ROWS: usize = 128;
@@ -134,6 +138,9 @@ pub const READ_DEADLINE_MS: u64 = 5_000;
 /// and an answer in writing goes first, so that few are held. A slice is 0.2 ms: the last of them has a turn
 /// every 50 ms of the worker.
 pub const SEARCH_LINE: usize = 256;
+/// How long after a replica's start searches wait for the first index, which they would only slow down: in
+/// Postgres each reads the whole table.
+pub const INDEX_WAIT_MS: u64 = 2_500;
 /// How long a memory that was too small for all rows rests at least before it is filled again; twice as long
 /// after each time in vain, up to the second.
 pub const INDEX_RETURN_MS: u64 = 10_000;
@@ -162,8 +169,9 @@ pub const MAINTENANCE_STATEMENT_MS: u64 = 3_600_000;
 pub const CLIENT_CHECK_MS: u64 = 2_000;
 /// How often a session that nobody uses is asked whether it still answers.
 pub const IDLE_CHECK_MS: u64 = 10_000;
-/// How old the last poll of a feed, and the oldest row of a queue, may be for a replica to be ready.
-pub const READY_AGE_MS: u64 = 2_000;
+/// How old the last poll of a feed, and the oldest row of a queue, may be for a replica to be ready. Whoever
+/// asks `/readyz` a few times a second knows within two seconds.
+pub const READY_AGE_MS: u64 = 1_600;
 /// An answer of Postgres that is younger says that it answers; otherwise `/readyz` asks it, for so long.
 pub const READY_HEARD_MS: u64 = 500;
 /// See [`READY_HEARD_MS`].
@@ -241,6 +249,7 @@ const _: () = assert!(LOOP_SILENCE.as_millis() > 2 * WORKER_BEAT.as_millis());
 const _: () =
     assert!(COMMIT_DEADLINE_MS < SHUTDOWN_GRACE_MS, "what waits unsent must end before the process does");
 const _: () = assert!(READ_DEADLINE_MS <= COMMIT_DEADLINE_MS);
+const _: () = assert!(2 * INDEX_WAIT_MS <= READ_DEADLINE_MS, "a wait in vain is the lesser part of a search");
 const _: () = assert!(BODY_BYTES <= COMMIT_QUEUE_BYTES);
 const _: () = assert!(BUFFER_BYTES <= HEADER_BYTES);
 const _: () = assert!(REQUEST_BYTES >= 4 * (HEADER_BYTES + BODY_BYTES), "a large request must find room");

@@ -1,11 +1,11 @@
 //! Log lines on standard error, as text for people or as JSON for machines, one write each.
 //!
-//! Standard error may be a pipe that nobody empties, and a write to it then waits for ever. So whoever logs only puts a
-//! line into a bounded queue, and one thread writes. Past the bound lines are dropped; how many is a metric, and a line
-//! of its own once the queue is empty again.
+//! Standard error may be a pipe that nobody empties, and a write to it then waits for ever. So whoever logs
+//! only puts a line into a bounded queue, and one thread writes. Past the bound lines are dropped; how many
+//! is a metric, and a line of its own once the queue is empty again.
 //!
-//! What is logged may hold what a client, a file or a server has said. So a line is one line, whatever is in it: what
-//! controls a terminal, ends a line or turns the direction of writing is written as its code.
+//! What is logged may hold what a client, a file or a server has said. So a line is one line, whatever is in
+//! it: what controls a terminal, ends a line or turns the direction of writing is written as its code.
 
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::collections::VecDeque;
@@ -122,7 +122,8 @@ fn controls(char: char) -> bool {
         || matches!(char, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// JSON with the same meaning. Its own escapes end below the blank, and outside of its strings there is no such character.
+/// JSON with the same meaning. Its own escapes end below the blank, and outside of its strings there is no
+/// such character.
 fn in_json(line: String) -> String {
     if !line.contains(controls) {
         return line;
@@ -175,8 +176,8 @@ struct QueuedLog {
 
 static LOG: OnceLock<QueuedLog> = OnceLock::new();
 
-/// Sends all log records of this crate, and warnings of others, to standard error; panics too. [`flush`] has to follow
-/// before the process ends.
+/// Sends all log records of this crate, and warnings of others, to standard error; panics too. [`flush`] has
+/// to follow before the process ends.
 ///
 /// # Errors
 /// If there is no thread to be had.
@@ -199,8 +200,8 @@ pub fn flush() {
     }
 }
 
-/// Writes a line without level and time behind all that was logged, and waits as [`flush`] does: for the process's last
-/// words to its user.
+/// Writes a line without level and time behind all that was logged, and waits as [`flush`] does: for the
+/// process's last words to its user.
 pub fn say(line: &str) {
     match LOG.get() {
         Some(log) => {
@@ -326,9 +327,10 @@ impl std::fmt::Write for Bounded {
     }
 }
 
-/// A panic is a line as any other. Its frames are noted where it happens, which takes no more of the stack than the panic
-/// itself does, and named by the thread that writes: a coroutine's stack is too small for that. Its thread waits for it to be written, since the process may end with the thread; a
-/// coroutine, whose panic ends a connection, waits a moment, and not at all behind lines that are stuck.
+/// A panic is a line as any other. Its frames are noted where it happens, which takes no more of the stack
+/// than the panic itself does, and named by the thread that writes: a coroutine's stack is too small for
+/// that. Its thread waits for it to be written, since the process may end with the thread; a coroutine, whose
+/// panic ends a connection, waits a moment, and not at all behind lines that are stuck.
 fn log_panic(panic: &PanicHookInfo<'_>) {
     let frames = Backtrace::capture();
     let thread = thread::current();

@@ -133,7 +133,7 @@ mod tests {
         readiness.own("feed", "dead");
         assert_eq!(
             readiness.json(),
-            r#"{"reasons":[{"age_ms":2500,"limit_ms":2000,"part":"feed","reason":"old"},{"part":"feed","reason":"dead"}],"status":"not ready"}"#
+            r#"{"reasons":[{"age_ms":2500,"limit_ms":1600,"part":"feed","reason":"old"},{"part":"feed","reason":"dead"}],"status":"not ready"}"#
         );
         readiness.keep_own();
         assert_eq!(readiness.json(), r#"{"reasons":[{"part":"feed","reason":"dead"}],"status":"not ready"}"#);

@@ -1,4 +1,5 @@
-//! What long searches cost whoever asks for something else meanwhile. Alone in its file: other tests would take the cores.
+//! What long searches cost whoever asks for something else meanwhile. Alone in its file: other tests would
+//! take the cores.
 #![allow(clippy::unwrap_used)]
 
 mod support;
@@ -22,8 +23,9 @@ impl<F: Fn()> Drop for OnDrop<F> {
     }
 }
 
-/// Between two slices of a search the sockets are served. With `yield_now` in the place of turns a look-up waited for the
-/// ends of all searches under way. Both are timed by clients of the same busy machine, so its load meets both.
+/// Between two slices of a search the sockets are served. With `yield_now` in the place of turns a look-up
+/// waited for the ends of all searches under way. Both are timed by clients of the same busy machine, so its
+/// load meets both.
 #[test]
 fn long_searches_do_not_starve_a_look_up() {
     const PEOPLE: i32 = 150_000;

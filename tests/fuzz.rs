@@ -1,5 +1,5 @@
-//! The fuzz targets' kept inputs, each whole, cut off, and changed a little at random from a fixed seed; without a fuzzer. What
-//! libFuzzer finds (`fuzz/run.sh`, every night) becomes such an input.
+//! The fuzz targets' kept inputs, each whole, cut off, and changed a little at random from a fixed seed;
+//! without a fuzzer. What libFuzzer finds (`fuzz/run.sh`, every night) becomes such an input.
 //!
 //! The doors into the parsers are in debug builds.
 #![cfg(debug_assertions)]

@@ -210,7 +210,8 @@ fn open(
     Ok(Client { stream, received: 0, left_on_connection: workload.requests_per_connection })
 }
 
-/// The bytes of all answers to `request`; they are the same every time, since all that varies has a fixed length.
+/// The bytes of all answers to `request`; they are the same every time, since all that varies has a fixed
+/// length.
 fn measure_answer(server: &Running, request: &[u8], depth: usize) -> Result<usize, Box<dyn Error>> {
     let mut stream = connect(&server.address)?;
     stream.write_all(request)?;
@@ -252,8 +253,8 @@ fn complete_answers(bytes: &[u8]) -> Result<(usize, usize), Box<dyn Error>> {
     Ok((count, at))
 }
 
-/// CPU time of a process with all its threads, in seconds: the first field of each thread's `schedstat`, in nanoseconds.
-/// `stat` has it too, but counts in ticks of 10 ms.
+/// CPU time of a process with all its threads, in seconds: the first field of each thread's `schedstat`, in
+/// nanoseconds. `stat` has it too, but counts in ticks of 10 ms.
 pub(crate) fn cpu_seconds(pid: u32) -> Result<f64, Box<dyn Error>> {
     let mut total = Duration::ZERO;
     for thread in std::fs::read_dir(format!("/proc/{pid}/task"))? {

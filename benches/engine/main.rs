@@ -1,19 +1,22 @@
-//! Requests per CPU second of the engine, beside what people would otherwise pick: `cargo bench --bench engine`.
+//! Requests per CPU second of the engine, beside what people would otherwise pick:
+//! `cargo bench --bench engine`.
 //!
-//! Server and load generator are processes of their own that take turns on one core: were they on two that are threads
-//! of one, as on most rented machines, each would be charged for the other's use of it. `--apart` puts the server on
-//! core 0 nevertheless, and the generator on core 1. Each workload is run as pairs, ours and theirs in turn, so that what the
-//! machine does meanwhile meets both; the figure is the ratio of a pair, and what is printed is the median of the ratios
-//! with its 95 % bootstrap interval. The CPU seconds are the server process's own.
+//! Server and load generator are processes of their own that take turns on one core: were they on two that
+//! are threads of one, as on most rented machines, each would be charged for the other's use of it. `--apart`
+//! puts the server on core 0 nevertheless, and the generator on core 1. Each workload is run as pairs, ours
+//! and theirs in turn, so that what the machine does meanwhile meets both; the figure is the ratio of a pair,
+//! and what is printed is the median of the ratios with its 95 % bootstrap interval. The CPU seconds are the
+//! server process's own.
 //!
 //! `--against pouco-without-metrics` tells what counting and timing the requests costs, and
-//! `--against pouco-edge-hit --workload keep-alive` what a page of the edge API costs that is in the process's cache.
+//! `--against pouco-edge-hit --workload keep-alive` what a page of the edge API costs that is in the
+//! process's cache.
 //!
-//! `--against pouco-before` compares two commits: `POUCO_BENCH_BEFORE` is the program that `cargo bench --bench engine
-//! --no-run` has built at the other one.
+//! `--against pouco-before` compares two commits: `POUCO_BENCH_BEFORE` is the program that
+//! `cargo bench --bench engine --no-run` has built at the other one.
 //!
-//! `--workload sleep` is another question, how late coroutines that sleep are woken, and is not among those that run
-//! without a name.
+//! `--workload sleep` is another question, how late coroutines that sleep are woken, and is not among those
+//! that run without a name.
 //!
 //!   cargo bench --bench engine -- [--pairs N] [--seconds S] [--against NAME] [--workload NAME] [--json FILE] [--apart]
 #![allow(missing_docs)]

@@ -1,4 +1,5 @@
-//! The contestants, each the plainest server that answers `GET /hello` and `POST /post`, one thread, in a child process.
+//! The contestants, each the plainest server that answers `GET /hello` and `POST /post`, one thread, in a
+//! child process.
 
 use std::error::Error;
 use std::io::{self, BufRead, BufReader, Write};
@@ -37,7 +38,8 @@ impl Contestant {
         Contestant::Nginx,
     ];
 
-    /// Whether it is another engine, and not ours with something left out or added, which is measured only where it is named.
+    /// Whether it is another engine, and not ours with something left out or added, which is measured only
+    /// where it is named.
     pub(crate) fn is_peer(self) -> bool {
         !matches!(self, Self::PoucoBefore | Self::PoucoWithoutMetrics | Self::PoucoEdgeHit)
     }

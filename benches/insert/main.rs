@@ -1,8 +1,8 @@
-//! What a batch costs Postgres: CPU time of all its processes for each committed batch, by the batch's size, by the statement,
-//! and by the kind of ids. `cargo bench --bench insert -- [--rounds N] [--seconds S]`
+//! What a batch costs Postgres: CPU time of all its processes for each committed batch, by the batch's size,
+//! by the statement, and by the kind of ids. `cargo bench --bench insert -- [--rounds N] [--seconds S]`
 //!
-//! Batches are paced as a stack under load sends them, so each wakes Postgres from sleep; a saturated backend would look
-//! cheaper than it is. The variants take turns, round by round, each on a database of its own.
+//! Batches are paced as a stack under load sends them, so each wakes Postgres from sleep; a saturated backend
+//! would look cheaper than it is. The variants take turns, round by round, each on a database of its own.
 #![allow(missing_docs)]
 
 #[path = "../support/options.rs"]

@@ -1,8 +1,9 @@
-//! Look-ups by id beside searches that read every row: a whole server whose memory is too small for its people, so that
-//! Postgres answers everything. `cargo bench --bench lanes -- [--people N] [--seconds S] [--searches N]`
+//! Look-ups by id beside searches that read every row: a whole server whose memory is too small for its
+//! people, so that Postgres answers everything. `cargo bench --bench lanes -- [--people N] [--seconds S]
+//! [--searches N]`
 //!
-//! One client looks people up by chance, one after another; each of the others asks for a term of one character, which
-//! no index helps with, and asks again once it is answered.
+//! One client looks people up by chance, one after another; each of the others asks for a term of one
+//! character, which no index helps with, and asks again once it is answered.
 #![allow(missing_docs)]
 
 #[path = "../support/http.rs"]

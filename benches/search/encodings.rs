@@ -1,5 +1,5 @@
-//! What the posting lists would take in other encodings, and what reading them would cost: the same lists, in exact
-//! vectors without the slack of growing.
+//! What the posting lists would take in other encodings, and what reading them would cost: the same lists, in
+//! exact vectors without the slack of growing.
 
 use pouco::cache::search::Index;
 

@@ -1,5 +1,5 @@
-//! The people in memory at a million: bytes a person by owner, the time to add one, and searches of usual and of nasty kinds,
-//! whole and by slice.
+//! The people in memory at a million: bytes a person by owner, the time to add one, and searches of usual and
+//! of nasty kinds, whole and by slice.
 //!
 //!   cargo bench --bench search -- [--people N] [--searches N] [--seed N] [--encodings] [--json FILE]
 #![allow(missing_docs, clippy::cast_possible_truncation, clippy::cast_precision_loss, clippy::cast_sign_loss)]

@@ -1,5 +1,6 @@
-//! What one statement of a coroutine costs as a read, in either kind of lane, and as a transaction of its own: CPU time
-//! of this process and of Postgres. `cargo bench --bench transact -- [--rounds N] [--statements N]`
+//! What one statement of a coroutine costs as a read, in either kind of lane, and as a transaction of its
+//! own: CPU time of this process and of Postgres. `cargo bench --bench transact -- [--rounds N] [--statements
+//! N]`
 //!
 //! They take turns, round by round, on the same pool and with the same look-up by key.
 #![allow(missing_docs)]

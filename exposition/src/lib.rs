@@ -1,6 +1,6 @@
-//! The text of `/metrics` (Prometheus exposition format 0.0.4), for the server and for the lab's meters. It knows no
-//! name of a metric: rooms count for themselves, and tell it by their own. `docs/metrics.md` lists the server's names, and
-//! a test holds that list against a replica.
+//! The text of `/metrics` (Prometheus exposition format 0.0.4), for the server and for the lab's meters. It
+//! knows no name of a metric: rooms count for themselves, and tell it by their own. `docs/metrics.md` lists
+//! the server's names, and a test holds that list against a replica.
 
 use std::fmt::{Display, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -38,7 +38,8 @@ impl Exposition {
         self.families.into_iter().map(|family| family.text).collect()
     }
 
-    /// One sample; help and type are written with the first of a name. A name that ends in `_total` is a counter.
+    /// One sample; help and type are written with the first of a name. A name that ends in `_total` is a
+    /// counter.
     pub fn sample(&mut self, name: &'static str, help: &str, labels: Labels<'_>, value: impl Display) {
         let kind = if name.ends_with("_total") { "counter" } else { "gauge" };
         line(self.family(name, help, kind), name, labels, &value);

@@ -1,6 +1,7 @@
 //! A chunked body in any parts is what it is in one piece, and what an independent decoder makes of it.
 //!
-//! Input: the limit (one byte, times eight), how many bytes of lengths follow, the lengths of the parts, the stream.
+//! Input: the limit (one byte, times eight), how many bytes of lengths follow, the lengths of the parts, the
+//! stream.
 
 use pouco::http::Status;
 use pouco::http::fuzzing::{Chunked, decode_chunked};

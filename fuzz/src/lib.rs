@@ -1,8 +1,8 @@
-//! What each target checks, for libFuzzer (`fuzz_targets/`) and for `tests/fuzz.rs` of the server, which goes through the
-//! kept inputs without it.
+//! What each target checks, for libFuzzer (`fuzz_targets/`) and for `tests/fuzz.rs` of the server, which goes
+//! through the kept inputs without it.
 //!
-//! A check that finds nothing may be one that looks nowhere. With a planted fault each target breaks what it has been given in
-//! one small way, and must find that.
+//! A check that finds nothing may be one that looks nowhere. With a planted fault each target breaks what it
+//! has been given in one small way, and must find that.
 
 use std::cell::Cell;
 

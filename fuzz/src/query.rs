@@ -35,7 +35,8 @@ fn check_round_trip(text: &str) {
     assert_eq!(decode_path_component(&in_path).as_deref(), Some(text));
 }
 
-/// RFC 3986's unreserved characters as they are, a blank as a form sends it, all else as escapes of either case.
+/// RFC 3986's unreserved characters as they are, a blank as a form sends it, all else as escapes of either
+/// case.
 fn encode(text: &str) -> String {
     let mut encoded = String::new();
     for (index, byte) in text.bytes().enumerate() {

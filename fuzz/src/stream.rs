@@ -1,5 +1,6 @@
-//! A whole stream of requests through the engine itself, over Unix sockets: read in large pieces or in small ones, it is
-//! answered alike. Two servers, alike but for the size of their buffers, make every split without depending on time.
+//! A whole stream of requests through the engine itself, over Unix sockets: read in large pieces or in small
+//! ones, it is answered alike. Two servers, alike but for the size of their buffers, make every split without
+//! depending on time.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::Shutdown;
@@ -89,9 +90,9 @@ fn ask(server: &Running, stream: &[u8]) -> Vec<u8> {
     answer
 }
 
-/// The answers without what depends on the time or on the size of the pieces: `Date`, the invitation to send a body that
-/// has come already, and of a refused request all but that it was refused, since which of its faults is seen first
-/// depends on how much of it has come.
+/// The answers without what depends on the time or on the size of the pieces: `Date`, the invitation to send
+/// a body that has come already, and of a refused request all but that it was refused, since which of its
+/// faults is seen first depends on how much of it has come.
 ///
 /// Bodies are treated alike; both servers send the same ones.
 fn comparable(answers: &[u8]) -> String {

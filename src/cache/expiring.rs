@@ -1,5 +1,5 @@
-//! A cache whose entries live for a time: bounded in bytes and in entries, least recently used out first, swept, and
-//! computing each value once however many ask for it.
+//! A cache whose entries live for a time: bounded in bytes and in entries, least recently used out first,
+//! swept, and computing each value once however many ask for it.
 //!
 //! For whatever can be computed again: an answer's body, a row, a list. The janitor sweeps it
 //! ([`Janitor`](crate::waiting::Janitor)), a bounded number of entries at a time.
@@ -16,8 +16,8 @@ use super::lru::{Entries, overhead_bytes};
 use super::{Served, Source, Weigh};
 use crate::waiting::Tended;
 
-/// Entries that one sweep removes at most, so that nobody waits long for the lock. Ten sweeps a second, and two entries more
-/// with each insertion, are more than can come in.
+/// Entries that one sweep removes at most, so that nobody waits long for the lock. Ten sweeps a second, and
+/// two entries more with each insertion, are more than can come in.
 const SWEEP_ENTRIES: usize = 256;
 
 /// The bounds of a cache.
@@ -52,7 +52,8 @@ pub struct Counts {
 
 type Clock = Box<dyn Fn() -> Instant + Send + Sync>;
 
-/// The cache. `E` is why a value could not be computed; everybody who waited for it gets the same reason, and it is not kept.
+/// The cache. `E` is why a value could not be computed; everybody who waited for it gets the same reason, and
+/// it is not kept.
 pub struct Expiring<K, V, E> {
     limits: Limits,
     now: Clock,
@@ -86,9 +87,10 @@ where
         Arc::new(Self { limits, now: Box::new(now), held: Mutex::new(held), flights: Flights::new() })
     }
 
-    /// The value of `key`: the one that is here, or what `compute` returns. Of many who ask at once for what is not here, one
-    /// computes and the others park; `compute` may park as well. It must not ask for the same key, and it must end:
-    /// nobody waits longer than it takes. If it panics or its coroutine is ended, one of those who wait computes instead.
+    /// The value of `key`: the one that is here, or what `compute` returns. Of many who ask at once for what
+    /// is not here, one computes and the others park; `compute` may park as well. It must not ask for the
+    /// same key, and it must end: nobody waits longer than it takes. If it panics or its coroutine is ended,
+    /// one of those who wait computes instead.
     ///
     /// # Errors
     /// What `compute` returned, to all who waited for it.

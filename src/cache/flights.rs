@@ -11,8 +11,9 @@ use crate::waiting::reply::{self, Reply};
 
 /// Computations under way. Who waits is bounded by who may ask: a request waits for one.
 ///
-/// Race window: whoever computes makes its result known (a cache's entry) before its flight leaves the map, and whoever
-/// finds no flight looks for the result again under the map's lock. So nobody computes what has just been computed.
+/// Race window: whoever computes makes its result known (a cache's entry) before its flight leaves the map,
+/// and whoever finds no flight looks for the result again under the map's lock. So nobody computes what has
+/// just been computed.
 pub(super) struct Flights<K, T> {
     under_way: Mutex<HashMap<K, VecDeque<Reply<Word<T>>>>>,
     /// Written under the lock.
@@ -48,10 +49,12 @@ impl<K: Hash + Eq, T: Clone> Flights<K, T> {
         self.joined.get()
     }
 
-    /// What `known` finds, else what `work` returns for the first to come, and the same for all who come meanwhile; they park.
+    /// What `known` finds, else what `work` returns for the first to come, and the same for all who come
+    /// meanwhile; they park.
     ///
-    /// If `work` does not return (a panic, or the end of its coroutine), one of those who wait computes in its place. It
-    /// must not ask for the same key itself, and it must end: nobody waits longer than it takes.
+    /// If `work` does not return (a panic, or the end of its coroutine), one of those who wait computes in
+    /// its place. It must not ask for the same key itself, and it must end: nobody waits longer than it
+    /// takes.
     pub(super) fn run<Q>(&self, key: &Q, known: impl Fn() -> Option<T>, work: impl FnOnce() -> T) -> Joined<T>
     where
         K: Borrow<Q>,

@@ -1,7 +1,8 @@
 //! The entries of a cache: found by key, in the order of their last use, and in the order of their age.
 //!
-//! Both orders are lists through the same slots, so every step costs the same however many entries there are, and both
-//! bounds hold exactly after each insertion. All entries live for the same time: the oldest is the first to expire.
+//! Both orders are lists through the same slots, so every step costs the same however many entries there are,
+//! and both bounds hold exactly after each insertion. All entries live for the same time: the oldest is the
+//! first to expire.
 
 use std::borrow::Borrow;
 use std::hash::{BuildHasher, Hash};
@@ -103,8 +104,8 @@ impl<K: Hash + Eq, V> Entries<K, V> {
         Some((&entry.value, entry.expires))
     }
 
-    /// Adds an entry, in the place of one with the same key. What has expired makes room first, then what was not used
-    /// for the longest. An entry larger than all room is not kept, and counts as evicted.
+    /// Adds an entry, in the place of one with the same key. What has expired makes room first, then what was
+    /// not used for the longest. An entry larger than all room is not kept, and counts as evicted.
     pub(super) fn insert(&mut self, key: K, value: V, bytes: u64, now: Instant, expires: Instant) {
         if let Some(at) = self.find(&key) {
             self.remove(at);

@@ -1,10 +1,12 @@
-//! Bounded caches. Every entry has a weight in bytes, and the sum of the weights never passes the bound: the entry
-//! that was not used for the longest goes first.
+//! Bounded caches. Every entry has a weight in bytes, and the sum of the weights never passes the bound: the
+//! entry that was not used for the longest goes first.
 //!
-//! What may not enter: HTTP and Postgres. A cache holds bytes and knows neither where they came from nor where they go.
+//! What may not enter: HTTP and Postgres. A cache holds bytes and knows neither where they came from nor
+//! where they go.
 //!
-//! [`Bounded`] is for what never changes; [`expiring`] for what may be so old and no older; [`shared`] is the same in Redis,
-//! for all replicas together. The latter two compute a value once for all who miss it at the same time.
+//! [`Bounded`] is for what never changes; [`expiring`] for what may be so old and no older; [`shared`] is the
+//! same in Redis, for all replicas together. The latter two compute a value once for all who miss it at the
+//! same time.
 
 pub mod expiring;
 mod flights;
@@ -92,7 +94,8 @@ pub enum Source {
     Bypass,
 }
 
-/// A cache for things that never change once they exist, so an entry is never stale and a miss is never cached.
+/// A cache for things that never change once they exist, so an entry is never stale and a miss is never
+/// cached.
 pub struct Bounded<K, V> {
     /// Locked for less than a microsecond.
     entries: Mutex<Entries<K, V>>,

@@ -1,9 +1,9 @@
 //! What the event loop watches a socket for.
 //!
-//! `may` watches a socket for input and for output. A Unix socket raises "output" each time its peer takes what was sent (a
-//! TCP socket only after it was full), so a kept connection would be woken twice a request, the second time
-//! for nothing, and its peer would pay for that wake-up too. A connection that lasts is therefore watched for
-//! input alone, until a write finds the socket full.
+//! `may` watches a socket for input and for output. A Unix socket raises "output" each time its peer takes
+//! what was sent (a TCP socket only after it was full), so a kept connection would be woken twice a request,
+//! the second time for nothing, and its peer would pay for that wake-up too. A connection that lasts is
+//! therefore watched for input alone, until a write finds the socket full.
 #![allow(unsafe_code)] // one descriptor becomes a stream of `may`, which offers no other way
 
 use std::io;
@@ -23,8 +23,9 @@ pub(crate) const HUNG_UP: usize = 0x8 | 0x10 | 0x2000;
 
 /// A descriptor that somebody else owns and closes, for the event loop.
 ///
-/// `CoIo` closes what it holds *before* it takes it from epoll; the number may then belong to another connection
-/// already, which would lose its events. Holding only the number, and closing the socket after, avoids that.
+/// `CoIo` closes what it holds *before* it takes it from epoll; the number may then belong to another
+/// connection already, which would lose its events. Holding only the number, and closing the socket after,
+/// avoids that.
 #[derive(Debug)]
 pub(crate) struct FdRef(RawFd);
 

@@ -209,7 +209,8 @@ pub fn vital<T: Send + 'static>(
     })
 }
 
-/// Starts a thread for one task. Somebody waits for it, or for what it sends, and hears of its end in any case.
+/// Starts a thread for one task. Somebody waits for it, or for what it sends, and hears of its end in any
+/// case.
 ///
 /// # Errors
 /// If no thread can be started.

@@ -1,6 +1,7 @@
 //! How a coroutine waits, for a time, a socket, a thread or another coroutine: the timer of the worker's
-//! loop, a turn for the sockets, answers for one, bounded queues, threads for what blocks, the thread that ends
-//! waits past their deadline, what the event loop watches; and who of those that wait and work is alive.
+//! loop, a turn for the sockets, answers for one, a gate for many, bounded queues, threads for what blocks,
+//! the thread that ends waits past their deadline, what the event loop watches; and who of those that wait
+//! and work is alive.
 //!
 //! A leaf: the engine, the store and the caches use it, and it knows none of them. A coroutine parks without
 //! a time-out of `may` and a thread may block; nothing here holds a lock over a wait.
@@ -8,6 +9,7 @@
 pub mod aside;
 mod coroutines;
 mod deadlines;
+pub(crate) mod gate;
 pub(crate) mod interest;
 mod janitor;
 pub mod life;

@@ -1,12 +1,13 @@
 //! A turn for the sockets, in the midst of work that has no end of its own.
 //!
-//! `may::coroutine::yield_now` puts a coroutine at the end of the worker's own queue, which is emptied before the
-//! worker looks at its sockets again. Here the coroutine parks, and an event among those of the sockets wakes it:
-//! all that are ready by then are served first. Nobody waits for a time, so a worker that has nothing else to do
-//! goes on at once. A turn is one write to a descriptor (eventfd(2)) that all who take one share.
+//! `may::coroutine::yield_now` puts a coroutine at the end of the worker's own queue, which is emptied before
+//! the worker looks at its sockets again. Here the coroutine parks, and an event among those of the sockets
+//! wakes it: all that are ready by then are served first. Nobody waits for a time, so a worker that has
+//! nothing else to do goes on at once. A turn is one write to a descriptor (eventfd(2)) that all who take one
+//! share.
 //!
-//! Race window: whoever asks while the event of another one is under way goes on with that one. Its own event then
-//! wakes nobody.
+//! Race window: whoever asks while the event of another one is under way goes on with that one. Its own event
+//! then wakes nobody.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -81,7 +82,8 @@ impl Round {
         Ok(ROUND.get_or_init(|| round))
     }
 
-    /// The coroutine that wakes the others. They run after all that the event loop has found beside this event.
+    /// The coroutine that wakes the others. They run after all that the event loop has found beside this
+    /// event.
     fn turn_for_ever(&self, watched: &CoIo<FdRef>) {
         let mut due = Vec::new();
         loop {

@@ -1,14 +1,15 @@
 //! Turns for handlers whose work is longer than a slice.
 //!
-//! `may::coroutine::yield_now` puts a coroutine at the end of the worker's own queue, which is emptied before the worker looks
-//! at its sockets again: handlers that only yield starve every connection but their own. Here the coroutine parks and a
-//! thread wakes it, one at a time. A wake from another thread arrives as an event among those of the sockets, so all
-//! that are ready are served first; and the next turn is given only when the last is over, so whoever asks for
-//! a socket waits for one slice, however many handlers take turns.
+//! `may::coroutine::yield_now` puts a coroutine at the end of the worker's own queue, which is emptied before
+//! the worker looks at its sockets again: handlers that only yield starve every connection but their own.
+//! Here the coroutine parks and a thread wakes it, one at a time. A wake from another thread arrives as an
+//! event among those of the sockets, so all that are ready are served first; and the next turn is given only
+//! when the last is over, so whoever asks for a socket waits for one slice, however many handlers take turns.
 //!
-//! Race window: a coroutine that is woken before it has parked does not park at all, and no socket is looked at. (A thread
-//! that is notified often runs at once, in the place of the worker.) So nobody stands in the line before being
-//! parked: another coroutine puts the waiting one there, and runs only when that has left the worker.
+//! Race window: a coroutine that is woken before it has parked does not park at all, and no socket is looked
+//! at. (A thread that is notified often runs at once, in the place of the worker.) So nobody stands in the
+//! line before being parked: another coroutine puts the waiting one there, and runs only when that has left
+//! the worker.
 
 use std::collections::VecDeque;
 use std::io;
@@ -72,8 +73,8 @@ impl Turns {
         Ok(Self { line })
     }
 
-    /// Parks until all sockets that are ready were served and no one else has the turn. It ends when the value is dropped;
-    /// no one may ask for a second.
+    /// Parks until all sockets that are ready were served and no one else has the turn. It ends when the
+    /// value is dropped; no one may ask for a second.
     #[must_use]
     pub fn wait(&self, place: Place) -> Turn<'_> {
         let waiting = Arc::new(Waiting { blocker: Blocker::new(true), called: AtomicBool::new(false) });

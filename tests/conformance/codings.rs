@@ -13,7 +13,8 @@ fn decoded(bytes: impl AsRef<[u8]>) -> Case {
     kept(&[200], bytes).check(|answer| assert_eq!(answer.text(), "hello"))
 }
 
-/// The codings beside a length of the body `hello`: whichever of the two a parser believes, the request is refused.
+/// The codings beside a length of the body `hello`: whichever of the two a parser believes, the request is
+/// refused.
 fn with_length(value: &[u8]) -> Case {
     let head = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding:";
     refused(400, [head, value, b"\r\nContent-Length: 5\r\n\r\nhello"].concat())

@@ -1,5 +1,6 @@
-//! The rows of the public requirement dashboard of MDA2AV/Http11Probe, by their ids: every MUST and every SHOULD has a case
-//! here. The cases are our own, written from the RFCs; the ids only say which of them answers which row.
+//! The rows of the public requirement dashboard of MDA2AV/Http11Probe, by their ids: every MUST and every
+//! SHOULD has a case here. The cases are our own, written from the RFCs; the ids only say which of them
+//! answers which row.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,5 @@
-//! Limits, with those that pouco starts with (RFC 9110 sections 5.4, 15.5.14 and 15.5.15, RFC 9112 section 3, RFC 6585).
+//! Limits, with those that pouco starts with (RFC 9110 sections 5.4, 15.5.14 and 15.5.15, RFC 9112 section 3,
+//! RFC 6585).
 
 use pouco::limits::{BODY_BYTES, HEADER_BYTES};
 

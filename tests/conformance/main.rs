@@ -1,7 +1,9 @@
-//! Conformance with RFC 9110, RFC 9112 and their neighbours: raw bytes in, statuses and the fate of the connection out.
+//! Conformance with RFC 9110, RFC 9112 and their neighbours: raw bytes in, statuses and the fate of the
+//! connection out.
 //!
-//! Each case is a line of a table and a test of its own, named by the section that it comes from, and runs on TCP and on a
-//! Unix socket. Behind every request that must end its connection comes one more, which must never be executed.
+//! Each case is a line of a table and a test of its own, named by the section that it comes from, and runs on
+//! TCP and on a Unix socket. Behind every request that must end its connection comes one more, which must
+//! never be executed.
 #![allow(clippy::unwrap_used)]
 
 #[path = "../support/client.rs"]

@@ -1,8 +1,10 @@
-//! Request smuggling: bytes that one parser takes for a body and another for a request (RFC 9112 sections 6.1 and 11.2).
+//! Request smuggling: bytes that one parser takes for a body and another for a request (RFC 9112 sections 6.1
+//! and 11.2).
 
 use crate::case::{Case, SMUGGLED, get, kept, last, post, refused};
 
-/// Codings and a length that covers all of `body`: who believes the codings executes what stands behind the last chunk.
+/// Codings and a length that covers all of `body`: who believes the codings executes what stands behind the
+/// last chunk.
 fn coding_before_length(codings: &str, length_prefix: &str, length_suffix: &str, smuggled: &str) -> Case {
     let body = format!("0\r\n\r\n{smuggled}");
     let length = format!("Content-Length: {length_prefix}{}{length_suffix}\r\n", body.len());

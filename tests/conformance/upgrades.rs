@@ -1,5 +1,5 @@
-//! Upgrade, WebSocket, and fields that an engine without their feature must ignore (RFC 9110 sections 7.8 and 14.2,
-//! RFC 6455).
+//! Upgrade, WebSocket, and fields that an engine without their feature must ignore (RFC 9110 sections 7.8 and
+//! 14.2, RFC 6455).
 
 use crate::case::{SMUGGLED, get, kept, last, post};
 use crate::client::Answer;

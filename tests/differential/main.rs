@@ -1,6 +1,6 @@
-//! The engine against `hyper`: what does each accept? Both are asked over TCP, with handmade requests and with mutations
-//! of valid ones. Being stricter is allowed only for the reasons listed in `reasons.rs`, each with its RFC section; so is
-//! the little that we accept and hyper does not.
+//! The engine against `hyper`: what does each accept? Both are asked over TCP, with handmade requests and
+//! with mutations of valid ones. Being stricter is allowed only for the reasons listed in `reasons.rs`, each
+//! with its RFC section; so is the little that we accept and hyper does not.
 #![allow(clippy::unwrap_used)]
 
 mod cases;

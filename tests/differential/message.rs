@@ -1,5 +1,5 @@
-//! The plainest reading of a request, made of neither server's code: it tells what a request is made of, not whether it
-//! is valid.
+//! The plainest reading of a request, made of neither server's code: it tells what a request is made of, not
+//! whether it is valid.
 
 /// One request at the start of a stream.
 pub(crate) struct Message<'s> {
@@ -52,7 +52,8 @@ impl<'s> Message<'s> {
         elements.filter(|element| !element.is_empty()).map(<[u8]>::to_vec).collect()
     }
 
-    /// The lines of a chunked body's framing, sizes with extensions and the trailer's fields; and what follows it.
+    /// The lines of a chunked body's framing, sizes with extensions and the trailer's fields; and what
+    /// follows it.
     pub(crate) fn chunk_lines(&self) -> Option<(Vec<&'s [u8]>, &'s [u8])> {
         let mut rest = self.behind;
         let mut lines = Vec::new();

@@ -1,5 +1,5 @@
-//! Why the engine may decide otherwise than `hyper`. Each reason looks at the request's bytes by itself, so that a
-//! disagreement over a request without these marks has no excuse.
+//! Why the engine may decide otherwise than `hyper`. Each reason looks at the request's bytes by itself, so
+//! that a disagreement over a request without these marks has no excuse.
 
 use std::net::Ipv6Addr;
 
@@ -144,8 +144,8 @@ fn odd_codings(message: &Message<'_>) -> bool {
     message.version != b"HTTP/1.1" || message.elements("transfer-encoding") != [b"chunked"]
 }
 
-/// Framing beyond `size`, `size;name`, `size;name=token` and trailers of `name: value`: `hyper` reads extensions up to
-/// their line's end, and takes blanks behind a size.
+/// Framing beyond `size`, `size;name`, `size;name=token` and trailers of `name: value`: `hyper` reads
+/// extensions up to their line's end, and takes blanks behind a size.
 fn odd_chunks(message: &Message<'_>) -> bool {
     if message.values("transfer-encoding").is_empty() {
         return false;

@@ -150,7 +150,8 @@ fn who_has_begun_a_request_is_not_sent_away() {
     assert_eq!(evicted(&engine), 0);
 }
 
-/// A request may come while its connection is told to leave: it has a whole answer or none, and the count is right.
+/// A request may come while its connection is told to leave: it has a whole answer or none, and the count is
+/// right.
 #[test]
 fn a_request_that_meets_the_eviction_is_served_or_not_read() {
     const ROUNDS: usize = 300;
@@ -187,7 +188,8 @@ fn a_request_that_meets_the_eviction_is_served_or_not_read() {
     assert!(evicted(&engine) > 0);
 }
 
-/// As many of one address as it may have, each idle, and then as many again: each takes the place of the oldest.
+/// As many of one address as it may have, each idle, and then as many again: each takes the place of the
+/// oldest.
 #[test]
 fn many_idle_connections_of_one_address_are_replaced_one_by_one() {
     const EACH: usize = 600;

@@ -16,8 +16,8 @@ fn sleeps(thread: i32) -> bool {
     stat.rsplit(") ").next().unwrap().starts_with('S')
 }
 
-/// The worker is held, so the kernel has connected them and nobody has accepted them. The last ones send when the drain
-/// has begun.
+/// The worker is held, so the kernel has connected them and nobody has accepted them. The last ones send when
+/// the drain has begun.
 #[test]
 fn who_is_in_the_kernel_s_queue_is_answered() {
     for target in [0, 1] {

@@ -1,4 +1,5 @@
-//! Nested JSON through the socket: a parser that recursed into it would overflow a coroutine's stack, which ends the process.
+//! Nested JSON through the socket: a parser that recursed into it would overflow a coroutine's stack, which
+//! ends the process.
 
 use crate::support::{Database, Replica};
 

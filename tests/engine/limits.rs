@@ -85,8 +85,8 @@ fn head_of(bytes: usize) -> String {
     get("/hello/a", &format!("X: {}\r\n", "b".repeat(bytes - rest)))
 }
 
-/// Many large bodies at once: those that find room are served, the others are told to come back, and the room comes back
-/// with the end of those that had it.
+/// Many large bodies at once: those that find room are served, the others are told to come back, and the room
+/// comes back with the end of those that had it.
 #[test]
 fn the_buffers_of_all_requests_together_are_bounded() {
     let engine = start(Limits { request_bytes: 16_000, ..LIMITS });
@@ -200,8 +200,8 @@ fn served(connection: &mut Connection) {
     assert_eq!(connection.request("GET", "/hello/a", "").text(), "a");
 }
 
-/// As [`served`], and the first byte of the next request comes along: the connection is never idle, and stays where
-/// others need a place.
+/// As [`served`], and the first byte of the next request comes along: the connection is never idle, and stays
+/// where others need a place.
 fn served_and_begun(connection: &mut Connection, begun: &str) {
     let request = request_text("GET", "/hello/a", "");
     connection.send(format!("{}G", request.strip_prefix(begun).unwrap()));
@@ -238,8 +238,8 @@ fn past_the_connection_limit_every_client_is_refused_and_the_others_are_served()
     }
 }
 
-/// The flood comes faster than it can be refused: nobody in it waits for an answer. (On a Unix socket only, since a
-/// flood over TCP leaves the machine without ports for a minute.)
+/// The flood comes faster than it can be refused: nobody in it waits for an answer. (On a Unix socket only,
+/// since a flood over TCP leaves the machine without ports for a minute.)
 #[test]
 fn a_flood_of_clients_past_the_limit_does_not_starve_the_others() {
     let engine = start(Limits { connections: 1, ..LIMITS });

@@ -1,5 +1,5 @@
-//! Streams of valid requests, made at random: whatever the pieces in which one comes, over TCP or a Unix socket, the
-//! answers are those that the generator expects, and those to the stream in one piece.
+//! Streams of valid requests, made at random: whatever the pieces in which one comes, over TCP or a Unix
+//! socket, the answers are those that the generator expects, and those to the stream in one piece.
 
 use std::fmt::Write;
 

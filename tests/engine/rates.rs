@@ -10,6 +10,8 @@ use pouco::http::{BodyReader, Limit, Limits, Method, Request, Response, Router, 
 
 /// More than a kernel takes for a client that reads nothing.
 const BIG: usize = 16 << 20;
+/// For all answers.
+const ROOM: usize = 2 * BIG;
 
 /// Pause of a client that is slow: many of them fit into any time-out.
 const PAUSE: Duration = Duration::from_millis(20);
@@ -62,7 +64,8 @@ fn assert_only(engine: &Engine, limit: Limit, hits: u64) {
 /// Each look of the server at the client finds some progress.
 #[test]
 fn a_reader_at_a_trickle_is_cut_in_bounded_time() {
-    let limits = Limits { min_bytes_per_s: 10 << 20, rate_grace_ms: 1_000, ..Limits::default() };
+    let limits =
+        Limits { min_bytes_per_s: 10 << 20, rate_grace_ms: 1_000, answer_bytes: ROOM, ..Limits::default() };
     for path in ["/big", "/stream"] {
         let engine = start(limits);
         for (target, hits) in engine.targets.iter().zip(1..) {
@@ -86,7 +89,8 @@ fn a_reader_at_a_trickle_is_cut_in_bounded_time() {
 
 #[test]
 fn a_reader_that_is_slow_but_keeps_the_rate_gets_all() {
-    let limits = Limits { min_bytes_per_s: 1 << 20, rate_grace_ms: 250, ..Limits::default() };
+    let limits =
+        Limits { min_bytes_per_s: 1 << 20, rate_grace_ms: 250, answer_bytes: ROOM, ..Limits::default() };
     let engine = start(limits);
     for target in &engine.targets {
         for path in ["/big", "/stream"] {

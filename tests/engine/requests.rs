@@ -57,7 +57,8 @@ fn panic_on_purpose(_: &mut Request<'_>, _: &mut Response<'_>) {
     panic!("on purpose")
 }
 
-/// The thread that keeps the time rests while nobody is connected, and the first to come is not told of the past.
+/// The thread that keeps the time rests while nobody is connected, and the first to come is not told of the
+/// past.
 #[test]
 fn the_date_is_that_of_the_request_after_a_rest() {
     let engine = Engine::start(routes(), LIMITS);
@@ -85,8 +86,9 @@ fn requests_are_answered_on_both_kinds_of_sockets() {
     }
 }
 
-/// After some requests a Unix connection is watched for input alone. A full socket must still be told when it has room
-/// again, and then the connection must go on as before; and its time-out and the drain must still find it.
+/// After some requests a Unix connection is watched for input alone. A full socket must still be told when it
+/// has room again, and then the connection must go on as before; and its time-out and the drain must still
+/// find it.
 #[test]
 fn a_lasting_connection_takes_large_answers_times_out_and_drains() {
     let limits = Limits { idle_timeout_ms: 600, ..LIMITS };
@@ -181,7 +183,8 @@ fn a_refused_request_is_answered_and_the_connection_ends() {
     for target in &running.targets {
         for (status, request) in &cases {
             let mut connection = target.connect();
-            // What follows must not be taken for a request of its own. The server may close before it is all sent.
+            // What follows must not be taken for a request of its own. The server may close before it is all
+            // sent.
             let _ = connection.try_send(format!("{request}{}", request_text("GET", "/hello/smuggled", "")));
             let answer = connection.answer();
             assert_eq!(answer.status, *status, "{}", request.escape_debug());

@@ -1,4 +1,5 @@
-//! Clients that take large answers slowly or not at all: what is kept for them is bounded, and costs nobody else.
+//! Clients that take large answers slowly or not at all: what is kept for them is bounded, and costs nobody
+//! else.
 
 use std::io::{self, Read};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -150,7 +151,8 @@ fn an_answer_that_is_larger_than_all_may_be_is_a_500() {
     }
 }
 
-/// Answers that fit a buffer of the first size are never refused, however many are collected, and keep their order.
+/// Answers that fit a buffer of the first size are never refused, however many are collected, and keep their
+/// order.
 #[test]
 fn pipelined_answers_leave_before_they_need_room_that_is_not_there() {
     const SIZES: [usize; 7] = [1, 700, 5_000, 100, 7_900, 7_900, 2];

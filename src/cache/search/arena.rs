@@ -1,8 +1,7 @@
 //! Things that are added and never changed or moved, in pieces of one size: growing copies nothing.
 //!
-//! A piece is address space; memory is only the part of it that is filled. It is far larger than anything that is freed while
-//! the index lives, so the allocator maps it by itself and gives it back whole (glibc does so from 128 KiB on, or from the largest
-//! such block that was freed: mallopt(3), `M_MMAP_THRESHOLD`).
+//! A piece is address space; memory is only the part of it that is filled. It is so large that the allocator
+//! maps it by itself and gives it back whole (`limits::MAPPED_BYTES`).
 
 const PIECE_BYTES: usize = 4 * 1024 * 1024;
 

@@ -1,9 +1,11 @@
-//! Case folding: Unicode *simple* lower case, one character to one, as Postgres's builtin `C.UTF-8` locale has it.
+//! Case folding: Unicode *simple* lower case, one character to one, as Postgres's builtin `C.UTF-8` locale
+//! has it.
 
 use std::borrow::Cow;
 
-/// Upper-case letters that are younger than the Unicode version of Postgres 17 (15.1): its `lower` leaves them alone, so
-/// this must, or memory and SQL would find different people. A test compares all code points with the database.
+/// Upper-case letters that are younger than the Unicode version of Postgres 17 (15.1): its `lower` leaves
+/// them alone, so this must, or memory and SQL would find different people. A test compares all code points
+/// with the database.
 const YOUNGER_THAN_POSTGRES: &[(char, char)] = &[
     ('\u{1c89}', '\u{1c89}'),
     ('\u{a7cb}', '\u{a7cc}'),
@@ -25,7 +27,8 @@ pub fn fold_char(character: char) -> char {
     if YOUNGER_THAN_POSTGRES.iter().any(|(first, last)| (*first..=*last).contains(&character)) {
         return character;
     }
-    // The full mapping differs from the simple one for U+0130 alone, whose full form begins with the simple one.
+    // The full mapping differs from the simple one for U+0130 alone, whose full form begins with the simple
+    // one.
     character.to_lowercase().next().unwrap_or(character)
 }
 

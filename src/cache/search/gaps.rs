@@ -1,9 +1,11 @@
-//! Ascending numbers in few bits each: the gaps between them in an adaptive Rice code, in linked blocks of one cache line.
+//! Ascending numbers in few bits each: the gaps between them in an adaptive Rice code, in linked blocks of
+//! one cache line.
 //!
-//! A gap is divided by a power of two near the mean gap so far: the quotient is written in unary, the remainder in binary.
-//! Writer and reader take the power from what they have seen, so it is stored nowhere. A list wastes at most the rest of
-//! its last block, and growing moves nothing. A short list has no block: its bits stand in the place of the blocks' numbers.
-//! Most lists are short where people write in many scripts, and would have a block for a few bits each.
+//! A gap is divided by a power of two near the mean gap so far: the quotient is written in unary, the
+//! remainder in binary. Writer and reader take the power from what they have seen, so it is stored nowhere. A
+//! list wastes at most the rest of its last block, and growing moves nothing. A short list has no block: its
+//! bits stand in the place of the blocks' numbers. Most lists are short where people write in many scripts,
+//! and would have a block for a few bits each.
 
 use super::arena::Pieces;
 
@@ -20,7 +22,8 @@ const _: () = assert!(INLINE_BITS as usize == 32 * INLINE_WORDS);
 /// In the place of the number of the first block, whether there is one yet or not.
 const FIRST: u32 = u32::MAX;
 
-/// A quotient of this many ones is followed by the gap itself: however badly the mean predicts, a gap stays short.
+/// A quotient of this many ones is followed by the gap itself: however badly the mean predicts, a gap stays
+/// short.
 const ESCAPE: u32 = 16;
 
 /// The power is chosen anew after so many numbers.
@@ -185,6 +188,14 @@ impl Blocks {
 
     pub(super) fn bytes(&self) -> usize {
         self.0.bytes()
+    }
+
+    /// The word that is written next, if there is a block for it.
+    pub(super) fn end(&self, list: &List) -> u32 {
+        match list.body {
+            Body::Inline { .. } => 0,
+            Body::Blocks { end, last, .. } => self.0.get(last)[usize::from(end) / 32],
+        }
     }
 
     /// By how much so many blocks raise [`Blocks::bytes`].

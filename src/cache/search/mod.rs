@@ -1,9 +1,10 @@
 //! All records in memory, found by id, by key, or by a part of any of their texts.
 //!
-//! A term of three bytes or more walks the two rarest of its trigrams' lists and compares the records that are in both; a
-//! shorter one compares the records of those blocks that hold its bytes. The answer is exact: the same records, in the same
-//! order, as the database would give. Searches and additions are cut into slices, so that no caller holds the lock or its
-//! worker for long; nothing that grows moves more than a small part of itself at a time.
+//! A term of three bytes or more walks the two rarest of its trigrams' lists and compares the records that
+//! are in both; a shorter one compares the records of those blocks that hold its bytes. The answer is exact:
+//! the same records, in the same order, as the database would give. Searches and additions are cut into
+//! slices, so that no caller holds the lock or its worker for long; nothing that grows moves more than a
+//! small part of itself at a time.
 
 mod arena;
 mod fold;
@@ -25,15 +26,16 @@ use table::Table;
 /// At most this many records answer a search.
 pub const MAX_FOUND: usize = 50;
 
-/// Records that stand together in the lists of terms of one or two bytes, and for the ids: a search in order of ids, of a term
-/// that is in every block, compares at most 50 blocks.
+/// Records that stand together in the lists of terms of one or two bytes, and for the ids: a search in order
+/// of ids, of a term that is in every block, compares at most 50 blocks.
 const BLOCK_RECORDS: u32 = 128;
 
 /// Parts of the tables by id and by key: at a million records one moves five hundred entries when it grows.
 const SHARDS: usize = 2048;
 
-/// Bytes of text that are weighed or entered in a slice, each with up to three lists to be looked up and written: some 150 µs
-/// on one core of a server. A person of the contest's kind has 300 at most and is entered in one.
+/// Bytes of text that are weighed or entered in a slice, each with up to three lists to be looked up and
+/// written: some 150 µs on one core of a server. A person of the contest's kind has 300 at most and is
+/// entered in one.
 const SLICE_TEXT_BYTES: usize = 400;
 
 struct Entry {
@@ -63,7 +65,8 @@ pub struct Index {
     records: Pieces<Entry>,
     by_id: Table<u32>,
     by_key: Table<u32>,
-    /// For each block the smallest id from there on, so that a search can tell when no later record belongs to the first ids.
+    /// For each block the smallest id from there on, so that a search can tell when no later record belongs
+    /// to the first ids.
     least_id_from: Vec<Uuid>,
     postings: Postings,
     arena: Arena,
@@ -196,8 +199,9 @@ impl Index {
         Ok(())
     }
 
-    /// Begins to add a record, and does a slice of that: its id, a note of its owner's, and its texts, of which the first is
-    /// its unique key. One that is here already stays as it is. No other addition may be under way.
+    /// Begins to add a record, and does a slice of that: its id, a note of its owner's, and its texts, of
+    /// which the first is its unique key. One that is here already stays as it is. No other addition may be
+    /// under way.
     ///
     /// # Errors
     /// [`Full`] if the index would hold more bytes than it may. It is then as it was before.
@@ -297,7 +301,8 @@ impl Index {
         Ok(Step::Entering(number))
     }
 
-    /// A smaller id than those before lowers the least of earlier blocks; ids usually come in order, and then of none.
+    /// A smaller id than those before lowers the least of earlier blocks; ids usually come in order, and then
+    /// of none.
     fn lower_least_ids(&mut self, number: u32, id: Uuid) {
         if number.is_multiple_of(BLOCK_RECORDS) {
             self.least_id_from.push(id);
@@ -325,7 +330,8 @@ impl Index {
         hash(&self.hasher, bytes)
     }
 
-    /// Gives every posting list of three bytes to `look`, as the numbers of its records: for measurements of how to keep them.
+    /// Gives every posting list of three bytes to `look`, as the numbers of its records: for measurements of
+    /// how to keep them.
     pub fn each_list(&self, look: impl FnMut(&[u32])) {
         self.postings.each(look);
     }

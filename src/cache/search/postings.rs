@@ -1,5 +1,6 @@
-//! Which records hold which bytes: for each three bytes the numbers of their records, and for each byte and each two bytes
-//! the numbers of the blocks of records, which takes next to nothing and bounds the scan for a term that short.
+//! Which records hold which bytes: for each three bytes the numbers of their records, and for each byte and
+//! each two bytes the numbers of the blocks of records, which takes next to nothing and bounds the scan for a
+//! term that short.
 
 use std::collections::HashSet;
 use std::ops::Range;
@@ -12,11 +13,12 @@ use super::table::Table;
 /// Bytes that parts of a record are joined with; they occur in no UTF-8, so no term holds one.
 pub(super) const SEPARATOR: u8 = 0xff;
 
-/// There are about 20,000 lists, or a million where people write in many scripts: a part of them then moves a thousand
-/// entries when it grows.
+/// There are about 20,000 lists, or a million where people write in many scripts: a part of them then moves a
+/// thousand entries when it grows.
 const SHARDS: usize = 1024;
 
-/// More than a gram takes that no list is there for yet, or the next block of its list, but for the doubling of the tables.
+/// More than a gram takes that no list is there for yet, or the next block of its list, but for the doubling
+/// of the tables.
 const MOST_GRAM_BYTES: usize = 128;
 
 struct Entry {
@@ -34,6 +36,8 @@ pub(super) struct Postings {
     /// The one and two bytes that are known to be in the newest block of records, a bit each.
     newest: Box<[u64; (1 << 16) / 64]>,
     newest_bytes: [u64; 4],
+    /// The trigrams of a slice, with the lists of those that have one; empty between two calls.
+    found: Vec<(u32, Option<u32>)>,
 }
 
 /// How far a gram's list was read.
@@ -52,6 +56,7 @@ impl Default for Postings {
             hasher: foldhash::fast::FixedState::default(),
             newest: Box::new([0; _]),
             newest_bytes: [0; _],
+            found: Vec::new(),
         }
     }
 }
@@ -72,21 +77,38 @@ impl Weight {
 }
 
 impl Postings {
-    /// Enters the grams of `text` that begin in `part` for `record`, which is larger than any before; all parts follow
-    /// each other. `None` if no place is left to name.
+    /// Enters the grams of `text` that begin in `part` for `record`, which is larger than any before; all
+    /// parts follow each other. `None` if no place is left to name.
     pub(super) fn enter(&mut self, record: u32, text: &[u8], part: Range<usize>) -> Option<()> {
         if part.start == 0 && record.is_multiple_of(BLOCK_RECORDS) {
             *self.newest = [0; _];
             self.newest_bytes = [0; _];
         }
+        let mut found = std::mem::take(&mut self.found);
         for bytes in part.flat_map(|at| grams(text, at)) {
             if bytes.len() == 3 {
-                self.push(gram(bytes), record)?;
+                found.push((gram(bytes), None));
             } else if self.is_new_in_block(bytes) {
                 self.push(gram(bytes), record / BLOCK_RECORDS)?;
             }
         }
-        Some(())
+        self.find_all(&mut found);
+        let pushed = found.drain(..).try_for_each(|(gram, list)| match list {
+            Some(list) => self.push_to(list, record),
+            None => self.push(gram, record),
+        });
+        self.found = found;
+        pushed
+    }
+
+    /// The lists of many grams, each with the end that is written next. They are far apart, and seldom in the
+    /// processor's caches after other processes have had their turn; nothing here waits for the one before.
+    fn find_all(&self, grams: &mut [(u32, Option<u32>)]) {
+        for (gram, list) in grams.iter_mut() {
+            *list = self.find(hash(&self.hasher, *gram), *gram);
+        }
+        let ends = grams.iter().filter_map(|(_, list)| Some(self.blocks.end(&self.lists.get((*list)?).list)));
+        std::hint::black_box(ends.fold(0, u32::wrapping_add));
     }
 
     /// Adds what it takes to enter a part of a text, without entering anything.
@@ -156,7 +178,11 @@ impl Postings {
             self.by_gram.insert(hash, new, |list| self::hash(hasher, lists.get(*list).gram));
             return Some(());
         };
-        let list = &mut self.lists.get_mut(known).list;
+        self.push_to(known, number)
+    }
+
+    fn push_to(&mut self, list: u32, number: u32) -> Option<()> {
+        let list = &mut self.lists.get_mut(list).list;
         if list.ends_with(number) {
             return Some(());
         }

@@ -1,7 +1,8 @@
 //! A search, cut into slices of bounded work.
 //!
-//! What a slice may cost is counted in about nanoseconds of one core of a server: records compared, numbers read from
-//! lists, bytes moved. Counting costs nothing and gives the same slices on every run; a clock would do neither.
+//! What a slice may cost is counted in about nanoseconds of one core of a server: records compared, numbers
+//! read from lists, bytes moved. Counting costs nothing and gives the same slices on every run; a clock would
+//! do neither.
 
 use std::collections::BinaryHeap;
 use std::vec;
@@ -142,7 +143,8 @@ impl Index {
         RECORD_COST + record.cost_bytes() / BYTES_PER_COST
     }
 
-    /// Whether the search is full and every record from `number`'s block on has a larger id than all that it found.
+    /// Whether the search is full and every record from `number`'s block on has a larger id than all that it
+    /// found.
     fn is_whole(&self, search: &Search, number: u32) -> bool {
         search.found.len() == MAX_FOUND
             && search.found.peek().is_some_and(|(most, _)| {
@@ -150,8 +152,8 @@ impl Index {
             })
     }
 
-    /// Appends what was found, by id, as a JSON array of what `render` makes of a record; a slice of it. `true` when the
-    /// array is whole.
+    /// Appends what was found, by id, as a JSON array of what `render` makes of a record; a slice of it.
+    /// `true` when the array is whole.
     pub fn write_found(
         &self,
         search: &mut Search,

@@ -1,5 +1,5 @@
-//! A record's texts as they came, in one piece, from which everything else is made again: their folded form for a
-//! comparison, and by the owner the answer's body. Keeping those too took most of the memory.
+//! A record's texts as they came, in one piece, from which everything else is made again: their folded form
+//! for a comparison, and by the owner the answer's body. Keeping those too took most of the memory.
 
 use uuid::Uuid;
 

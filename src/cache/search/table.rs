@@ -1,5 +1,5 @@
-//! Hash tables that grow in steps: one that holds a million entries and doubles stops everybody while it moves them, so
-//! there are many small ones, each of which grows by itself.
+//! Hash tables that grow in steps: one that holds a million entries and doubles stops everybody while it
+//! moves them, so there are many small ones, each of which grows by itself.
 
 use hashbrown::HashTable;
 
@@ -26,14 +26,16 @@ impl<T> Table<T> {
         self.shards[self.shard(hash)].find(hash, is_it)
     }
 
-    /// The table that an entry comes into. A table looks at the lowest and at the seven highest bits of a hash; these are others.
+    /// The table that an entry comes into. A table looks at the lowest and at the seven highest bits of a
+    /// hash; these are others.
     #[allow(clippy::cast_possible_truncation)]
     pub(super) fn shard(&self, hash: u64) -> usize {
         (hash >> 32) as usize & (self.shards.len() - 1)
     }
 
-    /// By how many bytes so many more entries of one of the tables make it grow: `hashbrown` doubles its buckets, four at first,
-    /// and fills seven eighths of them, all but one of fewer than sixteen. A test holds this against what it does.
+    /// By how many bytes so many more entries of one of the tables make it grow: `hashbrown` doubles its
+    /// buckets, four at first, and fills seven eighths of them, all but one of fewer than sixteen. A test
+    /// holds this against what it does.
     pub(super) fn growth(&self, shard: usize, more: usize) -> usize {
         let table = &self.shards[shard];
         let (needed, now) = (table.len() + more, table.allocation_size());

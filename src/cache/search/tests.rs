@@ -48,7 +48,8 @@ fn the_first_fifty_by_id_are_found_in_whatever_order_they_came() {
     assert_eq!(found(&index, "99").len(), 50);
 }
 
-/// Also over several blocks of records, with ids in order, out of order, and nearly in order, as replicas give them.
+/// Also over several blocks of records, with ids in order, out of order, and nearly in order, as replicas
+/// give them.
 #[test]
 fn memory_agrees_with_a_plain_scan() {
     let mut random = fastrand::Rng::with_seed(11);
@@ -102,13 +103,14 @@ fn an_index_may_grow_under_a_search() {
     }
 }
 
-/// The work between two slices is bounded whatever the term: by records compared, and by numbers read from lists that
-/// never meet. A search that finds nobody among many candidates is the longest.
+/// The work between two slices is bounded whatever the term: by records compared, and by numbers read from
+/// lists that never meet. A search that finds nobody among many candidates is the longest.
 #[test]
 fn a_slice_is_bounded() {
     let mut index = Index::new(usize::MAX);
     for id in 0..60_000_u32 {
-        // "aaaa" has every record for a candidate and none that matches; "efgh" has two lists that never meet.
+        // "aaaa" has every record for a candidate and none that matches; "efgh" has two lists that never
+        // meet.
         let text = if id.is_multiple_of(2) { "aaa efg" } else { "aaa fgh" };
         index.add(Uuid::from_u128(id.into()), 0, [format!("k{id}").as_str(), text].into_iter()).unwrap();
     }
@@ -122,7 +124,8 @@ fn a_slice_is_bounded() {
         assert!(slices >= 60_000 / most_records, "{term}: {slices} slices");
         assert!(found(&index, term).is_empty());
     }
-    // A term of one or two bytes has fifty matches after fifty blocks at most, and is over at once if it is nowhere.
+    // A term of one or two bytes has fifty matches after fifty blocks at most, and is over at once if it is
+    // nowhere.
     assert!(index.advance(&mut index.search("zz")));
 }
 
@@ -172,7 +175,8 @@ fn texts(random: &mut fastrand::Rng) -> Vec<String> {
     (0..10).map(|_| text()).collect()
 }
 
-/// Whatever comes, an index takes what is within its bound to the byte, and is as it was after it has refused.
+/// Whatever comes, an index takes what is within its bound to the byte, and is as it was after it has
+/// refused.
 #[test]
 fn an_addition_is_weighed_before_it_is_entered() {
     let mut random = fastrand::Rng::with_seed(17);
@@ -201,7 +205,8 @@ fn an_addition_is_weighed_before_it_is_entered() {
     }
 }
 
-/// Between its slices an addition leaves the others alone: they are found as before, and the new one at its end at the latest.
+/// Between its slices an addition leaves the others alone: they are found as before, and the new one at its
+/// end at the latest.
 #[test]
 fn an_addition_is_cut_into_slices() {
     let mut index = Index::new(usize::MAX);
@@ -231,7 +236,8 @@ fn an_addition_is_cut_into_slices() {
     }
 }
 
-/// A thousand people as large as they may be, of varied script, are within the bytes that a replica has by default.
+/// A thousand people as large as they may be, of varied script, are within the bytes that a replica has by
+/// default.
 #[test]
 fn a_thousand_of_the_largest_people_fit() {
     let mut random = fastrand::Rng::with_seed(1);

@@ -1,7 +1,7 @@
 //! The thread that talks with Redis: one connection, one command at a time.
 //!
-//! A look-up and the taking of a lock are one script, and so are storing and giving back: Redis runs each as a whole, so no
-//! replica can come in between, and a value that was just stored is never computed again.
+//! A look-up and the taking of a lock are one script, and so are storing and giving back: Redis runs each as
+//! a whole, so no replica can come in between, and a value that was just stored is never computed again.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -22,16 +22,16 @@ const RETRY: Duration = Duration::from_millis(limits::REDIS_RETRY_MS);
 /// How often a look-up looks again whose value another replica computes.
 const LOOK_AGAIN: Duration = Duration::from_millis(limits::REDIS_LOCK_LOOK_MS);
 
-/// KEYS: value, lock; ARGV: token, how long the lock lasts. The value and how long it will live, or 1 if the caller has the lock (also
-/// from a try before whose answer was lost), or 0.
+/// KEYS: value, lock; ARGV: token, how long the lock lasts. The value and how long it will live, or 1 if the
+/// caller has the lock (also from a try before whose answer was lost), or 0.
 const LOOK_UP: &str = "local value = redis.call('GET', KEYS[1])
 if value then return {value, redis.call('PTTL', KEYS[1])} end
 if redis.call('GET', KEYS[2]) == ARGV[1] then return 1 end
 if redis.call('SET', KEYS[2], ARGV[1], 'NX', 'PX', ARGV[2]) then return 1 end
 return 0";
 
-/// KEYS: value, lock; ARGV: token, value, how long it lives. Only while the caller has the lock: without it another replica computes
-/// a younger value.
+/// KEYS: value, lock; ARGV: token, value, how long it lives. Only while the caller has the lock: without it
+/// another replica computes a younger value.
 const FILL: &str = "if redis.call('GET', KEYS[2]) ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
 return redis.call('DEL', KEYS[2])";
@@ -145,7 +145,8 @@ impl Conversation {
         Answer::Away
     }
 
-    /// Sends a command. On a connection that was lost while it was idle it is sent once more on a new one; the scripts may run twice.
+    /// Sends a command. On a connection that was lost while it was idle it is sent once more on a new one;
+    /// the scripts may run twice.
     fn ask(&mut self, command: &Cmd) -> Result<Value, Failed> {
         if self.remote.is_away() {
             return Err(Failed);
@@ -203,8 +204,8 @@ impl Conversation {
     }
 }
 
-/// Opens a connection and is greeted, each within the time-out. (To connect to a socket file takes no time, or has none to wait
-/// for; the look-up of a host's name has no bound here.)
+/// Opens a connection and is greeted, each within the time-out. (To connect to a socket file takes no time,
+/// or has none to wait for; the look-up of a host's name has no bound here.)
 fn connect(remote: &Remote) -> RedisResult<Connection> {
     let timeout = remote.settings.timeout;
     let address = match &remote.settings.address {

@@ -1,11 +1,14 @@
-//! A cache that all replicas share, in Redis. A value is computed once for all of them, and outlives each of them.
+//! A cache that all replicas share, in Redis. A value is computed once for all of them, and outlives each of
+//! them.
 //!
 //! Of one replica at most one look-up of a key is under way; who asks meanwhile waits for that one (as in
-//! [`expiring`](super::expiring)). Of all replicas the first to miss a key takes its lock in Redis and computes; the others look
-//! again every few milliseconds. A lock that is not given back ends by itself, and then another one takes it.
+//! [`expiring`](super::expiring)). Of all replicas the first to miss a key takes its lock in Redis and
+//! computes; the others look again every few milliseconds. A lock that is not given back ends by itself, and
+//! then another one takes it.
 //!
-//! Redis is a help and never a condition: without it, or while it is away or slow, values are computed. After the first failure
-//! nobody asks it any more ([`Source::Bypass`]) until the thread that talks with it has heard from it again.
+//! Redis is a help and never a condition: without it, or while it is away or slow, values are computed. After
+//! the first failure nobody asks it any more ([`Source::Bypass`]) until the thread that talks with it has
+//! heard from it again.
 
 mod conversation;
 mod remote;
@@ -126,8 +129,8 @@ impl<E: Clone> Shared<E> {
 
     /// The value of `key`: the one in Redis, or what `compute` returns. Parks meanwhile.
     ///
-    /// A value that takes longer to compute than [`REDIS_LOCK_MS`](crate::limits::REDIS_LOCK_MS) may be computed by another
-    /// replica as well.
+    /// A value that takes longer to compute than [`REDIS_LOCK_MS`](crate::limits::REDIS_LOCK_MS) may be
+    /// computed by another replica as well.
     ///
     /// # Errors
     /// What `compute` returned, to all who waited for it.

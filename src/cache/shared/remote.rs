@@ -1,8 +1,8 @@
 //! Redis as the handlers see it: a bounded queue to the one thread that talks with it, and a breaker.
 //!
-//! The client blocks, so it lives on a thread of its own (`conversation.rs`) and a coroutine that asks parks. Every wait ends: the
-//! thread answers within its time-outs, and the janitor answers for a thread that hangs nevertheless, as in a look-up of
-//! a host's name.
+//! The client blocks, so it lives on a thread of its own (`conversation.rs`) and a coroutine that asks parks.
+//! Every wait ends: the thread answers within its time-outs, and the janitor answers for a thread that hangs
+//! nevertheless, as in a look-up of a host's name.
 
 use std::io;
 use std::sync::Arc;
@@ -112,7 +112,8 @@ impl Remote {
         });
         janitor.look_after(&remote);
         let mut talking = Conversation::new(remote.clone());
-        // Without a bound: who waits for it is answered by the janitor, and Redis is no condition of anything.
+        // Without a bound: who waits for it is answered by the janitor, and Redis is no condition of
+        // anything.
         let thread = keep("pouco-redis", None, move || talking.run())?;
         Ok((remote, thread))
     }
@@ -126,7 +127,8 @@ impl Remote {
         let (reply, waiter) = reply::channel();
         let (now, token) = (Instant::now(), fastrand::u64(..));
         let wait = Duration::from_millis(limits::REDIS_LOCK_WAIT_MS);
-        // To connect, to be greeted, and for the command, each within the time-out; and the wait for another replica.
+        // To connect, to be greeted, and for the command, each within the time-out; and the wait for another
+        // replica.
         self.deadlines.add(now + wait + 3 * self.settings.timeout, reply.slot());
         let job = LookUp { key: key.to_owned(), token, reply, give_up: now + wait };
         if self.jobs.push(Job::LookUp(job)).is_err() {
@@ -211,8 +213,8 @@ impl Expire for Slot<Answer> {
     }
 }
 
-/// The lock of a key, held by whoever computes its value. Given back when it is dropped, also by a panic; a lock that cannot be given
-/// back ends after [`limits::REDIS_LOCK_MS`].
+/// The lock of a key, held by whoever computes its value. Given back when it is dropped, also by a panic; a
+/// lock that cannot be given back ends after [`limits::REDIS_LOCK_MS`].
 pub(super) struct Claim {
     remote: Arc<Remote>,
     key: String,
@@ -221,7 +223,8 @@ pub(super) struct Claim {
 }
 
 impl Claim {
-    /// Stores the value and gives the lock back. Nobody waits for that: who looks next comes behind it in the queue.
+    /// Stores the value and gives the lock back. Nobody waits for that: who looks next comes behind it in the
+    /// queue.
     pub(super) fn fill(mut self, value: Body, ttl: Duration) {
         self.filled = true;
         let key = std::mem::take(&mut self.key);

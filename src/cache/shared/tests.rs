@@ -71,7 +71,8 @@ fn where_nobody_listens_every_value_is_computed_at_once() {
     shared.stop();
 }
 
-/// Says PONG to whoever comes while `greets` is set, and nothing to anything else: a Redis that has stopped in the middle.
+/// Says PONG to whoever comes while `greets` is set, and nothing to anything else: a Redis that has stopped
+/// in the middle.
 fn serve_greetings(listener: &TcpListener, greets: &Arc<AtomicBool>) {
     for stream in listener.incoming() {
         let (mut stream, greets): (TcpStream, _) = (stream.unwrap(), greets.clone());

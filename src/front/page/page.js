@@ -154,7 +154,8 @@ function bodyFields(body) {
     schemas,
   ];
   const isSent = () => text.value !== "" || body.required;
-  return { fields, value: () => (isSent() ? { type: choice.value, text: text.value } : undefined) };
+  const value = () => ({ type: choice.value, text: text.value, media: body.content[choice.value] });
+  return { fields, value: () => (isSent() ? value() : undefined) };
 }
 
 // What the form says, as a request.
@@ -173,7 +174,12 @@ function requestOf(form, method, template, body, secured) {
   if (secured && token) headers.set("Authorization", "Bearer " + token);
   const options = { method: method.toUpperCase(), headers, cache: "no-store", credentials: "omit" };
   const content = body.value();
-  if (content) {
+  if (content && content.type === "multipart/form-data") {
+    // The text as a file. The browser chooses what stands between the parts, and says so in the head.
+    const [name] = Object.keys(resolve(content.media.schema).properties);
+    options.body = new FormData();
+    options.body.append(name, new File([content.text], "example.txt", { type: "text/plain" }));
+  } else if (content) {
     headers.set("Content-Type", content.type);
     options.body = content.text;
   }

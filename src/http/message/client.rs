@@ -1,9 +1,9 @@
 //! The address of a client: that of its socket, or what a trusted hop says of it.
 //!
 //! A Unix socket is the balancer's hop, since its file's permission decides who may connect. Over TCP a field
-//! of the head is anybody's word, unless the peer is one of the configured hops. A hop puts whom it has seen at
-//! the end of `X-Forwarded-For`; what stands before that its client may have made up, unless that client is a
-//! trusted hop too.
+//! of the head is anybody's word, unless the peer is one of the configured hops. A hop puts whom it has seen
+//! at the end of `X-Forwarded-For`; what stands before that its client may have made up, unless that client
+//! is a trusted hop too.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 

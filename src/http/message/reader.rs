@@ -1,8 +1,8 @@
 //! A body that is larger than any buffer, read piece by piece in the memory of one piece.
 //!
 //! A read waits for the client up to the body time-out since its last progress, and for as long as the client
-//! keeps the least rate; it parks the coroutine and nobody else. What fails here ends the connection. What stands between a read and the socket is a
-//! [`Source`].
+//! keeps the least rate; it parks the coroutine and nobody else. What fails here ends the connection. What
+//! stands between a read and the socket is a [`Source`].
 
 use std::io::{self, Read};
 
@@ -44,8 +44,9 @@ pub(in crate::http) const MAX_SKIPPED_BYTES: usize = 256 * 1024;
 ///
 /// # Errors
 /// Its reads fail with `TimedOut` if the client pauses for longer than the body time-out, is slower than the
-/// least rate, or has sent chunks for too long, `UnexpectedEof` if it leaves, `InvalidData` if the chunked coding is broken, and `FileTooLarge` past the route's limit. A
-/// handler should return them (`?`): where it has not answered, the engine answers with 408, 400 or 413.
+/// least rate, or has sent chunks for too long, `UnexpectedEof` if it leaves, `InvalidData` if the chunked
+/// coding is broken, and `FileTooLarge` past the route's limit. A handler should return them (`?`): where it
+/// has not answered, the engine answers with 408, 400 or 413.
 pub struct BodyReader<'c> {
     source: &'c dyn Source,
     input: &'c mut Input,

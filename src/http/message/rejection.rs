@@ -9,8 +9,8 @@ use super::status::Status;
 
 /// What a handler may return. The engine calls it with the response that the handler had.
 ///
-/// `()` says that the answer is written. `Result<(), E>` says so with `Ok`; with `Err` the error writes the answer, so
-/// that `?` works in handlers. Implement it for an error type of your own:
+/// `()` says that the answer is written. `Result<(), E>` says so with `Ok`; with `Err` the error writes the
+/// answer, so that `?` works in handlers. Implement it for an error type of your own:
 ///
 /// ```
 /// use pouco::http::{IntoAnswer, ParameterError, Response, Status};
@@ -46,8 +46,8 @@ impl IntoAnswer for () {
     fn into_answer(self, _: &mut Response<'_>) {}
 }
 
-/// Of a body that is streamed: where the client is to blame, the engine answers with the status that says so. Any other
-/// error is a 500, and is logged.
+/// Of a body that is streamed: where the client is to blame, the engine answers with the status that says so.
+/// Any other error is a 500, and is logged.
 impl IntoAnswer for io::Error {
     fn into_answer(self, _: &mut Response<'_>) {
         log::warn!("a handler failed: {self}");
@@ -55,8 +55,8 @@ impl IntoAnswer for io::Error {
 }
 
 /// # Panics
-/// If the handler fails after it has answered: a second answer would be taken for that of the next request. The client
-/// gets a 500 in place of both.
+/// If the handler fails after it has answered: a second answer would be taken for that of the next request.
+/// The client gets a 500 in place of both.
 impl<E: IntoAnswer> IntoAnswer for Result<(), E> {
     fn into_answer(self, response: &mut Response<'_>) {
         if let Err(error) = self {
@@ -66,7 +66,8 @@ impl<E: IntoAnswer> IntoAnswer for Result<(), E> {
     }
 }
 
-/// A request that is refused, and why: a status with `{"error":"…"}`, and `"field":"…"` where one is to blame.
+/// A request that is refused, and why: a status with `{"error":"…"}`, and `"field":"…"` where one is to
+/// blame.
 ///
 /// The engine's own errors turn into it, so `Result<(), Rejection>` is enough for most handlers.
 #[derive(Clone, Debug, PartialEq, Eq)]

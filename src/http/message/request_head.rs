@@ -112,9 +112,9 @@ impl<'b> RequestHead<'b> {
         self.peer.map_or(Remote::Unknown, Peer::remote)
     }
 
-    /// The address of the client: that of the connection, or where it is a trusted hop's the last address that
-    /// `X-Forwarded-For` (without it `X-Real-IP`) has and that is none of a trusted hop. `None` where nobody
-    /// says so.
+    /// The address of the client: that of the connection, or where it is a trusted hop's the last address
+    /// that `X-Forwarded-For` (without it `X-Real-IP`) has and that is none of a trusted hop. `None` where
+    /// nobody says so.
     #[must_use]
     pub fn client(&self) -> Option<IpAddr> {
         let peer = self.peer?;

@@ -1,6 +1,8 @@
-//! Method and path to handler, with the 404, the 405 with `Allow`, and OPTIONS that follow from the table of routes.
+//! Method and path to handler, with the 404, the 405 with `Allow`, and OPTIONS that follow from the table of
+//! routes.
 //!
-//! Every route counts its answers by status and times them; the label is the template, so no client can invent one.
+//! Every route counts its answers by status and times them; the label is the template, so no client can
+//! invent one.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -149,8 +151,8 @@ pub struct RouteSeconds<'r> {
     pub route: &'r str,
     /// As [`RouteCount::method`].
     pub method: &'static str,
-    /// From the read that brought the end of the head to the whole answer in the output. Of very many requests a
-    /// sample: those of 20,000 reads a second are all timed, of those past that one in 64.
+    /// From the read that brought the end of the head to the whole answer in the output. Of very many
+    /// requests a sample: those of 20,000 reads a second are all timed, of those past that one in 64.
     pub seconds: Snapshot,
 }
 
@@ -179,8 +181,8 @@ impl Router {
         }
     }
 
-    /// Counts and times the requests of each route, or does not. It does unless this is called: without is for those who
-    /// want to know what it costs.
+    /// Counts and times the requests of each route, or does not. It does unless this is called: without is
+    /// for those who want to know what it costs.
     pub fn measure(&mut self, measured: bool) -> &mut Self {
         self.measured = measured;
         self
@@ -188,8 +190,8 @@ impl Router {
 
     /// Adds a route. GET answers HEAD too.
     ///
-    /// The handler runs on the connection's coroutine: it may park, it must not block the thread. It answers with one of
-    /// the `body` methods of [`Response`], or returns an error that does ([`IntoAnswer`]).
+    /// The handler runs on the connection's coroutine: it may park, it must not block the thread. It answers
+    /// with one of the `body` methods of [`Response`], or returns an error that does ([`IntoAnswer`]).
     pub fn route<A: IntoAnswer>(
         &mut self,
         method: Method,
@@ -204,8 +206,9 @@ impl Router {
     }
 
     /// Adds a route whose handler reads the body itself, piece by piece, up to `max_body_bytes` in place of
-    /// [`Limits::body_bytes`](crate::http::Limits::body_bytes); beyond that the client gets a 413. The body of its
-    /// [`Request`] is empty. What the handler leaves unread is dropped, or the connection ends if it is much.
+    /// [`Limits::body_bytes`](crate::http::Limits::body_bytes); beyond that the client gets a 413. The body
+    /// of its [`Request`] is empty. What the handler leaves unread is dropped, or the connection ends if it
+    /// is much.
     ///
     /// ```no_run
     /// # use pouco::http::{BodyReader, Method, Request, Response, Router};
@@ -325,7 +328,8 @@ impl Router {
         })
     }
 
-    /// What each route answered so far, the zeros too. Summed here, where somebody asks, and counted nowhere a second time.
+    /// What each route answered so far, the zeros too. Summed here, where somebody asks, and counted nowhere
+    /// a second time.
     pub fn totals(&self) -> impl Iterator<Item = RouteTotal<'_>> {
         let routes = self.routes.iter().map(|route| route.tally.total());
         let other = self.other.iter().map(|count| count.load(Ordering::Relaxed)).sum();

@@ -140,7 +140,8 @@ impl Connection<'_> {
     /// Ends only with an [`End`].
     fn serve(&mut self) -> Result<(), End> {
         loop {
-            while let Step::Answered = self.advance()? {
+            // Most requests come alone: there is nothing behind them to look at.
+            while !self.input.is_empty() && matches!(self.advance()?, Step::Answered) {
                 self.wire.note_work(1);
                 if self.answering.output.len() >= FLUSH_BYTES || self.wire.has_worked_enough() {
                     self.flush()?;
@@ -497,8 +498,8 @@ impl Connection<'_> {
         }
     }
 
-    /// Who has just connected has sent a request, or is about to: a drain waits for it, though not for long. It
-    /// looks again at each idle connection by itself.
+    /// Who has just connected has sent a request, or is about to: a drain waits for it, though not for long.
+    /// It looks again at each idle connection by itself.
     fn awaits_first_request(&self) -> bool {
         let since_ms = self.shared.draining_since_ms.load(Ordering::Relaxed);
         self.answering.requests == 0 && self.shared.clock.now_ms() < since_ms + limits::DRAIN_FIRST_REQUEST_MS

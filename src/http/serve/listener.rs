@@ -121,8 +121,8 @@ impl Listener {
         Ok(listener)
     }
 
-    /// Behind other hops than those that are trusted by default. With `proxy_protocol` each connection of a trusted
-    /// one begins with a header of that protocol, version 1 or 2, and is cut without it.
+    /// Behind other hops than those that are trusted by default. With `proxy_protocol` each connection of a
+    /// trusted one begins with a header of that protocol, version 1 or 2, and is cut without it.
     #[must_use]
     pub fn behind(mut self, hops: TrustedHops, proxy_protocol: bool) -> Self {
         self.trust = Arc::new(Trust { hops, proxy_protocol });

@@ -3,9 +3,9 @@
 //!
 //! A connection that waits between two requests makes room for a new one, the one that has waited longest
 //! first: of its own address where that has all that it may have, of all otherwise. Nobody keeps an order of
-//! them, since every request would pay for it. The deadline of an idle connection tells how long it has waited,
-//! and each search looks at the next [`LOOKS`] connections: the longest idle one where there are no more, and
-//! one of the longest idle otherwise. So a search costs the same however many are open.
+//! them, since every request would pay for it. The deadline of an idle connection tells how long it has
+//! waited, and each search looks at the next [`LOOKS`] connections: the longest idle one where there are no
+//! more, and one of the longest idle otherwise. So a search costs the same however many are open.
 //!
 //! Race window: a request may come to a connection that was told to leave. It is served, as the last one of
 //! its connection; until then one connection more is open than may be. There are at most
@@ -96,8 +96,8 @@ struct Address {
 }
 
 impl Registry {
-    /// Counts a connection that was just accepted as one of its address. Whoever is returned was told to leave for
-    /// it, and is to be woken.
+    /// Counts a connection that was just accepted as one of its address. Whoever is returned was told to
+    /// leave for it, and is to be woken.
     pub(super) fn admit(
         &mut self,
         bounds: Bounds,

@@ -56,10 +56,11 @@ pub struct Limits {
     /// Open connections; for one more the longest idle one is closed, and without one it is answered with 503
     /// and closed.
     pub connections: usize,
-    /// Those of one client's address (of IPv6 a /64), with 429; 0 is without a bound. Over a Unix socket nobody
-    /// has an address, and trusted hops have as many as they like.
+    /// Those of one client's address (of IPv6 a /64), with 429; 0 is without a bound. Over a Unix socket
+    /// nobody has an address, and trusted hops have as many as they like.
     pub connections_per_address: usize,
-    /// Requests a second of one client's address, past a burst; more are answered with 429. 0 is without a bound.
+    /// Requests a second of one client's address, past a burst; more are answered with 429. 0 is without a
+    /// bound.
     pub requests_per_second_per_address: u32,
     /// Requests of one address that may come at once.
     pub request_burst_per_address: u32,
@@ -81,8 +82,8 @@ pub struct Limits {
     pub idle_timeout_ms: u64,
     /// For a client to take some of what was written to it.
     pub write_timeout_ms: u64,
-    /// Bytes a second that a client must take of an answer, or send of a streamed body, on average while it is
-    /// waited for; 0 is none. Past the grace an answer is cut, and a body a 408.
+    /// Bytes a second that a client must take of an answer, or send of a streamed body, on average while it
+    /// is waited for; 0 is none. Past the grace an answer is cut, and a body a 408.
     pub min_bytes_per_s: u64,
     /// How far a client may be behind the least rate.
     pub rate_grace_ms: u64,
@@ -129,11 +130,13 @@ impl Default for Limits {
 
 impl Limits {
     /// The status for a head, complete or not, whose target is too long; `None` where it fits.
+    #[inline]
     pub(crate) fn refuse_target(&self, head: &[u8]) -> Option<Status> {
         // A head that is no longer than a target may be ends the search for nearly every request.
-        if head.len() <= self.target_bytes {
-            return None;
-        }
+        if head.len() <= self.target_bytes { None } else { self.refuse_target_of(head) }
+    }
+
+    fn refuse_target_of(&self, head: &[u8]) -> Option<Status> {
         let start = memchr::memchr(b' ', head)? + 1;
         let target = &head[start..];
         let bytes = memchr::memchr3(b' ', b'\r', b'\n', target).unwrap_or(target.len());
@@ -338,8 +341,9 @@ impl Server {
         self.shared.left.wait_while(&mut self.shared.registry.lock(), running);
     }
 
-    /// Accepts whom the kernel has connected, and nobody else, removes socket files, lets requests that have begun finish with `Connection: close`,
-    /// and closes idle connections. `true` if all had ended within `grace`.
+    /// Accepts whom the kernel has connected, and nobody else, removes socket files, lets requests that have
+    /// begun finish with `Connection: close`, and closes idle connections. `true` if all had ended within
+    /// `grace`.
     pub fn shutdown(&self, grace: Duration) -> bool {
         let deadline = Instant::now() + grace;
         self.shared.clock.tick();
@@ -502,8 +506,8 @@ pub(super) fn accepted(socket: Socket, arrival: Arrival, shared: &Arc<Shared>) -
     spawned.is_ok()
 }
 
-/// 503 and close, or 429 for one address, in one non-blocking write: a client that does not take it gets only the
-/// close.
+/// 503 and close, or 429 for one address, in one non-blocking write: a client that does not take it gets only
+/// the close.
 fn refuse(socket: &Socket, limit: Limit, shared: &Shared) {
     let status = match limit {
         Limit::ConnectionsPerAddress => Status::TooManyRequests,

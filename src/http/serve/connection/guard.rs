@@ -87,8 +87,8 @@ impl Answering {
     }
 }
 
-/// A body that will not be read ends the connection, and its client is told so. One that waits for its invitation may
-/// come without or not at all: what follows could not be told from it.
+/// A body that will not be read ends the connection, and its client is told so. One that waits for its
+/// invitation may come without or not at all: what follows could not be told from it.
 fn may_be_skipped(framing: BodyFraming, invite: bool) -> bool {
     match framing {
         BodyFraming::Length(length) => !invite && length <= MAX_SKIPPED_BYTES as u64,

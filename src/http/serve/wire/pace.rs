@@ -3,14 +3,14 @@
 /// The time that a transfer may still spend in waits for its client.
 ///
 /// It begins with a grace. A wait takes from it, and each byte gives some back, as much as it takes at the
-/// least rate: so N bytes are waited for no longer than the grace and N / rate. What is given back is bounded:
-/// who was fast at first cannot be slow for that much longer.
+/// least rate: so N bytes are waited for no longer than the grace and N / rate. What is given back is
+/// bounded: who was fast at first cannot be slow for that much longer.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Pace {
     /// Bytes a second, which are thousandths of a byte in a millisecond; 0 is no rate.
     rate: i64,
-    /// In thousandths of a byte. Less than none where a wait has lasted longer than it should: its end is seen
-    /// some time later, and what has come meanwhile must not make good for that.
+    /// In thousandths of a byte. Less than none where a wait has lasted longer than it should: its end is
+    /// seen some time later, and what has come meanwhile must not make good for that.
     left: i64,
     most: i64,
     ends_ms: u64,
