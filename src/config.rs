@@ -1,9 +1,10 @@
-//! Settings of the process, the engine and the store: raw values become one checked [`Config`]. Those of an API
-//! are in its folder.
+//! Settings of the process, the engine and the store: raw values become one checked [`Config`]. Those of an
+//! API are in its folder.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::database_url;
 use crate::http::{Address, Limits, TrustedHops};
 use crate::limits;
 use crate::logging::Format;
@@ -108,8 +109,9 @@ pub struct Config {
     pub silence: Duration,
     /// Replicas that share the database.
     pub replicas: usize,
-    /// Whether those are told to be several, on a database that somebody else runs. The default of the setting
-    /// is for the connections alone: whoever starts one process for a try has not said that there are two.
+    /// Whether those are told to be several, on a database that somebody else runs. The default of the
+    /// setting is for the connections alone: whoever starts one process for a try has not said that there are
+    /// two.
     pub several_replicas: bool,
     pub feed_interval: Duration,
     pub shutdown_delay: Duration,
@@ -174,10 +176,7 @@ fn database(values: &Values) -> Result<Database, ConfigError> {
         });
     };
     // The value may carry a password: it is not repeated in the message.
-    let config = text.parse().map_err(|error: postgres::Error| {
-        let why = std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string);
-        DATABASE_URL.refuse("…", why)
-    })?;
+    let config = database_url::parse(text).map_err(|why| DATABASE_URL.refuse("…", why))?;
     Ok(Database::Given(Box::new(config)))
 }
 

@@ -1,4 +1,4 @@
-//! What the kernel knows of this process (proc(5)), for `/metrics`.
+//! What the kernel knows of this process (proc(5)): for `/metrics`, and for what a start depends on.
 
 use std::io;
 use std::time::{Duration, Instant};
@@ -18,6 +18,20 @@ pub fn most_mappings() -> io::Result<u64> {
     procfs::sys::vm::max_map_count().map_err(io::Error::other)
 }
 
+/// Whether the process has a controlling terminal, which may go away (credentials(7)).
+#[must_use]
+pub fn has_terminal() -> bool {
+    std::fs::File::open("/dev/tty").is_ok()
+}
+
+/// Whether whoever started the process wants it to ignore a signal (nohup(1)).
+#[must_use]
+pub fn ignores(signal: i32) -> bool {
+    let ignored = Entry::myself().and_then(|entry| entry.status()).map(|status| status.sigign);
+    // Without /proc nobody can tell.
+    ignored.is_ok_and(|ignored| ignored >> (signal - 1) & 1 == 1)
+}
+
 /// The figures that Prometheus's own client libraries have for a process.
 #[derive(Clone, Copy, Debug)]
 pub struct Process {
@@ -32,8 +46,8 @@ pub struct Process {
 }
 
 impl Process {
-    /// Reads them off the worker: the kernel takes milliseconds to list ten thousand descriptors, and the coroutine
-    /// that asks must not hold up the others. It parks meanwhile.
+    /// Reads them off the worker: the kernel takes milliseconds to list ten thousand descriptors, and the
+    /// coroutine that asks must not hold up the others. It parks meanwhile.
     ///
     /// # Errors
     /// If there is no thread to be had in time, or `/proc` is not as expected.

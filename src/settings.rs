@@ -1,4 +1,5 @@
-//! Settings: what an environment variable is called, what it may be, and how its text becomes a checked value.
+//! Settings: what an environment variable is called, what it may be, and how its text becomes a checked
+//! value.
 //!
 //! A leaf. Whoever has settings lists them beside the code that uses them; `--help` and docs/settings.md are
 //! made of these lists.

@@ -51,7 +51,8 @@ impl Backend {
     }
 }
 
-/// Runs `work` on a session of the database, which is there until the work is done: one of our own is stopped then.
+/// Runs `work` on a session of the database, which is there until the work is done: one of our own is stopped
+/// then.
 pub(super) fn with_session<T>(
     database: &Database,
     purpose: Purpose,

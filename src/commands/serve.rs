@@ -10,10 +10,11 @@ use pouco::config::Config;
 use pouco::front;
 use pouco::http::Address;
 use pouco::limits;
+use pouco::process;
 use pouco::settings::Values;
 use pouco::store::Connector;
 use pouco::waiting::life;
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use super::backend::Backend;
@@ -21,6 +22,7 @@ use super::{EXIT_FAILURE, Failure, exit, print};
 
 /// Serves until a signal.
 pub(super) fn run(values: &Values, mut config: Config) -> Result<(), Failure> {
+    map_large_blocks();
     let apis = Selection::read(values)?;
     apis.check(config.several_replicas)?;
     let stop = Stop::watch()?;
@@ -58,15 +60,16 @@ pub(super) fn run(values: &Values, mut config: Config) -> Result<(), Failure> {
     }
 }
 
-/// SIGTERM and Ctrl-C. The first one stops in order, also while Postgres is waited for; a second one ends the delay before
-/// that, otherwise the process.
+/// SIGTERM, Ctrl-C, and a terminal that goes away. The first one stops in order, also while Postgres is
+/// waited for; a second one ends the delay before that, otherwise the process.
 struct Stop {
     phase: Arc<Mutex<Phase>>,
     signalled: mpsc::Receiver<()>,
 }
 
 enum Phase {
-    /// Nothing is served and nothing is queued: a signal ends the process, the embedded Postgres goes with it.
+    /// Nothing is served and nothing is queued: a signal ends the process, the embedded Postgres goes with
+    /// it.
     Early,
     /// Waiting for Postgres: a signal ends the wait.
     Starting(Connector),
@@ -78,13 +81,21 @@ enum Phase {
 
 impl Stop {
     fn watch() -> Result<Self, Failure> {
-        let mut signals = Signals::new([SIGTERM, SIGINT]).map_err(|error| format!("signals: {error}"))?;
+        // Who was started by nohup is to go on without its terminal.
+        let terminal = process::has_terminal();
+        let hangs_up = if process::ignores(SIGHUP) { None } else { Some(SIGHUP) };
+        let signals = [SIGTERM, SIGINT].into_iter().chain(hangs_up);
+        let mut signals = Signals::new(signals).map_err(|error| format!("signals: {error}"))?;
         let phase = Arc::new(Mutex::new(Phase::Early));
-        let (signal, signalled) = mpsc::channel();
+        let (stop, signalled) = mpsc::channel();
         let watched = phase.clone();
         let mut count = 0;
         let watch = move || {
-            for _ in signals.forever() {
+            for signal in signals.forever() {
+                if signal == SIGHUP && (!terminal || process::has_terminal()) {
+                    log::info!("SIGHUP: there is nothing to read anew");
+                    continue;
+                }
                 count += 1;
                 match &*watched.lock() {
                     Phase::Delaying => {}
@@ -97,7 +108,7 @@ impl Stop {
                     Phase::Started => {}
                 }
                 // If nobody listens any more the process is ending already.
-                let _ = signal.send(());
+                let _ = stop.send(());
             }
         };
         // It may begin again: a signal that came meanwhile is kept.
@@ -127,7 +138,8 @@ impl Stop {
     }
 }
 
-/// Ends a start that does not end by itself: a Postgres that stands still takes a connection and never greets it.
+/// Ends a start that does not end by itself: a Postgres that stands still takes a connection and never greets
+/// it.
 fn leave_at_last() {
     let leave = || {
         std::thread::sleep(Duration::from_millis(limits::STOP_REST_MS));
@@ -135,6 +147,21 @@ fn leave_at_last() {
     };
     if life::vital("pouco-leave", leave).is_err() {
         std::process::exit(i32::from(EXIT_FAILURE));
+    }
+}
+
+/// glibc would raise the size from which it maps blocks to that of the largest one that was freed; large
+/// answers then share one piece of memory with all else, and what is free between them is given back to
+/// nobody (mallopt(3), `M_MMAP_THRESHOLD`).
+#[allow(unsafe_code)]
+fn map_large_blocks() {
+    #[cfg(target_env = "gnu")]
+    {
+        let bytes = libc::c_int::try_from(limits::MAPPED_BYTES).unwrap_or(libc::c_int::MAX);
+        // SAFETY: it takes two numbers, under the allocator's own lock.
+        if unsafe { libc::mallopt(libc::M_MMAP_THRESHOLD, bytes) } == 0 {
+            log::warn!("the allocator does not map blocks of {bytes} bytes by themselves");
+        }
     }
 }
 

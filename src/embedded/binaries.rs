@@ -16,8 +16,8 @@ use super::{EmbeddedError, MAJOR};
 /// The version that is fetched: the major version that the stack's image has.
 const VERSION: &str = "17.5.0";
 
-/// Newer majors that an installed Postgres may have. Their data folders differ, so only one major is used at a time:
-/// the pinned one.
+/// Newer majors that an installed Postgres may have. Their data folders differ, so only one major is used at
+/// a time: the pinned one.
 const INSTALLED: &str = "/usr/lib/postgresql";
 
 /// The folder with `initdb` and `postgres`.
@@ -45,8 +45,8 @@ fn is_complete(folder: &Path) -> bool {
     ["bin/initdb", "bin/postgres"].iter().all(|program| folder.join(program).is_file())
 }
 
-/// Fetches, verifies (SHA-512, by the library) and unpacks. The folder gets its name only when it is whole, so a run
-/// that was cut off is repaired by the next one; a lock lets one of several processes work.
+/// Fetches, verifies (SHA-512, by the library) and unpacks. The folder gets its name only when it is whole,
+/// so a run that was cut off is repaired by the next one; a lock lets one of several processes work.
 fn fetch(cache: &Path, kept: &Path) -> Result<(), EmbeddedError> {
     let io = |error| EmbeddedError::Io(format!("cannot keep Postgres in {}", cache.display()), error);
     fs::create_dir_all(cache).map_err(io)?;

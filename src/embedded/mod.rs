@@ -1,7 +1,8 @@
-//! A real Postgres for `cargo run` and for the tests: found or fetched, initialised once, started as a child process.
+//! A real Postgres for `cargo run` and for the tests: found or fetched, initialised once, started as a child
+//! process.
 //!
-//! It listens on a Unix socket in a folder that only its user can enter, so nothing is guarded by a password and nothing
-//! is open on the network. Postgres refuses to run as root; for root it runs as `nobody`.
+//! It listens on a Unix socket in a folder that only its user can enter, so nothing is guarded by a password
+//! and nothing is open on the network. Postgres refuses to run as root; for root it runs as `nobody`.
 //!
 //! What may not enter: anything that a replica in a container needs. The images are built without this room.
 
@@ -134,8 +135,8 @@ fn home_folder(variable: &str, below_home: &str) -> Result<PathBuf, EmbeddedErro
 }
 
 impl Cluster {
-    /// Starts Postgres in `data_dir` (or the place that suits the user) with the binaries in `bin_dir` (or an installed
-    /// Postgres 17, or one that is fetched). Blocks until it answers.
+    /// Starts Postgres in `data_dir` (or the place that suits the user) with the binaries in `bin_dir` (or an
+    /// installed Postgres 17, or one that is fetched). Blocks until it answers.
     ///
     /// # Errors
     /// See [`EmbeddedError`].
@@ -143,8 +144,9 @@ impl Cluster {
         Self::start_with(data_dir, bin_dir, &[])
     }
 
-    /// As [`Cluster::start`], with settings (`name=value`) that come after the usual ones and so replace them: a server
-    /// that another one follows, or that follows another one (its data folder then has a `standby.signal`).
+    /// As [`Cluster::start`], with settings (`name=value`) that come after the usual ones and so replace
+    /// them: a server that another one follows, or that follows another one (its data folder then has a
+    /// `standby.signal`).
     ///
     /// # Errors
     /// See [`EmbeddedError`].
@@ -274,7 +276,8 @@ fn socket_folder(owner: &Owner, folder: &Path) -> Result<PathBuf, EmbeddedError>
     Ok(sockets)
 }
 
-/// Runs `initdb` at the first start, beside the final place: a kill in the middle leaves nothing that looks complete.
+/// Runs `initdb` at the first start, beside the final place: a kill in the middle leaves nothing that looks
+/// complete.
 fn initialise(owner: &Owner, folder: &Path, bin: &Path) -> Result<PathBuf, EmbeddedError> {
     let data = folder.join(format!("postgres-{MAJOR}"));
     if data.join("PG_VERSION").exists() {

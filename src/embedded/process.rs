@@ -1,7 +1,7 @@
 //! The postmaster as a child process.
 //!
-//! The one `unsafe` block of this room is here: the child asks the kernel to be told when its parent dies, and that has
-//! to happen between fork and exec.
+//! The one `unsafe` block of this room is here: the child asks the kernel to be told when its parent dies,
+//! and that has to happen between fork and exec.
 #![allow(unsafe_code)]
 
 use std::fs::File;
@@ -117,8 +117,8 @@ impl Drop for Postmaster {
     }
 }
 
-/// Waits until no postmaster runs in this data folder. We hold the folder's lock, so one that does is what a killed
-/// predecessor left: its parent's death has told it to stop.
+/// Waits until no postmaster runs in this data folder. We hold the folder's lock, so one that does is what a
+/// killed predecessor left: its parent's death has told it to stop.
 pub(super) fn wait_for_orphan(data: &Path) -> Result<(), EmbeddedError> {
     let deadline = Instant::now() + ORPHAN_TIMEOUT;
     while let Some(pid) = living_postmaster(data) {
@@ -134,7 +134,8 @@ pub(super) fn wait_for_orphan(data: &Path) -> Result<(), EmbeddedError> {
     Ok(())
 }
 
-/// The process that `postmaster.pid` names, if it lives and is a Postgres; a stale file is Postgres's own affair.
+/// The process that `postmaster.pid` names, if it lives and is a Postgres; a stale file is Postgres's own
+/// affair.
 fn living_postmaster(data: &Path) -> Option<u32> {
     let file = std::fs::read_to_string(data.join("postmaster.pid")).ok()?;
     let pid: u32 = file.lines().next()?.trim().parse().ok()?;
@@ -142,8 +143,8 @@ fn living_postmaster(data: &Path) -> Option<u32> {
     (name.trim() == "postgres").then_some(pid)
 }
 
-/// Runs the command as `uid` in a folder that this user can enter, in a process group of its own: a Ctrl-C at the
-/// terminal goes to us, and we stop Postgres after the last request.
+/// Runs the command as `uid` in a folder that this user can enter, in a process group of its own: a Ctrl-C at
+/// the terminal goes to us, and we stop Postgres after the last request.
 pub(super) fn run_as(command: &mut Command, uid: Option<u32>, folder: &Path) {
     if let Some(uid) = uid {
         command.uid(uid).gid(uid);
@@ -152,8 +153,9 @@ pub(super) fn run_as(command: &mut Command, uid: Option<u32>, folder: &Path) {
 }
 
 fn end_with_parent(command: &mut Command) {
-    // SAFETY: the closure runs in the child between fork and exec, where only async-signal-safe calls are allowed. It
-    // makes one system call (prctl) and allocates nothing, locks nothing and touches no memory of ours.
+    // SAFETY: the closure runs in the child between fork and exec, where only async-signal-safe calls are
+    // allowed. It makes one system call (prctl) and allocates nothing, locks nothing and touches no memory of
+    // ours.
     unsafe {
         command.pre_exec(|| Ok(set_parent_process_death_signal(Some(Signal::INT))?));
     }

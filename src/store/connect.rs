@@ -15,10 +15,10 @@ use postgres::config::{LoadBalanceHosts, TargetSessionAttrs};
 use postgres::types::PgLsn;
 
 use super::Unavailable;
-use super::failure::Chain;
 use super::pulse::Heard;
 use super::server::{Backend, Lineage, Lost, Server};
 use super::session::{Opened, Session};
+use super::unconnected::{ConnectError, NoSession};
 use crate::limits;
 use crate::waiting::life;
 
@@ -55,6 +55,10 @@ const LONGEST_PAUSE_MS: u64 = 128;
 const ACTIVITY: &str = "
     SELECT coalesce(state NOT LIKE 'idle%', true) FROM pg_stat_activity
     WHERE pid = $1 AND (extract(epoch FROM backend_start) * 1000000)::bigint = $2";
+
+/// How long a first session is refused before that is believed: a server that is being set up makes its roles
+/// and databases while it takes connections already.
+const REFUSED_PATIENCE: Duration = Duration::from_secs(5);
 
 /// What a session is for. `target_session_attrs` in `DATABASE_URL` counts more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -217,8 +221,8 @@ impl Connector {
         &self.0.heard
     }
 
-    /// How long a thread that speaks with Postgres may go without a sign of life: for as long as it waits for one
-    /// answer, and for what it asks about a silent server.
+    /// How long a thread that speaks with Postgres may go without a sign of life: for as long as it waits for
+    /// one answer, and for what it asks about a silent server.
     pub fn longest_wait(&self) -> Duration {
         self.silence().max(self.connect_timeout()) + ASK_TIMEOUT + limits::LOOP_SILENCE
     }
@@ -235,12 +239,27 @@ impl Connector {
         self.open_for_handover(purpose).map(Session::of_thread)
     }
 
+    /// As [`Connector::open_patiently`], for the first session of a process: what does not pass by waiting is
+    /// waited for only as long as a server may take to make its roles and databases.
+    ///
+    /// # Errors
+    /// [`NoSession`].
+    pub fn open_first(&self, purpose: Purpose) -> Result<Session, NoSession> {
+        self.wait_for(purpose, Some(REFUSED_PATIENCE)).map(Session::of_thread)
+    }
+
     /// As [`Connector::open_patiently`], for a session that may go to a coroutine.
     pub(super) fn open_for_handover(&self, purpose: Purpose) -> Result<Opened, Unavailable> {
+        self.wait_for(purpose, None).map_err(|_| Unavailable::ShuttingDown)
+    }
+
+    fn wait_for(&self, purpose: Purpose, refused_patience: Option<Duration>) -> Result<Opened, NoSession> {
         let (began, mut pause, mut said) = (Instant::now(), FIRST_RETRY, false);
+        // Since when every try was refused in a way that does not pass.
+        let mut refused: Option<Instant> = None;
         loop {
             if self.0.stopping.load(Ordering::Acquire) {
-                return Err(Unavailable::ShuttingDown);
+                return Err(NoSession::Stopped);
             }
             match self.open_once(purpose, began.elapsed() >= SUCCEEDED_PATIENCE) {
                 Ok(session) => {
@@ -250,6 +269,11 @@ impl Connector {
                     return Ok(session);
                 }
                 Err(error) => {
+                    refused = error.is_refusal().then(|| refused.unwrap_or_else(Instant::now));
+                    let patience = refused_patience.unwrap_or(Duration::MAX);
+                    if refused.is_some_and(|since| since.elapsed() >= patience) {
+                        return Err(NoSession::Refused(error));
+                    }
                     if !said {
                         log::warn!("waiting for Postgres: {error}");
                         said = true;
@@ -465,75 +489,6 @@ fn bound_silence(config: &mut Config) {
         config.keepalives_interval(KEEPALIVE_INTERVAL);
     }
 }
-
-/// Why a session could not be opened.
-#[derive(Debug)]
-pub enum ConnectError {
-    /// The server or the way to it.
-    Postgres(postgres::Error),
-    /// The way to it, before anything was said.
-    Socket(io::Error),
-    /// A server that is read-only where one that writes is wanted, or the other way round.
-    Session {
-        /// Which it is.
-        read_only: bool,
-    },
-    /// A server that another one has succeeded.
-    Succeeded {
-        /// Its timeline.
-        timeline: i32,
-        /// The other one's.
-        seen: i32,
-    },
-    /// A server older than 17, as `server_version_num`.
-    TooOld(i32),
-    /// A database in another encoding than UTF8.
-    Encoding(String),
-}
-
-impl ConnectError {
-    /// Whether nobody answered in time.
-    pub(super) fn is_silence(&self) -> bool {
-        let io = match self {
-            Self::Socket(error) => Some(error),
-            Self::Postgres(error) => std::error::Error::source(error).and_then(|cause| cause.downcast_ref()),
-            _ => None,
-        };
-        io.is_some_and(|error: &io::Error| error.kind() == io::ErrorKind::TimedOut)
-    }
-}
-
-impl From<postgres::Error> for ConnectError {
-    fn from(error: postgres::Error) -> Self {
-        Self::Postgres(error)
-    }
-}
-
-impl From<io::Error> for ConnectError {
-    fn from(error: io::Error) -> Self {
-        Self::Socket(error)
-    }
-}
-
-impl fmt::Display for ConnectError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Postgres(error) => write!(f, "{}", Chain(error)),
-            Self::Socket(error) => write!(f, "error connecting to server: {error}"),
-            Self::Session { read_only: true } => f.write_str("the server is read-only"),
-            Self::Session { read_only: false } => {
-                f.write_str("the server is not read-only, as target_session_attrs asks")
-            }
-            Self::Succeeded { timeline, seen } => {
-                write!(f, "the server is on timeline {timeline}, and one on timeline {seen} has succeeded it")
-            }
-            Self::TooOld(version) => write!(f, "Postgres {} is too old, 17 is needed", version / 10_000),
-            Self::Encoding(encoding) => write!(f, "the database is encoded in {encoding}, UTF8 is needed"),
-        }
-    }
-}
-
-impl std::error::Error for ConnectError {}
 
 #[cfg(test)]
 mod tests {

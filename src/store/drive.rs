@@ -1,5 +1,5 @@
-//! Polls a statement and the connection that carries it until the answer is there. Nobody else polls them: what waits
-//! is the caller, for the socket.
+//! Polls a statement and the connection that carries it until the answer is there. Nobody else polls them:
+//! what waits is the caller, for the socket.
 
 use std::cell::Cell;
 use std::pin::{Pin, pin};

@@ -4,7 +4,8 @@ use std::fmt;
 
 use postgres::error::{DbError, Severity, SqlState};
 
-/// An error with its causes: the `postgres` crate's own text is only "db error". Every error of Postgres is told by this.
+/// An error with its causes: the `postgres` crate's own text is only "db error". Every error of Postgres is
+/// told by this.
 ///
 /// Of what Postgres said only message and code are shown: the detail, the hint and the context repeat rows.
 pub struct Chain<'e>(pub &'e (dyn std::error::Error + 'static));

@@ -79,8 +79,8 @@ pub trait Follow: Send + 'static {
     /// server is known to have come.
     fn caught_up(&mut self);
 
-    /// Called again and again after [`Follow::row`] wanted no more; looks at little. `true`: it has begun again by
-    /// itself, since everything may fit by now, and everything is given again.
+    /// Called again and again after [`Follow::row`] wanted no more; looks at little. `true`: it has begun
+    /// again by itself, since everything may fit by now, and everything is given again.
     ///
     /// # Errors
     /// Those of Postgres.
@@ -275,7 +275,8 @@ impl<F: Follow> Follower<F> {
                 is_current = self.look(session)?;
                 if self.follower.comes_back(session)? {
                     self.read_anew();
-                    // Of a row that was seen by the former reading nothing is known: it may be one of the deleted.
+                    // Of a row that was seen by the former reading nothing is known: it may be one of the
+                    // deleted.
                     unconfirmed = None;
                     continue;
                 }

@@ -63,6 +63,12 @@ where
         }
         waiter.wait()
     }
+
+    /// How many questions wait that no statement has taken yet.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.pending.lock().len()
+    }
 }
 
 struct Gathered<K, V> {

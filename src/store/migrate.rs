@@ -2,8 +2,8 @@
 //! once: an advisory lock lets one of them work while the others wait.
 //!
 //! A new API's tables are in a schema of its own. Those that are older than this rule stay in `public`, and
-//! their first migrations once had numbers in common ([`Migration::formerly`]): a program of that time finds these where
-//! it looks for them, so that both can run side by side.
+//! their first migrations once had numbers in common ([`Migration::formerly`]): a program of that time finds
+//! these where it looks for them, so that both can run side by side.
 
 use std::fmt;
 
@@ -15,8 +15,8 @@ use super::session::Session;
 pub struct Schema {
     /// Whose they are.
     pub api: &'static str,
-    /// The schema in Postgres that they are in, made if it is not there. `None`: the first of the search path,
-    /// which is `public` unless `DATABASE_URL` says otherwise.
+    /// The schema in Postgres that they are in, made if it is not there. `None`: the first of the search
+    /// path, which is `public` unless `DATABASE_URL` says otherwise.
     pub schema: Option<&'static str>,
     /// Oldest first, the first one being number 1. Only ever append.
     pub migrations: &'static [Migration],
@@ -108,11 +108,46 @@ const TABLES: &str = "
         applied_at timestamptz NOT NULL DEFAULT now(),
         PRIMARY KEY (api, number)
     )";
+const ARE_COUNTED: &str = "SELECT to_regclass('api_migrations') IS NOT NULL";
 const KNOWN_SCHEMA: &str = "SELECT FROM pg_namespace WHERE nspname = $1";
 const APPLIED: &str = "SELECT coalesce(max(number), 0) FROM api_migrations WHERE api = $1";
 const RECORD: &str = "INSERT INTO api_migrations (api, number, name) VALUES ($1, $2, $3)";
 const FORMER: &str = "SELECT FROM schema_migrations WHERE number = $1";
 const RECORD_FORMER: &str = "INSERT INTO schema_migrations (number, name) VALUES ($1, $2)";
+
+/// Whether the tables of these APIs are up to date. Asked by reading alone: a role that may not create, and a
+/// server that is read-only, serve what is there.
+///
+/// # Errors
+/// [`MigrateError::Newer`], or that it cannot be read.
+pub fn is_current(session: &mut Session, schemas: &[Schema]) -> Result<bool, MigrateError> {
+    let counted =
+        matches!(session.query(ARE_COUNTED, &[])?.first().map(|row| row.try_get(0)), Some(Ok(true)));
+    if !counted {
+        return Ok(false);
+    }
+    for schema in schemas {
+        let (applied, known) = count(session, schema)?;
+        if applied < known {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// How many migrations were applied, and how many are known.
+fn count(session: &mut Session, schema: &Schema) -> Result<(i32, i32), MigrateError> {
+    let Schema { api, migrations, .. } = *schema;
+    let known = i32::try_from(migrations.len()).unwrap_or(i32::MAX);
+    let applied: i32 = match session.query(APPLIED, &[&api])?.first() {
+        Some(row) => row.try_get(0)?,
+        None => 0,
+    };
+    if applied > known {
+        return Err(MigrateError::Newer { api, applied, known });
+    }
+    Ok((applied, known))
+}
 
 /// Brings the tables of these APIs up to date and returns how many migrations were applied.
 ///
@@ -134,14 +169,7 @@ pub fn migrate(session: &mut Session, schemas: &[Schema]) -> Result<usize, Migra
 
 fn bring_up_to_date(session: &mut Session, schema: &Schema) -> Result<usize, MigrateError> {
     let Schema { api, migrations, .. } = *schema;
-    let known = i32::try_from(migrations.len()).unwrap_or(i32::MAX);
-    let applied: i32 = match session.query(APPLIED, &[&api])?.first() {
-        Some(row) => row.try_get(0)?,
-        None => 0,
-    };
-    if applied > known {
-        return Err(MigrateError::Newer { api, applied, known });
-    }
+    let (applied, _) = self::count(session, schema)?;
     let mut count = 0;
     for (number, migration) in (1..).zip(migrations).skip(usize::try_from(applied).unwrap_or(0)) {
         let failed = |error| MigrateError::Failed { api, name: migration.name, error };

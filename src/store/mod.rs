@@ -25,19 +25,21 @@ mod reply;
 mod server;
 mod session;
 mod transact;
+mod unconnected;
 mod writer;
 
 pub use batch::Batch;
-pub use connect::{ConnectError, Connector, Purpose};
+pub use connect::{Connector, Purpose};
 pub use failure::Chain;
 pub use feed::{Feed, Follow, Followed};
 pub use gather::{Fetch, Gather};
 pub use lanes::Lane;
-pub use migrate::{MigrateError, Migration, Schema, migrate};
+pub use migrate::{MigrateError, Migration, Schema, is_current, migrate};
 pub use pool::{Pool, PoolMetrics, PoolThreads};
 pub use pulse::Pulse;
 pub use session::Session;
 pub use transact::{NotDone, Refusal, Transaction, Undo};
+pub use unconnected::{ConnectError, NoSession};
 
 /// Why the store could not do what was asked. All but the last are a 503: nothing of it is stored, and the
 /// client may try again.

@@ -9,8 +9,9 @@ use std::time::{Duration, Instant};
 
 use postgres::error::SqlState;
 
-use super::connect::{ConnectError, Connector, Ends};
+use super::connect::{Connector, Ends};
 use super::session::Opened;
+use super::unconnected::ConnectError;
 use crate::limits;
 use crate::waiting::aside::Aside;
 use crate::waiting::sleep;

@@ -10,7 +10,7 @@ use std::fmt;
 use postgres::Row;
 use postgres::types::PgLsn;
 
-use super::connect::ConnectError;
+use super::unconnected::ConnectError;
 
 /// The oldest server that has the builtin locale provider, on which case folding rests.
 const OLDEST_SERVER: i32 = 170_000;

@@ -21,11 +21,12 @@ use postgres::{Config, Error, NoTls, Row, Statement};
 use tokio_postgres::tls::NoTlsStream;
 use tokio_postgres::{CancelToken, Client, Connection};
 
-use super::connect::{Activity, ConnectError, Connected, Connector, Ends};
+use super::connect::{Activity, Connected, Connector, Ends};
 use super::drive::{Woken, between, run};
 use super::line::{Line, Pipe};
 use super::server::{Backend, LOOK, Server};
 use super::transact::Transaction;
+use super::unconnected::ConnectError;
 use crate::limits;
 use crate::waiting::interest::Interest;
 use crate::waiting::life;

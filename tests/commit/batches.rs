@@ -4,8 +4,8 @@ use pouco::store::commit::CommitLimits;
 
 use crate::rig::*;
 
-/// Rows that come while a commit is under way become the next batches, none larger than allowed. The committers are
-/// coroutines, as in the server.
+/// Rows that come while a commit is under way become the next batches, none larger than allowed. The
+/// committers are coroutines, as in the server.
 #[test]
 fn what_comes_during_a_commit_is_one_batch() {
     let database = database();
@@ -82,7 +82,8 @@ fn of_one_key_twice_the_stored_one_is_told_so() {
     }
 }
 
-/// A row that Postgres refuses fails alone, in whatever place: by a constraint, or because no text can hold it.
+/// A row that Postgres refuses fails alone, in whatever place: by a constraint, or because no text can hold
+/// it.
 #[test]
 fn poison_fails_alone() {
     let database = database();

@@ -10,7 +10,8 @@ fn deadlocks(database: &Database) -> i64 {
     database.client().query_one(sql, &[]).unwrap().get(0)
 }
 
-/// Two replicas get the same keys in opposite order. Sorted batches meet at their first common key, where one waits.
+/// Two replicas get the same keys in opposite order. Sorted batches meet at their first common key, where one
+/// waits.
 #[test]
 fn overlapping_batches_do_not_deadlock() {
     const KEYS: usize = 24;

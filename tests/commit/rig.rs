@@ -112,7 +112,8 @@ impl<N: Named> Batch for Keyed<N> {
     }
 }
 
-/// A database with both tables. `nextval('attempts')` counts the rows that were tried, also in what is undone.
+/// A database with both tables. `nextval('attempts')` counts the rows that were tried, also in what is
+/// undone.
 pub fn database() -> Database {
     with_tables(Database::create())
 }

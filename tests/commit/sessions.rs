@@ -46,7 +46,8 @@ fn a_cancelled_statement_is_refused_on_a_living_session() {
     assert_eq!(counted(&rig.queue.metrics().uncertain), 0);
 }
 
-/// After a failover a session may find itself on a standby: another one is opened, and nobody gets a 503 for it.
+/// After a failover a session may find itself on a standby: another one is opened, and nobody gets a 503 for
+/// it.
 #[test]
 fn a_session_that_became_read_only_is_replaced() {
     let database = database();
@@ -89,7 +90,8 @@ fn an_idle_session_that_was_lost_makes_nothing_uncertain() {
     assert_eq!(counted(&rig.queue.metrics().uncertain), 0);
 }
 
-/// Postgres stands still while nobody writes: the rows that come then are not sent, so they have their deadline.
+/// Postgres stands still while nobody writes: the rows that come then are not sent, so they have their
+/// deadline.
 #[test]
 fn rows_for_a_postgres_that_stands_still_end_at_their_deadline() {
     let database = database();
@@ -106,8 +108,8 @@ fn rows_for_a_postgres_that_stands_still_end_at_their_deadline() {
     assert_eq!(stored_keys(&database), ["a", "d"]);
 }
 
-/// Whether the kernel watches a silent TCP connection: timer 2 of /proc/net/tcp is the keep-alive one, with the time that
-/// is left in hundredths of a second. The default would be two hours.
+/// Whether the kernel watches a silent TCP connection: timer 2 of /proc/net/tcp is the keep-alive one, with
+/// the time that is left in hundredths of a second. The default would be two hours.
 #[test]
 fn a_silent_tcp_connection_is_watched() {
     let database = database();
@@ -141,7 +143,8 @@ fn reader(config: postgres::Config, deadline: Duration) -> (Arc<Pool>, Arc<Janit
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// Statements that were prepared for a table as it was are refused after a change; a fresh session prepares them anew.
+/// Statements that were prepared for a table as it was are refused after a change; a fresh session prepares
+/// them anew.
 #[test]
 fn a_reader_with_an_outdated_statement_is_replaced() {
     let database = database();
@@ -244,7 +247,8 @@ fn what_the_client_library_refuses_is_no_lost_connection() {
     pool.close();
 }
 
-/// A read that ends every session that it is run on has its deadline, costs little until then, and harms no other.
+/// A read that ends every session that it is run on has its deadline, costs little until then, and harms no
+/// other.
 #[test]
 fn a_read_that_ends_its_sessions_is_given_up() {
     let database = database();

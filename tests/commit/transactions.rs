@@ -18,7 +18,6 @@ use crate::support::{Database, Relay, eventually};
 const INSERT: &str = "INSERT INTO items VALUES ($1, $2)";
 const NOTE: &str = "INSERT INTO notes VALUES ($1, $2)";
 const KEY: &str = "SELECT key FROM items WHERE id = $1";
-const SOON: Duration = Duration::from_secs(2);
 
 #[derive(Debug, PartialEq, Eq)]
 struct Reason(u32);
@@ -82,6 +81,7 @@ fn notes(database: &Database) -> i64 {
 }
 
 /// Sessions of the pool that are in a transaction, working or not.
+/// Also what a connection asks that is being opened.
 fn open_transactions(database: &Database) -> i64 {
     let sql = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'pouco'
                AND datname = current_database() AND (state LIKE 'idle in transaction%' OR state = 'active')";
@@ -125,7 +125,7 @@ fn all_of_it_or_nothing() {
     );
     assert!(matches!(undone, Err(NotDone::Because(Reason(7)))), "{undone:?}");
     assert_eq!((stored_keys(&database), notes(&database)), (vec!["a".into()], 1));
-    assert_eq!(open_transactions(&database), 0);
+    eventually("nothing is left open", || open_transactions(&database) == 0);
 }
 
 /// A closure that keeps an error to itself has not committed anything either.
@@ -214,7 +214,7 @@ fn a_last_statement_commits() {
     );
     assert!(matches!(refused, Err(NotDone::Refused(_))), "{refused:?}");
     assert_eq!(notes(&database), 1);
-    assert_eq!(open_transactions(&database), 0);
+    eventually("nothing is left open", || open_transactions(&database) == 0);
 }
 
 #[test]
@@ -349,7 +349,8 @@ fn a_last_statement_that_is_not_sent_commits_nothing() {
             },
         );
         assert!(matches!(done, Err(NotDone::Refused(_) | NotDone::Unavailable(_))), "{done:?}");
-        assert_eq!((notes(&database), open_transactions(&database)), (0, 0), "{unsent:?}");
+        assert_eq!(notes(&database), 0, "{unsent:?}");
+        eventually("nothing is left open", || open_transactions(&database) == 0);
     }
     assert_eq!(rig.store(new_id(), "a").unwrap(), "stored");
 }
@@ -381,12 +382,11 @@ fn a_look_up_does_not_wait_for_searches() {
         })
         .collect();
     wait_until_blocked(&database);
-    let began = Instant::now();
     let keys = |session: &mut Session| session.query("SELECT key FROM items", &[]).map(|rows| rows.len());
     for _ in 0..50 {
         assert_eq!(rig.pool.read(Lane::Lookup, keys), Ok(1));
     }
-    assert!(began.elapsed() < SOON && searches.iter().all(|one| !one.is_finished()));
+    assert!(searches.iter().all(|one| !one.is_finished()));
     drop(lock);
     searches.into_iter().for_each(|one| assert_eq!(one.join().unwrap(), Ok(())));
 }
@@ -409,10 +409,10 @@ fn counts_are_shared() {
     let first = ask();
     wait_until_blocked(&database);
     let others: Vec<_> = (0..20).map(|_| ask()).collect();
-    eventually("one of them waits for all", || rig.pool.waiting().0 == 1);
+    eventually("all of them wait", || counts.waiting() == 20);
+    eventually("one job stands for all", || rig.pool.waiting().0 == 1);
     drop(lock);
     assert_eq!(first.join().unwrap(), Ok(Some(0)));
     others.into_iter().for_each(|one| assert_eq!(one.join().unwrap(), Ok(Some(0))));
-    let asked = counted(&rig.pool.metrics().reads);
-    assert!(asked <= 3, "{asked} statements for 21 who asked");
+    assert_eq!(counted(&rig.pool.metrics().reads), 2, "statements for 21 who asked");
 }

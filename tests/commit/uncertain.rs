@@ -8,7 +8,8 @@ use pouco::store::Unavailable;
 use crate::rig::*;
 use crate::support::{Database, Relay, eventually};
 
-/// Sends `a`, `b` and `c` as one batch while somebody else holds `b`, and kills the backend in the middle, twice.
+/// Sends `a`, `b` and `c` as one batch while somebody else holds `b`, and kills the backend in the middle,
+/// twice.
 fn killed_twice(database: &Database, rig: &Rig) -> (Vec<JoinHandle<Answer>>, postgres::Client) {
     let other = foreign(database, &foreign_item("b"));
     let sent = rig.send_all(["a", "b", "c"]);
@@ -47,8 +48,8 @@ fn held_up(
     (sent, other)
 }
 
-/// The commit is done and its answer is lost on the way: the rows are ours nevertheless. (Repeating the INSERT alone would
-/// call all of them duplicates.)
+/// The commit is done and its answer is lost on the way: the rows are ours nevertheless. (Repeating the
+/// INSERT alone would call all of them duplicates.)
 #[test]
 fn an_answer_lost_after_the_commit_is_found_out() {
     let database = database();
@@ -66,8 +67,8 @@ fn an_answer_lost_after_the_commit_is_found_out() {
     assert_eq!(counted(&rig.queue.metrics().uncertain), 1);
 }
 
-/// A connection is lost before the statement is done. The old backend does not know that its client is gone; it is
-/// ended before anything is sent again.
+/// A connection is lost before the statement is done. The old backend does not know that its client is gone;
+/// it is ended before anything is sent again.
 #[test]
 fn a_connection_cut_before_the_commit_loses_nothing() {
     for (end, expected) in [("COMMIT", Outcome::Duplicate), ("ROLLBACK", Outcome::Stored)] {
@@ -104,7 +105,8 @@ fn what_postgres_has_undone_is_refused() {
     assert_eq!(counted(&rig.queue.metrics().uncertain), 0);
 }
 
-/// After a lost connection the disk is full: what the first try has stored is stored, and the rest is certainly not.
+/// After a lost connection the disk is full: what the first try has stored is stored, and the rest is
+/// certainly not.
 #[test]
 fn a_full_disk_after_a_lost_connection_is_answered_truly() {
     let database = database();

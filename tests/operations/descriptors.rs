@@ -132,8 +132,8 @@ fn mapped_bytes(pid: Pid) -> u64 {
     line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 1_024
 }
 
-/// Where there is no memory for a stack `may` panics, which once ended the accept loop: the port stayed open, and nobody
-/// answered.
+/// Where there is no memory for a stack `may` panics, which once ended the accept loop: the port stayed open,
+/// and nobody answered.
 #[test]
 fn without_memory_for_a_stack_accept_goes_on() {
     let replica = Replica::spawn(command().env("POUCO_APIS", "edge"));
@@ -153,7 +153,8 @@ fn without_memory_for_a_stack_accept_goes_on() {
     assert!(replica.stop().success());
 }
 
-/// A Unix connection that lasts takes descriptors more. Where there are too few it goes on without, however few they are.
+/// A Unix connection that lasts takes descriptors more. Where there are too few it goes on without, however
+/// few they are.
 #[test]
 fn connections_that_last_go_on_without_descriptors() {
     let database = Database::create();

@@ -1,4 +1,5 @@
-//! SIGTERM to the real program with a real database: what has begun is finished, and what is acknowledged is stored.
+//! SIGTERM to the real program with a real database: what has begun is finished, and what is acknowledged is
+//! stored.
 
 use std::io::ErrorKind;
 use std::time::{Duration, Instant};
@@ -194,8 +195,8 @@ fn the_delay_before_the_end_is_over_in_time() {
     assert!(took >= Duration::from_millis(500) && took < GRACE, "{took:?}");
 }
 
-/// Nothing waits for the database any more once every request has its answer. (The feed, trying to connect again, once
-/// kept the process from ending.)
+/// Nothing waits for the database any more once every request has its answer. (The feed, trying to connect
+/// again, once kept the process from ending.)
 #[test]
 fn a_lost_database_does_not_keep_the_process() {
     let folder = open_tempdir();

@@ -1,5 +1,5 @@
-//! Ends that nothing can prevent: what the process says of them, and that it does not linger. Each is tried in a process
-//! of its own, which this program starts of itself.
+//! Ends that nothing can prevent: what the process says of them, and that it does not linger. Each is tried
+//! in a process of its own, which this program starts of itself.
 
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, Output, Stdio};

@@ -12,7 +12,8 @@ impl Frozen {
     #[allow(unsafe_code)]
     fn new(thread: libc::pid_t) -> Self {
         let none = std::ptr::null_mut::<libc::c_void>();
-        // SAFETY: these trace a child of this process, by the thread that made this, and touch no memory of either.
+        // SAFETY: these trace a child of this process, by the thread that made this, and touch no memory of
+        // either.
         unsafe {
             assert_eq!(libc::ptrace(libc::PTRACE_SEIZE, thread, none, none), 0);
             assert_eq!(libc::ptrace(libc::PTRACE_INTERRUPT, thread, none, none), 0);

@@ -1,5 +1,5 @@
-//! Log lines of the real program: what they look like, that they are whole at the end, and that a standard error which
-//! nobody reads holds up neither requests nor the end.
+//! Log lines of the real program: what they look like, that they are whole at the end, and that a standard
+//! error which nobody reads holds up neither requests nor the end.
 
 use std::io::{ErrorKind, PipeReader, PipeWriter, Read, Write, pipe};
 use std::process::Command;

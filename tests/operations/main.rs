@@ -11,4 +11,5 @@ mod health;
 mod lifecycle;
 mod logging;
 mod metrics;
+mod starts;
 mod upgrade;

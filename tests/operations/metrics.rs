@@ -1,4 +1,5 @@
-//! `/metrics` of a real replica: the format by its rules, the figures by what was done, the names by `docs/metrics.md`.
+//! `/metrics` of a real replica: the format by its rules, the figures by what was done, the names by
+//! `docs/metrics.md`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -76,7 +77,8 @@ fn the_figures_are_those_of_what_was_done() {
     let counted: f64 = samples(&families, "http_requests_total", &[]).iter().map(|one| one.value).sum();
     let timed = samples(&families, "http_request_duration_seconds_count", &[]);
     assert_eq!((counted, timed.iter().map(|one| one.value).sum::<f64>()), (10.0, 10.0));
-    // By path the same are summed whatever the status, and those of routes that nobody asked are there as zeros.
+    // By path the same are summed whatever the status, and those of routes that nobody asked are there as
+    // zeros.
     let by_path = |path: &str, method: &str| of("http_total_requests", &[("path", path), ("method", method)]);
     assert_eq!(
         [by_path("/pessoas", "POST"), by_path("/pessoas", "GET"), by_path("other", "other")],
@@ -122,8 +124,8 @@ fn the_figures_are_those_of_what_was_done() {
     assert!(of("process_open_fds", &[]) > 5.0);
 }
 
-/// A pipelined batch is timed whole, and each route of it under its own name; a body and a stream that come late do not
-/// make what follows them late.
+/// A pipelined batch is timed whole, and each route of it under its own name; a body and a stream that come
+/// late do not make what follows them late.
 #[test]
 fn a_request_is_timed_from_its_own_head() {
     const LATE: Duration = Duration::from_millis(200);

@@ -25,7 +25,8 @@ fn applied(database: &Database) -> BTreeSet<String> {
 }
 
 fn all() -> BTreeSet<String> {
-    let stored = APIS.iter().filter_map(|api| Some((api.name, api.stored.as_ref()?)));
+    let served = APIS.iter().filter(|api| api.in_all);
+    let stored = served.filter_map(|api| Some((api.name, api.stored.as_ref()?)));
     stored
         .flat_map(|(name, stored)| (1..=stored.migrations.len()).map(move |n| format!("{name} {n}")))
         .collect()

@@ -1,5 +1,6 @@
-//! A headless Chromium over its DevTools protocol, on a pipe: no port, no other program, and the size and the colours that a
-//! reader prefers are those that the test asks for, whatever the command line of a version may offer.
+//! A headless Chromium over its DevTools protocol, on a pipe: no port, no other program, and the size and the
+//! colours that a reader prefers are those that the test asks for, whatever the command line of a version may
+//! offer.
 #![allow(dead_code, missing_docs, clippy::unwrap_used)] // each test uses a part of it
 
 use std::io::{BufRead, BufReader, Write};
@@ -10,7 +11,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-/// For the whole life of a browser: a slow machine needs some seconds, a broken one shall not hold up the tests.
+/// For the whole life of a browser: a slow machine needs some seconds, a broken one shall not hold up the
+/// tests.
 const PATIENCE: Duration = Duration::from_secs(180);
 
 /// For one thing to happen in a page.

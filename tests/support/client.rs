@@ -127,8 +127,8 @@ impl Connection {
         self.stream.write_all(bytes.as_ref())
     }
 
-    /// Sends the same bytes again and again until the server has taken none for `patience`, as a client does that
-    /// reads nothing.
+    /// Sends the same bytes again and again until the server has taken none for `patience`, as a client does
+    /// that reads nothing.
     pub fn send_until_stuck(&mut self, bytes: &str, patience: Duration) {
         self.stream.set_timeout(patience).unwrap();
         while self.try_send(bytes).is_ok() {}

@@ -1,0 +1,96 @@
+//! Why there is no session, and whether waiting for one is any use.
+
+use std::fmt;
+use std::io;
+
+use super::failure::Chain;
+
+/// Why there is no first session.
+#[derive(Debug)]
+pub enum NoSession {
+    /// The process ends.
+    Stopped,
+    /// Postgres refuses us, and will go on to do so.
+    Refused(ConnectError),
+}
+
+/// Why a session could not be opened.
+#[derive(Debug)]
+pub enum ConnectError {
+    /// The server or the way to it.
+    Postgres(postgres::Error),
+    /// The way to it, before anything was said.
+    Socket(io::Error),
+    /// A server that is read-only where one that writes is wanted, or the other way round.
+    Session {
+        /// Which it is.
+        read_only: bool,
+    },
+    /// A server that another one has succeeded.
+    Succeeded {
+        /// Its timeline.
+        timeline: i32,
+        /// The other one's.
+        seen: i32,
+    },
+    /// A server older than 17, as `server_version_num`.
+    TooOld(i32),
+    /// A database in another encoding than UTF8.
+    Encoding(String),
+}
+
+impl ConnectError {
+    /// Whether nobody answered in time.
+    pub(super) fn is_silence(&self) -> bool {
+        let io = match self {
+            Self::Socket(error) => Some(error),
+            Self::Postgres(error) => std::error::Error::source(error).and_then(|cause| cause.downcast_ref()),
+            _ => None,
+        };
+        io.is_some_and(|error: &io::Error| error.kind() == io::ErrorKind::TimedOut)
+    }
+
+    /// Whether the next try will end alike: somebody has to change a setting, here or there.
+    pub(super) fn is_refusal(&self) -> bool {
+        match self {
+            Self::TooOld(_) | Self::Encoding(_) => true,
+            // Class 28, invalid authorization; 3D000, no such database (Postgres manual, appendix A).
+            Self::Postgres(error) => {
+                error.code().is_some_and(|state| state.code().starts_with("28") || state.code() == "3D000")
+            }
+            Self::Socket(_) | Self::Session { .. } | Self::Succeeded { .. } => false,
+        }
+    }
+}
+
+impl From<postgres::Error> for ConnectError {
+    fn from(error: postgres::Error) -> Self {
+        Self::Postgres(error)
+    }
+}
+
+impl From<io::Error> for ConnectError {
+    fn from(error: io::Error) -> Self {
+        Self::Socket(error)
+    }
+}
+
+impl fmt::Display for ConnectError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Postgres(error) => write!(f, "{}", Chain(error)),
+            Self::Socket(error) => write!(f, "error connecting to server: {error}"),
+            Self::Session { read_only: true } => f.write_str("the server is read-only"),
+            Self::Session { read_only: false } => {
+                f.write_str("the server is not read-only, as target_session_attrs asks")
+            }
+            Self::Succeeded { timeline, seen } => {
+                write!(f, "the server is on timeline {timeline}, and one on timeline {seen} has succeeded it")
+            }
+            Self::TooOld(version) => write!(f, "Postgres {} is too old, 17 is needed", version / 10_000),
+            Self::Encoding(encoding) => write!(f, "the database is encoded in {encoding}, UTF8 is needed"),
+        }
+    }
+}
+
+impl std::error::Error for ConnectError {}
