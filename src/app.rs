@@ -18,7 +18,9 @@ use crate::logging;
 use crate::metrics::Exposition;
 use crate::process::{self, Process};
 use crate::readiness::{Readiness, health as health_json};
-use crate::store::{Connector, MigrateError, Pool, PoolThreads, Pulse, Purpose, migrate};
+use crate::store::{
+    ConnectError, Connector, MigrateError, NoSession, Pool, PoolThreads, Pulse, Purpose, is_current, migrate,
+};
 use crate::waiting::aside::Aside;
 use crate::waiting::life::{self, Watchdog};
 use crate::waiting::{Janitor, sleep};
@@ -26,8 +28,8 @@ use crate::waiting::{Janitor, sleep};
 /// Between the first connection and the end of the start.
 const STARTING: Rejection = Rejection::new(Status::ServiceUnavailable, "it is just starting");
 
-/// What `/healthz` answers, on the public address and the other: the process serves, and all its parts get on. That
-/// Postgres is away is none of its concern.
+/// What `/healthz` answers, on the public address and the other: the process serves, and all its parts get
+/// on. That Postgres is away is none of its concern.
 fn health(response: &mut Response<'_>) {
     let mut stuck = life::stuck();
     if !stuck.is_empty() {
@@ -62,8 +64,8 @@ struct Inner {
     _watchdog: Arc<Watchdog>,
 }
 
-/// Sockets that are bound before anything slow happens, so that an address in use is found at once. They do not listen
-/// yet: a client is refused and not kept waiting.
+/// Sockets that are bound before anything slow happens, so that an address in use is found at once. They do
+/// not listen yet: a client is refused and not kept waiting.
 pub struct Bound {
     public: Vec<Listener>,
     admin: Vec<Listener>,
@@ -124,6 +126,8 @@ impl std::error::Error for BindError {}
 pub enum StartError {
     /// The wait for Postgres was ended on purpose.
     Stopped,
+    /// Postgres refuses us, and will go on to do so: a wrong password, no such database.
+    Database(ConnectError),
     /// The tables are not what they are to be.
     Migrate(MigrateError),
     /// A thread, a coroutine or a socket.
@@ -134,6 +138,7 @@ impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Stopped => f.write_str("stopped before Postgres was there"),
+            Self::Database(error) => write!(f, "DATABASE_URL: {error}"),
             Self::Migrate(error) => write!(f, "{error}"),
             Self::Io(error) => write!(f, "cannot start: {error}"),
         }
@@ -142,9 +147,18 @@ impl fmt::Display for StartError {
 
 impl std::error::Error for StartError {}
 
-/// Finds room for the connections that are allowed. The soft limit of open files is lifted to the hard one; where even
-/// that is too low a line says so, and clients past it are closed unanswered. Where the kernel has no room for the stacks
-/// of so many, fewer are allowed, so that clients past those are refused with a 503.
+impl From<NoSession> for StartError {
+    fn from(why: NoSession) -> Self {
+        match why {
+            NoSession::Stopped => Self::Stopped,
+            NoSession::Refused(error) => Self::Database(error),
+        }
+    }
+}
+
+/// Finds room for the connections that are allowed. The soft limit of open files is lifted to the hard one;
+/// where even that is too low a line says so, and clients past it are closed unanswered. Where the kernel has
+/// no room for the stacks of so many, fewer are allowed, so that clients past those are refused with a 503.
 pub fn fit_connections(http: &mut Limits) {
     raise_descriptor_limit(http.connections);
     match process::most_mappings() {
@@ -191,11 +205,29 @@ fn lower_to_mappings(http: &mut Limits, mappings: u64) {
     );
 }
 
+/// Waits for Postgres. Where the tables are up to date nothing is written: a role without CREATE serves, and
+/// a server that is read-only serves what it can.
+fn bring_up_to_date(connector: &Connector, apis: &Selection) -> Result<(), StartError> {
+    let schemas = apis.schemas();
+    let mut session = connector.open_first(Purpose::Read)?;
+    if is_current(&mut session, &schemas).map_err(StartError::Migrate)? {
+        return Ok(());
+    }
+    drop(session);
+    let mut session = connector.open_first(Purpose::Maintain)?;
+    let applied = migrate(&mut session, &schemas).map_err(StartError::Migrate)?;
+    if applied > 0 {
+        log::info!("{applied} migrations applied");
+    }
+    Ok(())
+}
+
 impl App {
     /// Waits for Postgres and migrates, if an API needs that, and starts to serve.
     ///
     /// # Errors
-    /// [`StartError::Stopped`] after [`Connector::stop_waiting`], otherwise what is in the way.
+    /// [`StartError::Stopped`] after [`Connector::stop_waiting`], otherwise what is in the way and does not
+    /// pass.
     pub fn start(
         config: Config,
         apis: Selection,
@@ -204,12 +236,7 @@ impl App {
     ) -> Result<Self, StartError> {
         if apis.needs_database() {
             connector.need(config.read.connections + apis.connections(), config.replicas);
-            let session = connector.open_patiently(Purpose::Maintain);
-            let mut session = session.map_err(|_| StartError::Stopped)?;
-            let applied = migrate(&mut session, &apis.schemas()).map_err(StartError::Migrate)?;
-            if applied > 0 {
-                log::info!("{applied} migrations applied");
-            }
+            bring_up_to_date(&connector, &apis)?;
         }
         Self::serve(config, apis, connector, bound).map_err(StartError::Io)
     }
@@ -236,7 +263,8 @@ impl App {
         };
         let mounted = apis.apis();
         let apis = apis.mount(&services, &mut router)?;
-        // The server counts what its own route shows, so the way from there to here comes later, and holds nothing.
+        // The server counts what its own route shows, so the way from there to here comes later, and holds
+        // nothing.
         let shown = Arc::new(OnceLock::<Weak<Inner>>::new());
         let asked = shown.clone();
         front::mount(&mut router, &mounted, move |response| {
@@ -279,8 +307,8 @@ impl App {
         let drained = self.inner.server.shutdown(self.config.shutdown_grace);
         // Every answer is sent, or out of time: whoever has lost the database need not find it again.
         self.inner.connector.stop_waiting();
-        // A thread that waits for a Postgres that stands still cannot be woken. Nobody waits for it any more, and what it
-        // sent is Postgres's to finish: the process leaves without it.
+        // A thread that waits for a Postgres that stands still cannot be woken. Nobody waits for it any more,
+        // and what it sent is Postgres's to finish: the process leaves without it.
         let (ending, ended) = mpsc::channel::<()>();
         let rest = life::once("pouco-stop", move || {
             self.end_threads();
@@ -365,8 +393,8 @@ fn admin_limits(http: Limits) -> Limits {
     Limits { connections_per_address: 0, requests_per_second_per_address: 0, ..http }
 }
 
-/// `/healthz`: the process and its parts get on. `/readyz`: all is well. `/readyz?traffic`: no other replica would do better.
-/// `/metrics`: what it counted.
+/// `/healthz`: the process and its parts get on. `/readyz`: all is well. `/readyz?traffic`: no other replica
+/// would do better. `/metrics`: what it counted.
 fn admin_routes(inner: &Arc<Inner>) -> Router {
     let mut router = Router::new();
     router.route(Method::Get, "/healthz", |_, response| health(response));

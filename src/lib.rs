@@ -1,5 +1,5 @@
-//! pouco: a backend that needs little. An HTTP server on coroutines, an honest group commit into Postgres, and the APIs
-//! that stand on both.
+//! pouco: a backend that needs little. An HTTP server on coroutines, an honest group commit into Postgres,
+//! and the APIs that stand on both.
 //!
 //! Which room may use which is drawn in ARCHITECTURE.md, and held by a test: `api → store, cache, http`;
 //! those three know nothing of each other, and all may count with `instruments` and wait with `waiting`.
@@ -9,6 +9,7 @@ pub mod api;
 pub mod app;
 pub mod cache;
 pub mod config;
+mod database_url;
 pub mod dates;
 #[cfg(feature = "embedded")]
 pub mod embedded;

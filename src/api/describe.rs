@@ -21,6 +21,7 @@ use crate::http::{Method, Status};
 
 const JSON: &str = "application/json";
 const FORM: &str = "application/x-www-form-urlencoded";
+const MULTIPART: &str = "multipart/form-data";
 /// The name of the one way to say who asks: a token in `Authorization`.
 const BEARER: &str = "bearer";
 
@@ -154,8 +155,20 @@ impl Operation {
         self.takes_as::<T>(FORM, example)
     }
 
+    /// A body with one file, in the field of this name; the example is what is in it.
+    pub(crate) fn takes_file(self, field: &str, about: &str, example: &str) -> Self {
+        let file = text().content_media_type("application/octet-stream").description(Some(about));
+        let schema = ObjectBuilder::new().property(field, file).required(field);
+        self.takes_with(MULTIPART, schema, example.into())
+    }
+
     fn takes_as<T: ToSchema>(mut self, content_type: &str, example: Value) -> Self {
-        let content = ContentBuilder::new().schema(Some(self.schema::<T>())).example(Some(example)).build();
+        let schema = self.schema::<T>();
+        self.takes_with(content_type, schema, example)
+    }
+
+    fn takes_with(mut self, content_type: &str, schema: impl Into<RefOr<Schema>>, example: Value) -> Self {
+        let content = ContentBuilder::new().schema(Some(schema)).example(Some(example)).build();
         let first = self.body.is_none();
         let mut body = self.body.take().unwrap_or_default();
         body.required = Some(Required::True);

@@ -14,8 +14,9 @@ impl From<Unavailable> for Rejection {
     }
 }
 
-/// A transaction that was not committed: the handler's own reason; 409 where a row is there already, 422 where
-/// Postgres does not take the data (classes 22 and 23 of the SQLSTATEs); otherwise as the store's other errors.
+/// A transaction that was not committed: the handler's own reason; 409 where a row is there already, 422
+/// where Postgres does not take the data (classes 22 and 23 of the SQLSTATEs); otherwise as the store's other
+/// errors.
 impl<E: Into<Rejection>> From<NotDone<E>> for Rejection {
     fn from(reason: NotDone<E>) -> Self {
         match reason {

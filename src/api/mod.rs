@@ -1,16 +1,20 @@
-//! The APIs: one folder each, with its settings, its tables, its routes and its model. A new one is such a folder
-//! and a line in the table below; nothing else knows an API by name.
+//! The APIs: one folder each, with its settings, its tables, its routes and its model. A new one is such a
+//! folder and a line in the table below; nothing else knows an API by name.
 
+mod bearer;
 pub(crate) mod describe;
+mod email;
 mod errors;
 mod id;
 mod kept;
+mod text;
 
+use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use utoipa::openapi::OpenApi;
+use utoipa::openapi::{OpenApi, PathItem};
 
 use crate::http::Router;
 use crate::metrics::Exposition;
@@ -36,20 +40,28 @@ apis! {
     mod users;
     pub mod edge;
     mod inventory;
+    mod bench;
 }
 
 /// Which of them are served.
-pub const SELECTED: Setting =
-    Setting::text("POUCO_APIS", "all", "names parted by commas", "which APIs are served");
+pub const SELECTED: Setting = Setting::text(
+    "POUCO_APIS",
+    "all",
+    "names parted by commas",
+    "which APIs are served; bench only where it is named, since it has paths that others have",
+);
 
 /// One API, as its folder describes it. docs/add-an-api.md makes one.
 pub struct Api {
     /// Its name in `POUCO_APIS`, in metrics and on the command line: lower-case letters.
     pub name: &'static str,
+    /// Whether `all` in `POUCO_APIS` means this one too. One that has paths of others is served where it is
+    /// named.
+    pub in_all: bool,
     /// A request to begin with: its path, and what else curl needs for it.
     pub example: &'static str,
-    /// Its routes, types and errors for OpenAPI. A route that is not described is in the document all the same, as far as
-    /// its template says what it is.
+    /// Its routes, types and errors for OpenAPI. A route that is not described is in the document all the
+    /// same, as far as its template says what it is.
     pub openapi: Option<fn() -> OpenApi>,
     /// What of the environment it reads.
     pub settings: &'static [Setting],
@@ -83,8 +95,8 @@ pub struct Seed {
     pub fill: Fill,
 }
 
-/// Adds the first so many of each kind, in the order of the kinds, and returns how many were not there yet. After an
-/// error none of them is there, and the session is of no more use.
+/// Adds the first so many of each kind, in the order of the kinds, and returns how many were not there yet.
+/// After an error none of them is there, and the session is of no more use.
 pub type Fill = fn(&mut Session, counts: &[u64], seed: u64) -> Result<Vec<u64>, postgres::Error>;
 
 /// One kind of rows of a [`Seed`].
@@ -128,6 +140,18 @@ impl Api {
         let stored = self.stored.as_ref()?;
         Some(Schema { api: self.name, schema: stored.schema, migrations: stored.migrations })
     }
+
+    /// What it answers, as far as it describes that: `GET /users/{id}`.
+    fn described(&self) -> Vec<String> {
+        let paths = self.openapi.map(|describe| describe().paths.paths).unwrap_or_default();
+        let named = |(path, item): (String, PathItem)| {
+            let PathItem { get, put, post, delete, patch, .. } = item;
+            let all = [("GET", get), ("PUT", put), ("POST", post), ("DELETE", delete), ("PATCH", patch)];
+            all.into_iter()
+                .filter_map(move |(method, operation)| operation.map(|_| format!("{method} {path}")))
+        };
+        paths.into_iter().flat_map(named).collect()
+    }
 }
 
 /// The APIs that are to be served, with their settings checked.
@@ -144,11 +168,22 @@ impl Selection {
         configured.collect::<Result<_, _>>().map(Self)
     }
 
-    /// Checks what is asked only of those that serve, and not of `pouco migrate`.
+    /// Checks what is asked only of those that serve, and not of `pouco migrate`: that no two of them answer
+    /// one path, as far as they describe themselves. (What they do not describe clashes in the router.)
     ///
     /// # Errors
     /// The first setting that is not allowed.
     pub fn check(&self, several_replicas: bool) -> Result<(), ConfigError> {
+        let mut known = HashMap::new();
+        for api in self.apis() {
+            for route in api.described() {
+                if let Some(first) = known.insert(route.clone(), api.name) {
+                    let names: Vec<&str> = self.apis().iter().map(|api| api.name).collect();
+                    let why = format!("both {first} and {} have {route}", api.name);
+                    return Err(SELECTED.refuse(&names.join(","), why));
+                }
+            }
+        }
         self.0.iter().try_for_each(|(_, configured)| configured.check(several_replicas))
     }
 
@@ -197,7 +232,7 @@ impl Selection {
 fn named(values: &Values) -> Result<Vec<&'static Api>, ConfigError> {
     let text = values.text(&SELECTED);
     if text == "all" {
-        return Ok(APIS.to_vec());
+        return Ok(APIS.iter().copied().filter(|api| api.in_all).collect());
     }
     let names: Vec<&str> = text.split(',').map(str::trim).collect();
     let known: Option<Vec<_>> = names.iter().map(|name| Api::find(name)).collect();
@@ -224,8 +259,8 @@ pub struct Services<'s> {
     pub feed_interval: Duration,
     /// Which of the replicas this is, from 0 to 15.
     pub replica: u8,
-    /// No other API is mounted: `/` and `/metrics` of the public address are this one's, if it has such pages. Otherwise
-    /// they are the replica's, and an API that adds them clashes with it at the start.
+    /// No other API is mounted: `/` and `/metrics` of the public address are this one's, if it has such
+    /// pages. Otherwise they are the replica's, and an API that adds them clashes with it at the start.
     pub alone: bool,
 }
 
@@ -246,7 +281,8 @@ impl Running for () {}
 
 #[cfg(test)]
 mod tests {
-    use super::{APIS, Selection};
+    use super::{APIS, Api, Selection};
+    use crate::settings::Values;
 
     fn read(apis: &str) -> Result<Selection, String> {
         Selection::read(&[("POUCO_APIS", apis)].into_iter().collect()).map_err(|error| error.to_string())
@@ -266,12 +302,26 @@ mod tests {
     #[test]
     fn only_what_is_selected_counts() {
         let all = read("all").unwrap_or_else(|error| panic!("{error}"));
-        assert_eq!(all.examples().count(), APIS.len());
+        assert_eq!(all.examples().count(), APIS.iter().filter(|api| api.in_all).count());
         for api in APIS {
             let one = read(api.name).unwrap_or_else(|error| panic!("{error}"));
             assert_eq!(one.needs_database(), api.stored.is_some());
             assert_eq!(one.schemas().len(), usize::from(api.stored.is_some()));
         }
+    }
+
+    /// Those of `all` have no path in common; one that has is told which, before anything is opened.
+    #[test]
+    fn two_apis_with_one_path_are_refused() {
+        assert_eq!(read("all").unwrap_or_else(|error| panic!("{error}")).check(false), Ok(()));
+        let first = APIS.iter().find(|api| api.in_all && !api.described().is_empty());
+        let twin = |api: &'static Api| (api, (api.configure)(&Values::default()).unwrap());
+        let twins = first.map(|api| Selection(vec![twin(api), twin(api)]));
+        let Some(Err(error)) = twins.map(|twins| twins.check(false)) else { panic!("they are taken") };
+        let (name, route) = first.map(|api| (api.name, api.described().remove(0))).unwrap();
+        let expected =
+            format!("POUCO_APIS=`{name},{name}` is not allowed: both {name} and {name} have {route}");
+        assert_eq!(error.to_string(), expected);
     }
 
     #[test]

@@ -69,9 +69,14 @@ struct Called {
 impl Docs {
     /// Of a replica with all APIs; `None` where there is no browser.
     fn start() -> Option<Self> {
+        Self::start_with("all")
+    }
+
+    /// Of a replica with this in `POUCO_APIS`.
+    fn start_with(apis: &str) -> Option<Self> {
         let browser = browser::start()?;
         let database = Database::create();
-        let replica = Replica::start(&database);
+        let replica = Replica::start_with(&database, &[("POUCO_APIS", apis)]);
         let target = replica.api.clone();
         Some(Self::of(browser, &target, Box::new((replica, database))))
     }
@@ -202,6 +207,16 @@ fn a_product_is_ordered_through_the_page_until_it_is_short() {
 }
 
 #[test]
+fn a_file_is_sent_through_the_page() {
+    let Some(mut docs) = Docs::start_with("bench") else { return };
+    docs.open(PHONE, "light");
+    let sent = docs.call("bench.upload", &json!({ "body": "twelve bytes" }));
+    assert!(sent.status.starts_with("200") && sent.body.contains("\"size\": 12,"), "{sent:?}");
+    assert!(sent.body.contains("\"filename\": \"example.txt\""), "{sent:?}");
+    docs.look("bench", PHONE);
+}
+
+#[test]
 fn it_fits_a_desk_and_a_phone_in_light_and_in_dark() {
     let Some(mut docs) = Docs::start() else { return };
     for (width, colours) in [(DESK, "light"), (PHONE, "light"), (PHONE, "dark"), (DESK, "dark")] {
@@ -259,6 +274,7 @@ fn it_is_used_by_keyboard() {
 /// An API with a login, as small as it can be: the page has to know none of them.
 static RINGS: Api = Api {
     name: "rings",
+    in_all: true,
     example: "/rings",
     openapi: Some(describe_rings),
     settings: &[],

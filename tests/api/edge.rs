@@ -1,5 +1,5 @@
-//! The edge API over real sockets: every route behind every cache, what each says of itself, and what is computed once.
-//! What needs a Redis or an nginx is in `tests/stack/edge.sh`.
+//! The edge API over real sockets: every route behind every cache, what each says of itself, and what is
+//! computed once. What needs a Redis or an nginx is in `tests/stack/edge.sh`.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -244,7 +244,8 @@ fn a_cold_page_under_500_clients_is_computed_once() {
     assert_eq!((missed, computed(&replica, "memory", "time")), (1, 1));
 }
 
-/// As above, with a computation that takes until everybody else waits for it, as one does that asks a database.
+/// As above, with a computation that takes until everybody else waits for it, as one does that asks a
+/// database.
 #[test]
 fn a_slow_cold_key_under_500_clients_is_computed_once() {
     type Cache = Expiring<String, Arc<[u8]>, Infallible>;

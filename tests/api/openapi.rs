@@ -30,6 +30,11 @@ fn start(apis: &str, needs_database: bool) -> (Replica, Option<Database>) {
     (Replica::spawn(&mut command), database)
 }
 
+/// Those that `all` means.
+fn in_all() -> impl Iterator<Item = &'static str> {
+    APIS.iter().filter(|api| api.in_all).map(|api| api.name)
+}
+
 /// Every route that the replica counts, which are all.
 fn routes(replica: &Replica) -> BTreeSet<String> {
     let answer = replica.admin.get("/metrics");
@@ -87,7 +92,7 @@ fn the_document_obeys_openapi_3_1() {
     assert!(document["info"]["title"].is_string() && document["info"]["version"].is_string());
     let tags: Vec<&str> =
         document["tags"].as_array().unwrap().iter().map(|tag| tag["name"].as_str().unwrap()).collect();
-    let expected: Vec<&str> = APIS.iter().map(|api| api.name).chain(["app"]).collect();
+    let expected: Vec<&str> = in_all().chain(["app"]).collect();
     assert_eq!(tags, expected);
     let mut ids = BTreeSet::new();
     for (name, operation) in operations(&document) {
@@ -210,6 +215,39 @@ fn what_is_answered_is_described() {
     }
 }
 
+#[test]
+fn what_the_api_bench_answers_is_described() {
+    let (replica, _database) = start("bench", true);
+    let document = replica.get(DOCUMENT).json();
+    let example = |path: &str, method: &str| {
+        document["paths"][path][method]["requestBody"]["content"]["application/json"]["example"].to_string()
+    };
+    let (ana, echo) = (example("/users", "post"), example("/echo", "post"));
+    for (method, template, path, body, status) in [
+        ("GET", "/health", "/health", "", 200),
+        ("POST", "/echo", "/echo", echo.as_str(), 200),
+        ("POST", "/echo", "/echo", "{", 400),
+        ("POST", "/echo", "/echo", "{}", 422),
+        ("POST", "/users", "/users", ana.as_str(), 201),
+        ("POST", "/users", "/users", ana.as_str(), 409),
+        ("POST", "/users", "/users", "{}", 422),
+        ("GET", "/users", "/users", "", 200),
+        ("GET", "/users/{id}", "/users/1", "", 200),
+        ("GET", "/users/{id}", "/users/7", "", 404),
+        ("GET", "/users/{id}", "/users/ana", "", 400),
+        ("PUT", "/users/{id}", "/users/1", ana.as_str(), 200),
+        ("DELETE", "/users/{id}", "/users/1", "", 204),
+        ("DELETE", "/users/{id}", "/users/1", "", 404),
+        ("GET", "/external", "/external", "", 200),
+        ("GET", "/protected", "/protected", "", 401),
+        ("POST", "/upload", "/upload", "x", 415),
+    ] {
+        let answer = replica.api.connect().request(method, path, body);
+        assert_eq!(answer.status, status, "{method} {path}: {}", answer.text());
+        check_answer(&document["paths"][template][method.to_lowercase()], &answer, path);
+    }
+}
+
 fn check_answer(operation: &Value, answer: &Answer, path: &str) {
     let response = &operation["responses"][answer.status.to_string()];
     assert!(response.is_object(), "{path}: {} is not described", answer.status);
@@ -233,7 +271,7 @@ fn several_apis_share_the_top_and_one_has_it_for_itself() {
     let list = replica.get("/").json();
     let listed: Vec<&str> =
         list["apis"].as_array().unwrap().iter().map(|api| api["name"].as_str().unwrap()).collect();
-    assert_eq!(listed, APIS.iter().map(|api| api.name).collect::<Vec<_>>());
+    assert_eq!(listed, in_all().collect::<Vec<_>>());
     assert_eq!((&list["docs"], &list["openapi"]), (&"/docs".into(), &DOCUMENT.into()));
     let (public, admin) = (replica.get("/metrics"), replica.admin.get("/metrics"));
     assert_eq!(public.header("content-type"), admin.header("content-type"));

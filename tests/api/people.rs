@@ -270,8 +270,8 @@ fn what_was_acknowledged_outlives_a_killed_replica() {
     }
 }
 
-/// With hardly any memory the index is given up, and Postgres answers, with a trigram index of its own. (A pattern of
-/// another collation than the index's once made every search read every person.)
+/// With hardly any memory the index is given up, and Postgres answers, with a trigram index of its own. (A
+/// pattern of another collation than the index's once made every search read every person.)
 #[test]
 fn searches_go_to_postgres_when_memory_is_short_and_use_an_index() {
     let database = Database::create();
@@ -297,8 +297,8 @@ fn searches_go_to_postgres_when_memory_is_short_and_use_an_index() {
     assert!(plan.iter().any(|line| line.contains("on people_search")), "{plan:#?}");
 }
 
-/// What keeps Postgres from making the index now does not keep it for ever: neither a refusal nor another replica
-/// that is at it, or was.
+/// What keeps Postgres from making the index now does not keep it for ever: neither a refusal nor another
+/// replica that is at it, or was.
 #[test]
 fn the_index_is_made_once_postgres_takes_it() {
     let database = Database::create();

@@ -1,5 +1,5 @@
-//! Searches from memory beside Postgres: the same answers, whatever the people and the term, and at every moment of the
-//! index's life.
+//! Searches from memory beside Postgres: the same answers, whatever the people and the term, and at every
+//! moment of the index's life.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -12,9 +12,10 @@ use fastrand::Rng;
 use postgres::Client;
 use serde_json::json;
 
-/// Characters whose case is not simple, or that mean something to SQL, to `LIKE`, to JSON or to the index: beside ASCII the
-/// dotted and dotless i, the sharp and the final s, titlecase, Cherokee, Georgian, combining marks, the separators of both sides, and
-/// letters of two, three and four bytes whose lower case may have another length.
+/// Characters whose case is not simple, or that mean something to SQL, to `LIKE`, to JSON or to the index:
+/// beside ASCII the dotted and dotless i, the sharp and the final s, titlecase, Cherokee, Georgian, combining
+/// marks, the separators of both sides, and letters of two, three and four bytes whose lower case may have
+/// another length.
 const CHARACTERS: &[char] = &[
     'a', 'A', 'b', 'B', 'i', 'I', 'k', 'K', 's', 'S', ' ', '%', '_', '\\', '"', '\'', '/', '\t', '\n',
     '\u{1f}', '\u{1}', '\u{7f}', 'é', 'É', 'ç', 'Ç', 'ã', 'Ã', 'İ', 'ı', 'ß', 'ẞ', 'Σ', 'σ', 'ς', 'Ǆ', 'ǅ',
@@ -59,8 +60,9 @@ fn is_complete(replica: &Replica) -> bool {
     replica.metric("pouco_search_index_complete ") == 1
 }
 
-/// Random people, half of them there before the replicas start, with ids in no order; then random terms, cut out of the people
-/// or not. Memory, the replica's SQL and a plain statement must name the same people, and memory and SQL in the same bytes.
+/// Random people, half of them there before the replicas start, with ids in no order; then random terms, cut
+/// out of the people or not. Memory, the replica's SQL and a plain statement must name the same people, and
+/// memory and SQL in the same bytes.
 #[test]
 fn memory_and_postgres_give_the_same_people() {
     let seed = seed();
@@ -129,7 +131,8 @@ fn memory_and_postgres_give_the_same_people() {
     assert_eq!(found(&memory, "\0"), Vec::<String>::new());
 }
 
-/// People who all have the term's one trigram and nearly none of whom has the term: a search has everybody for a candidate.
+/// People who all have the term's one trigram and nearly none of whom has the term: a search has everybody
+/// for a candidate.
 const NEARLY: &str = "INSERT INTO people (id, apelido, nome, nascimento, stack)
     SELECT lpad(to_hex(n), 32, '0')::uuid, 'nick' || n, CASE n % 500 WHEN 499 THEN 'Aaaa' ELSE 'Aaa' END || ' da Silva Sauro',
            '2000-01-01', array_fill(repeat('y', 32), ARRAY[10])
@@ -141,8 +144,8 @@ fn resident_bytes(replica: &Replica) -> usize {
     line.split_whitespace().next().unwrap().parse::<usize>().unwrap() * 1024
 }
 
-/// While the index fills, while it is in use, while its bound is crossed in the midst of searches and after it, every answer is
-/// that of Postgres; and the memory returns.
+/// While the index fills, while it is in use, while its bound is crossed in the midst of searches and after
+/// it, every answer is that of Postgres; and the memory returns.
 #[test]
 fn no_answer_ever_comes_from_a_part_of_the_people() {
     const PEOPLE: i32 = 20_000;
@@ -160,8 +163,13 @@ fn no_answer_ever_comes_from_a_part_of_the_people() {
     let bound = held + 20_000;
     // One reading connection and the counters of one API leave the feed a core where there are two.
     let bound = bound.to_string();
-    let settings =
-        [("POUCO_CACHE_BYTES", bound.as_str()), ("POUCO_APIS", "people"), ("POUCO_READ_CONNECTIONS", "1")];
+    // Nobody waits for the index: Postgres answers while it fills.
+    let settings = [
+        ("POUCO_CACHE_BYTES", bound.as_str()),
+        ("POUCO_APIS", "people"),
+        ("POUCO_READ_CONNECTIONS", "1"),
+        ("POUCO_INDEX_WAIT_MS", "0"),
+    ];
     let replica = Replica::start_with(&database, &settings);
     let (ended, from_memory, from_postgres) =
         (AtomicBool::new(false), AtomicUsize::new(0), AtomicUsize::new(0));
@@ -212,6 +220,113 @@ impl<F: Fn()> Drop for OnDrop<F> {
     }
 }
 
+/// What stands in for two of Postgres's functions: no feed goes on while somebody else has the advisory lock
+/// 1, and no search in Postgres while somebody else has the lock 2.
+const WITH_LOCKS: &str = "
+    DO $$ BEGIN
+        EXECUTE format('ALTER DATABASE %I SET search_path = public, pg_catalog', current_database());
+    END $$;
+    CREATE FUNCTION public.pg_current_snapshot() RETURNS pg_snapshot LANGUAGE plpgsql STABLE AS
+        'BEGIN PERFORM pg_advisory_xact_lock_shared(1); RETURN pg_catalog.pg_current_snapshot(); END';
+    CREATE FUNCTION public.lower(text) RETURNS text LANGUAGE plpgsql STABLE AS
+        'BEGIN PERFORM pg_advisory_xact_lock_shared(2); RETURN pg_catalog.lower($1); END'";
+
+/// A database whose replicas have no index before `holder` gives up the lock 1, and who is to be found in it.
+struct Held {
+    database: Database,
+    holder: Client,
+    expected: Vec<String>,
+}
+
+impl Held {
+    fn create() -> Self {
+        let database = Database::create();
+        drop(Replica::start(&database));
+        let mut holder = database.client();
+        holder.execute(NEARLY, &[&1_000]).unwrap();
+        let expected = expected(&mut holder, "aaaa");
+        holder.batch_execute(WITH_LOCKS).unwrap();
+        holder.batch_execute("SELECT pg_advisory_lock(1)").unwrap();
+        Self { database, holder, expected }
+    }
+
+    fn start(&self, index_wait_ms: &str) -> Replica {
+        let settings = [
+            ("POUCO_INDEX_WAIT_MS", index_wait_ms),
+            ("POUCO_READ_DEADLINE_MS", "120000"),
+            ("POUCO_APIS", "people"),
+        ];
+        Replica::start_with(&self.database, &settings)
+    }
+
+    fn give_up(&mut self, lock: u8) {
+        self.holder.batch_execute(&format!("SELECT pg_advisory_unlock({lock})")).unwrap();
+    }
+}
+
+/// How many searches waited in vain, and how many were answered from memory.
+fn early_and_hits(replica: &Replica) -> [u64; 2] {
+    let names = ["pouco_searches_early_total ", "pouco_cache_hits_total{cache=\"searches\"} "];
+    names.map(|name| replica.metric(name))
+}
+
+/// The first index answers who came before it; where it takes too long, Postgres does.
+#[test]
+fn searches_wait_for_the_first_index_but_not_for_long() {
+    let mut held = Held::create();
+    let replica = held.start("60000");
+    thread::scope(|scope| {
+        let searches = [(); 2].map(|()| scope.spawn(|| found(&replica, "aaaa")));
+        eventually("both wait", || replica.metric("pouco_searches_held ") == 2);
+        assert_eq!(replica.admin.get("/readyz").status, 503);
+        held.give_up(1);
+        for search in searches {
+            assert_eq!(search.join().unwrap(), held.expected);
+        }
+    });
+    assert!(is_complete(&replica));
+    assert_eq!((early_and_hits(&replica), replica.metric("pouco_searches_held ")), ([0, 2], 0));
+    drop(replica);
+
+    held.holder.batch_execute("SELECT pg_advisory_lock(1)").unwrap();
+    let replica = held.start("300");
+    for times in 1..3 {
+        assert_eq!(found(&replica, "aaaa"), held.expected);
+        assert_eq!((early_and_hits(&replica), replica.metric("pouco_searches_held ")), ([times, 0], 0));
+        assert!(!is_complete(&replica));
+    }
+    held.give_up(1);
+    eventually("memory is complete", || is_complete(&replica));
+    assert_eq!(found(&replica, "aaaa"), held.expected);
+    assert_eq!(early_and_hits(&replica), [2, 1]);
+}
+
+/// Who waits behind another search for a connection to Postgres is answered by the index, once that is
+/// complete.
+#[test]
+fn a_search_that_waits_for_a_connection_reads_no_table_once_the_index_is_complete() {
+    const WAITING: &str = "SELECT count(*) FROM pg_stat_activity
+        WHERE wait_event = 'advisory' AND datname = current_database() AND query LIKE '%people_search_text%'";
+    let mut held = Held::create();
+    held.holder.batch_execute("SELECT pg_advisory_lock(2)").unwrap();
+    let replica = held.start("0");
+    thread::scope(|scope| {
+        let reading = scope.spawn(|| found(&replica, "aaaa"));
+        let mut is_read = || held.holder.query_one(WAITING, &[]).unwrap().get::<_, i64>(0) == 1;
+        eventually("Postgres is at the first search", &mut is_read);
+        let waiting = scope.spawn(|| found(&replica, "aaaa"));
+        eventually("the second one waits behind it", || replica.metric("pouco_reads_waiting ") == 1);
+        held.give_up(1);
+        eventually("memory is complete", || is_complete(&replica));
+        assert_eq!(early_and_hits(&replica), [2, 0]);
+        held.give_up(2);
+        for search in [reading, waiting] {
+            assert_eq!(search.join().unwrap(), held.expected);
+        }
+    });
+    assert_eq!(early_and_hits(&replica), [2, 1]);
+}
+
 /// What waits for a turn when the replica is told to stop is answered.
 #[test]
 fn a_search_under_way_is_finished_by_the_drain() {
@@ -233,8 +348,8 @@ fn a_search_under_way_is_finished_by_the_drain() {
 const CANDIDATES: &str = "INSERT INTO people (id, apelido, nome, nascimento)
     SELECT lpad(to_hex(n), 32, '0')::uuid, 'nick' || n, 'Aaa da Silva Sauro', '2000-01-01' FROM generate_series(1, $1::int) AS n";
 
-/// Of many long searches at once some are refused, each with a 503 that says when to come back and is counted; all others are
-/// answered in full.
+/// Of many long searches at once some are refused, each with a 503 that says when to come back and is
+/// counted; all others are answered in full.
 #[test]
 fn the_line_of_searches_is_bounded_and_ends() {
     const SEARCHES: usize = 16;
@@ -269,8 +384,8 @@ fn the_line_of_searches_is_bounded_and_ends() {
     }
 }
 
-/// An index that was given up is back once enough people are gone, by itself and as a whole; what is deleted in vain does not
-/// bring it back, and no answer ever comes from a part.
+/// An index that was given up is back once enough people are gone, by itself and as a whole; what is deleted
+/// in vain does not bring it back, and no answer ever comes from a part.
 #[test]
 fn an_index_that_was_given_up_comes_back() {
     const BOUND: &str = "1000000";
@@ -330,8 +445,8 @@ fn largest(random: &mut Rng, nick: &str) -> String {
     json!({"apelido": nick, "nome": text(100), "nascimento": "1990-12-31", "stack": stack}).to_string()
 }
 
-/// The largest people, from several clients at once, are found when they are answered, leave the index complete within its
-/// bytes, and keep nobody waiting who asks for something else.
+/// The largest people, from several clients at once, are found when they are answered, leave the index
+/// complete within its bytes, and keep nobody waiting who asks for something else.
 #[test]
 fn the_largest_people_are_added_in_slices() {
     const CLIENTS: usize = 4;

@@ -1,4 +1,5 @@
-//! The users API over real sockets and a real Postgres: every answer and error of it, and that nothing is kept of a list.
+//! The users API over real sockets and a real Postgres: every answer and error of it, and that nothing is
+//! kept of a list.
 
 use std::collections::BTreeSet;
 

@@ -59,6 +59,43 @@ fn an_order_that_fails_leaves_nothing() {
     assert_eq!(database.client().query_one(counts, &[]).unwrap().get::<_, i64>(0), 0);
 }
 
+/// Orders that are alone in their batches, through two replicas and beside changes of the same stock: each
+/// takes what it says from what is there, and the last pieces are sold once.
+#[test]
+fn orders_that_are_alone_take_what_is_there() {
+    const ROUNDS: i64 = 60;
+    let (database, _first, ana) = shop();
+    let second = replica(&database, &[]);
+    let (tea, cup) = (ana.product("TEA", "1", 10), ana.product("CUP", "1", ROUNDS));
+    let at = [ana.clone(), ana.at(&second)];
+    let mut left = 10;
+    let placed: i64 = thread::scope(|scope| {
+        let buyers = at.each_ref().map(|buyer| {
+            scope.spawn(|| {
+                let answers = (0..ROUNDS).map(|_| buyer.order(&[(tea, 2), (cup, 1)]).status);
+                answers
+                    .inspect(|status| assert!([201, 400].contains(status), "{status}"))
+                    .filter(|status| *status == 201)
+                    .count()
+            })
+        });
+        for _ in 0..ROUNDS {
+            assert_eq!(ana.post("/inventory/add", &json!({"product_id": tea, "quantity": 3})).status, 200);
+            let removed = ana.post("/inventory/remove", &json!({"product_id": tea, "quantity": 1})).status;
+            assert!([200, 400].contains(&removed), "{removed}");
+            left += if removed == 200 { 2 } else { 3 };
+        }
+        buyers.into_iter().map(|buyer| i64::try_from(buyer.join().unwrap()).unwrap()).sum()
+    });
+    assert!(placed > 0);
+    assert_eq!((ana.stock(tea), ana.stock(cup)), (Some(left - 2 * placed), Some(ROUNDS - placed)));
+    let mut client = database.client();
+    let sums = "SELECT sum(quantity) FILTER (WHERE product_id = $1)::bigint, count(DISTINCT order_id)
+        FROM inventory.order_lines";
+    let row = client.query_one(sums, &[&tea]).unwrap();
+    assert_eq!((row.get::<_, i64>(0), row.get::<_, i64>(1)), (2 * placed, placed));
+}
+
 #[test]
 fn what_is_no_order_says_which_member() {
     let (_database, _replica, ana) = shop();
@@ -229,8 +266,8 @@ fn a_key_is_bounded_and_lasts_a_day() {
     assert_eq!(ana.stock(tea), Some(3));
 }
 
-/// The statement that deletes old keys, as it stands in the source: it takes those that are a day old, a few at
-/// a time, and no others.
+/// The statement that deletes old keys, as it stands in the source: it takes those that are a day old, a few
+/// at a time, and no others.
 #[test]
 fn keys_of_a_day_ago_are_swept() {
     let (database, _replica, ana) = shop();

@@ -1,8 +1,10 @@
-//! The edge cache: an index page, a static text, the time and the counters of these, each behind three caches by prefix.
+//! The edge cache: an index page, a static text, the time and the counters of these, each behind three caches
+//! by prefix.
 //!
-//! `/memory/…` (also without a prefix, unless the server is told otherwise) is kept in this process, `/redis/…` in a Redis that all replicas share, and `/nginx/…` by the
-//! nginx before them, so here it is always computed. `X-Cache-Status` says what the cache did. `/metrics` without a prefix is
-//! the one page that no cache keeps. It and `/` are here only where no other API is.
+//! `/memory/…` (also without a prefix, unless the server is told otherwise) is kept in this process,
+//! `/redis/…` in a Redis that all replicas share, and `/nginx/…` by the nginx before them, so here it is
+//! always computed. `X-Cache-Status` says what the cache did. `/metrics` without a prefix is the one page
+//! that no cache keeps. It and `/` are here only where no other API is.
 
 mod openapi;
 mod pages;
@@ -45,6 +47,7 @@ struct Edge {
 /// The API, as the table has it.
 pub(super) static API: Api = Api {
     name: "edge",
+    in_all: true,
     example: "/static-text",
     openapi: Some(openapi::describe),
     settings: &[KEEPER, TTL, BYTES, ENTRIES, REDIS_HOST, REDIS_TTL, REDIS_TIMEOUT],
@@ -132,7 +135,8 @@ impl Settings {
         })
     }
 
-    /// Adds the routes and starts what they need, for servers that have nothing else: this API needs no database.
+    /// Adds the routes and starts what they need, for servers that have nothing else: this API needs no
+    /// database.
     ///
     /// # Errors
     /// If no thread can be started.

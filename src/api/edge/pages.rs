@@ -71,7 +71,8 @@ impl Page {
     }
 }
 
-/// Requests by path and method, the one of `route` that asks among them: the router counts it once it is answered.
+/// Requests by path and method, the one of `route` that asks among them: the router counts it once it is
+/// answered.
 fn counters(route: &Route, tallies: &[Arc<Tally>]) -> String {
     let mut exposition = Exposition::default();
     for mut total in tallies.iter().map(|tally| tally.total()) {

@@ -14,7 +14,6 @@ mod products;
 mod seed;
 mod stock;
 mod sweep;
-mod text;
 
 use std::io;
 use std::sync::Arc;
@@ -38,6 +37,7 @@ use crate::store::{Gather, Lane, Migration, Pool};
 /// The API, as the table has it.
 pub(super) static API: Api = Api {
     name: "inventory",
+    in_all: true,
     example: "/api/v1/auth/register -d \
               '{\"email\":\"ana@example.com\",\"password\":\"correct horse\",\"full_name\":\"Ana\"}'",
     openapi: Some(openapi::describe),

@@ -4,6 +4,16 @@ use crate::http::{Rejection, Request, Status};
 
 const LARGEST_LIMIT: i64 = 100;
 
+/// The end of a statement for a page, behind `ID > `, of which `after`, `skip` and `limit` are the values.
+/// They are hidden from Postgres's planner. It would plan anew for each of them, and look up the ends of the
+/// index for that, past every row that was deleted there: longer than the statement takes.
+macro_rules! page {
+    ($id:literal) => {
+        concat!("(SELECT $1::bigint) ORDER BY ", $id, " OFFSET (SELECT $2::bigint) LIMIT (SELECT $3::bigint)")
+    };
+}
+pub(super) use page;
+
 /// Which part of a list is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Page {

@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::auth::Caller;
 use super::keys::{Answer, DIFFERS, Earlier, Key};
-use super::paging::Page;
+use super::paging::{Page, page};
 use super::{Inventory, Outcome};
 use crate::dates::{Fraction, write_moment};
 use crate::http::{Rejection, Request, Response, Status};
@@ -22,15 +22,30 @@ use crate::store::{Lane, NotDone, Session, Transaction, Undo};
 /// As the table has it.
 const LARGEST_STOCK: i64 = 1_000_000_000_000;
 
-const PAGE: &str = "
-    SELECT product_id, quantity, last_updated FROM inventory.stock
-    WHERE product_id > $1 ORDER BY product_id OFFSET $2 LIMIT $3";
+const PAGE: &str = concat!(
+    "SELECT product_id, quantity, last_updated FROM inventory.stock WHERE product_id > ",
+    page!("product_id")
+);
 
 const LOCK: &str = "SELECT quantity FROM inventory.stock WHERE product_id = $1 FOR UPDATE";
 
 const CHANGE: &str = "
     UPDATE inventory.stock SET quantity = quantity + $2, last_updated = now()
     WHERE product_id = $1 AND quantity + $2 >= 0 RETURNING product_id, quantity, last_updated";
+
+/// A change and its key in one statement, where the key is our own and so nobody else's. No row if there is
+/// no such product, or the stock would be out of bounds. The body is as [`write_item`] has it, but always
+/// with six digits.
+const CHANGE_ALONE: &str = r#"
+    WITH changed AS (
+        UPDATE inventory.stock SET quantity = quantity + $2, last_updated = now()
+        WHERE product_id = $1 AND quantity + $2 BETWEEN 0 AND 1000000000000
+        RETURNING product_id, quantity, last_updated)
+    INSERT INTO inventory.idempotency_keys (user_id, key, fingerprint, request, status, body)
+    SELECT $3, $4, $5, $6, 200, convert_to(format(
+        '{"id":%1$s,"product_id":%1$s,"quantity":%2$s,"last_updated":"%3$s"}', product_id, quantity,
+        to_char(last_updated AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')), 'UTF8')
+    FROM changed RETURNING body"#;
 
 /// A key that is a day old is as good as none.
 const KEEP: &str = "
@@ -81,6 +96,21 @@ fn page(session: &mut Session, page: Page) -> Result<Vec<u8>, postgres::Error> {
 
 /// Another request had the key: the change is undone.
 struct KeyTaken;
+
+/// Changes the stock of `product` by `by`, and keeps the answer under our own `key`. `None` if it is refused.
+fn change_alone(
+    transaction: &mut Transaction<'_>,
+    key: &Key,
+    number: Uuid,
+    product: i64,
+    by: i64,
+) -> Result<Option<Answer>, Undo<KeyTaken>> {
+    let (text, fingerprint) = (&*key.text, key.fingerprint.as_slice());
+    let rows =
+        transaction.query_last(CHANGE_ALONE, &[&product, &by, &key.user, &text, &fingerprint, &number])?;
+    let body = rows.first().map(|row| row.try_get::<_, Vec<u8>>(0)).transpose()?;
+    Ok(body.map(|body| Answer { status: Status::Ok, body, order: None }))
+}
 
 /// Changes the stock of `product` by `by`, and keeps the answer under `key`; a refusal only if the client
 /// sent one.
@@ -193,12 +223,7 @@ impl Inventory {
         let number = Uuid::from_u128(fastrand::u128(..));
         let by = sign * i64::from(quantity);
         let key = claim.as_ref().map_or_else(|| Key::own(caller.id, number), |claim| claim.key.clone());
-        let (asked, done) = (key.clone(), key.clone());
-        let changed = self.pool.transact(
-            move |session| settled(session, &asked, number),
-            move |transaction| change(transaction, &done, number, product_id, by),
-        );
-        match changed {
+        match self.change(&key, number, product_id, by) {
             Ok(answer) => answer.send(response),
             Err(NotDone::Because(KeyTaken)) => {
                 let earlier = self.pool.read(Lane::Lookup, move |session| kept(session, &key))?;
@@ -210,6 +235,25 @@ impl Inventory {
             Err(NotDone::Unavailable(reason)) => return Err(reason.into()),
         }
         Ok(())
+    }
+
+    /// One statement where it can be; otherwise, and to say why not, several behind a lock.
+    fn change(&self, key: &Key, number: Uuid, product: i64, by: i64) -> Result<Answer, NotDone<KeyTaken>> {
+        if key.is_own() {
+            let (asked, done) = (key.clone(), key.clone());
+            let changed = self.pool.transact(
+                move |session| settled(session, &asked, number).map(|answer| answer.map(Some)),
+                move |transaction| change_alone(transaction, &done, number, product, by),
+            )?;
+            if let Some(answer) = changed {
+                return Ok(answer);
+            }
+        }
+        let (asked, done) = (key.clone(), key.clone());
+        self.pool.transact(
+            move |session| settled(session, &asked, number),
+            move |transaction| change(transaction, &done, number, product, by),
+        )
     }
 
     /// The answer of an earlier request with the same key.

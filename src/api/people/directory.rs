@@ -9,6 +9,9 @@
 //! cache takes the place of the bodies. Once there may be room again another index is filled, up to a part of
 //! the bound (docs/decisions/0010-an-index-that-comes-back.md).
 //!
+//! Searches wait for the first index for a while: in Postgres each would read the whole table, which slows
+//! down the filling.
+//!
 //! Nobody holds the lock for longer than two slices, of a search or of an addition. A coroutine takes a turn
 //! before its next slice; additions, whose people are committed already, and answers in writing go before
 //! searches.
@@ -28,13 +31,15 @@ use crate::cache::{Body, Bounded};
 use crate::instruments::Counter;
 use crate::limits;
 use crate::waiting::aside::Aside;
+use crate::waiting::gate::Gate;
 use crate::waiting::turn::{Place, Turns};
 
 /// A quarter of the cache's bytes goes to the nicknames.
 const NICK_SHARE: u64 = 4;
 
 pub(super) struct Directory {
-    /// `None` once it was given up. Locked for a slice or two, a quarter of a millisecond; never over a yield.
+    /// `None` once it was given up. Locked for a slice or two, a quarter of a millisecond; never over a
+    /// yield.
     index: Mutex<Option<Index>>,
     /// Whether the index holds everybody, so that a search in it is exact. Changed only under the lock, and
     /// with the index.
@@ -42,8 +47,8 @@ pub(super) struct Directory {
     /// Counts the indexes. What was learnt of the database before the present one began is not added to it.
     /// Changed only under the lock, and with the index.
     generation: AtomicU64,
-    /// Whether the first index has been complete or was given up.
-    settled: AtomicBool,
+    /// Open once the first index has been complete or was given up.
+    settled: Gate,
     bytes: u64,
     turns: Turns,
     /// Searches that take turns, and how many may.
@@ -59,9 +64,10 @@ pub(super) struct Directory {
     by_id: Lookups,
     by_nick: Lookups,
     searches: Lookups,
-    // Searches that were refused, counted by the handlers.
+    // Searches that were refused, or for which the first index came too late; counted by the handlers.
     line_full: Counter,
     late: Counter,
+    early: Counter,
     // Counted under the lock.
     given_up: Counter,
     returned: Counter,
@@ -115,6 +121,8 @@ pub(super) struct Figures {
     pub(super) by_nick: (u64, u64),
     pub(super) searches: (u64, u64),
     pub(super) in_line: usize,
+    pub(super) held: usize,
+    pub(super) early: u64,
     pub(super) line_full: u64,
     pub(super) late: u64,
     pub(super) given_up: u64,
@@ -131,14 +139,22 @@ impl Drop for InLine<'_> {
 }
 
 impl Directory {
-    /// At most `line` searches take turns at once, none for longer than `patience`.
-    pub(super) fn new(bytes: u64, line: usize, patience: Duration, aside: &Arc<Aside>) -> io::Result<Self> {
+    /// At most `line` searches take turns at once, none for longer than `patience`. For so long as `wait`
+    /// from now on, and for half of their patience at most, they wait for the first index.
+    pub(super) fn new(
+        bytes: u64,
+        line: usize,
+        patience: Duration,
+        wait: Duration,
+        aside: &Arc<Aside>,
+    ) -> io::Result<Self> {
+        let wait = wait.min(patience / 2);
         let nick_bytes = bytes / NICK_SHARE;
         Ok(Self {
             index: Mutex::new(Some(Index::new(size(bytes)))),
             complete: AtomicBool::new(false),
             generation: AtomicU64::new(0),
-            settled: AtomicBool::new(false),
+            settled: Gate::until(Instant::now() + wait)?,
             bytes,
             turns: Turns::start()?,
             in_line: AtomicUsize::new(0),
@@ -152,6 +168,7 @@ impl Directory {
             searches: Lookups::default(),
             line_full: Counter::default(),
             late: Counter::default(),
+            early: Counter::default(),
             given_up: Counter::default(),
             returned: Counter::default(),
         })
@@ -164,10 +181,23 @@ impl Directory {
 
     /// Whether the first index is past its reading.
     pub(super) fn is_settled(&self) -> bool {
-        self.settled.load(Ordering::Acquire)
+        self.settled.is_open()
     }
 
-    /// What `show` makes of a known person, under the lock. `None` if Postgres has to be asked: a miss says nothing.
+    /// Whether the index holds everybody now.
+    pub(super) fn is_complete(&self) -> bool {
+        self.complete.load(Ordering::Acquire)
+    }
+
+    /// The same of the first index, which is waited for.
+    fn comes_soon(&self) -> bool {
+        let is_settled = self.settled.pass();
+        self.early.add(u64::from(!is_settled));
+        is_settled && self.is_complete()
+    }
+
+    /// What `show` makes of a known person, under the lock. `None` if Postgres has to be asked: a miss says
+    /// nothing.
     pub(super) fn find<T>(&self, id: Uuid, show: impl FnOnce(Known<'_>) -> T) -> Option<T> {
         if let Some(index) = self.index().as_ref() {
             let found = index.get(id).map(|record| show(Known::Record(record)));
@@ -189,8 +219,8 @@ impl Directory {
         }
     }
 
-    /// The people whose texts hold `term`, as `write` writes each of them into one list. `None` if not everybody is in
-    /// memory, so that Postgres has to be asked.
+    /// The people whose texts hold `term`, as `write` writes each of them into one list. `None` if not
+    /// everybody is in memory, so that Postgres has to be asked.
     pub(super) fn search(
         &self,
         term: &str,
@@ -213,7 +243,7 @@ impl Directory {
         term: &str,
         write: fn(&mut Vec<u8>, Record<'_>),
     ) -> Result<Option<Vec<u8>>, Busy> {
-        if !self.complete.load(Ordering::Acquire) {
+        if !self.is_complete() && !self.comes_soon() {
             return Ok(None);
         }
         let generation = self.generation();
@@ -277,7 +307,8 @@ impl Directory {
                     None => {
                         self.taken.insert(person.apelido.as_str().into(), ());
                         self.bodies.insert(person.id, person.render().into());
-                        return;
+                        drop(known);
+                        return self.settled.open();
                     }
                 }
             }
@@ -310,8 +341,8 @@ impl Directory {
         self.index().as_ref().map(|index| !index.contains(id))
     }
 
-    /// A person that the feed brings. `false` if there is no index, or none any more. Folded without the lock, since
-    /// somebody else may have written a row of any size.
+    /// A person that the feed brings. `false` if there is no index, or none any more. Folded without the
+    /// lock, since somebody else may have written a row of any size.
     pub(super) fn follow<'t>(
         &self,
         builder: &mut Builder,
@@ -330,7 +361,10 @@ impl Directory {
             match added {
                 Some(true) => return true,
                 Some(false) => {}
-                None => return false,
+                None => {
+                    self.settled.open();
+                    return false;
+                }
             }
         }
     }
@@ -346,7 +380,8 @@ impl Directory {
             index.set_max_bytes(size(self.bytes));
             self.returned.add(1);
         }
-        self.settled.store(true, Ordering::Release);
+        drop(known);
+        self.settled.open();
         true
     }
 
@@ -355,8 +390,8 @@ impl Directory {
         self.replace(size(self.bytes));
     }
 
-    /// As [`Directory::begin_again`], for an index that was given up and may fit by now: until everybody is in
-    /// it, it may fill a part of its bound.
+    /// As [`Directory::begin_again`], for an index that was given up and may fit by now: until everybody is
+    /// in it, it may fill a part of its bound.
     pub(super) fn come_back(&self) {
         self.replace(size(self.bytes / 100 * limits::INDEX_RETURN_PERCENT));
     }
@@ -388,6 +423,8 @@ impl Directory {
             by_nick: self.by_nick.and(taken.hits(), taken.misses()),
             searches: self.searches.and(0, 0),
             in_line: self.in_line.load(Ordering::Relaxed),
+            held: self.settled.waiting(),
+            early: self.early.get(),
             line_full: self.line_full.get(),
             late: self.late.get(),
             given_up: self.given_up.get(),
@@ -395,11 +432,12 @@ impl Directory {
         }
     }
 
-    /// A slice of whatever addition is under way, and if that was its last the first one of ours: whoever wants
-    /// to add helps, so that none is left behind by its owner. `true` once ours is whole, `None` if there is no
-    /// index, or none any more.
+    /// A slice of whatever addition is under way, and if that was its last the first one of ours: whoever
+    /// wants to add helps, so that none is left behind by its owner. `true` once ours is whole, `None` if
+    /// there is no index, or none any more.
     ///
-    /// The index that has no room for a person is given up before anybody can search in it without that person.
+    /// The index that has no room for a person is given up before anybody can search in it without that
+    /// person. It is for the caller to tell those who wait for it, without the lock.
     fn add_slice(
         &self,
         known: &mut Option<Index>,
@@ -426,7 +464,6 @@ impl Directory {
 
     fn give_up(&self, known: &mut Option<Index>) {
         self.complete.store(false, Ordering::Release);
-        self.settled.store(true, Ordering::Release);
         self.given_up.add(1);
         let Some(index) = known.take() else { return };
         log::warn!(

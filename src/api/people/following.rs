@@ -20,9 +20,9 @@ pub(super) struct Following {
     comeback: Comeback,
 }
 
-/// When an index that was given up may be tried again: people were deleted or changed since, and it rested for
-/// long enough. The rest doubles with each time in vain, so that whatever is deleted a try costs next to nothing on
-/// average.
+/// When an index that was given up may be tried again: people were deleted or changed since, and it rested
+/// for long enough. The rest doubles with each time in vain, so that whatever is deleted a try costs next to
+/// nothing on average.
 struct Comeback {
     first_rest: Duration,
     rest: Duration,

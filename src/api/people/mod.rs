@@ -1,7 +1,8 @@
 //! The contest's API: people with a unique nickname, found by id or by a part of any of their texts.
 //!
-//! A person's way: parsed and checked in place, queued, committed with whoever else waits, answered with 201; it enters
-//! this replica's directory at once, and the others' with the feed. A person never changes and is never deleted, so a cached one is never stale.
+//! A person's way: parsed and checked in place, queued, committed with whoever else waits, answered with 201;
+//! it enters this replica's directory at once, and the others' with the feed. A person never changes and is
+//! never deleted, so a cached one is never stale.
 
 mod directory;
 mod following;
@@ -34,10 +35,11 @@ use crate::store::{Feed, Gather, Lane, Migration, Pool};
 /// The API, as the table has it.
 pub(super) static API: Api = Api {
     name: "people",
+    in_all: true,
     example: "/pessoas -d \
               '{\"apelido\":\"ana\",\"nome\":\"Ana\",\"nascimento\":\"2000-10-01\",\"stack\":[\"Rust\"]}'",
     openapi: Some(openapi::describe),
-    settings: &[CACHE_BYTES, SEARCH_LINE, INDEX_RETURN],
+    settings: &[CACHE_BYTES, SEARCH_LINE, INDEX_WAIT, INDEX_RETURN],
     stored: Some(Stored {
         schema: None,
         migrations: &[Migration::new("people", include_str!("migrations/0001_people.sql")).formerly(1)],
@@ -66,6 +68,14 @@ const SEARCH_LINE: Setting = Setting::number(
     "searches in memory that may wait for their turn; one more is a 503",
 );
 
+const INDEX_WAIT: Setting = Setting::number(
+    "POUCO_INDEX_WAIT_MS",
+    limits::INDEX_WAIT_MS,
+    0..=600_000,
+    "ms",
+    "how long after its start a replica lets searches wait until all people are in memory, and no longer than half of POUCO_READ_DEADLINE_MS; then they go to Postgres",
+);
+
 const INDEX_RETURN: Setting = Setting::number(
     "POUCO_INDEX_RETURN_MS",
     limits::INDEX_RETURN_MS,
@@ -77,6 +87,7 @@ const INDEX_RETURN: Setting = Setting::number(
 struct Settings {
     cache_bytes: u64,
     search_line: usize,
+    index_wait: Duration,
     index_return: Duration,
 }
 
@@ -84,6 +95,7 @@ fn configure(values: &Values) -> Result<Box<dyn Configured>, ConfigError> {
     Ok(Box::new(Settings {
         cache_bytes: values.number(&CACHE_BYTES)?,
         search_line: values.size(&SEARCH_LINE)?,
+        index_wait: values.milliseconds(&INDEX_WAIT)?,
         index_return: values.milliseconds(&INDEX_RETURN)?,
     }))
 }
@@ -104,8 +116,8 @@ impl Configured for Settings {
         let (queue, writer) =
             CommitQueue::start(services.connector.clone(), services.commit, services.janitor)?;
         let patience = services.pool.timeout();
-        let directory =
-            Arc::new(Directory::new(self.cache_bytes, self.search_line, patience, services.aside)?);
+        let (bytes, line, wait) = (self.cache_bytes, self.search_line, self.index_wait);
+        let directory = Arc::new(Directory::new(bytes, line, patience, wait, services.aside)?);
         let following = Following::new(directory.clone(), self.index_return);
         let feed = Feed::start(services.connector.clone(), services.feed_interval, following)?;
         let people = Arc::new(People {
@@ -172,6 +184,10 @@ impl Running for Mounted {
         exposition.sample("pouco_search_index_returned_total", help, &[], known.returned);
         let help = "Searches in memory that wait for their turn.";
         exposition.sample("pouco_searches_waiting", help, &[], known.in_line);
+        let help = "Searches that wait for the first index.";
+        exposition.sample("pouco_searches_held", help, &[], known.held);
+        let help = "Searches that went to Postgres since the first index was not there in time.";
+        exposition.sample("pouco_searches_early_total", help, &[], known.early);
         let help = "Searches in memory that were refused.";
         for (reason, refused) in [("line", known.line_full), ("deadline", known.late)] {
             exposition.sample("pouco_searches_refused_total", help, &[("reason", reason)], refused);

@@ -15,8 +15,9 @@ use crate::http::{Rejection, Status, json};
 pub(super) const SHORT_CHARS: usize = 32;
 /// Characters of a name.
 pub(super) const NAME_CHARS: usize = 100;
-/// Elements of a stack. The contest's rules have no bound, and its test sends at most 26; without one a single person
-/// could take a hundred thousand trigrams of every replica's memory. Rows that have more stay readable.
+/// Elements of a stack. The contest's rules have no bound, and its test sends at most 26; without one a
+/// single person could take a hundred thousand trigrams of every replica's memory. Rows that have more stay
+/// readable.
 pub(super) const STACK_ELEMENTS: usize = 128;
 /// Bytes of all elements of a stack together.
 pub(super) const STACK_BYTES: usize = 4 * 1024;
@@ -226,8 +227,8 @@ fn parse_date(text: &str) -> Option<Date> {
     Date::from_calendar_date(year.into(), month, day).ok()
 }
 
-/// A UUID of version 7 (RFC 9562 section 5.7): the time first, so that new keys fall together in the index, then 70
-/// random bits, and the replica in the last digit.
+/// A UUID of version 7 (RFC 9562 section 5.7): the time first, so that new keys fall together in the index,
+/// then 70 random bits, and the replica in the last digit.
 fn new_id(replica: u8) -> Uuid {
     let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let millis = u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX);

@@ -94,8 +94,17 @@ impl People {
             response.json(&found);
             return Ok(());
         }
-        let term = term.into_owned();
-        response.json(&self.pool.read(Lane::Scan, move |session| sql::search(session, &term))?);
+        let (directory, term) = (self.directory.clone(), term.into_owned());
+        let found = self.pool.read(Lane::Scan, move |session| {
+            // It may have come while this waited for a connection. Then the table need not be read.
+            if directory.is_complete()
+                && let Ok(Some(found)) = directory.search(&term, render_record)
+            {
+                return Ok(found);
+            }
+            sql::search(session, &term)
+        })?;
+        response.json(&found);
         Ok(())
     }
 

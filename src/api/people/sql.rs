@@ -86,8 +86,8 @@ pub(super) const FEED: &str = "
          LEFT JOIN people ON feed >= $1
                         AND feed < CASE WHEN $1 = 0 THEN 9223372036854775807 ELSE now.next END";
 
-/// What changes when there is less in the table. The counts are those of one server since its statistics began; a
-/// standby has its own, and sees the file.
+/// What changes when there is less in the table. The counts are those of one server since its statistics
+/// began; a standby has its own, and sees the file.
 const SHRINKAGE: &str = "
     SELECT pg_stat_get_tuples_deleted(oid) + pg_stat_get_tuples_updated(oid), relfilenode::bigint, pg_table_size(oid)
     FROM pg_class WHERE oid = 'people'::regclass";

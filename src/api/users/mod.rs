@@ -1,7 +1,8 @@
 //! The read-heavy API: users by id and in pages.
 //!
-//! Every answer comes from Postgres, unless `USERS_CACHE` is on; look-ups that meet on their way there become one statement.
-//! Nobody is created through this API: rows come from elsewhere, so nothing may be taken for the whole of them.
+//! Every answer comes from Postgres, unless `USERS_CACHE` is on; look-ups that meet on their way there become
+//! one statement. Nobody is created through this API: rows come from elsewhere, so nothing may be taken for
+//! the whole of them.
 
 mod model;
 mod openapi;
@@ -27,6 +28,7 @@ use crate::store::{Gather, Lane, Migration, Pool};
 /// The API, as the table has it.
 pub(super) static API: Api = Api {
     name: "users",
+    in_all: true,
     example: "/users",
     openapi: Some(openapi::describe),
     settings: &[CACHE, CACHE_TTL, CACHE_BYTES, CACHE_ENTRIES],

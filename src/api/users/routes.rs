@@ -54,7 +54,8 @@ impl Users {
         Ok(())
     }
 
-    /// `GET /users?limit=&offset=` or `?limit=&after=`: a page in the order of ids, and how many users there are.
+    /// `GET /users?limit=&offset=` or `?limit=&after=`: a page in the order of ids, and how many users there
+    /// are.
     pub(super) fn list(
         &self,
         request: &mut Request<'_>,

@@ -73,7 +73,8 @@ fn seed(session: &mut Session, counts: &[u64], seed: u64) -> Result<Vec<u64>, po
         added += session.execute(INSERT, &batch.values())?;
     }
     session.batch("COMMIT")?;
-    // Counting reads the index alone where the visibility map says that it may, and a plan for no rows is one for none.
+    // Counting reads the index alone where the visibility map says that it may, and a plan for no rows is one
+    // for none.
     session.batch("VACUUM (ANALYZE) users")?;
     Ok(vec![added])
 }

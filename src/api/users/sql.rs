@@ -17,11 +17,11 @@ macro_rules! columns {
 
 const FETCH: &str = concat!("SELECT ", columns!(), " FROM users WHERE id = ANY($1)");
 
-/// The total and the page are of one snapshot. The total comes with every row, and on a row of its own where the page is
-/// empty.
+/// The total and the page are of one snapshot. The total comes with every row, and on a row of its own where
+/// the page is empty.
 ///
-/// What OFFSET leaves out is walked in the index alone: ids are random, so each of these users is on another page of the
-/// table.
+/// What OFFSET leaves out is walked in the index alone: ids are random, so each of these users is on another
+/// page of the table.
 macro_rules! page {
     ($place:literal) => {
         concat!(

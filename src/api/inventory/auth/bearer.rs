@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use super::{Auth, sql};
 use crate::api::Services;
+use crate::api::bearer::token;
 use crate::api::kept::expose_expiring;
 use crate::cache::expiring::{self, Expiring};
 use crate::http::{IntoAnswer, JsonError, Rejection, RequestHead, Response, Status};
@@ -101,13 +102,6 @@ pub(in crate::api::inventory) fn caller<S: AsRef<Auth>>(
     Ok(Caller { id })
 }
 
-/// What stands behind `Bearer`, which is compared without case (RFC 9110 section 11.1).
-fn token(credentials: &[u8]) -> Option<&[u8]> {
-    let (scheme, token) = credentials.split_at_checked("Bearer".len())?;
-    let token = token.strip_prefix(b" ")?;
-    scheme.eq_ignore_ascii_case(b"Bearer").then(|| token.trim_ascii())
-}
-
 /// The users that are known to be there.
 pub(super) struct Known {
     recent: Arc<Expiring<i64, (), Refused>>,
@@ -132,27 +126,5 @@ impl Known {
     /// What was counted.
     pub(super) fn expose(&self, exposition: &mut Exposition) {
         expose_expiring(exposition, "accounts", &self.recent.counts());
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::token;
-
-    #[test]
-    fn rfc_6750_2_1_a_token_stands_behind_its_scheme() {
-        let cases = [
-            ("Bearer abc", Some("abc")),
-            ("bearer  abc ", Some("abc")),
-            ("BEARER ", Some("")),
-            ("Bearer", None),
-            ("Bearerabc", None),
-            ("Basic abc", None),
-            ("abc", None),
-            ("", None),
-        ];
-        for (credentials, expected) in cases {
-            assert_eq!(token(credentials.as_bytes()), expected.map(str::as_bytes), "{credentials}");
-        }
     }
 }

@@ -1,9 +1,9 @@
 //! Orders by group commit: all that wait go as one transaction, each with an answer of its own. A product in
 //! demand costs one lock and one commit a batch, and not one an order.
 //!
-//! In one transaction, whatever the orders: the rows of stock of all products are locked in the order of the
-//! products; the keys are claimed; the orders are served in turn, each wholly or not at all; what they take
-//! and what they are is written.
+//! An order that is alone and has no key is one statement. Otherwise, in one transaction whatever the orders:
+//! the rows of stock of all products are locked in the order of the products; the keys are claimed; the
+//! orders are served in turn, each wholly or not at all; what they take and what they are is written.
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, HashMap};
@@ -63,6 +63,11 @@ impl Batch for Orders {
     }
 
     fn place(session: &mut Session, items: &[&Waiting]) -> Result<Vec<Placed>, postgres::Error> {
+        if let [Waiting { request, customer, key: None, wanted }] = items
+            && let Some(order) = sql::place_alone(session, *customer, *request, wanted)?
+        {
+            return Ok(vec![Placed::Stored(order)]);
+        }
         session.transaction(|transaction| place(transaction, items))
     }
 

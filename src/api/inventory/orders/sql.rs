@@ -9,16 +9,21 @@ use postgres::Row;
 use uuid::Uuid;
 
 use super::super::keys::{Answer, Earlier, Key};
-use super::super::money::Cents;
+use super::super::money::{Cents, LARGEST_CENTS};
 use super::super::paging::Page;
-use super::model::{Line, Order, Step};
+use super::model::{Line, Order, Step, Wanted};
 use crate::store::{Session, Transaction};
 
+/// One row after the other, in the order of the products. Each is looked up by its key: a planner that may
+/// choose reads small tables from end to end, for every order anew.
 const LOCK_STOCK: &str = "
-    SELECT stock.product_id, stock.quantity, product.price_cents, product.name
-    FROM inventory.stock JOIN inventory.products AS product ON product.id = stock.product_id
-    WHERE stock.product_id = ANY($1) AND product.archived_at IS NULL
-    ORDER BY stock.product_id FOR UPDATE OF stock";
+    SELECT wanted.id, stock.quantity, product.price_cents, product.name
+    FROM unnest($1::bigint[]) AS wanted (id)
+    CROSS JOIN LATERAL (
+        SELECT price_cents, name FROM inventory.products
+        WHERE products.id = wanted.id AND archived_at IS NULL OFFSET 0) AS product
+    CROSS JOIN LATERAL (
+        SELECT quantity FROM inventory.stock WHERE stock.product_id = wanted.id FOR UPDATE) AS stock";
 
 /// Those that are returned are new, or as good as new. Behind the stock's locks, and in one order: no two
 /// batches wait for each other.
@@ -50,7 +55,8 @@ const WRITE: &str = "
     WITH taken AS (
         UPDATE inventory.stock SET quantity = stock.quantity - taken.quantity, last_updated = now()
         FROM unnest($1::bigint[], $2::bigint[]) AS taken (product_id, quantity)
-        WHERE stock.product_id = taken.product_id AND stock.quantity >= taken.quantity
+        WHERE stock.product_id = taken.product_id AND stock.product_id = ANY($1)
+            AND stock.quantity >= taken.quantity
         RETURNING stock.product_id),
     placed AS (
         INSERT INTO inventory.orders (customer_id, request, total_cents)
@@ -64,6 +70,37 @@ const WRITE: &str = "
             AS line (request, line, product_id, name, quantity, price)
         JOIN placed ON placed.request = line.request)
     SELECT id, request, created_at, (SELECT count(*) FROM taken) FROM placed";
+
+/// An order that is alone and has no key, in one statement. No row if a product is short or is none, or the
+/// total is too large: the long way says which. What is left is counted from what was read behind the lock,
+/// since an UPDATE makes its new row, and looks at its CHECK, of the row as the statement's snapshot has it.
+const PLACE_ALONE: &str = "
+    WITH locked AS (
+        SELECT wanted.line::smallint, wanted.product_id, stock.quantity AS present, wanted.quantity, product.name,
+               product.price_cents AS price
+        FROM unnest($3::bigint[], $4::bigint[]) WITH ORDINALITY AS wanted (product_id, quantity, line)
+        CROSS JOIN LATERAL (
+            SELECT price_cents, name FROM inventory.products
+            WHERE products.id = wanted.product_id AND archived_at IS NULL OFFSET 0) AS product
+        CROSS JOIN LATERAL (
+            SELECT quantity FROM inventory.stock WHERE stock.product_id = wanted.product_id FOR UPDATE) AS stock),
+    whole AS (
+        SELECT sum(price::numeric * quantity)::bigint AS total FROM locked
+        HAVING count(*) = cardinality($3) AND bool_and(present >= quantity)
+            AND sum(price::numeric * quantity) <= $5::bigint),
+    taken AS (
+        UPDATE inventory.stock SET quantity = locked.present - locked.quantity, last_updated = now()
+        FROM locked, whole WHERE stock.product_id = locked.product_id AND stock.product_id = ANY($3)),
+    placed AS (
+        INSERT INTO inventory.orders (customer_id, request, total_cents)
+        SELECT $1, $2, total FROM whole
+        RETURNING customer_id, id, created_at, total_cents),
+    lines AS (
+        INSERT INTO inventory.order_lines
+            (customer_id, order_id, line, product_id, name, quantity, unit_price_cents)
+        SELECT placed.customer_id, placed.id, line, product_id, name, quantity, price FROM placed, locked)
+    SELECT placed.id, placed.created_at, placed.total_cents, product_id, name, quantity, price
+    FROM placed, locked ORDER BY line";
 
 macro_rules! orders {
     ($which:literal) => {
@@ -216,6 +253,33 @@ pub(super) fn write(
     }
     assert_eq!(rows.len(), orders.len(), "each order is written");
     Ok(())
+}
+
+/// Places an order that is alone; `None` if it cannot be, and then nothing is changed.
+pub(super) fn place_alone(
+    session: &mut Session,
+    customer: i64,
+    request: Uuid,
+    wanted: &[Wanted],
+) -> Result<Option<Order>, postgres::Error> {
+    let (products, quantities): (Vec<i64>, Vec<i64>) =
+        wanted.iter().map(|line| (line.product, line.quantity)).unzip();
+    let rows = session.query(PLACE_ALONE, &[&customer, &request, &products, &quantities, &LARGEST_CENTS])?;
+    let Some(first) = rows.first() else { return Ok(None) };
+    let line = |row: &Row| {
+        let (product, name) = (row.try_get(3)?, row.try_get(4)?);
+        Ok(Line { product, name, quantity: row.try_get(5)?, unit_price: Cents(row.try_get(6)?) })
+    };
+    let created = first.try_get(1)?;
+    Ok(Some(Order {
+        id: first.try_get(0)?,
+        customer,
+        status: Step::Pending,
+        total: Cents(first.try_get(2)?),
+        created,
+        updated: created,
+        lines: rows.iter().map(line).collect::<Result<_, postgres::Error>>()?,
+    }))
 }
 
 type Values<'v> = &'v [&'v (dyn postgres::types::ToSql + Sync)];

@@ -12,7 +12,7 @@ use super::Inventory;
 use super::auth::Caller;
 use super::money::Cents;
 use super::paging::{self, Page};
-use super::text::Text;
+use crate::api::text::Text;
 use crate::cache::Body;
 use crate::http::json::write_string;
 use crate::http::{Rejection, Request, Response, Status};

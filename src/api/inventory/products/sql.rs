@@ -4,7 +4,7 @@ use postgres::Row;
 use uuid::Uuid;
 
 use super::super::money::Cents;
-use super::super::paging::Page;
+use super::super::paging::{Page, page};
 use super::{Change, NewProduct, Product};
 use crate::cache::Body;
 use crate::store::{Session, Transaction, Undo};
@@ -35,7 +35,8 @@ const OF_IDS: &str =
 const PAGE: &str = concat!(
     "SELECT ",
     columns!(),
-    " FROM inventory.products WHERE archived_at IS NULL AND id > $1 ORDER BY id OFFSET $2 LIMIT $3"
+    " FROM inventory.products WHERE archived_at IS NULL AND id > ",
+    page!("id")
 );
 
 /// What is null stays as it is; the description has a flag, since null is a description too.
@@ -47,10 +48,11 @@ const UPDATE: &str = concat!(
     columns!()
 );
 
-const DROP_STOCK: &str = "DELETE FROM inventory.stock WHERE product_id = $1";
-
+/// The stock's row goes first: whoever takes stock holds it, and finds no archived product behind it.
 const ARCHIVE: &str = concat!(
-    "UPDATE inventory.products SET archived_at = now() WHERE id = $1 AND archived_at IS NULL RETURNING ",
+    "WITH gone AS (DELETE FROM inventory.stock WHERE product_id = $1 RETURNING product_id)
+     UPDATE inventory.products SET archived_at = now() FROM gone
+     WHERE id = gone.product_id AND archived_at IS NULL RETURNING ",
     columns!()
 );
 
@@ -130,9 +132,7 @@ pub(super) fn update<E>(
     Ok(only(&rows)?)
 }
 
-/// The stock's row goes first: whoever takes stock holds it, and finds no archived product behind it.
 pub(super) fn archive<E>(transaction: &mut Transaction<'_>, id: i64) -> Result<Option<Body>, Undo<E>> {
-    transaction.execute(DROP_STOCK, &[&id])?;
     let rows = transaction.query_last(ARCHIVE, &[&id])?;
     Ok(only(&rows)?)
 }

@@ -1,0 +1,165 @@
+//! The API that frameworks are compared by: one endpoint for each kind of work that a backend does. A
+//! constant, JSON in and out, a table read whole, rows written, a wait for somebody else, fields of the head,
+//! a file.
+//!
+//! Each does what its name says. Whatever is of the database comes from there, at each request. It is served
+//! only where `POUCO_APIS` names it: it has paths that the users API has.
+
+mod echo;
+mod external;
+mod model;
+mod multipart;
+mod openapi;
+mod protected;
+mod seed;
+mod sql;
+mod upload;
+mod users;
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::thread;
+use std::time::Duration;
+
+use super::{Api, Configured, Running, Services, Stored};
+use crate::cache::Body;
+use crate::http::{Method, Router};
+use crate::limits;
+use crate::metrics::Exposition;
+use crate::readiness::Readiness;
+use crate::settings::{ConfigError, Setting, Values};
+use crate::store::commit::CommitQueue;
+use crate::store::{Gather, Lane, Migration, Pool};
+
+/// The API, as the table has it.
+pub(super) static API: Api = Api {
+    name: "bench",
+    in_all: false,
+    example: "/users -d '{\"name\":\"Ana\",\"email\":\"ana@example.com\"}'",
+    openapi: Some(openapi::describe),
+    settings: &[EXTERNAL, SLICE_ROWS, UPLOAD_BYTES],
+    stored: Some(Stored {
+        schema: Some("bench"),
+        migrations: &[Migration::new("bench users", include_str!("migrations/0001_users.sql"))],
+        connections: limits::WRITERS_PER_REPLICA,
+        seed: Some(seed::SEED),
+        count: Some("SELECT count(*) FROM bench.users"),
+    }),
+    configure,
+};
+
+const EXTERNAL: Setting = Setting::number(
+    "POUCO_BENCH_EXTERNAL_MS",
+    100,
+    1..=60_000,
+    "ms",
+    "how long GET /external sleeps, in place of a call to somebody else",
+);
+/// 1,000 rows in memory, read and rendered, are some 200 KB.
+const SLICE_ROWS: Setting = Setting::number(
+    "POUCO_BENCH_SLICE_ROWS",
+    2_048,
+    1..=10_000,
+    "rows",
+    "rows of GET /users that one statement reads; a larger table is sent while it is read",
+);
+const UPLOAD_BYTES: Setting = Setting::number(
+    "POUCO_BENCH_UPLOAD_BYTES",
+    10 * 1024 * 1024,
+    1_024..=1 << 40,
+    "bytes",
+    "body of POST /upload; more is a 413",
+);
+
+/// Checked settings.
+struct Settings {
+    external: Duration,
+    slice_rows: i64,
+    upload_bytes: usize,
+}
+
+fn configure(values: &Values) -> Result<Box<dyn Configured>, ConfigError> {
+    Ok(Box::new(Settings {
+        external: values.milliseconds(&EXTERNAL)?,
+        // Far below what an i64 holds.
+        slice_rows: values.number(&SLICE_ROWS)?.cast_signed(),
+        upload_bytes: values.size(&UPLOAD_BYTES)?,
+    }))
+}
+
+/// What the handlers share.
+struct Bench {
+    pool: Arc<Pool>,
+    by_id: Gather<i64, Body>,
+    queue: Arc<CommitQueue<sql::Users>>,
+    external: Duration,
+    slice_rows: i64,
+    /// Tables of more than one slice that are being sent now.
+    large_lists: AtomicUsize,
+}
+
+impl Configured for Settings {
+    fn mount(self: Box<Self>, services: &Services<'_>, router: &mut Router) -> io::Result<Box<dyn Running>> {
+        let (queue, writer) =
+            CommitQueue::start(services.connector.clone(), services.commit, services.janitor)?;
+        let bench = Arc::new(Bench {
+            pool: services.pool.clone(),
+            by_id: Gather::new(services.pool.clone(), Lane::Lookup, sql::fetch_bodies),
+            queue,
+            external: self.external,
+            slice_rows: self.slice_rows,
+            large_lists: AtomicUsize::new(0),
+        });
+        let mut scope = router.scope(API.name, bench.clone());
+        scope
+            .route(Method::Get, "/health", |_, _, response| response.json(HEALTH))
+            .route(Method::Post, "/echo", |_, request, response| echo::answer(request, response))
+            .route(Method::Get, "/users", Bench::list)
+            .route(Method::Post, "/users", Bench::create)
+            .route(Method::Get, "/users/{id}", Bench::user)
+            .route(Method::Put, "/users/{id}", Bench::change)
+            .route(Method::Delete, "/users/{id}", Bench::delete)
+            .route(Method::Get, "/external", |bench, _, response| external::answer(bench.external, response))
+            .route_stream(Method::Post, "/upload", self.upload_bytes, |_, request, body, response| {
+                upload::answer(request, body, response)
+            });
+        scope
+            .guard(|_, head| protected::has_token(head))
+            .guard(|_, (), head| protected::has_request_id(head))
+            .route(Method::Get, "/protected", |_, (), request, response| {
+                protected::answer(request, response);
+            });
+        Ok(Box::new(Mounted { bench, writer: Some(writer) }))
+    }
+}
+
+/// Of `GET /health`: that the process answers. What stands against serving is in `/readyz`.
+const HEALTH: &[u8] = b"{\"status\":\"ok\",\"server\":\"pouco\"}";
+
+struct Mounted {
+    bench: Arc<Bench>,
+    writer: Option<thread::JoinHandle<()>>,
+}
+
+impl Running for Mounted {
+    fn stop(&mut self) {
+        self.bench.queue.close();
+        if let Some(writer) = self.writer.take()
+            && writer.join().is_err()
+        {
+            log::error!("the writer of bench users panicked");
+        }
+    }
+
+    fn readiness(&self, readiness: &mut Readiness) {
+        readiness.age(API.name, "a creation has waited for long", self.bench.queue.oldest());
+        if self.writer.as_ref().is_none_or(thread::JoinHandle::is_finished) {
+            readiness.own(API.name, "the writer has ended");
+        }
+    }
+
+    fn expose(&self, exposition: &mut Exposition) {
+        self.bench.queue.expose(API.name, exposition);
+    }
+}
