@@ -1,4 +1,5 @@
-//! A small entry for a contest on this crate alone, books in memory: `cargo run --release --example entry`, then
+//! A small entry for a contest on this crate alone, books in memory: `cargo run --release --example entry`,
+//! then
 //!
 //!     curl -i localhost:8080/books -d '{"title":"Tieta","year":1977,"tags":["bahia"]}'
 //!     curl localhost:8080/books/1

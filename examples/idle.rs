@@ -1,10 +1,13 @@
 //! What an idle connection costs a server, any server:
-//! `cargo run --release --example idle -- tcp:127.0.0.1:9999 --connections 4000 --pid PID [--path /] [--hold SECONDS]`.
+//! `cargo run --release --example idle -- tcp:127.0.0.1:9999 --connections 4000 --pid PID [--path /]
+//! [--hold SECONDS]`.
 //!
-//! (pouco gives one address half of its connections: more than 4,000 over TCP want `POUCO_MAX_CONNECTIONS_PER_ADDRESS=0`.)
+//! (pouco gives one address half of its connections: more than 4,000 over TCP want
+//! `POUCO_MAX_CONNECTIONS_PER_ADDRESS=0`.)
 //!
-//! It opens the connections with one GET each, compares the process's memory before and after, and holds them with a
-//! request each 50 s. It ends after `--hold` seconds or with Ctrl-C; the exit code is 1 if any connection was lost.
+//! It opens the connections with one GET each, compares the process's memory before and after, and holds them
+//! with a request each 50 s. It ends after `--hold` seconds or with Ctrl-C; the exit code is 1 if any
+//! connection was lost.
 
 use std::io::{self, Read, Write};
 use std::net::TcpStream;

@@ -1,10 +1,10 @@
 //! Random faults under load, for as long as you like:
 //! `cargo run --release --example faults -- [people|orders] --seconds 600 --seed 1 --out FOLDER`.
 //!
-//! It starts an embedded Postgres, two replicas and, where there is one, nginx with this repository's nginx.conf; creates
-//! and reads people, or places orders, at a bounded rate; and does something bad to one of them every few seconds, drawn from the seed. At the
-//! end every answer is held against what Postgres and both replicas have. Exit code 0: no promise was broken; 1: some were;
-//! 2: it could not be found out.
+//! It starts an embedded Postgres, two replicas and, where there is one, nginx with this repository's
+//! nginx.conf; creates and reads people, or places orders, at a bounded rate; and does something bad to one
+//! of them every few seconds, drawn from the seed. At the end every answer is held against what Postgres and
+//! both replicas have. Exit code 0: no promise was broken; 1: some were; 2: it could not be found out.
 
 mod harness;
 mod report;
@@ -44,6 +44,7 @@ People are created and looked up; or one product in demand and random baskets ar
   --clients N     clients at the same time (32; orders: 500)
   --out FOLDER    faults.json, faults.txt and history.tsv.gz go there (nowhere)
   --pouco FILE    the server (built by cargo)
+  --only NAMES    only faults whose names begin so, comma-separated: slow,idle (all)
 
 Exit code 0: no promise was broken; 1: some were; 2: it could not be found out.";
 
@@ -75,6 +76,8 @@ struct Options {
     pace: Pace,
     out: Option<PathBuf>,
     pouco: Option<PathBuf>,
+    /// How the names of the faults begin; none is all.
+    only: Vec<String>,
 }
 
 fn main() -> ExitCode {
@@ -113,7 +116,7 @@ const PEOPLE: Pace = Pace { clients: 32, per_s: 200.0 };
 const ORDERS: Pace = Pace { clients: 500, per_s: 400.0 };
 
 fn options(pace: Pace, mut words: impl Iterator<Item = String>) -> Result<Options, Failure> {
-    let mut options = Options { seconds: 600, seed: 1, pace, out: None, pouco: None };
+    let mut options = Options { seconds: 600, seed: 1, pace, out: None, pouco: None, only: Vec::new() };
     while let Some(name) = words.next() {
         let value = words.next().ok_or_else(|| format!("{name} has no value\n\n{USAGE}"))?;
         match name.as_str() {
@@ -123,6 +126,7 @@ fn options(pace: Pace, mut words: impl Iterator<Item = String>) -> Result<Option
             "--clients" => options.pace.clients = value.parse()?,
             "--out" => options.out = Some(value.into()),
             "--pouco" => options.pouco = Some(value.into()),
+            "--only" => options.only = value.split(',').map(str::to_owned).collect(),
             _ => return Err(format!("{name} is no option\n\n{USAGE}").into()),
         }
     }
@@ -132,7 +136,8 @@ fn options(pace: Pace, mut words: impl Iterator<Item = String>) -> Result<Option
     Ok(options)
 }
 
-/// The server beside this program, after cargo has brought it up to date: `cargo run --example` builds examples only.
+/// The server beside this program, after cargo has brought it up to date: `cargo run --example` builds
+/// examples only.
 fn server() -> Result<PathBuf, Failure> {
     let own = std::env::current_exe()?;
     let folder = own.parent().and_then(Path::parent).ok_or("this program has no folder")?;
@@ -184,7 +189,10 @@ fn long_run<W: Workload>(options: &Options, setup: fn(PathBuf) -> Setup) -> Resu
     let start = run.history.now();
     while run.history.now() - start < Duration::from_secs(options.seconds) && !stop.load(Ordering::Acquire) {
         rest(random_s(&mut random, QUIET_S), &stop);
-        let fault = choice.draw(&mut random);
+        let Some(fault) = choice.draw(&mut random, &options.only) else {
+            println!("there is no such fault, or none of them is left");
+            break;
+        };
         let injected = run.inject(fault)?;
         println!("{}", line(&run, &injected));
         if let Some(measured) = run.measured().last().filter(|_| fault.watched().is_some()) {
@@ -233,7 +241,7 @@ struct Choice {
 }
 
 impl Choice {
-    fn draw(&mut self, random: &mut fastrand::Rng) -> Fault {
+    fn draw(&mut self, random: &mut fastrand::Rng, only: &[String]) -> Option<Fault> {
         let replica = random.usize(..REPLICAS);
         let down = random_s(random, (0.0, LONGEST_DOWN_S));
         let is_long = random.u32(..LONG_PAUSE_EACH) == 0;
@@ -265,10 +273,13 @@ impl Choice {
             Some(Fault::StallDisk(pause)).filter(|_| self.disk),
             Some(Fault::KillNginx(down)).filter(|_| self.nginx),
         ];
-        let kinds: Vec<Fault> = kinds.into_iter().flatten().collect();
-        let drawn = kinds[random.usize(..kinds.len())];
+        let is_asked_for = |fault: &Fault| {
+            only.is_empty() || only.iter().any(|begin| fault.kind().starts_with(begin.as_str()))
+        };
+        let kinds: Vec<Fault> = kinds.into_iter().flatten().filter(is_asked_for).collect();
+        let drawn = *kinds.get(random.usize(..kinds.len().max(1)))?;
         self.large &= !matches!(drawn, Fault::Hostile(_, Hostile::LargeCreations(_)));
-        drawn
+        Some(drawn)
     }
 }
 

@@ -1,4 +1,5 @@
-//! What a long run came to: for people (faults.txt), for programs (faults.json), and every request (history.tsv.gz).
+//! What a long run came to: for people (faults.txt), for programs (faults.json), and every request
+//! (history.tsv.gz).
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

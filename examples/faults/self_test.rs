@@ -78,7 +78,8 @@ fn row(number: u64, nick: &str) -> Stored {
     Stored { id: id(number), person: Person::of_attempt(number, nick) }
 }
 
-/// Everything that may happen: acknowledged, duplicates, refused, never sent, unknown and stored, unknown and not.
+/// Everything that may happen: acknowledged, duplicates, refused, never sent, unknown and stored, unknown and
+/// not.
 fn honest() -> Scene {
     let mut attempts = vec![
         answered(1, "ana", 201),
@@ -221,7 +222,8 @@ fn found(scene: &mut Scene) -> Result<Vec<Violation>, Failure> {
     Ok(violations)
 }
 
-/// Plants every violation alone, and looks whether it is found; and whether nothing is found where nothing is.
+/// Plants every violation alone, and looks whether it is found; and whether nothing is found where nothing
+/// is.
 pub(crate) fn run() -> Result<usize, Failure> {
     let mut planted = 0;
     let scenes: [(fn() -> Scene, _); 3] =

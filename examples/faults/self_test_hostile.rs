@@ -26,6 +26,7 @@ fn honest() -> Measured {
         accounted: 16 << 20,
         usual: LATENCY / 10,
         usually_created: LATENCY / 10,
+        synced: Duration::from_millis(10),
         asked: [vec![LATENCY; 198], vec![LATENCY * 9; 2]].concat(),
         unanswered: Vec::new(),
         created: [vec![LATENCY; 99], vec![LATENCY * 9]].concat(),

@@ -23,8 +23,8 @@ impl fmt::Display for Level {
 /// What a case can ask of the answers beyond their statuses.
 pub(crate) type Check = fn(&crate::wire::Seen) -> Result<(), String>;
 
-/// A row of the tables in `cases/`. `sends` is written in the language of `template.rs`, the two outcomes in that of
-/// `outcome.rs`.
+/// A row of the tables in `cases/`. `sends` is written in the language of `template.rs`, the two outcomes in
+/// that of `outcome.rs`.
 #[derive(Clone, Copy)]
 pub(crate) struct Case {
     pub(crate) id: &'static str,

@@ -1,8 +1,9 @@
 //! What does a server do with requests that are right, odd or hostile?
 //!
-//! `cargo run --release --example probe -- tcp:127.0.0.1:9999` asks a server several hundred questions taken from RFC
-//! 9110, 9112 and 3986, on a connection each, and compares what comes back with what these allow. It knows nothing of
-//! the server's insides. Only for servers of your own: it sends attacks, and stores rows by good requests.
+//! `cargo run --release --example probe -- tcp:127.0.0.1:9999` asks a server several hundred questions taken
+//! from RFC 9110, 9112 and 3986, on a connection each, and compares what comes back with what these allow. It
+//! knows nothing of the server's insides. Only for servers of your own: it sends attacks, and stores rows by
+//! good requests.
 
 mod answer;
 mod case;
@@ -165,7 +166,8 @@ fn runner(options: &Options) -> Result<Runner, String> {
     Ok(runner)
 }
 
-/// All cases with a hidden GET, whose answer shows; then those of smuggling with a hidden POST, whose row shows.
+/// All cases with a hidden GET, whose answer shows; then those of smuggling with a hidden POST, whose row
+/// shows.
 fn outcomes(runner: &Runner, cases: &[Case]) -> Result<Vec<Outcome>, String> {
     let mut outcomes = runner.run(cases, Hidden::Get);
     let smuggling: Vec<Case> = cases.iter().filter(|case| case.category == SMUGGLING).copied().collect();

@@ -1,9 +1,10 @@
-//! The language of expected outcomes: alternatives parted by `|`, each a sequence of statuses and what becomes of the
-//! connection.
+//! The language of expected outcomes: alternatives parted by `|`, each a sequence of statuses and what
+//! becomes of the connection.
 //!
-//! `ok` is the status of a plain GET, `done` that of a good POST, both learned before the first case. `4xx` is a
-//! class, `400/501` a choice, `any` any final status, `own` one that is not a hidden GET's, `404*3` the same three
-//! times, `none` no answer at all. `close` or `open` at the end asks for that; without it the server is free.
+//! `ok` is the status of a plain GET, `done` that of a good POST, both learned before the first case. `4xx`
+//! is a class, `400/501` a choice, `any` any final status, `own` one that is not a hidden GET's, `404*3` the
+//! same three times, `none` no answer at all. `close` or `open` at the end asks for that; without it the
+//! server is free.
 
 use crate::wire::Seen;
 

@@ -33,7 +33,8 @@ pub(crate) fn counts(outcomes: &[Outcome]) -> BTreeMap<&'static str, Counts> {
     by_category
 }
 
-/// Behind a proxy most answers are the proxy's own, and so are most failures; what is smuggled through it counts.
+/// Behind a proxy most answers are the proxy's own, and so are most failures; what is smuggled through it
+/// counts.
 pub(crate) fn is_good(outcomes: &[Outcome], proxy: bool) -> bool {
     outcomes.iter().all(|outcome| match outcome.verdict {
         Verdict::Passed => true,

@@ -37,10 +37,11 @@ pub(crate) struct Runner {
     pub(crate) timeout: Duration,
     pub(crate) threads: usize,
     pub(crate) baseline: Baseline,
-    /// Whether answers may be handed to the wrong client, as they may where connections to the server are shared.
+    /// Whether answers may be handed to the wrong client, as they may where connections to the server are
+    /// shared.
     pub(crate) proxy: bool,
-    /// Whether rows can be searched for. Learned: if what was certainly stored is not found, finding nothing means
-    /// nothing.
+    /// Whether rows can be searched for. Learned: if what was certainly stored is not found, finding nothing
+    /// means nothing.
     pub(crate) search: bool,
 }
 
@@ -206,9 +207,9 @@ impl Runner {
         Ok(seen.answers.first().is_some_and(|answer| find(&answer.body, nickname.as_bytes()).is_some()))
     }
 
-    /// What a hidden request has stored was carried out, whether or not an answer to it came back. A proxy that takes
-    /// the bytes for two requests hands over two, and answers both: its reading is lax, but nobody else's requests
-    /// are touched.
+    /// What a hidden request has stored was carried out, whether or not an answer to it came back. A proxy
+    /// that takes the bytes for two requests hands over two, and answers both: its reading is lax, but nobody
+    /// else's requests are touched.
     fn has_stored(&self, case: &Case, seen: &Seen, serial: usize) -> Result<bool, String> {
         let is_the_proxys_reading = self.proxy && seen.finals() > room(case);
         Ok(self.search && !is_the_proxys_reading && self.finds(&self.names.hidden_nickname(serial))?)

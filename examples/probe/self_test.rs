@@ -1,5 +1,5 @@
-//! Can the probe fail? Small servers, each with a known fault, and what must be found in each; and one that does
-//! nothing wrong with requests in requests, where nothing of the kind may be found.
+//! Can the probe fail? Small servers, each with a known fault, and what must be found in each; and one that
+//! does nothing wrong with requests in requests, where nothing of the kind may be found.
 
 use std::io::{self, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -204,7 +204,8 @@ fn serve(mut stream: TcpStream, fault: Fault, shared: &Mutex<Shared>) -> io::Res
     }
 }
 
-/// The first request in the buffer with its body, and how far it reaches in the eyes of a server with this fault.
+/// The first request in the buffer with its body, and how far it reaches in the eyes of a server with this
+/// fault.
 fn request(buffer: &[u8], fault: Fault) -> Option<(String, usize)> {
     let start = find(buffer, b"\r\n\r\n")? + 4;
     let head = String::from_utf8_lossy(&buffer[..start]).into_owned();

@@ -1,11 +1,11 @@
 //! The language of what a case sends: text with placeholders in braces.
 //!
-//! A character below U+0100 is the byte of that number. Requests: `{get}` and `{post}` are heads without their end,
-//! `{plain}` a whole GET, `{lost}` one of a path that is not there, `{hidden}` a whole request that must never be
-//! answered where it stands inside another one. Bodies: `{json}` is a good one, `{len}` and `{hex}` its length,
-//! `{chunked}` the same in chunks; `{cl}` is the number of bytes from `{body}` to `{/body}` or the end. `{a*100}`
-//! repeats. In time: `{pause 50}` (ms), `{await}` an answer, `{each 5}` sends the rest byte by byte with so many
-//! milliseconds between, `{end}` ends our half of the connection.
+//! A character below U+0100 is the byte of that number. Requests: `{get}` and `{post}` are heads without
+//! their end, `{plain}` a whole GET, `{lost}` one of a path that is not there, `{hidden}` a whole request
+//! that must never be answered where it stands inside another one. Bodies: `{json}` is a good one, `{len}`
+//! and `{hex}` its length, `{chunked}` the same in chunks; `{cl}` is the number of bytes from `{body}` to
+//! `{/body}` or the end. `{a*100}` repeats. In time: `{pause 50}` (ms), `{await}` an answer, `{each 5}` sends
+//! the rest byte by byte with so many milliseconds between, `{end}` ends our half of the connection.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -19,8 +19,8 @@ pub(crate) enum Step {
     End,
 }
 
-/// What a hidden request is. An answer to a GET shows on the wire; a POST leaves a row, which shows even where a
-/// proxy swallows the answer.
+/// What a hidden request is. An answer to a GET shows on the wire; a POST leaves a row, which shows even
+/// where a proxy swallows the answer.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Hidden {
     Get,

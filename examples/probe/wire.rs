@@ -60,7 +60,8 @@ impl Endpoint {
             }
             Self::Unix(path) => Stream::Unix(UnixStream::connect(path)?),
         };
-        // A server that has heard enough reads no more; what it said is then the result, not our blocked write.
+        // A server that has heard enough reads no more; what it said is then the result, not our blocked
+        // write.
         match &stream {
             Stream::Tcp(stream) => stream.set_write_timeout(Some(timeout))?,
             Stream::Unix(stream) => stream.set_write_timeout(Some(timeout))?,

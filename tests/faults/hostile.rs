@@ -22,8 +22,8 @@ const HOSTILE: Duration = Duration::from_secs(5);
 /// The largest people that are sent. Unoptimised code takes long for each; the long run sends a thousand.
 const LARGE: u64 = 250;
 
-/// Connections that a replica allows, and those of one address, which may have half. Unoptimised code takes long
-/// for each; the long run has 16,000. Both sides need a descriptor for each.
+/// Connections that a replica allows, and those of one address, which may have half. Unoptimised code takes
+/// long for each; the long run has 16,000. Both sides need a descriptor for each.
 const CONNECTIONS: usize = 5_000;
 const IDLE: usize = 6_000;
 
@@ -85,8 +85,9 @@ fn idle_connections_of_one_address_leave_room_for_others() {
     let mut run = start(&hostile().set("POUCO_MAX_CONNECTIONS", CONNECTIONS));
     run.inject(Fault::Hostile(VICTIM, Hostile::Idle(IDLE, Duration::from_secs(2)))).unwrap();
     let (_, measured) = told("idle connections", run);
-    let over = IDLE - CONNECTIONS / 2;
-    assert!(measured.hostile.refused + measured.hostile.cut >= over as u64, "{:?}", measured.hostile);
+    // Who comes so late that an earlier one has timed out is served by right.
+    let over = u32::try_from(IDLE - CONNECTIONS / 2).unwrap();
+    assert!(measured.counted >= f64::from(over), "{measured:?}");
 }
 
 #[test]

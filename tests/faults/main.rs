@@ -1,5 +1,6 @@
-//! Faults on real processes under load: what was acknowledged stays, nothing is stored twice, no replica needs a restart,
-//! and creations are back soon. The harness, with the long run of random faults, is in examples/faults/.
+//! Faults on real processes under load: what was acknowledged stays, nothing is stored twice, no replica
+//! needs a restart, and creations are back soon. The harness, with the long run of random faults, is in
+//! examples/faults/.
 #![allow(clippy::unwrap_used)]
 
 #[path = "../../examples/faults/harness/mod.rs"]

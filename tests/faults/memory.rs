@@ -98,8 +98,8 @@ fn a_replica_at_its_memory_limit_refuses_and_lives() {
     finish("memory", run);
 }
 
-/// As many connections as are let in, half with a body that lacks its end, half with a whole one for the commit queue: the
-/// largest person that is taken, and a member that fills the body and that nobody reads.
+/// As many connections as are let in, half with a body that lacks its end, half with a whole one for the
+/// commit queue: the largest person that is taken, and a member that fills the body and that nobody reads.
 fn crowd(stack: &Stack, replica: usize) -> Vec<UnixStream> {
     let (languages, unread) = (vec!["a".repeat(32); 128], "b".repeat(56 * 1024));
     let person = json!({
@@ -120,8 +120,8 @@ fn crowd(stack: &Stack, replica: usize) -> Vec<UnixStream> {
     (0..CONNECTIONS - CLIENTS as u64).map(connect).collect()
 }
 
-/// How many of them get a 503 within the deadline. Of those with a whole body only what was sent to Postgres, which stands
-/// still, gets nothing.
+/// How many of them get a 503 within the deadline. Of those with a whole body only what was sent to Postgres,
+/// which stands still, gets nothing.
 fn refused(crowd: &mut [UnixStream]) -> usize {
     let deadline = Instant::now() + Duration::from_millis(2 * COMMIT_DEADLINE_MS);
     let mut refused = 0;

@@ -86,7 +86,8 @@ impl Client {
     }
 
     fn request(&mut self, text: &str) -> Result<Answer, NoAnswer> {
-        // As nginx does, an idle connection is looked at before it is used: a server that stops has closed it.
+        // As nginx does, an idle connection is looked at before it is used: a server that stops has closed
+        // it.
         let mut stream = match self.stream.take().filter(is_open) {
             Some(stream) => stream,
             None => UnixStream::connect(&self.socket).map_err(|_| NoAnswer::NotSent)?,

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::process::{Resource, Rlimit, getrlimit, nice, setrlimit};
 use serde_json::json;
 use socket2::{Domain, Socket, Type};
 
@@ -46,6 +46,9 @@ const PIPELINES: usize = 8;
 const READING_PIPELINES: usize = 2;
 /// Requests that one of them writes at once.
 const PIPELINED: usize = 200;
+
+/// By how much the threads of hostile clients are nicer than others (nice(2) is a thread's own on Linux).
+const YIELDING: i32 = 10;
 
 /// How long a connection or an answer is waited for.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -111,16 +114,22 @@ struct Place<'s> {
 }
 
 impl Hostile {
-    /// Does it all, and returns when its clients are gone.
+    /// Does it all, and returns when its clients are gone. Clients elsewhere take none of the server's CPU
+    /// time; these give way to it, in a thread whose own threads inherit that.
     pub(crate) fn attack(self, stack: &Stack, replica: usize) -> Result<(), Failure> {
         let (to, path) = (stack.tcp(replica)?, stack.subject.in_memory.0);
         let place = Place { from: next_address(), to, path, tally: &stack.hostile };
-        match self {
-            Self::SlowReaders(lasts) => place.read_slowly(lasts),
-            Self::LargeCreations(count) => place.create_large(count),
-            Self::Idle(count, lasts) => place.stay_idle(count, lasts),
-            Self::Pipelining(lasts) => place.pipeline(lasts),
-        }
+        let attack = || {
+            nice(YIELDING)?;
+            match self {
+                Self::SlowReaders(lasts) => place.read_slowly(lasts),
+                Self::LargeCreations(count) => place.create_large(count),
+                Self::Idle(count, lasts) => place.stay_idle(count, lasts),
+                Self::Pipelining(lasts) => place.pipeline(lasts),
+            }
+        };
+        let ended = thread::scope(|scope| scope.spawn(attack).join());
+        ended.map_err(|_| "a hostile client has panicked")?
     }
 }
 

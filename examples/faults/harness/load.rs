@@ -1,4 +1,5 @@
-//! Clients that create people at a bounded rate, unique nicknames and contested ones, and look at what they created.
+//! Clients that create people at a bounded rate, unique nicknames and contested ones, and look at what they
+//! created.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -93,8 +94,8 @@ impl Worker {
     fn work_until(&mut self, stop: &AtomicBool, interval: Duration, first: Duration) {
         let mut due = Instant::now() + first;
         while !stop.load(Ordering::Acquire) {
-            // The pace is the point: a bounded rate. What was missed during an outage is not made up for, and every
-            // client keeps its own beat: what came together would go into one batch together.
+            // The pace is the point: a bounded rate. What was missed during an outage is not made up for, and
+            // every client keeps its own beat: what came together would go into one batch together.
             thread::sleep(due.saturating_duration_since(Instant::now()));
             while due <= Instant::now() {
                 due += interval;

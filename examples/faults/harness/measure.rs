@@ -1,8 +1,10 @@
 //! What a fault costs the others: the replica's memory, how long somebody at another address waits, what the
 //! replica says of itself; and what of that breaks a promise.
 
+use std::fs::File;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -46,6 +48,11 @@ const SCRAPE_EACH: u32 = 5;
 const BYSTANDER: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
 const ASK_INTERVAL: Duration = Duration::from_millis(10);
 const ASK_PATIENCE: Duration = Duration::from_secs(if cfg!(debug_assertions) { 10 } else { 2 });
+
+/// How often Postgres's disk is asked how long it takes to write something down. Where that is longer than
+/// the second, rows wait for it for as long as `/readyz` bears, whatever a replica does.
+const SYNC_INTERVAL: Duration = Duration::from_millis(100);
+const DISK_STALLS: Duration = Duration::from_millis(500);
 
 /// What counts refusals and cuts.
 const COUNTERS: [&str; 8] = [
@@ -114,6 +121,9 @@ pub(crate) struct Measured {
     /// The same for acknowledged requests of the history.
     pub(crate) usually_created: Duration,
     pub(crate) created: Vec<Duration>,
+    /// The longest that Postgres's disk took to write something down. A creation may wait for that twice: for
+    /// the commit under way and for its own.
+    pub(crate) synced: Duration,
     /// When `/readyz` was asked, and whether it was a 200.
     pub(crate) ready: Vec<(Duration, bool)>,
     pub(crate) hostile: Tally,
@@ -152,7 +162,8 @@ impl Measured {
             back.filter(|_| gone.is_some()).map(|(at, _)| format!(", ready {:.1?} after", *at - self.ended));
         format!(
             "{}: replica {}: {} MiB above {} ({} more by its accounts); p99 of others {:.0?} of {}, \
-             {:.0?} before, of what was acknowledged {:.0?} of {}, {:.0?} before; {tried} tried: \
+             {:.0?} before, of what was acknowledged {:.0?} of {}, {:.0?} before, the disk {:.0?} at most; \
+             {tried} tried: \
              {served} served, {refused} refused, {cut} cut, {:.0} counted; newcomer after {:.0?}{}{}{index}",
             self.fault,
             self.replica + 1,
@@ -165,6 +176,7 @@ impl Measured {
             p99(&self.created),
             self.created.len(),
             self.usually_created,
+            self.synced,
             self.counted,
             self.newcomer.unwrap_or(Duration::MAX),
             gone.unwrap_or_default(),
@@ -183,16 +195,16 @@ pub(crate) fn judge(measured: &Measured) -> Vec<Violation> {
     if measured.above() > MEMORY_BYTES {
         add(Broken::Memory, format!("{} KiB more than idle", measured.above() / 1024));
     }
-    let is_late = |times: &[Duration], usual: Duration| {
-        times.is_empty() || p99(times) > LATENCY.max(usual * TIMES_USUAL)
+    let is_late = |times: &[Duration], usual: Duration, disk: Duration| {
+        times.is_empty() || p99(times) > LATENCY.max(usual * TIMES_USUAL) + disk
     };
-    if measured.promise.serves && is_late(&measured.asked, measured.usual) {
+    if measured.promise.serves && is_late(&measured.asked, measured.usual, Duration::ZERO) {
         add(
             Broken::Latency,
             format!("another address: {:?} of {}", p99(&measured.asked), measured.asked.len()),
         );
     }
-    if measured.promise.creates && is_late(&measured.created, measured.usually_created) {
+    if measured.promise.creates && is_late(&measured.created, measured.usually_created, 2 * measured.synced) {
         let (p99, of) = (p99(&measured.created), measured.created.len());
         add(Broken::Latency, format!("what was acknowledged: {p99:?} of {of}"));
     }
@@ -233,13 +245,13 @@ fn wrongly_ready(measured: &Measured) -> Option<String> {
     let (ended, limit) = (measured.ended, TELLING + SEEING);
     let not = |since: Duration| measured.ready.iter().find(|(at, ready)| *at >= since && !ready);
     match measured.promise.ready {
-        Ready::Stays => {
+        Ready::Stays if measured.synced < DISK_STALLS => {
             return not(Duration::ZERO).map(|(at, _)| format!("not ready {at:.1?} after its beginning"));
         }
         Ready::Goes if not(Duration::ZERO).is_none_or(|(at, _)| *at > limit) => {
             return Some(format!("not told within {limit:?} of its beginning"));
         }
-        Ready::Goes | Ready::Returns => {}
+        Ready::Stays | Ready::Goes | Ready::Returns => {}
     }
     let late = measured.ready.iter().filter(|(at, _)| *at >= ended + limit);
     let mut late = late.map(|(_, ready)| *ready).peekable();
@@ -274,6 +286,7 @@ struct Seen {
     accounted: f64,
     ready: Vec<(Duration, bool)>,
     asked: Vec<(Duration, Duration)>,
+    synced: Vec<(Duration, Duration)>,
     unanswered: Vec<(Duration, String)>,
 }
 
@@ -340,6 +353,8 @@ impl Watch {
         let (to, (path, status)) = (stack.tcp(replica)?, stack.subject.in_memory);
         let began = watch.began;
         watch.go("gauge", move |seen, stop| gauge(began, pid, &admin, seen, stop))?;
+        let disk = tempfile::tempfile_in(stack.data.parent().ok_or("the data have no folder")?)?;
+        watch.go("disk", move |seen, stop| sync_often(began, &disk, seen, stop))?;
         watch.go("bystander", move |seen, stop| bystand(began, to, path, status, seen, stop))?;
         thread::sleep(watch.began.saturating_duration_since(Instant::now()));
         watch.since = history.now();
@@ -400,6 +415,13 @@ impl Watch {
                 .collect(),
             usually_created: self.usually_created,
             created: acknowledged(history, self.replica, (self.since, self.since + ended)),
+            synced: seen
+                .synced
+                .iter()
+                .filter(|(at, _)| during(at))
+                .map(|(_, took)| *took)
+                .max()
+                .unwrap_or_default(),
             ready: seen.ready,
             hostile: lock(&stack.hostile).since(&self.tally),
             // Those of a process that was started again begin anew.
@@ -461,6 +483,19 @@ fn gauge(began: Instant, pid: Pid, admin: &Path, seen: &Mutex<Seen>, stop: &Atom
         }
         looks += 1;
         thread::park_timeout(LOOK_INTERVAL);
+    }
+}
+
+/// Writes the same bytes down again and again, as a log does whose file is there already.
+fn sync_often(began: Instant, file: &File, seen: &Mutex<Seen>, stop: &AtomicBool) {
+    while !stop.load(Ordering::Acquire) {
+        let asked = Instant::now();
+        // A disk that takes nothing is seen by Postgres as well.
+        let done = file.write_all_at(&[0; 4_096], 0).and_then(|()| file.sync_data());
+        if done.is_ok() {
+            lock(seen).synced.push((began.elapsed().saturating_sub(asked.elapsed()), asked.elapsed()));
+        }
+        thread::park_timeout(SYNC_INTERVAL);
     }
 }
 

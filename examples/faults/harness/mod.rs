@@ -1,8 +1,9 @@
-//! The fault harness: a real stack under load, faults on its real processes, and a history that is held against Postgres.
+//! The fault harness: a real stack under load, faults on its real processes, and a history that is held
+//! against Postgres.
 //!
 //! It serves two masters: `cargo test` (tests/faults/, one fault a test, seconds) and the long run
-//! (`cargo run --release --example faults`). Nothing here knows which one it serves, and nothing here panics: what goes wrong
-//! is an error or a violation.
+//! (`cargo run --release --example faults`). Nothing here knows which one it serves, and nothing here panics:
+//! what goes wrong is an error or a violation.
 #![allow(dead_code)] // each of the two uses a part of it
 
 pub(crate) mod aborts;

@@ -54,7 +54,8 @@ fn adapted(folder: &Path, own: &Path, socket: &Path) -> Result<String, Failure> 
         ("listen 9999", format!("listen unix:{}", socket.display())),
         ("listen 127.0.0.1:9998", format!("listen unix:{}/operators.sock", own.display())),
     ];
-    // The folder itself may lie below one of the paths that are replaced: each is replaced once, by way of a mark.
+    // The folder itself may lie below one of the paths that are replaced: each is replaced once, by way of a
+    // mark.
     for (index, (from, _)) in replaced.iter().enumerate() {
         if !text.contains(from) {
             return Err(format!("nginx.conf has no `{from}` any more").into());

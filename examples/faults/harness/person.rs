@@ -1,5 +1,5 @@
-//! What a creation sends. The content follows from the attempt's number, so a stored row names the very request that it
-//! came from, and every field of it can be compared.
+//! What a creation sends. The content follows from the attempt's number, so a stored row names the very
+//! request that it came from, and every field of it can be compared.
 
 use serde_json::{Value, json};
 use time::{Date, Month};

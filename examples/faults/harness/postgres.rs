@@ -122,7 +122,8 @@ impl Postgres {
         lock(&self.shared.state).deadlocks + deadlocks_in(&self.folder)
     }
 
-    /// The number of the last start, and how long it took until Postgres answered: its own part of a recovery.
+    /// The number of the last start, and how long it took until Postgres answered: its own part of a
+    /// recovery.
     pub(crate) fn last_start(&self) -> (u32, Duration) {
         let state = lock(&self.shared.state);
         (state.starts, state.start_took)

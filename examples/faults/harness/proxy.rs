@@ -1,8 +1,8 @@
 //! A proxy between a replica and Postgres that cuts the connection at the worst moment, or falls silent.
 //!
-//! It knows as much of Postgres's protocol as it needs: messages are a letter and a length; `Parse` names a statement, `Bind`
-//! uses it, `Sync` ends what a client sends, `ReadyForQuery` what the server answers.
-//! Where an INSERT is part of a transaction it is the COMMIT that counts, which is a simple `Query`.
+//! It knows as much of Postgres's protocol as it needs: messages are a letter and a length; `Parse` names a
+//! statement, `Bind` uses it, `Sync` ends what a client sends, `ReadyForQuery` what the server answers. Where
+//! an INSERT is part of a transaction it is the COMMIT that counts, which is a simple `Query`.
 
 use std::collections::{HashMap, HashSet};
 use std::io::{self, Read, Write};

@@ -1,4 +1,5 @@
-//! The stack under test: Postgres, two replicas on Unix sockets as in docker-compose.yml, and what is put between them.
+//! The stack under test: Postgres, two replicas on Unix sockets as in docker-compose.yml, and what is put
+//! between them.
 
 use std::fs::{File, Permissions};
 use std::net::SocketAddr;

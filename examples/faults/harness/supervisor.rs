@@ -170,7 +170,8 @@ impl Shared {
     }
 }
 
-/// In a process group of its own: a Ctrl-C at the terminal goes to the harness, which ends everything in order.
+/// In a process group of its own: a Ctrl-C at the terminal goes to the harness, which ends everything in
+/// order.
 fn spawn_named(mut command: Command) -> io::Result<(Child, Running)> {
     use std::os::unix::process::CommandExt;
     let mut child = command.process_group(0).spawn()?;

@@ -1,6 +1,6 @@
-//! A file system of its own for Postgres's data, whose writes can be made to hang and to go on: ext4 on a loop
-//! device, frozen as for a snapshot. Reads go on meanwhile. Whoever writes waits in the kernel and cannot even
-//! be killed.
+//! A file system of its own for Postgres's data, whose writes can be made to hang and to go on: ext4 on a
+//! loop device, frozen as for a snapshot. Reads go on meanwhile. Whoever writes waits in the kernel and
+//! cannot even be killed.
 
 use std::fs::{self, File, Permissions};
 use std::os::unix::fs::PermissionsExt;

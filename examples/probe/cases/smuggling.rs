@@ -1,4 +1,5 @@
-//! A request inside another one. Whatever the server makes of the outer one, the inner one must have no answer.
+//! A request inside another one. Whatever the server makes of the outer one, the inner one must have no
+//! answer.
 
 use crate::case::{Case, must};
 

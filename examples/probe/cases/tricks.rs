@@ -4,8 +4,8 @@
 
 use crate::case::{Case, must};
 
-/// A chunked body in which two readings of the framing differ. None of these is well-formed, and one answer is the
-/// most.
+/// A chunked body in which two readings of the framing differ. None of these is well-formed, and one answer
+/// is the most.
 #[rustfmt::skip]
 pub(crate) const CHUNKS: &[Case] = &[
     must("chunk-extension-lf-ends-line", "9112 7.1.1", "{post}Transfer-Encoding: chunked\r\n\r\n2;\nxx\r\n00\r\n\r\n{hidden}", "400 close|own close|none close"),
