@@ -1,7 +1,7 @@
 //! Redis: every person's JSON by id, and the nicknames that are taken. Both replicas see the same, at once.
 //!
-//! What Redis forgets (a restart, its limit of memory) is found in Postgres, all but a nickname: the constraint there has
-//! the last word, and says it after the 201 where that comes before the commit.
+//! What Redis forgets (a restart, its limit of memory) is found in Postgres, all but a nickname: the
+//! constraint there has the last word, and says it after the 201 where that comes before the commit.
 
 use std::time::Duration;
 
@@ -13,7 +13,8 @@ use uuid::Uuid;
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(5);
 const CONNECTION_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// After 100 and 300 ms a command fails where there is no Redis, and a look-up goes on to Postgres. The next command tries anew.
+/// After 100 and 300 ms a command fails where there is no Redis, and a look-up goes on to Postgres. The next
+/// command tries anew.
 const RETRIES: usize = 2;
 
 #[derive(Clone)]

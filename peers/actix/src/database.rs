@@ -62,7 +62,8 @@ impl Database {
         Ok(self.client().await?.batch_execute(SCHEMA).await?)
     }
 
-    /// Stores those of `people`, a JSON array, whose nickname is free, in one transaction. Gives the ids of those.
+    /// Stores those of `people`, a JSON array, whose nickname is free, in one transaction. Gives the ids of
+    /// those.
     pub(crate) async fn insert(&self, people: &str) -> Result<Vec<Uuid>, PoolError> {
         let client = self.client().await?;
         let statement = client.prepare_cached(INSERT).await?;
@@ -70,8 +71,8 @@ impl Database {
         Ok(rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?)
     }
 
-    /// Stores as [`Self::insert`] does, however long Postgres is away: a second attempt at a batch that was stored
-    /// the first time, whose answer was lost, does nothing.
+    /// Stores as [`Self::insert`] does, however long Postgres is away: a second attempt at a batch that was
+    /// stored the first time, whose answer was lost, does nothing.
     pub(crate) async fn insert_in_the_end(&self, people: &str) -> Vec<Uuid> {
         loop {
             match self.insert(people).await {

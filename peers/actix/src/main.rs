@@ -22,7 +22,8 @@ use crate::database::Database;
 use crate::queue::Writer;
 use crate::routes::App;
 
-/// Longer than nginx keeps a connection that nobody uses: the other way round a request could meet a closing one.
+/// Longer than nginx keeps a connection that nobody uses: the other way round a request could meet a closing
+/// one.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 
 /// Answers under way get this long at the end.
@@ -53,7 +54,8 @@ async fn serve(config: &Config, queue: mpsc::Sender<queue::Entry>) -> io::Result
     let settings = config.clone();
     let server = HttpServer::new(move || {
         let (settings, queue) = (settings.clone(), queue.clone());
-        // Made in the worker's own thread, where the connections then live: no request waits for another thread's wake-up.
+        // Made in the worker's own thread, where the connections then live: no request waits for another
+        // thread's wake-up.
         let app = move || std::future::ready(App::new(&settings, queue.clone()));
         actix_web::App::new().data_factory(app).configure(routes::routes)
     })

@@ -20,7 +20,8 @@ pub(crate) struct Person {
     stack: Option<Vec<String>>,
 }
 
-/// A request's body. Another type than these is a syntax error; null and absent are the same, and refused later.
+/// A request's body. Another type than these is a syntax error; null and absent are the same, and refused
+/// later.
 #[derive(Deserialize)]
 struct Creation {
     apelido: Option<String>,
@@ -30,7 +31,8 @@ struct Creation {
 }
 
 impl Person {
-    /// Parses and checks a body, and gives the person an id. Ids of version 7 are in order of time, which an index likes.
+    /// Parses and checks a body, and gives the person an id. Ids of version 7 are in order of time, which an
+    /// index likes.
     pub(crate) fn parse(body: &[u8]) -> Result<Self, Rejection> {
         // serde would take an array for a structure too, field by field.
         if !body.trim_ascii_start().starts_with(b"{") {
@@ -65,7 +67,8 @@ fn is_text(text: &str, most_chars: usize) -> bool {
     text.chars().count() <= most_chars && !text.contains('\0')
 }
 
-/// Strictly `YYYY-MM-DD`. chrono's own parser would also take signs, blanks and single digits; Postgres has no year 0.
+/// Strictly `YYYY-MM-DD`. chrono's own parser would also take signs, blanks and single digits; Postgres has
+/// no year 0.
 fn parse_date(text: &str) -> Option<NaiveDate> {
     let shape_is_right = text.len() == 10
         && text.bytes().enumerate().all(|(index, byte)| match index {

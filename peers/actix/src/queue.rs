@@ -1,4 +1,5 @@
-//! People on their way to Postgres: requests put them into a bounded queue, one task takes them out in batches.
+//! People on their way to Postgres: requests put them into a bounded queue, one task takes them out in
+//! batches.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -17,7 +18,8 @@ pub(crate) const CAPACITY: usize = 16_384;
 /// People in a batch at most.
 const BATCH: usize = 512;
 
-/// A batch waits this long for company where nobody waits for its commit: fewer statements and commits for Postgres.
+/// A batch waits this long for company where nobody waits for its commit: fewer statements and commits for
+/// Postgres.
 const LINGER: Duration = Duration::from_millis(100);
 
 pub(crate) struct Entry {
@@ -57,7 +59,8 @@ impl Writer {
                     batch.push(entry);
                 }
             }
-            // Both replicas take the nicknames of a batch in the same order: in another, each could wait for the other.
+            // Both replicas take the nicknames of a batch in the same order: in another, each could wait for
+            // the other.
             batch.sort_unstable_by(|a, b| a.apelido.cmp(&b.apelido));
             match self.acknowledge {
                 Acknowledge::BeforeCommit => self.write_acknowledged(&batch).await,
@@ -67,8 +70,8 @@ impl Writer {
         }
     }
 
-    /// All of these were answered with 201: they are stored in the end. A nickname that Redis had forgotten and Postgres had
-    /// not is where the promise cannot be kept; that person is not shown any longer either.
+    /// All of these were answered with 201: they are stored in the end. A nickname that Redis had forgotten
+    /// and Postgres had not is where the promise cannot be kept; that person is not shown any longer either.
     async fn write_acknowledged(&self, batch: &[Entry]) {
         let stored: HashSet<Uuid> =
             self.database.insert_in_the_end(&json_array(batch)).await.into_iter().collect();

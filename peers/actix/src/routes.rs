@@ -34,8 +34,8 @@ async fn create(app: Data<App>, body: Bytes) -> Result<HttpResponse, Rejection> 
     let person = Person::parse(&body)?;
     let id = person.id;
     let json = json(&person)?;
-    // A task of its own: a client that leaves ends its request at any await, and a nickname that is taken in Redis must not
-    // be left without its person in the queue.
+    // A task of its own: a client that leaves ends its request at any await, and a nickname that is taken in
+    // Redis must not be left without its person in the queue.
     let task = async move {
         match app.acknowledge {
             Acknowledge::BeforeCommit => app.promise(person, json).await,

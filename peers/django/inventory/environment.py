@@ -3,8 +3,6 @@
 import os
 
 SECRET_BYTES = 32
-# There are two replicas; each has its part of the processes.
-REPLICAS = 2
 
 
 def _number(name: str, default: int, least: int, most: int) -> int:
@@ -27,7 +25,6 @@ DATABASE_NAME = os.environ.get("DATABASE_NAME", "pouco")
 JWT_SECRET = _secret("JWT_SECRET")
 TOKEN_SECONDS = _number("TOKEN_SECONDS", default=8 * 3600, least=1, most=30 * 86_400)
 BCRYPT_COST = _number("BCRYPT_COST", default=10, least=4, most=31)
-# Of all replicas together, and so are the connections: each process has its part of them in a pool of its
-# own.
-WORKERS = _number("WORKERS", default=REPLICAS, least=REPLICAS, most=256)
-POOL = _number("DATABASE_CONNECTIONS", default=20, least=WORKERS, most=1000) // WORKERS
+# Of this replica, and so are the connections: each process has its part of them in a pool of its own.
+WORKERS = _number("WORKERS", default=1, least=1, most=256)
+POOL = _number("DATABASE_CONNECTIONS", default=10, least=WORKERS, most=1000) // WORKERS

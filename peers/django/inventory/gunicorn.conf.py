@@ -5,7 +5,7 @@ import environment
 wsgi_app = "project.wsgi"
 bind = f"unix:{environment.LISTEN}"
 backlog = 2048
-workers = environment.WORKERS // environment.REPLICAS
+workers = environment.WORKERS
 # Threads, so that one waits for Postgres while another has the interpreter, and because only these keep
 # connections alive. Nearly every request needs a connection, and none needs more than one.
 worker_class = "gthread"

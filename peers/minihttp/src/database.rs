@@ -1,6 +1,7 @@
 //! Postgres by the blocking `postgres` crate: one OS thread a connection, reached through a channel.
 //!
-//! A coroutine must not block: it would stop all the others of its worker. It waits on a channel of may's instead.
+//! A coroutine must not block: it would stop all the others of its worker. It waits on a channel of may's
+//! instead.
 
 use std::error::Error;
 use std::thread;
@@ -98,7 +99,8 @@ impl Database {
     }
 }
 
-/// A thread's life. A connection that broke is noticed by the statement that fails on it, and replaced before the next.
+/// A thread's life. A connection that broke is noticed by the statement that fails on it, and replaced before
+/// the next.
 fn serve(config: &Config, waiting: &mpmc::Receiver<Work>) {
     let connect = || retry("a connection", || Connection::open(config));
     let mut connection = connect();

@@ -13,7 +13,8 @@ use may_minihttp::HttpServer;
 use crate::database::Database;
 use crate::service::People;
 
-/// In words of 8 bytes: 128 KB. The 32 KB of the default are few for the JSON parser and a handler on top of it.
+/// In words of 8 bytes: 128 KB. The 32 KB of the default are few for the JSON parser and a handler on top of
+/// it.
 const STACK_WORDS: usize = 16 * 1024;
 
 /// Coroutines that are kept for new connections; nginx keeps 64.
@@ -29,7 +30,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         .filter(|number| *number > 0)
         .ok_or_else(|| format!("DATABASE_CONNECTIONS={connections}: a number from 1 is allowed"))?;
 
-    // The budget gives this process a fraction of one CPU, and two replicas that each pin their first worker would share one.
+    // The budget gives this process a fraction of one CPU, and two replicas that each pin their first worker
+    // would share one.
     may::config().set_workers(1).set_stack_size(STACK_WORDS).set_pool_capacity(POOL_COROUTINES);
     may::config().set_worker_pin(false);
 

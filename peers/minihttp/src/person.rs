@@ -36,8 +36,8 @@ pub(crate) enum Invalid {
 impl Person {
     /// Parses and checks a body, in place, and gives the person an id.
     ///
-    /// The tape is flat. Deserialising with serde would call itself for each level of nesting, also of a field that nobody
-    /// asked for, and a coroutine's stack does not grow.
+    /// The tape is flat. Deserialising with serde would call itself for each level of nesting, also of a
+    /// field that nobody asked for, and a coroutine's stack does not grow.
     pub(crate) fn parse(body: &mut [u8]) -> Result<Self, Invalid> {
         let tape = simd_json::to_tape(body).map_err(|_| Invalid::Malformed)?;
         let object = tape.as_value().as_object().ok_or(Invalid::Malformed)?;

@@ -110,8 +110,8 @@ fn json<T: Serialize>(value: &T, response: &mut Response<'_>) -> Result<(), Refu
     Ok(())
 }
 
-/// The header line of a creation. may_minihttp takes nothing that lives shorter than the process, so each creation leaves
-/// these 55 bytes behind for good (README.md has what that comes to).
+/// The header line of a creation. may_minihttp takes nothing that lives shorter than the process, so each
+/// creation leaves these 55 bytes behind for good (README.md has what that comes to).
 fn location(id: Uuid) -> &'static str {
     let mut line = heapless::String::<LOCATION_BYTES>::new();
     // It has the length that it always has.

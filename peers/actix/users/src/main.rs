@@ -29,7 +29,8 @@ async fn main() -> io::Result<()> {
     let (listen, workers) = (config.listen.clone(), config.workers);
     let server = HttpServer::new(move || {
         let config = config.clone();
-        // Made in the worker's own thread, where the connections then live: no request waits for another thread's wake-up.
+        // Made in the worker's own thread, where the connections then live: no request waits for another
+        // thread's wake-up.
         let database = move || {
             let config = config.clone();
             async move {

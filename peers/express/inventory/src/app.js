@@ -22,12 +22,16 @@ function empty(request, _response, next) {
 const json = [express.json({ limit: LIMIT, strict: false, type: () => true, verify }), empty]
 const plain = [express.text({ limit: LIMIT, type: () => true, verify }), empty]
 
-// `ordering` changes stock: it is the store itself, or takes its place.
-export function createApp(store, ordering, accounts) {
+// `ordering` changes stock: it is the store itself, or takes its place. `metrics` may be there.
+export function createApp(store, ordering, accounts, metrics) {
   const app = express()
   app.disable('x-powered-by')
   // Nobody asks again for what has not changed: a hash of each body would be for nothing.
   app.disable('etag')
+  if (metrics) {
+    app.use(metrics.middleware)
+    route(app, '/metrics', { get: metrics.tell })
+  }
 
   route(app, '/', { get: (_request, response) => response.json({ message: 'inventory' }) })
   route(app, '/healthz', { get: (_request, response) => response.json({ status: 'ok' }) })

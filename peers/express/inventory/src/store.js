@@ -33,6 +33,9 @@ function refused(error) {
 export class Store {
   #pool
 
+  // Told of each statement's name and beginning when it is over, where somebody wants to know.
+  observe
+
   // Where Postgres is, pg reads from libpq's variables: PGHOST, PGUSER, PGDATABASE.
   constructor({ connections }) {
     this.#pool = new pg.Pool({
@@ -59,10 +62,13 @@ export class Store {
   }
 
   async #rows(statement, values) {
+    const began = this.observe && performance.now()
     try {
       return (await this.#pool.query(statement, values)).rows
     } catch (error) {
       throw refused(error)
+    } finally {
+      this.observe?.(statement.name, began)
     }
   }
 
@@ -146,6 +152,11 @@ export class Store {
     if (!order) throw new Rejection(404, 'no such order')
     if (order.customer_id !== Number(customer)) throw new Rejection(403, "the order is another customer's")
     return order
+  }
+
+  connections() {
+    const { totalCount, idleCount, waitingCount } = this.#pool
+    return { used: totalCount - idleCount, idle: idleCount, waiting: waitingCount }
   }
 
   close() {

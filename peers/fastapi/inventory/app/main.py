@@ -10,6 +10,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 import accounts
 import orders
 import products
+import settings
 import stock
 from database import engine
 from refusals import add_handlers
@@ -62,3 +63,8 @@ def without_slash(app: ASGIApp) -> ASGIApp:
 
 
 app = without_slash(api)
+if settings.METRICS:
+    # Where nobody asks for them, they shall cost nothing.
+    from measured import measured
+
+    app = measured(app)

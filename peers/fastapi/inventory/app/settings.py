@@ -6,8 +6,6 @@ CONDITIONAL = "conditional"
 ORIGINAL = "original"
 
 SECRET_BYTES = 32
-# There are two replicas; each has its part of the processes.
-REPLICAS = 2
 
 
 def _choice(name: str, default: str, allowed: tuple[str, ...]) -> str:
@@ -37,7 +35,10 @@ JWT_SECRET = _secret("JWT_SECRET")
 TOKEN_SECONDS = _number("TOKEN_SECONDS", default=8 * 3600, least=1, most=30 * 86_400)
 BCRYPT_COST = _number("BCRYPT_COST", default=10, least=4, most=31)
 DATABASE_URL = os.environ.get("DATABASE_URL", "postgresql+asyncpg://pouco@/pouco?host=/run/postgresql")
-# Of all replicas together, and so are the connections: each process has its part of them in a pool of its
-# own.
-WORKERS = _number("WORKERS", default=REPLICAS, least=REPLICAS, most=256)
-POOL = _number("DATABASE_CONNECTIONS", default=20, least=WORKERS, most=1000) // WORKERS
+# Of this replica, and so are the connections: each process has its part of them in a pool of its own.
+WORKERS = _number("WORKERS", default=1, least=1, most=256)
+# Each process would count for itself, and whoever asks would get any of them.
+METRICS = _choice("METRICS", "off", ("off", "on")) == "on"
+if METRICS and WORKERS > 1:
+    raise SystemExit("METRICS = 'on': WORKERS must be 1")
+POOL = _number("DATABASE_CONNECTIONS", default=10, least=WORKERS, most=1000) // WORKERS

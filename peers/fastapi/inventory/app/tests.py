@@ -14,6 +14,7 @@ import jwt  # noqa: E402
 from fastapi.exceptions import RequestValidationError  # noqa: E402
 from pydantic import ValidationError  # noqa: E402
 
+import measured  # noqa: E402
 import security  # noqa: E402
 import settings  # noqa: E402
 from accounts import read_login  # noqa: E402
@@ -162,7 +163,7 @@ class Tokens(unittest.TestCase):
 
 
 class Routes(unittest.TestCase):
-    def asked(self, method, path, headers=()):
+    def asked(self, method, path, headers=(), app=without_slash(api)):
         """Status, headers and body of an answer that needs no Postgres."""
         sent = []
 
@@ -182,7 +183,7 @@ class Routes(unittest.TestCase):
             "query_string": b"",
             "headers": [*headers],
         }
-        asyncio.run(without_slash(api)(scope, receive, send))
+        asyncio.run(app(scope, receive, send))
         return sent[0]["status"], dict(sent[0]["headers"]), sent[1]["body"]
 
     def test_health_with_and_without_a_slash(self):
@@ -203,3 +204,28 @@ class Routes(unittest.TestCase):
     def test_unknown_paths(self):
         status, _, body = self.asked("GET", "/nothing")
         self.assertEqual((status, body), (404, b'{"error":"Not Found"}'))
+
+    def test_metrics_have_templates_for_paths_and_nothing_a_client_makes_up(self):
+        app = measured.measured(without_slash(api))
+        for method, path in (("GET", "/api/v1/products/7/"), ("GET", "/x/y"), ("BREW", "/healthz/")):
+            self.asked(method, path, app=app)
+        status, headers, body = self.asked("GET", "/metrics", app=app)
+        self.assertEqual((status, headers[b"content-length"]), (200, str(len(body)).encode()))
+        self.assertIn(b"text/plain", headers[b"content-type"])
+        for sample in (
+            'app_request_count_total{endpoint="/api/v1/products/{id}",http_status="401",method="GET"} 1.0',
+            'app_request_count_total{endpoint="other",http_status="404",method="GET"} 1.0',
+            'app_request_count_total{endpoint="/healthz",http_status="405",method="other"} 1.0',
+            'app_db_connections{state="used"} 0.0',
+            "app_concurrent_requests 0.0",
+        ):
+            self.assertIn(sample.encode(), body)
+        for name in (b"process_cpu_seconds_total", b"app_gc_objects{", b"app_uptime_seconds "):
+            self.assertIn(name, body)
+        for made_up in (b"/x/y", b"BREW", b"/metrics"):
+            self.assertNotIn(made_up, body)
+
+    def test_operations_are_verbs(self):
+        statements = ("\n SELECT 1", "INSERT INTO a", "update a", "DELETE FROM a", "WITH a AS", "")
+        verbs = ["select", "insert", "update", "delete", "other", "other"]
+        self.assertEqual([measured.operation_of(statement) for statement in statements], verbs)

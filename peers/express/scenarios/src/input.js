@@ -1,0 +1,47 @@
+// What is sent, checked.
+
+import { Rejection } from './rejection.js'
+
+const NAME_CHARACTERS = 100
+const EMAIL_CHARACTERS = 254
+const TOKEN_CHARACTERS = 10
+
+const isObject = (value) => typeof value === 'object' && value !== null && !Array.isArray(value)
+
+function must(holds, message) {
+  if (!holds) throw new Rejection(422, message)
+}
+
+export function echo(body) {
+  must(isObject(body), 'expected an object')
+  const { message, timestamp, data } = body
+  must(typeof message === 'string', 'message: expected a string')
+  must(['number', 'string'].includes(typeof timestamp), 'timestamp: expected a number or a string')
+  const whole = isObject(data) && Array.isArray(data.items) && isObject(data.nested)
+  must(whole, 'data: expected items and nested')
+  return { message, data }
+}
+
+export function user(body) {
+  must(isObject(body), 'expected an object')
+  const { name, email } = body
+  const isText = (text, most) => typeof text === 'string' && text.length > 0 && text.length <= most
+  must(isText(name, NAME_CHARACTERS), `name: expected 1 to ${NAME_CHARACTERS} characters`)
+  must(isText(email, EMAIL_CHARACTERS) && /^[^@\s]+@[^@\s]+$/.test(email), 'email: expected an address')
+  return { name, email }
+}
+
+export function id(text) {
+  const value = Number(text)
+  must(/^[0-9]+$/.test(text) && Number.isSafeInteger(value), 'id: expected a number')
+  return value
+}
+
+// Of `Authorization: Bearer …`.
+export function token(header = '') {
+  const [scheme, value = ''] = header.split(' ')
+  if (scheme.toLowerCase() !== 'bearer' || value.length < TOKEN_CHARACTERS) {
+    throw new Rejection(401, 'a token is needed')
+  }
+  return value
+}
