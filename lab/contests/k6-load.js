@@ -68,7 +68,8 @@ export function optionsWith(ownThresholds, others) {
   const ofPlan = {
     scenarios: Object.fromEntries(plan.scenarios.map((scenario) => [scenario.id, scenarioOptions(scenario)])),
     thresholds: thresholds(ownThresholds),
-    systemTags: ['scenario'],
+    // Without the last two k6 counts the checks that failed, and does not say which.
+    systemTags: ['scenario', 'group', 'check'],
     summaryTrendStats: ['count', 'p(50)', 'p(75)', 'p(90)', 'p(95)', 'p(99)', 'p(99.9)', 'max'],
   };
   return Object.assign(ofPlan, others);

@@ -4,10 +4,10 @@
 //! cargo run --release -p pouco-lab --example generator_cost -- ADDRESS:PORT [REQUESTS_A_SECOND] [SECONDS] [reset|finish|KEPT]
 //! ```
 //!
-//! The server answers `POST /pessoas` with 201 and the `Location` `/pessoas/1`, `GET /pessoas/1` with a fixed person, `GET /pessoas?t=`
-//! with `[]` and `GET /pessoas` with 400: see `lab/examples/generator_cost.conf` for nginx. The scenarios are those of the contest
-//! `people`, at their peak, scaled to the rate asked for. All bodies that are sent are that one person, so every check
-//! is made and passes.
+//! The server answers `POST /pessoas` with 201 and the `Location` `/pessoas/1`, `GET /pessoas/1` with a fixed
+//! person, `GET /pessoas?t=` with `[]` and `GET /pessoas` with 400: see `lab/examples/generator_cost.conf`
+//! for nginx. The scenarios are those of the contest `people`, at their peak, scaled to the rate asked for.
+//! All bodies that are sent are that one person, so every check is made and passes.
 
 use std::net::ToSocketAddrs;
 use std::path::Path;

@@ -1,6 +1,7 @@
 //! Records on disk: `record.json`, as a run leaves it, and `record.json.gz`, as it is kept.
 //!
-//! What may not enter: writing. A run's record is written by [`crate::runner`] alone, and packed with `gzip -9n` by hand.
+//! What may not enter: writing. A run's record is written by [`crate::runner`] alone, and packed with
+//! `gzip -9n` by hand.
 
 use std::fs::File;
 use std::io::{self, BufRead as _, BufReader, Read};

@@ -1,5 +1,6 @@
 //! The command line, as typed.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -36,7 +37,7 @@ pub enum Command {
     Logs(Left),
     /// Ask a server that is running for every rule of a contest; exit code 1 if one is not kept
     Check(Check),
-    /// Load a server that is running with the native generator
+    /// Load a server that is running, with the native generator or with JMeter
     Load(Load),
     /// Write report.html, report.md and summary.svg beside a record
     Report {
@@ -64,6 +65,11 @@ pub enum Command {
 pub struct Run {
     /// The contest
     pub contest: String,
+    /// The scenario to begin with, by its number or name, in a contest that is a series of scenarios
+    pub from: Option<String>,
+    /// Of such a series these alone, parted by commas
+    #[arg(long, value_delimiter = ',', value_name = "NUMBER", conflicts_with = "from")]
+    pub only: Vec<String>,
     /// Who: NAME or NAME:MODE, parted by commas; everybody who enters the contest by default
     #[arg(long, value_delimiter = ',', value_name = "NAME[:MODE]")]
     pub contestant: Vec<String>,
@@ -73,42 +79,29 @@ pub struct Run {
     /// Which of the contest's budgets, where it has several
     #[arg(long, value_name = "NAME")]
     pub budget: Option<String>,
-    /// Which of the contest's loads, where it has several
-    #[arg(long, value_name = "NAME")]
-    pub load: Option<String>,
-    /// Multiple of the contest's rates
-    #[arg(long, default_value_t = 1.0)]
-    pub scale: f64,
-    /// Who generates the load; gatling by default, k6 where the contest has no simulation, native with --find-limit
+    #[allow(missing_docs)]
+    #[command(flatten)]
+    pub sent: Sent,
+    /// Who generates the load; gatling by default, k6 where the contest has no simulation, native with
+    /// --find-limit, for clients and for a shop, jmeter for a shop's loads that are its plan
     #[arg(long)]
     pub tool: Option<Tool>,
+    #[allow(missing_docs)]
+    #[command(flatten)]
+    pub told: Told,
     /// Run k6 in a container, whose image is built first
     #[arg(long)]
     pub k6_in_container: bool,
-    /// Search the largest scale that each contestant takes, instead of the contest
-    #[arg(long)]
-    pub find_limit: bool,
-    /// A shorter or longer form with the same phases and rates; of a search, the time at each scale
-    #[arg(long, value_name = "S", value_parser = clap::value_parser!(u32).range(2..=3600))]
-    pub seconds: Option<u32>,
-    /// Which payloads; the contest's own seed by default
-    #[arg(long)]
-    pub seed: Option<u64>,
     /// Do not kill everything at the end
     #[arg(long)]
     pub no_kill: bool,
     /// Use the images that are there
     #[arg(long)]
     pub no_build: bool,
-    /// Folder of the record; made anew below lab-results by default. One that holds a record of the same contest is continued
+    /// Folder of the record; made anew below lab-results by default. One that holds a record of the same
+    /// contest is continued; of a series, what is there is not run again
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
-    /// Payloads, one JSON document a line under the header `payload`, instead of generated ones
-    #[arg(long, value_name = "FILE", requires = "terms")]
-    pub payloads: Option<PathBuf>,
-    /// Search terms, one a line under the header `t`
-    #[arg(long, value_name = "FILE", requires = "payloads")]
-    pub terms: Option<PathBuf>,
 }
 
 /// Options of `up`.
@@ -158,6 +151,29 @@ pub struct Load {
     /// Where the server listens; the contest's own address by default
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub address: Option<String>,
+    #[allow(missing_docs)]
+    #[command(flatten)]
+    pub sent: Sent,
+    /// Who generates the load: native, or jmeter; jmeter for loads that are its plan
+    #[arg(long)]
+    pub tool: Option<Tool>,
+    #[allow(missing_docs)]
+    #[command(flatten)]
+    pub told: Told,
+    /// Folder for JMeter's samples, its log and its report, of which nothing is kept without
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Share this many kept connections instead of one connection a user
+    #[arg(long, value_name = "N")]
+    pub connections: Option<usize>,
+    /// Print the figures as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Options of `run` and of `load`: what is sent.
+#[derive(Debug, Args)]
+pub struct Sent {
     /// Which of the contest's loads, where it has several
     #[arg(long, value_name = "NAME")]
     pub load: Option<String>,
@@ -167,10 +183,7 @@ pub struct Load {
     /// A shorter or longer form with the same phases and rates; of a search, the time at each scale
     #[arg(long, value_name = "S", value_parser = clap::value_parser!(u32).range(2..=3600))]
     pub seconds: Option<u32>,
-    /// Share this many kept connections instead of one connection a user
-    #[arg(long, value_name = "N")]
-    pub connections: Option<usize>,
-    /// Search the largest scale with no failure and p99 within 100 ms
+    /// Instead of the load, search the largest scale with no failure and p99 within 100 ms
     #[arg(long)]
     pub find_limit: bool,
     /// Which payloads; the contest's own seed by default
@@ -182,9 +195,21 @@ pub struct Load {
     /// Search terms, one a line under the header `t`
     #[arg(long, value_name = "FILE", requires = "payloads")]
     pub terms: Option<PathBuf>,
-    /// Print the figures as JSON
-    #[arg(long)]
-    pub json: bool,
+}
+
+/// Options of `run` and of `load`: who is told of JMeter's samples while they come.
+#[derive(Debug, Args)]
+pub struct Told {
+    /// The InfluxDB that JMeter tells: http://HOST:PORT for the database `jmeter` of version 1, or all of a
+    /// URL that is written to. Of version 2, INFLUX_TOKEN has the token
+    #[arg(long, value_name = "URL")]
+    pub influx: Option<String>,
+    /// The tag `application` of what is told; the contest's name by default
+    #[arg(long, value_name = "NAME")]
+    pub application: Option<String>,
+    /// Where /metrics has JMeter's samples while a plan runs, and nobody listens otherwise
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub jmeter_metrics: Option<SocketAddr>,
 }
 
 /// Who generates the load.
@@ -196,6 +221,8 @@ pub enum Tool {
     Native,
     /// k6 with the contest's script
     K6,
+    /// JMeter with the contest's plan
+    Jmeter,
 }
 
 #[cfg(test)]

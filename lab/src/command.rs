@@ -1,6 +1,7 @@
-//! Programs that the lab calls: each with a time limit, its output kept, and its own process group, so that a Ctrl-C that is
-//! meant for the lab does not end an engine in the midst of taking a contestant down. A program that takes long, such as a build,
-//! is ended by the flag of [`stop_on`], but for those that take something down.
+//! Programs that the lab calls: each with a time limit, its output kept, and its own process group, so that a
+//! Ctrl-C that is meant for the lab does not end an engine in the midst of taking a contestant down. A
+//! program that takes long, such as a build, is ended by the flag of [`stop_on`], but for those that take
+//! something down.
 
 use std::io::Read;
 use std::os::unix::process::CommandExt;
@@ -27,8 +28,8 @@ const ORDERLY: Duration = Duration::from_secs(5);
 /// Whether the lab is to end.
 static STOP: OnceLock<Arc<AtomicBool>> = OnceLock::new();
 
-/// From now on `flag`, once it is set, ends every program that runs, and lets no further one start; but for [`unstopped`].
-/// Only the first call counts.
+/// From now on `flag`, once it is set, ends every program that runs, and lets no further one start; but for
+/// [`unstopped`]. Only the first call counts.
 pub fn stop_on(flag: Arc<AtomicBool>) {
     // A process has one such flag.
     let _ = STOP.set(flag);
@@ -55,8 +56,8 @@ impl std::error::Error for Interrupted {}
 /// Runs `command` to its end and returns what it wrote to its output.
 ///
 /// # Errors
-/// It cannot be started, takes longer than `limit` (its group is then killed), is interrupted, or ends with another code than
-/// 0; the error names the command and quotes the end of its error channel.
+/// It cannot be started, takes longer than `limit` (its group is then killed), is interrupted, or ends with
+/// another code than 0; the error names the command and quotes the end of its error channel.
 pub fn output(command: &mut Command, limit: Duration) -> Result<String> {
     both(command, limit).map(|(out, _)| out)
 }
@@ -158,8 +159,8 @@ fn wait(child: &mut Child, limit: Duration, stop: Option<&AtomicBool>) -> Result
     }
 }
 
-/// Asks a group to end, and makes it end; and whatever descends from it: podman's build does not end the step that it runs,
-/// which has a session of its own.
+/// Asks a group to end, and makes it end; and whatever descends from it: podman's build does not end the step
+/// that it runs, which has a session of its own.
 fn end_group(child: &mut Child) -> Result<()> {
     let root = i32::try_from(child.id())?;
     let family: Vec<(i32, Option<u64>)> =
@@ -223,8 +224,8 @@ fn read_all(pipe: Option<impl Read + Send + 'static>) -> Pipe {
     Pipe { bytes, reader }
 }
 
-/// A program's grandchild may keep the pipe open for as long as it lives (an engine's monitor may): what has come within a
-/// second after the program's end is all.
+/// A program's grandchild may keep the pipe open for as long as it lives (an engine's monitor may): what has
+/// come within a second after the program's end is all.
 fn text(pipe: &Pipe) -> String {
     let deadline = Instant::now() + Duration::from_secs(1);
     while !pipe.reader.is_finished() && Instant::now() < deadline {
@@ -242,7 +243,8 @@ fn tail(error: &str) -> &str {
     &error[start..]
 }
 
-/// The command as one would type it, for errors; a word that is a whole text, such as a statement, by its beginning.
+/// The command as one would type it, for errors; a word that is a whole text, such as a statement, by its
+/// beginning.
 fn shown(command: &Command) -> String {
     let words = std::iter::once(command.get_program()).chain(command.get_args());
     words.map(|word| beginning(&word.to_string_lossy())).collect::<Vec<_>>().join(" ")
@@ -292,7 +294,8 @@ mod tests {
     #[test]
     fn a_program_is_ended_in_order_where_the_lab_is_to_end_and_no_other_one_starts() {
         let folder = tempfile::tempdir().expect("a folder");
-        // One in a session of its own hears nothing of it. The leader ends at once, and what it has started needs a moment.
+        // One in a session of its own hears nothing of it. The leader ends at once, and what it has started
+        // needs a moment.
         let script = "setsid sh -c 'echo $$ > apart; exec sleep 600' &
             while ! [ -s apart ]; do sleep 0.02; done
             (trap 'sleep 0.3; touch ended; exit 1' TERM; touch begun; while :; do sleep 0.02; done) &

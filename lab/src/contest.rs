@@ -33,8 +33,9 @@
 //! accept = [201, 400, 422]
 //! ```
 //!
-//! A contest that only reads has no `[kill]` and no `count_path`, but a `ready_path`, and its data in `seed`. One that stores
-//! nothing at all has no `seed` either, and `database_connections = 0`. Instead of `[budget]` there may be several, `[budgets.NAME]`, with a `default_budget`: a run is within one of them
+//! A contest that only reads has no `[kill]` and no `count_path`, but a `ready_path`, and its data in `seed`.
+//! One that stores nothing at all has no `seed` either, and `database_connections = 0`. Instead of `[budget]`
+//! there may be several, `[budgets.NAME]`, with a `default_budget`: a run is within one of them
 //! ([`Contest::within`]).
 
 use std::collections::BTreeMap;
@@ -44,6 +45,7 @@ use anyhow::{Context, Result, anyhow, ensure};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::drivers::jmeter;
 use crate::oracle;
 use crate::shop::Opening;
 
@@ -61,24 +63,30 @@ pub struct Contest {
     pub title: String,
     /// Where every contestant of it answers: `http://ADDRESS:PORT`.
     pub url: String,
-    /// Which oracle judges: `people` what was stored; `users` that nothing changed, in a contest that only reads; `edge` the
-    /// answers alone, where nothing is stored.
+    /// Which oracle judges: `people` what was stored; `users` that nothing changed, in a contest that only
+    /// reads; `edge` the answers alone, where nothing is stored; `scenarios` both, where a load adds to data
+    /// that were there before.
     pub oracle: String,
-    /// Answers a plain number once the contestant serves, and when it has written everything; absent where nothing is counted.
+    /// Answers a plain number once the contestant serves, and when it has written everything; absent where
+    /// nothing is counted.
     #[serde(default)]
     pub count_path: Option<String>,
     /// Answers 200 once the contestant serves; [`Contest::count_path`] where it is absent.
     #[serde(default)]
     pub ready_path: Option<String>,
-    /// SQL in the folder, run in each contestant's database after its first start: the data that it serves. A statement ends
-    /// with a `;` at the end of a line.
+    /// SQL in the folder, run in each contestant's database after its first start: the data that it serves. A
+    /// statement ends with a `;` at the end of a line.
     #[serde(default)]
     pub seed: Option<PathBuf>,
     /// File of the conformance pass, in the folder.
     pub conformance: PathBuf,
-    /// The class below `stress-test/user-files/simulations` that sends this load with Gatling, where there is one.
+    /// The class below `stress-test/user-files/simulations` that sends this load with Gatling, where there is
+    /// one.
     #[serde(default)]
     pub gatling: Option<String>,
+    /// The plan that JMeter sends, where there is one.
+    #[serde(default)]
+    pub jmeter: Option<jmeter::Plan>,
     /// What all services of a contestant may use together; of several, the one that was chosen.
     #[serde(default)]
     pub budget: Budget,
@@ -103,6 +111,10 @@ pub struct Contest {
     /// Of these, the one that [`Contest::load`] is.
     #[serde(skip)]
     pub load_name: Option<String>,
+    /// A run is of all loads, one after the other by their names, unless one is asked for. Each is a record
+    /// of its own.
+    #[serde(default)]
+    pub series: bool,
     /// The load under which everything is killed; absent where nothing is written.
     #[serde(default)]
     pub kill: Option<Kill>,
@@ -126,14 +138,21 @@ pub struct Budget {
     pub processes: Option<u32>,
 }
 
-/// The load under which everything is killed: creations alone, of the first scenario that has any.
-#[derive(Clone, Copy, Debug, Deserialize)]
+/// The load under which everything is killed: creations alone, of the first scenario that has any; in a shop
+/// what changes it, of a kind that stands here, so that it is the same after whichever load.
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Kill {
     /// Creations a second: well within what any contestant takes, so that nothing but the kill is seen.
     pub rate: f64,
     /// How long they are sent; the kill falls in the middle.
     pub seconds: f64,
+    /// A shop that is opened for it.
+    #[serde(default)]
+    pub shop: Option<Opening>,
+    /// What is sent in it, in the proportion of the rates; of a request each.
+    #[serde(default, rename = "scenario")]
+    pub scenarios: Vec<Scenario>,
 }
 
 /// The load at scale 1: scenarios that run at the same time.
@@ -154,17 +173,28 @@ pub struct Load {
     /// What is there before it, in a contest that is a shop.
     #[serde(default)]
     pub shop: Option<Opening>,
+    /// JMeter sends it by its plan, instead of the scenarios.
+    #[serde(default)]
+    pub jmeter: Option<jmeter::Steps>,
     /// Each with its own rate of users.
-    #[serde(rename = "scenario")]
+    #[serde(default, rename = "scenario")]
     pub scenarios: Vec<Scenario>,
+}
+
+impl Load {
+    /// A closed model, in whole or in part: clients instead of rates.
+    #[must_use]
+    pub fn has_clients(&self) -> bool {
+        self.scenarios.iter().any(|scenario| scenario.clients.is_some())
+    }
 }
 
 fn default_timeout_seconds() -> f64 {
     60.0
 }
 
-/// Users who arrive at a given rate, whether or not the server keeps up, and each send the same chain of requests over one
-/// connection of their own. Or so many clients, who are all there from the beginning.
+/// Users who arrive at a given rate, whether or not the server keeps up, and each send the same chain of
+/// requests over one connection of their own. Or so many clients, who are all there from the beginning.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Scenario {
@@ -172,11 +202,12 @@ pub struct Scenario {
     pub name: String,
     /// One after the other.
     pub phases: Vec<Phase>,
-    /// So many begin at once, and each goes through its chain again and again until the phases are over, whose rates are
-    /// then 0: a closed model, in which nobody asks for more than is answered.
+    /// So many begin at once, and each goes through its chain again and again until the phases are over,
+    /// whose rates are then 0: a closed model, in which nobody asks for more than is answered.
     #[serde(default)]
     pub clients: Option<u32>,
-    /// One after the other; a chain ends where an answer is not allowed or a placeholder has no value.
+    /// One after the other; a chain ends where an answer is not allowed or a placeholder has no value. Where
+    /// they have shares, each user sends one of them.
     #[serde(rename = "request")]
     pub requests: Vec<Request>,
 }
@@ -204,13 +235,15 @@ pub struct Request {
     pub name: String,
     /// `GET`, `POST`, ….
     pub method: String,
-    /// With placeholders: `{term}` is the next search term, percent-encoded; `{location}` the `Location` of the user's last 201.
-    /// Where there was none, the chain ends here without the request. Of the data of a contest that only reads: `{user_id}` is the
-    /// id of any row, `{unknown_id}` one of none, `{offset}` any at which a whole page of `limit=` rows begins. Of a shop:
-    /// `{product_id}` is any product, `{skip}` any at which a page of 20 begins.
+    /// With placeholders: `{term}` is the next search term, percent-encoded; `{location}` the `Location` of
+    /// the user's last 201. Where there was none, the chain ends here without the request. Of the data of a
+    /// contest that only reads: `{user_id}` is the id of any row, `{unknown_id}` one of none, `{offset}` any
+    /// at which a whole page of `limit=` rows begins. Of a shop: `{product_id}` is any product, `{skip}` any
+    /// at which a page of 20 begins.
     pub path: String,
-    /// `payload`: the body is the next line of the payload file, with `content-type: application/json`. In a shop: `order` of
-    /// any product, `restock` of any, `login` of any customer.
+    /// `payload`: the body is the next line of the payload file, with `content-type: application/json`. In a
+    /// shop: `order` of any product, `basket` of one to three of them, `restock` and `removal` of any,
+    /// `login` of any customer.
     #[serde(default)]
     pub body: Option<String>,
     /// Statuses that are no failure.
@@ -218,6 +251,9 @@ pub struct Request {
     /// The user waits this long before it, evenly between the two, in milliseconds.
     #[serde(default)]
     pub pause_ms: Option<(f64, f64)>,
+    /// Its part of all requests of the scenario, of the sum of all parts: a user sends this one or another.
+    #[serde(default)]
+    pub share: Option<u32>,
 }
 
 impl Contest {
@@ -300,14 +336,30 @@ impl Contest {
         }
         if let Some(kill) = &self.kill {
             ensure!(kill.rate > 0.0 && kill.seconds > 0.0, "kill: rate and seconds must be above 0");
+            ensure!(
+                kill.shop.is_some() == self.is_shop() && kill.scenarios.is_empty() != self.is_shop(),
+                "kill: shop and scenario belong to the oracle `inventory`"
+            );
         }
         ensure!(self.url.starts_with("http://"), "url must begin with http://");
         ensure!(self.count_path.is_some() || self.ready_path.is_some(), "count_path or ready_path is needed");
-        let has_data = self.reads_only() && self.has_rows();
-        ensure!(has_data == self.seed.is_some(), "the oracle `users` and `seed` belong together");
-        ensure!(!self.load.scenarios.is_empty(), "[load] or [loads.NAME] has no scenario");
-        let loads = self.loads.values().chain(self.loads.is_empty().then_some(&self.load));
-        for (load, scenario) in loads.flat_map(|load| load.scenarios.iter().map(move |it| (load, it))) {
+        ensure!(
+            self.has_data() == self.seed.is_some(),
+            "`seed` belongs to a contest with data, as the oracles `users` and `scenarios` have them"
+        );
+        ensure!(!self.series || !self.loads.is_empty(), "a series is of several loads, [loads.NAME]");
+        let loads = || self.loads.values().chain(self.loads.is_empty().then_some(&self.load));
+        for load in loads() {
+            ensure!(
+                load.scenarios.is_empty() == load.jmeter.is_some(),
+                "[load] or [loads.NAME] has no scenario, or JMeter's steps beside it"
+            );
+            if let Some(steps) = &load.jmeter {
+                steps.check(self.jmeter.as_ref())?;
+                ensure!(load.shop.is_some(), "a load of JMeter's needs a `shop`");
+            }
+        }
+        for (load, scenario) in loads().flat_map(|load| load.scenarios.iter().map(move |it| (load, it))) {
             let name = &scenario.name;
             ensure!(
                 load.shop.is_some() == self.is_shop(),
@@ -317,6 +369,11 @@ impl Contest {
             ensure!(
                 !scenario.phases.is_empty() && !scenario.requests.is_empty(),
                 "scenario {name} has no phase or no request"
+            );
+            let shares = || scenario.requests.iter().map(|request| request.share);
+            ensure!(
+                shares().all(|share| share.is_none()) || shares().all(|share| share.is_some_and(|it| it > 0)),
+                "scenario {name}: either all of its requests have a share above 0, or none"
             );
             for phase in &scenario.phases {
                 ensure!(
@@ -332,20 +389,41 @@ impl Contest {
         Ok(())
     }
 
-    /// Nothing is written in it: its data are there before the load, and must be the same after it; or it has none.
+    /// Nothing is written in it: its data are there before the load, and must be the same after it; or it has
+    /// none.
     #[must_use]
     pub fn reads_only(&self) -> bool {
         self.oracle == oracle::users::NAME || !self.has_rows()
     }
 
-    /// Its customers, products and stock are made before the load, and its oracle looks at what the load has done to them.
+    /// Its data are there before the load, made from [`Contest::seed`].
+    #[must_use]
+    pub fn has_data(&self) -> bool {
+        self.adds_to_data() || self.reads_only() && self.has_rows()
+    }
+
+    /// What the load creates comes to the data that are there before; both its answers and the rows are
+    /// judged.
+    #[must_use]
+    pub fn adds_to_data(&self) -> bool {
+        self.oracle == oracle::scenarios::NAME
+    }
+
+    /// What is sent comes from files of payloads and terms, or from the data as lines.
+    #[must_use]
+    pub fn sends_lines(&self) -> bool {
+        self.has_rows() && !self.is_shop() && !self.adds_to_data()
+    }
+
+    /// Its customers, products and stock are made before the load, and its oracle looks at what the load has
+    /// done to them.
     #[must_use]
     pub fn is_shop(&self) -> bool {
         self.oracle == oracle::inventory::NAME
     }
 
-    /// Contestants keep rows in a database, at which the oracle looks; else answers are all that it judges, and nothing is drawn from
-    /// payloads or data.
+    /// Contestants keep rows in a database, at which the oracle looks; else answers are all that it judges,
+    /// and nothing is drawn from payloads or data.
     #[must_use]
     pub fn has_rows(&self) -> bool {
         self.oracle != oracle::edge::NAME
@@ -366,6 +444,9 @@ impl Contest {
     /// How long users arrive at scale 1, in seconds.
     #[must_use]
     pub fn seconds(&self) -> f64 {
+        if let Some(steps) = &self.load.jmeter {
+            return steps.all_seconds();
+        }
         let length = |scenario: &Scenario| scenario.phases.iter().map(|phase| phase.seconds).sum::<f64>();
         self.load.scenarios.iter().map(length).fold(0.0, f64::max)
     }
@@ -423,13 +504,43 @@ mod tests {
         let cases: [(Change, &str); 3] = [
             (|it| it.budget.database_connections = 1, "counts no rows"),
             (|it| it.oracle = "people".into(), "must be above 0"),
-            (|it| it.seed = Some("seed.sql".into()), "`seed` belong together"),
+            (|it| it.seed = Some("seed.sql".into()), "`seed` belongs to"),
         ];
         for (change, said) in cases {
             let mut contest = edge();
             change(&mut contest);
             let error = contest.check().unwrap_err().to_string();
             assert!(error.contains(said), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_load_is_of_scenarios_or_of_jmeter() {
+        type Change = fn(&mut Contest);
+        let shop = || Contest::load(&Path::new(env!("CARGO_MANIFEST_DIR")).join(".."), "inventory").unwrap();
+        assert!(shop().load.jmeter.is_none(), "the load by default is the lab's own");
+        assert!((shop().with_load(Some("steps")).unwrap().seconds() - 1_200.0).abs() < 1e-9);
+        fn plan(contest: &mut Contest) -> &mut Load {
+            contest.loads.get_mut("plan").unwrap()
+        }
+        let cases: [(Change, &str); 5] = [
+            (
+                |it| {
+                    let scenarios = it.load.scenarios.clone();
+                    plan(it).scenarios = scenarios;
+                },
+                "JMeter's steps beside it",
+            ),
+            (|it| plan(it).jmeter = None, "no scenario"),
+            (|it| plan(it).shop = None, "needs a `shop`"),
+            (|it| it.jmeter = None, "needs a plan"),
+            (|it| plan(it).jmeter.as_mut().unwrap().threads[0] = 0, "0 threads"),
+        ];
+        for (change, said) in cases {
+            let mut contest = shop();
+            change(&mut contest);
+            let error = contest.check().unwrap_err().to_string();
+            assert!(error.contains(said), "{said}: {error}");
         }
     }
 
@@ -447,7 +558,7 @@ mod tests {
         good().check().unwrap();
         let cases: [(Change, &str); 5] = [
             (|it| it.default_budget = None, "belong together"),
-            (|it| it.seed = None, "`seed` belong together"),
+            (|it| it.seed = None, "`seed` belongs to"),
             (|it| it.ready_path = None, "ready_path is needed"),
             (|it| it.budgets.values_mut().for_each(|it| it.processes = Some(0)), "processes"),
             (|it| it.budgets.values_mut().for_each(|it| it.database_connections_min = Some(99)), "_min"),

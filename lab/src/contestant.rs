@@ -20,6 +20,7 @@
 //! user = "pouco"
 //! name = "pouco"
 //! rows = "SELECT json_build_object('id', id, 'apelido', apelido, …) FROM people"
+//! # stock = "SELECT product_id, quantity FROM stock", in a contest that is a shop
 //!
 //! [services.api1]
 //! role = "api"
@@ -28,14 +29,14 @@
 //! address = "/run/pouco/api1.sock"
 //! ```
 //!
-//! What enters another contest with another application has a sub-folder of that contest's name, with files of its own: `peers/NAME`
-//! and `peers/NAME/CONTEST` are one contestant ([`Contestant::entering`]). What is otherwise in a budget of a contest that has
-//! several stands in `[budgets.NAME]` (`budgets.rs`).
+//! What enters another contest with another application has a sub-folder of that contest's name, with files
+//! of its own: `peers/NAME` and `peers/NAME/CONTEST` are one contestant ([`Contestant::entering`]). What is
+//! otherwise in a budget of a contest that has several stands in `[budgets.NAME]` (`budgets.rs`).
 //!
 //! Where a contest counts no rows, there is no `[database]`.
 //!
-//! For tests, and for a look without containers, `[processes.NAME] command = […]` takes the place of `compose` and
-//! `[services]`.
+//! For tests, and for a look without containers, `[processes.NAME] command = […]` takes the place of
+//! `compose` and `[services]`.
 
 mod budgets;
 
@@ -119,7 +120,8 @@ pub enum Acknowledges {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Database {
-    /// The service that is Postgres; in its container `psql` is run. For processes: absent, and `url` is used.
+    /// The service that is Postgres; in its container `psql` is run. For processes: absent, and `url` is
+    /// used.
     #[serde(default)]
     pub service: Option<String>,
     /// For processes: the name of an environment variable with a connection string.
@@ -131,7 +133,15 @@ pub struct Database {
     pub name: String,
     /// A query that gives each row as one JSON object, by the contest's names.
     pub rows: String,
-    /// For processes: statements that empty the database before a contest. A compose project begins with a new volume.
+    /// The schema in which the contest's data are made, where it is not the role's own.
+    #[serde(default)]
+    pub schema: Option<String>,
+    /// In a shop: a query that gives each row of its stock, as a product's id and a quantity. It is asked
+    /// again and again while the load runs.
+    #[serde(default)]
+    pub stock: Option<String>,
+    /// For processes: statements that empty the database before a contest. A compose project begins with a
+    /// new volume.
     #[serde(default)]
     pub reset: Vec<String>,
 }
@@ -158,15 +168,15 @@ pub struct Service {
 pub struct Process {
     /// What it is for.
     pub role: Role,
-    /// Program and arguments; `{folder}` is the contestant's folder, `{port}` the contest's port, `{variable:NAME}` an
-    /// environment variable of the lab's.
+    /// Program and arguments; `{folder}` is the contestant's folder, `{port}` the contest's port,
+    /// `{variable:NAME}` an environment variable of the lab's.
     pub command: Vec<String>,
     /// Its share of the CPU, in cores.
     pub cpus: f64,
     /// Its share of the memory.
     pub memory_bytes: u64,
-    /// A recorded file tree with `proc/self/mountinfo`, `proc/PID/cgroup` and `sys/fs/cgroup` to read limits from instead of
-    /// this machine's, relative to the folder; the process's id in it is 1.
+    /// A recorded file tree with `proc/self/mountinfo`, `proc/PID/cgroup` and `sys/fs/cgroup` to read limits
+    /// from instead of this machine's, relative to the folder; the process's id in it is 1.
     #[serde(default)]
     pub cgroup_tree: Option<PathBuf>,
     /// As [`Service::address`]; with the placeholders of `command`.
@@ -183,8 +193,8 @@ impl Contestant {
         Self::read(&top.join("peers").join(name))
     }
 
-    /// Reads what enters `contest` of the contestant in `folder`: its sub-folder of that name, or else the folder itself. Absent
-    /// where neither does.
+    /// Reads what enters `contest` of the contestant in `folder`: its sub-folder of that name, or else the
+    /// folder itself. Absent where neither does.
     ///
     /// # Errors
     /// A file is not as described above, or the sub-folder's does not name the contest.
@@ -288,6 +298,11 @@ impl Contestant {
             self.database.is_none() || contest.has_rows(),
             "{name}: a [database] in its contestant.toml, and the contest {contest_name} has no connections for it"
         );
+        let stock = self.database.as_ref().and_then(|database| database.stock.as_ref());
+        ensure!(
+            stock.is_some() || !contest.is_shop(),
+            "{name}: no database.stock in its contestant.toml, and the contest {contest_name} watches it"
+        );
         self.fits(&contest.budget)
     }
 
@@ -368,7 +383,8 @@ fn names<T>(of: &BTreeMap<String, T>) -> String {
 mod tests {
     use super::*;
 
-    /// The smallest contestant that uses what the cases change. Not one of `peers/`: tuning those must not break this.
+    /// The smallest contestant that uses what the cases change. Not one of `peers/`: tuning those must not
+    /// break this.
     const COMPOSED: &str = r#"
 title = "Composed"
 language = "Rust"

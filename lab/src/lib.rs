@@ -1,13 +1,14 @@
 //! The lab: contests between backends in equal budgets.
 //!
-//! A contest is a folder below `lab/contests/`, a contestant is a folder below `peers/`; neither needs Rust. The lab starts the
-//! contestants one at a time within the contest's budget, proves from their cgroups that the budget holds, checks the API's
-//! rules, loads it, compares the stored rows with what was acknowledged, kills everything and compares again, and writes what
-//! it saw as JSON, HTML and Markdown.
+//! A contest is a folder below `lab/contests/`, a contestant is a folder below `peers/`; neither needs Rust.
+//! The lab starts the contestants one at a time within the contest's budget, proves from their cgroups that
+//! the budget holds, checks the API's rules, loads it, compares the stored rows with what was acknowledged,
+//! kills everything and compares again, and writes what it saw as JSON, HTML and Markdown.
 //!
 //! Without the feature `contests` there is only what `pouco-meters` is made of.
 //!
-//! What may not enter: any rule of one contestant. The lab knows contestants by their files alone, pouco included.
+//! What may not enter: any rule of one contestant. The lab knows contestants by their files alone, pouco
+//! included.
 #![warn(clippy::print_stdout, clippy::print_stderr)] // see `view`
 
 #[cfg(feature = "contests")]

@@ -1,4 +1,5 @@
-//! A file with a header and one value a line: payloads and search terms. All of it is in memory, at about 200 bytes a payload.
+//! A file with a header and one value a line: payloads and search terms. All of it is in memory, at about 200
+//! bytes a payload.
 //!
 //! Lines end with LF or CRLF, the last one perhaps with neither, and a byte order mark may come first, as
 //! editors and spreadsheets write them. Everything else belongs to its line. `k6-load.js`, `Lines.scala` and

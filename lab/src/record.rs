@@ -1,9 +1,11 @@
 //! What the lab writes down: the types behind `record.json`, whose version is [`SCHEMA`].
 //!
-//! Units are in the names. Times of answers are milliseconds from the intended start of the request, or, for a generator that
-//! does not know intended starts, from its actual start. Bytes are bytes. A figure that could not be had is absent, never 0.
+//! Units are in the names. Times of answers are milliseconds from the intended start of the request, or, for
+//! a generator that does not know intended starts, from its actual start. Bytes are bytes. A figure that
+//! could not be had is absent, never 0.
 //!
-//! What may not enter: anything computed over several attempts. That is [`crate::stats`] and [`crate::report`], which read this.
+//! What may not enter: anything computed over several attempts. That is [`crate::stats`] and
+//! [`crate::report`], which read this.
 
 use std::collections::BTreeMap;
 
@@ -13,6 +15,13 @@ use serde::{Deserialize, Serialize};
 use crate::contest::Budget;
 use crate::contestant::{Acknowledges, Role};
 
+mod killed;
+mod logins;
+mod watched;
+
+pub use self::killed::{Asked, Killed};
+pub use self::logins::Logins;
+pub use self::watched::Watched;
 pub use crate::meters::{Limits, Resources, Usage};
 
 /// The version of the format: raised when a reader of the former one would misread this one.
@@ -120,7 +129,7 @@ pub struct Entry {
 }
 
 /// One contestant in one round.
-#[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, Serialize)]
 pub struct Attempt {
     /// [`Entry::id`].
     pub contestant: String,
@@ -142,13 +151,16 @@ pub struct Attempt {
     /// What the contestant used during the load.
     #[serde(default)]
     pub resources: Option<Resources>,
+    /// What a login cost, in a shop.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub logins: Option<Logins>,
     /// What the generator used.
     #[serde(default)]
     pub generator: Option<Generator>,
     /// Rows after the load.
     #[serde(default)]
     pub stored: Option<Stored>,
-    /// What was answered, in a contest that counts no rows.
+    /// What was answered, where it is that, by itself or beside the rows, by which a contestant is judged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub answers: Option<Answers>,
     /// Rows after a SIGKILL of everything in the midst of a second, short load.
@@ -195,12 +207,12 @@ pub struct Proof {
     /// The most that were seen at any time.
     #[serde(default)]
     pub database_connections_peak: Option<u32>,
-    /// `fsync`, `full_page_writes`, `synchronous_commit` as Postgres has them before the load; what was found otherwise after it is
-    /// there a second time.
+    /// `fsync`, `full_page_writes`, `synchronous_commit` as Postgres has them before the load; what was found
+    /// otherwise after it is there a second time.
     #[serde(default)]
     pub durability: BTreeMap<String, String>,
-    /// The API's role in Postgres is a superuser, before the load or after it: no limit of connections holds for it. Absent where
-    /// there is no such role.
+    /// The API's role in Postgres is a superuser, before the load or after it: no limit of connections holds
+    /// for it. Absent where there is no such role.
     #[serde(default)]
     pub superuser: Option<bool>,
     /// All limits were found as set, before and after the load.
@@ -318,7 +330,8 @@ pub struct Generator {
     pub bottleneck: Vec<String>,
 }
 
-/// Rows in the database against what was acknowledged; of a contest that only reads, against the data from before the load.
+/// Rows in the database against what was acknowledged; of a contest that only reads, against the data from
+/// before the load.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema, Serialize)]
 pub struct Stored {
     /// Creations that were sent.
@@ -334,7 +347,8 @@ pub struct Stored {
     /// What the API's own count says, less those of the conformance pass.
     #[serde(default)]
     pub counted: Option<u64>,
-    /// Acknowledged and not there. This includes creations that were refused too late: 201 for a nick that was taken.
+    /// Acknowledged and not there. This includes creations that were refused too late: 201 for a nick that
+    /// was taken.
     pub lost: u64,
     /// Of these, 201 for a nick that had one already.
     pub acknowledged_twice: u64,
@@ -347,12 +361,16 @@ pub struct Stored {
     /// Valid, sent, refused with 4xx though the nick was free.
     #[serde(default)]
     pub wrongly_refused: u64,
-    /// How long after the load the contestant was still at work, by its CPU; the two seconds in which its rest is seen are not in it.
+    /// How long after the load the contestant was still at work, by its CPU; the two seconds in which its
+    /// rest is seen are not in it.
     #[serde(default)]
     pub settled_seconds: Option<f64>,
     /// Of a shop: its rows above are orders.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stock: Option<StockFigures>,
+    /// Of a shop: what a second session saw of its stock while the load ran.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub watched: Option<Watched>,
     /// A few of what is wrong, in words.
     #[serde(default)]
     pub examples: Vec<String>,
@@ -374,12 +392,14 @@ pub struct StockFigures {
 }
 
 impl Stored {
-    /// Nothing lost, duplicated, altered or foreign, and the number of rows is what it must be, and so is the stock of a shop.
+    /// Nothing lost, duplicated, altered or foreign, and the number of rows is what it must be, and so is the
+    /// stock of a shop, at any time.
     #[must_use]
     pub fn exact(&self) -> bool {
         self.lost + self.duplicated + self.altered + self.foreign + self.wrongly_refused == 0
             && (self.expected_low..=self.expected_high).contains(&self.rows)
             && self.stock.is_none_or(|stock| stock.exact == stock.products)
+            && self.watched.is_none_or(|watched| watched.wrong() == 0)
     }
 
     /// How many rows are not as they must be; 0 exactly where [`Stored::exact`] holds.
@@ -389,14 +409,15 @@ impl Stored {
         let missing = self.expected_low.saturating_sub(self.rows);
         let surplus = self.rows.saturating_sub(self.expected_high);
         let inexact = self.stock.map_or(0, |stock| stock.products - stock.exact);
-        named.max(missing + surplus).max(inexact)
+        let seen = self.watched.map_or(0, |watched| watched.wrong());
+        named.max(missing + surplus).max(inexact).max(seen)
     }
 }
 
-/// What the oracle of a contest without rows found in the answers of the load.
+/// What the oracle found in the answers of the load, in a contest that judges these.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema, Serialize, PartialEq)]
 pub struct Answers {
-    /// Answers with an allowed status: each of them was looked at.
+    /// Answers that were looked at; which is each one with an allowed status, and of scenarios each one.
     pub checked: u64,
     /// Of these, other than the contest asks; they are among the failed requests too.
     pub wrong: u64,
@@ -425,62 +446,12 @@ impl Answers {
             self.by_cache.iter().map(|(word, count)| format!(", {count} {word}")).collect();
         let oldest = self.oldest_seconds.map(|age| format!("; the oldest was of {age:.1} s before"));
         format!(
-            "no rows are counted: {} answers checked, {} wrong{by_cache}{}",
+            "{} answers checked, {} wrong{by_cache}{}",
             self.checked,
             self.wrong,
             oldest.unwrap_or_default()
         )
     }
-}
-
-/// After a SIGKILL of all processes under load.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema, Serialize)]
-pub struct Killed {
-    /// Rows after the restart.
-    pub stored: Stored,
-    /// From the kill to the first answer 200 after it.
-    #[serde(default)]
-    pub unavailable_seconds: Option<f64>,
-    /// People who were acknowledged in this load and are stored, but whom one of [`Killed::asked`] did not
-    /// answer by id, or did not find by search, when the wait for it was over. Absent in a record of an
-    /// earlier version: nobody was asked.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub invisible: Option<u64>,
-    /// Who was asked for these people.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub asked: Vec<Asked>,
-}
-
-impl Killed {
-    /// Whatever was acknowledged is there, is found, and is counted.
-    #[must_use]
-    pub fn kept(&self) -> bool {
-        let counts = |asked: &Asked| asked.counted.is_none_or(|counted| counted == asked.rows);
-        self.stored.exact() && self.invisible.unwrap_or(0) == 0 && self.asked.iter().all(counts)
-    }
-}
-
-/// A replica that was asked, after a kill and a restart, for people who were acknowledged and are stored.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema, Serialize)]
-pub struct Asked {
-    /// Its service, asked at an address of its own; absent: several new connections to the contest's address,
-    /// which a balancer shares out.
-    #[serde(default)]
-    pub replica: Option<String>,
-    /// Whom it was asked for: each by id, and by the nick in a search.
-    pub people: u64,
-    /// Of these, answered with another status than 200 or as another person, by id.
-    pub missing_by_id: u64,
-    /// Of these, not found by search.
-    pub missing_in_search: u64,
-    /// Rows in the table, and what its own count says of them; the latter is absent where it gave none, or
-    /// the contest has none.
-    pub rows: u64,
-    #[allow(missing_docs)]
-    #[serde(default)]
-    pub counted: Option<u64>,
-    /// Until everybody was found and the count was right, or the wait was over.
-    pub seconds: f64,
 }
 
 /// One second of a load.
@@ -511,7 +482,7 @@ pub struct Second {
 }
 
 /// The search for the largest multiple of the contest's peak rates that a contestant takes.
-#[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, Serialize)]
 pub struct Capacity {
     /// [`Entry::id`].
     pub contestant: String,
@@ -520,7 +491,8 @@ pub struct Capacity {
     /// The largest scale that was passed; absent if none was.
     #[serde(default)]
     pub scale: Option<f64>,
-    /// The limit may be above `scale`: no step failed, or the generator was a bottleneck in the one that decided.
+    /// The limit may be above `scale`: no step failed, or the generator was a bottleneck in the one that
+    /// decided.
     #[serde(default)]
     pub at_least: bool,
     /// Requests a second at that scale.
@@ -557,7 +529,8 @@ pub struct Step {
     pub p99_ms: Option<f64>,
     /// Of all services, until they came to rest.
     pub cpu_seconds: f64,
-    /// From the last answer until all services were seen at rest; absent if they were not within the rule's time.
+    /// From the last answer until all services were seen at rest; absent if they were not within the rule's
+    /// time.
     #[serde(default)]
     pub settled_seconds: Option<f64>,
     /// Creations that were acknowledged in the search before this step: about as many rows were in the table.

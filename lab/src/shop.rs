@@ -81,8 +81,7 @@ pub fn open(address: &str, opening: Opening) -> Result<Open> {
         let account =
             format!(r#"{{"email":"{email}","password":"{PASSWORD}","full_name":"Customer {number}"}}"#);
         let made: Made = desk.post("/api/v1/auth/register", JSON, &account)?;
-        let form = format!("username={}&password={}", email.replace('@', "%40"), PASSWORD.replace(' ', "+"));
-        let token = desk.post::<LoggedIn>("/api/v1/auth/login", FORM, &form)?.access_token;
+        let token = log_in(address, &email, PASSWORD)?;
         shop.customers.push(Customer { id: made.id, email, password: PASSWORD.to_owned(), token });
     }
     desk.token = shop.customers.first().map(|customer| customer.token.clone());
@@ -102,6 +101,16 @@ pub fn open(address: &str, opening: Opening) -> Result<Open> {
     Ok(shop)
 }
 
+/// A new token for somebody who has an account.
+///
+/// # Errors
+/// The login is answered otherwise than the contest asks.
+pub fn log_in(address: &str, email: &str, password: &str) -> Result<String> {
+    let form = format!("username={}&password={}", email.replace('@', "%40"), password.replace(' ', "+"));
+    let desk = Desk { address, token: None };
+    Ok(desk.post::<LoggedIn>("/api/v1/auth/login", FORM, &form)?.access_token)
+}
+
 const JSON: &str = "application/json";
 const FORM: &str = "application/x-www-form-urlencoded";
 
@@ -117,14 +126,10 @@ impl Desk<'_> {
             .extend(self.token.iter().map(|token| ("authorization".to_owned(), format!("Bearer {token}"))));
         let request = Request { method: "POST", path, headers: &headers, body: Some(body.as_bytes()) };
         let asked = Connection::open(self.address).and_then(|mut connection| connection.ask(&request));
-        let answer = asked.with_context(|| format!("opening the shop: {path}"))?;
+        let answer = asked.with_context(|| format!("the shop: {path}"))?;
         let text = String::from_utf8_lossy(&answer.body);
         let said: String = text.chars().take(200).collect();
-        ensure!(
-            (200..300).contains(&answer.status),
-            "opening the shop: {path}: status {}: {said}",
-            answer.status
-        );
-        serde_json::from_str(&text).with_context(|| format!("opening the shop: {path}: {said}"))
+        ensure!((200..300).contains(&answer.status), "the shop: {path}: status {}: {said}", answer.status);
+        serde_json::from_str(&text).with_context(|| format!("the shop: {path}: {said}"))
     }
 }

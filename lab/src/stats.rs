@@ -1,10 +1,11 @@
 //! Medians, their intervals, and how two sets of runs differ.
 //!
-//! Intervals are 95 % percentile bootstrap intervals of the median. What they are worth depends on the number of runs: with
-//! up to five runs the interval is simply the smallest and the largest value, and such a range holds the true median of
-//! endless runs with probability 1 − 2 · ½ⁿ: 50 % for two runs, 75 % for three, 88 % for four, 94 % for five. So three runs
-//! show how far runs differ, and no more; five are needed before "95 %" is nearly true. Two sets of three runs of the same
-//! program have ranges that do not touch in one of ten cases, which is why [`crate::compare`] has a threshold beside.
+//! Intervals are 95 % percentile bootstrap intervals of the median. What they are worth depends on the number
+//! of runs: with up to five runs the interval is simply the smallest and the largest value, and such a range
+//! holds the true median of endless runs with probability 1 − 2 · ½ⁿ: 50 % for two runs, 75 % for three, 88 %
+//! for four, 94 % for five. So three runs show how far runs differ, and no more; five are needed before "95
+//! %" is nearly true. Two sets of three runs of the same program have ranges that do not touch in one of ten
+//! cases, which is why [`crate::compare`] has a threshold beside.
 //!
 //! What may not enter: records and figures. Numbers come in, numbers go out.
 
@@ -41,11 +42,13 @@ pub struct Change {
     pub difference_interval: Option<Interval>,
     /// Second median by the first; absent where the first is 0.
     pub ratio: Option<f64>,
-    /// Absent where one of the sets has a single value, or the first has a median of 0 within its own interval.
+    /// Absent where one of the sets has a single value, or the first has a median of 0 within its own
+    /// interval.
     pub ratio_interval: Option<Interval>,
 }
 
-/// The median of `values` with its interval; nothing for no values. Values that are no finite number are left out.
+/// The median of `values` with its interval; nothing for no values. Values that are no finite number are left
+/// out.
 #[must_use]
 pub fn estimate(values: &[f64]) -> Option<Estimate> {
     let values = sorted(values);
@@ -135,8 +138,8 @@ impl Middle {
 type Resamples = Rc<[Middle]>;
 
 thread_local! {
-    /// Which places a resample takes depends on the number of values and not on the values: a report has hundreds of
-    /// intervals of sets of the same few sizes.
+    /// Which places a resample takes depends on the number of values and not on the values: a report has
+    /// hundreds of intervals of sets of the same few sizes.
     static DRAWN: RefCell<BTreeMap<(usize, Stream), Resamples>> = const { RefCell::new(BTreeMap::new()) };
 }
 
@@ -221,7 +224,8 @@ mod tests {
         );
     }
 
-    /// How often the interval holds the true median, over many simulated sets of runs with a long tail, as run times have.
+    /// How often the interval holds the true median, over many simulated sets of runs with a long tail, as
+    /// run times have.
     fn coverage(runs: usize) -> f64 {
         let mut random = fastrand::Rng::with_seed(7);
         let sets = 400;

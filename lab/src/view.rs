@@ -49,8 +49,8 @@ fn unread<T>(written: io::Result<T>, all: T) -> io::Result<T> {
     }
 }
 
-/// Writes a line to the error channel. Where nobody reads it any more, as after the end of a terminal, that is no reason to
-/// stop, and least of all in the midst of taking something down.
+/// Writes a line to the error channel. Where nobody reads it any more, as after the end of a terminal, that
+/// is no reason to stop, and least of all in the midst of taking something down.
 pub fn say(line: &str) {
     let _ = writeln!(io::stderr(), "{line}");
 }

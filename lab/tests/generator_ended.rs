@@ -1,5 +1,5 @@
-//! A generator that was waited for before its meter was stopped. Alone in its file: the children of another test of the same
-//! process would count with it.
+//! A generator that was waited for before its meter was stopped. Alone in its file: the children of another
+//! test of the same process would count with it.
 #![allow(clippy::unwrap_used)]
 
 use std::process::{Command, Stdio};

@@ -1,9 +1,12 @@
-//! One function for each sub-command. `Ok(false)` is exit code 1: an answer that a script wants to know; an error is 2.
+//! One function for each sub-command. `Ok(false)` is exit code 1: an answer that a script wants to know; an
+//! error is 2.
 
 pub(crate) mod check;
 mod feeds;
 pub(crate) mod load;
 pub(crate) mod run;
+mod series;
+mod told;
 pub(crate) mod up;
 
 use std::fs;
@@ -35,7 +38,8 @@ pub(crate) struct Places {
 }
 
 impl Places {
-    /// The repository is the nearest folder upwards that holds contests, or the one that this program was built in.
+    /// The repository is the nearest folder upwards that holds contests, or the one that this program was
+    /// built in.
     pub(crate) fn find(cli: &Cli) -> Result<Self> {
         let here = std::env::current_dir()?;
         let holds = |folder: &&Path| folder.join("lab/contests").is_dir();
@@ -153,8 +157,9 @@ fn newest() -> Result<PathBuf> {
     newest.ok_or_else(|| anyhow!("no record below {RESULTS}; run a contest first"))
 }
 
-/// Set by the first Ctrl-C, SIGTERM or SIGHUP, which a closed terminal sends: what was started is then taken down. A second one
-/// ends the lab at once, but for SIGHUP, which may come from the shell and from the kernel both.
+/// Set by the first Ctrl-C, SIGTERM or SIGHUP, which a closed terminal sends: what was started is then taken
+/// down. A second one ends the lab at once, but for SIGHUP, which may come from the shell and from the kernel
+/// both.
 pub(crate) fn stop_flag() -> Result<Arc<AtomicBool>> {
     let stop = Arc::new(AtomicBool::new(false));
     let flag = Arc::clone(&stop);

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Result, bail, ensure};
 use pouco_lab::cli::{Run, Tool};
@@ -13,47 +13,81 @@ use pouco_lab::record::{Record, Status};
 use pouco_lab::runner::{self, Entrant, Settings};
 use pouco_lab::view::{Output, View};
 
-use super::feeds::feeds;
-use super::{Places, RESULTS, stop_flag};
+use super::feeds::{feeds, of_tool, seed, with_load};
+use super::told::{refuse_told, told};
+use super::{Places, RESULTS, series, stop_flag};
 
 pub(crate) fn run(places: &Places, options: &Run) -> Result<bool> {
-    ensure!(options.scale > 0.0 && options.scale.is_finite(), "--scale {}: must be above 0", options.scale);
     let contest = places.contest(&options.contest)?.within(options.budget.as_deref())?;
-    let contest = contest.with_load(options.load.as_deref())?;
-    let seed = options.seed.unwrap_or(contest.load.seed);
+    let loads = series::chosen(&contest, options)?;
     let folder = options.out.clone().unwrap_or_else(|| new_folder(&contest.name));
-    std::fs::create_dir_all(&folder)?;
-    let rows = payload_rows(&contest, options.scale, options.seconds, options.find_limit)?;
+    let Some(loads) = loads else {
+        let contest = of_tool(contest, options.tool, &options.sent)?;
+        let stop = stop_flag()?;
+        let record = one(places, options, contest, &folder, false, !options.no_build, &stop)?;
+        return Ok(good(&record) && !stop.load(Ordering::Relaxed));
+    };
+    let stop = stop_flag()?;
+    let mut records = Vec::new();
+    for name in loads {
+        if stop.load(Ordering::Relaxed) {
+            break;
+        }
+        let contest = with_load(contest.clone(), &options.sent, Some(&name))?;
+        // All loads have the same images.
+        let build = !options.no_build && records.is_empty();
+        records.push(one(places, options, contest, &folder.join(name), true, build, &stop)?);
+    }
+    series::tell(&folder, &records)?;
+    Ok(records.iter().all(good) && !stop.load(Ordering::Relaxed))
+}
+
+/// Runs one load of a contest, and shows what came of it. Where it is `complete`, rounds that are in the
+/// folder's record already count among those that are asked for.
+fn one(
+    places: &Places,
+    options: &Run,
+    contest: Contest,
+    folder: &Path,
+    complete: bool,
+    build: bool,
+    stop: &AtomicBool,
+) -> Result<Record> {
+    let sent = &options.sent;
+    std::fs::create_dir_all(folder)?;
     // The files live as long as the second of these.
-    let (feeds, _files) =
-        feeds(places, &contest, seed, rows, options.payloads.as_deref(), options.terms.as_deref())?;
+    let (feeds, _files) = feeds(places, &contest, sent)?;
     let settings = Settings {
         top: places.top.clone(),
         entrants: entrants(places, &contest, &options.contestant)?,
         times: options.times,
-        scale: options.scale,
-        seconds: options.seconds,
-        seed,
+        scale: sent.scale,
+        seconds: sent.seconds,
+        seed: seed(&contest, sent),
         driver: driver(places, options, &contest)?,
         feeds,
-        folder: folder.clone(),
-        find_limit: options.find_limit,
+        folder: folder.to_path_buf(),
+        complete,
+        find_limit: sent.find_limit,
         kill: !options.no_kill && contest.kill.is_some(),
-        build: !options.no_build,
+        build,
         command: std::env::args().skip(1).fold("pouco-lab".to_owned(), |all, word| all + " " + &word),
         contest,
     };
-    let stop = stop_flag()?;
-    let record = runner::run(&settings, &stop, &mut View::default())?;
-    super::report(Some(&folder))?;
+    let record = runner::run(&settings, stop, &mut View::default())?;
+    super::report(Some(folder))?;
     let report = pouco_lab::report::markdown(&record);
     // Who won what, and the ranking; the rest is for files.
-    let end = ["\n## Answer times", "\n## Rows"].iter().filter_map(|heading| report.find(heading)).min();
+    let end = ["\n## Answer times", "\n## Rows", "\n## Stock"]
+        .iter()
+        .filter_map(|heading| report.find(heading))
+        .min();
     writeln!(Output, "{}", &report[..end.unwrap_or(report.len())])?;
-    Ok(good(&record) && !stop.load(Ordering::Relaxed))
+    Ok(record)
 }
 
-/// Every attempt ended, and its figures may be compared. That a contestant loses rows is a result and no failure.
+/// Every attempt ended, and its figures may be compared. That a contestant loses rows is a result and no
+/// failure.
 fn good(record: &Record) -> bool {
     record.attempts.iter().all(|attempt| attempt.verdict.status == Status::Valid)
         && record.capacities.iter().all(|capacity| capacity.reasons.is_empty())
@@ -91,45 +125,95 @@ fn by_default(contestant: Contestant) -> Entrant {
     Entrant { mode: contestant.default_mode.clone(), contestant }
 }
 
+/// JMeter, where it is asked for, or the load is one of its own.
+fn jmeter(places: &Places, options: &Run, contest: &Contest) -> Result<Option<drivers::Jmeter>> {
+    let asked = matches!(options.tool, Some(Tool::Jmeter));
+    if contest.load.jmeter.is_none() {
+        ensure!(!asked || contest.jmeter.is_some(), "contest {} has no plan for JMeter", contest.name);
+        ensure!(!asked, "{}: JMeter has no plan for this load", contest.name);
+        refuse_told(&options.told)?;
+        return Ok(None);
+    }
+    ensure!(asked || options.tool.is_none(), "{}: JMeter alone can send this load", contest.name);
+    ensure!(!options.sent.find_limit, "{}: there is no search for its limit", contest.name);
+    ensure!(!options.k6_in_container, "--k6-in-container is for k6 (--tool k6)");
+    Ok(Some(drivers::Jmeter::find(None, &places.top)?.telling(told(&options.told)?)))
+}
+
 fn driver(places: &Places, options: &Run, contest: &Contest) -> Result<Box<dyn Driver>> {
-    let tool = options.tool.unwrap_or(match (options.find_limit, &contest.gatling) {
+    if let Some(jmeter) = jmeter(places, options, contest)? {
+        return Ok(Box::new(jmeter));
+    }
+    let find_limit = options.sent.find_limit;
+    let tool = options.tool.unwrap_or(match (find_limit, &contest.gatling) {
         (true, _) => Tool::Native,
-        _ if contest.is_shop() => Tool::Native,
+        _ if contest.is_shop() || contest.load.has_clients() => Tool::Native,
         (false, Some(_)) => Tool::Gatling,
         (false, None) => Tool::K6,
     });
-    let shop = contest.is_shop();
-    ensure!(
-        !shop || matches!(tool, Tool::Native),
-        "{}: the native generator alone can send it",
-        contest.name
-    );
-    ensure!(!shop || !options.find_limit, "{}: there is no search for its limit", contest.name);
-    ensure!(!options.find_limit || matches!(tool, Tool::Native), "--find-limit needs the native generator");
+    let name = &contest.name;
+    ensure!(!contest.is_shop() || !matches!(tool, Tool::Gatling), "{name}: Gatling has no simulation of it");
+    if contest.load.has_clients() {
+        let load = contest.load_name.as_deref().unwrap_or("its load");
+        ensure!(!matches!(tool, Tool::K6), "{name}: {load} is of clients, and k6 sends loads of rates");
+    }
+    ensure!(!find_limit || matches!(tool, Tool::Native), "--find-limit needs the native generator");
     ensure!(!options.k6_in_container || matches!(tool, Tool::K6), "--k6-in-container is for k6 (--tool k6)");
     Ok(match tool {
         Tool::Gatling => Box::new(drivers::Gatling::find(None)?),
         Tool::K6 if options.k6_in_container => Box::new(drivers::K6::in_container(&places.top)?),
         Tool::K6 => Box::new(drivers::K6::find(None)?),
         Tool::Native => Box::new(drivers::Native),
+        Tool::Jmeter => bail!("{}: JMeter has no plan for this load", contest.name),
     })
-}
-
-/// A search for the largest scale sends this many before the lines begin again, and their nicks are taken.
-const PAYLOADS_OF_A_SEARCH: u32 = 1_500_000;
-
-/// How many payloads are needed, so that no nick is sent twice but where the payloads themselves mean it.
-pub(crate) fn payload_rows(
-    contest: &Contest,
-    scale: f64,
-    seconds: Option<u32>,
-    find_limit: bool,
-) -> Result<u32> {
-    if find_limit { Ok(PAYLOADS_OF_A_SEARCH) } else { drivers::payload_rows(contest, scale, seconds) }
 }
 
 /// `lab-results/CONTEST-YYYYMMDD-HHMMSS`.
 fn new_folder(contest: &str) -> PathBuf {
     let time: String = runner::now().chars().filter(|c| c.is_ascii_digit() || *c == 'T').collect();
     Path::new(RESULTS).join(format!("{contest}-{}", time.replace('T', "-")))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use clap::Parser;
+    use pouco_lab::cli::{Cli, Command};
+
+    use super::*;
+
+    /// The name of the tool, or why there is none.
+    fn tool(line: &str) -> String {
+        let top = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let words = ["pouco-lab", "run"].into_iter().chain(line.split(' '));
+        let Command::Run(options) = Cli::parse_from(words).command else { panic!("{line}") };
+        let contest = Contest::load(&top, &options.contest).unwrap();
+        let places = Places { contests: top.join("lab/contests"), peers: top.join("peers"), top };
+        match of_tool(contest, options.tool, &options.sent)
+            .and_then(|contest| driver(&places, &options, &contest))
+        {
+            Ok(driver) => driver.name().to_owned(),
+            Err(error) => format!("{error:#}"),
+        }
+    }
+
+    #[test]
+    fn a_series_is_the_native_generators() {
+        assert_eq!(tool("scenarios"), "native");
+        let refused = tool("scenarios --load 05-external-api --tool k6");
+        assert_eq!(refused, "scenarios: 05-external-api is of clients, and k6 sends loads of rates");
+    }
+
+    #[test]
+    fn a_load_of_clients_is_the_native_generators_and_has_no_limit() {
+        assert_eq!(tool("inventory"), "native");
+        assert_eq!(tool("inventory --find-limit"), "native");
+        assert_eq!(tool("inventory --load flash-sale"), "native");
+        let refused = tool("inventory --load flash-sale --find-limit");
+        assert_eq!(refused, "inventory: --find-limit multiplies rates, and flash-sale is of clients");
+        let refused = tool("inventory --load flash-sale --tool k6");
+        assert_eq!(refused, "inventory: flash-sale is of clients, and k6 sends loads of rates");
+        assert_eq!(tool("inventory --tool gatling"), "inventory: Gatling has no simulation of it");
+    }
 }

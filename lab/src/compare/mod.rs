@@ -1,13 +1,15 @@
 //! Two records side by side: what became better, what worse, and whether that is a regression.
 //!
-//! A figure that costs (time, CPU, memory) differs where the interval of the ratio leaves out 1; where a side has one run
-//! only, there is no interval, and a ratio within the threshold counts as no difference. It is a regression if it is worse by
-//! more than the threshold *and* has an interval. Correctness is no matter of thresholds: one more wrong row in the worst
-//! round, one more rule that is not kept, or the first failed request is a regression, with one run as with ten. Only where
-//! requests already failed, or rows were already lost by a kill, is their number left to chance, and judged as a cost is.
+//! A figure that costs (time, CPU, memory) differs where the interval of the ratio leaves out 1; where a side
+//! has one run only, there is no interval, and a ratio within the threshold counts as no difference. It is a
+//! regression if it is worse by more than the threshold *and* has an interval. Correctness is no matter of
+//! thresholds: one more wrong row in the worst round, one more rule that is not kept, or the first failed
+//! request is a regression, with one run as with ten. Only where requests already failed, or rows were
+//! already lost by a kill, is their number left to chance, and judged as a cost is.
 //!
-//! CPU seconds are judged beside those of the generator, where both records have these and it is the same one: the machine
-//! of the second record may be half as fast as that of the first, and be the same. The seconds themselves are then shown only.
+//! CPU seconds are judged beside those of the generator, where both records have these and it is the same
+//! one: the machine of the second record may be half as fast as that of the first, and be the same. The
+//! seconds themselves are then shown only.
 //!
 //! What may not enter: reading files and exit codes; `main` does that.
 
@@ -78,7 +80,8 @@ impl Comparison {
 /// What changed from `a` to `b`, contestant by contestant.
 ///
 /// # Errors
-/// They cannot be compared: other schema, contest, tool, scale, length, payloads, kill or budget, no contestant in common, or a threshold that is none.
+/// They cannot be compared: other schema, contest, tool, scale, length, payloads, kill or budget, no
+/// contestant in common, or a threshold that is none.
 pub fn compare(a: &Record, b: &Record, threshold: f64) -> Result<Comparison> {
     ensure!((0.0..1.0).contains(&threshold), "the threshold is {threshold}; allowed is 0 (included) to 1");
     refuse_unlike(a, b)?;
@@ -126,12 +129,14 @@ fn refuse_unlike(a: &Record, b: &Record) -> Result<()> {
         Some(seconds) => format!("{seconds} s"),
         None => "the contest's".to_owned(),
     };
+    let load = |record: &Record| record.load_name.clone().unwrap_or_else(|| "the contest's".to_owned());
     let kill = |kill: bool| if kill { "kill" } else { "no kill" }.to_owned();
     let pairs = [
         ("contests", a.contest.clone(), b.contest.clone()),
         ("tools", a.tool.clone(), b.tool.clone()),
         ("scales", a.scale.to_string(), b.scale.to_string()),
         ("lengths", length(a), length(b)),
+        ("loads", load(a), load(b)),
         ("budgets", budget(a), budget(b)),
     ];
     for (what, first, second) in pairs {
@@ -173,8 +178,13 @@ impl Comparison {
     fn contestant(&mut self, before: &Standing<'_>, after: &Standing<'_>) {
         let id = &before.entry.id;
         self.status(before, after);
-        for metric in [Metric::WrongRows, Metric::WrongAnswers, Metric::InvisibleKilled, Metric::BrokenRules]
-        {
+        for metric in [
+            Metric::WrongRows,
+            Metric::Oversold,
+            Metric::WrongAnswers,
+            Metric::InvisibleKilled,
+            Metric::BrokenRules,
+        ] {
             self.count(before, after, &metric);
         }
         for metric in [Metric::Failed, Metric::LostKilled] {
@@ -200,7 +210,10 @@ impl Comparison {
     fn leave_seconds_to_their_ratio(&mut self, id: &str) {
         let of = |line: &Line, metric: &Metric| line.contestant == id && line.figure == metric.name();
         if self.lines.iter().any(|line| of(line, &Metric::CpuByGenerator)) {
+            // Of a shop all that is CPU.
+            let of_shop = OF_SHOPS.iter().filter(|metric| metric.unit() == "s" || **metric == Metric::Login);
             let seconds = [&[Metric::CpuPerThousand, Metric::Cpu][..], &OF_READS].concat();
+            let seconds: Vec<Metric> = seconds.into_iter().chain(of_shop.cloned()).collect();
             for line in self.lines.iter_mut().filter(|line| seconds.iter().any(|metric| of(line, metric))) {
                 line.regression = false;
             }
@@ -285,11 +298,24 @@ impl Comparison {
 /// What is shown of a contest that only reads beside all others' figures.
 const OF_READS: [Metric; 2] = [Metric::RequestsPerRoleCpu(Role::Api), Metric::RequestsPerCpu];
 
+/// The same of a shop.
+const OF_SHOPS: [Metric; 6] = [
+    Metric::OrdersPerSecond,
+    Metric::RoleCpu(Role::Api),
+    Metric::WithoutLogins(Some(Role::Api)),
+    Metric::WithoutLogins(None),
+    Metric::Login,
+    Metric::RoleMemory(Role::Api),
+];
+
 /// The figures that cost something, with the names of the requests that `standing` has.
 fn costs(standing: &Standing<'_>) -> Vec<Metric> {
     let mut metrics = vec![Metric::CpuPerThousand, Metric::Cpu, Metric::CpuByGenerator, Metric::Memory];
     if standing.entry.acknowledges == Acknowledges::ReadOnly {
         metrics.extend(OF_READS);
+    }
+    if standing.shop {
+        metrics.extend(OF_SHOPS);
     }
     let mut names: Vec<Option<String>> = vec![None];
     for load in standing.valid().filter_map(|attempt| attempt.load.as_ref()) {

@@ -46,7 +46,8 @@ pub(super) struct Case {
     /// All of these over one connection.
     #[serde(default)]
     pub(super) keep_alive: bool,
-    /// Asked again for so long until the answer is as expected: for what may lag behind an acknowledged write.
+    /// Asked again for so long until the answer is as expected: for what may lag behind an acknowledged
+    /// write.
     #[serde(default)]
     pub(super) within_seconds: f64,
     /// Absent from the rules, and good to have: a warning and no failure, unless the answer is a 5xx or none.

@@ -19,13 +19,14 @@
 //! expect = { status = [200], json = '{"id":"{ana}","apelido":"{unique}ana",{rest},"stack":null}' }
 //! ```
 //!
-//! A case may have `sql = "…"`, a statement that is run in the contestant's database before its request: so it is seen whether an
-//! answer is of now.
+//! A case may have `sql = "…"`, a statement that is run in the contestant's database before its request: so
+//! it is seen whether an answer is of now.
 //!
 //! `bearer = "…"` sends a token, which a case before may have saved from a login's answer.
 //!
-//! `{unique}` is of [`UNIQUE_CHARS`] characters, other for each seed; `{repeat:x:33}` is 33 times `x`. The other keys are
-//! described at the fields of `Case` and `Expect` in `cases.rs`. A status of 500 or more and no answer at all are never right.
+//! `{unique}` is of [`UNIQUE_CHARS`] characters, other for each seed; `{repeat:x:33}` is 33 times `x`. The
+//! other keys are described at the fields of `Case` and `Expect` in `cases.rs`. A status of 500 or more and
+//! no answer at all are never right.
 //!
 //! What may not enter: a rule of any contest. Those are in its file.
 
@@ -48,7 +49,8 @@ use crate::record::{Conformance, Failure};
 /// Characters of `{unique}`, so that a file can count on them where a length is the rule.
 pub const UNIQUE_CHARS: usize = 10;
 
-/// After so many requests in a row without an answer the contestant is taken for dead, and the rest is not tried.
+/// After so many requests in a row without an answer the contestant is taken for dead, and the rest is not
+/// tried.
 const MAX_SILENCES: u32 = 3;
 /// Between two tries of a case that may lag.
 const RETRY_PAUSE: Duration = Duration::from_millis(100);
@@ -66,8 +68,8 @@ pub struct Pass {
     pub unique: String,
 }
 
-/// Sends every request of `file` to `address` (`HOST:PORT`), one after the other. Passes against the same data need different
-/// seeds.
+/// Sends every request of `file` to `address` (`HOST:PORT`), one after the other. Passes against the same
+/// data need different seeds.
 ///
 /// # Errors
 /// The file cannot be read or is not as described above. A contestant that does not answer is no error.

@@ -1,4 +1,5 @@
-//! What is otherwise with a contestant in one of a contest's budgets: shares of services, and the environment of the APIs.
+//! What is otherwise with a contestant in one of a contest's budgets: shares of services, and the environment
+//! of the APIs.
 //!
 //! ```toml
 //! [budgets.multi]

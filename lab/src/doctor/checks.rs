@@ -1,6 +1,7 @@
 //! The checks: each judges some of the facts, and asks nothing of the machine.
 //!
-//! `missing` is what no contest runs without, or what would disqualify every contestant. All else is a warning or optional.
+//! `missing` is what no contest runs without, or what would disqualify every contestant. All else is a
+//! warning or optional.
 
 use super::finding::{Finding, Mark};
 use super::{Engine, EngineKind, Facts, Settings, Tool};
@@ -19,7 +20,8 @@ const GENERATOR_BYTES: u64 = 1 << 30;
 /// More than this of a core in use says that something else is at work.
 const QUIET_LOAD: f64 = 0.5;
 
-/// The users of `people` at its peak, in a second; each has a port of its own, which waits for 60 s after its end.
+/// The users of `people` at its peak, in a second; each has a port of its own, which waits for 60 s after its
+/// end.
 const PEAK_USERS: u32 = 740;
 const TIME_WAIT_SECONDS: u32 = 60;
 

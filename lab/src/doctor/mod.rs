@@ -1,6 +1,7 @@
 //! What is missing on this machine, and how to get it.
 //!
-//! [`Facts`] are gathered, then [`checks`](self) judge them, one line each; only the gathering touches the machine.
+//! [`Facts`] are gathered, then [`checks`](self) judge them, one line each; only the gathering touches the
+//! machine.
 //!
 //! What may not enter: anything that changes the machine. It says what to run, and runs nothing of it.
 

@@ -1,8 +1,8 @@
 //! When users should arrive: a contest's phases times a scale, and in another length where one is asked for.
 //!
-//! The rule for another length is that of the Gatling simulation, so that all tools send the same: the contest is cut wherever a
-//! phase of any scenario begins or ends; each piece but the last becomes its share in whole seconds, rounded, and at least one;
-//! the last takes what remains. Rates stay.
+//! The rule for another length is that of the Gatling simulation, so that all tools send the same: the
+//! contest is cut wherever a phase of any scenario begins or ends; each piece but the last becomes its share
+//! in whole seconds, rounded, and at least one; the last takes what remains. Rates stay.
 
 use anyhow::{Result, ensure};
 
@@ -106,7 +106,8 @@ impl ScenarioArrivals {
         self.phases.iter().map(|phase| phase.from.max(phase.to)).fold(0.0, f64::max)
     }
 
-    /// Whether somebody comes at the very beginning, as tools place the users of a phase: evenly, from its first moment on.
+    /// Whether somebody comes at the very beginning, as tools place the users of a phase: evenly, from its
+    /// first moment on.
     #[must_use]
     pub fn begins_with_a_user(&self) -> bool {
         self.phases.first().is_some_and(|phase| whole(self.users_until(phase.seconds)) > 0)

@@ -1,4 +1,5 @@
-//! Exact figures from all durations: percentiles by nearest rank, as `stress-test/percentiles.py` computes them, and seconds.
+//! Exact figures from all durations: percentiles by nearest rank, as `stress-test/percentiles.py` computes
+//! them, and seconds.
 
 use std::collections::BTreeMap;
 
@@ -77,8 +78,8 @@ pub(super) fn series(buckets: &mut BTreeMap<u32, Bucket>, arrivals: &Arrivals) -
     (0..=last).map(second).collect()
 }
 
-/// Drops seconds at the end in which nothing happened: of a load that was cut short all of them, else those in which nobody
-/// should have come.
+/// Drops seconds at the end in which nothing happened: of a load that was cut short all of them, else those
+/// in which nobody should have come.
 pub(super) fn trim(series: &mut Vec<Second>, interrupted: bool) {
     let idle = |second: &Second| {
         second.started + second.answers + second.failed == 0 && (interrupted || second.asked < 1e-9)
@@ -86,7 +87,8 @@ pub(super) fn trim(series: &mut Vec<Second>, interrupted: bool) {
     while series.pop_if(|second| idle(second)).is_some() {}
 }
 
-/// The value at `at` on the line through `points`, which are sorted; before the first and past the last they stay as they are.
+/// The value at `at` on the line through `points`, which are sorted; before the first and past the last they
+/// stay as they are.
 pub(super) fn interpolate(points: &[(f64, f64)], at: f64) -> f64 {
     let next = points.partition_point(|&(x, _)| x < at);
     match (next.checked_sub(1).and_then(|index| points.get(index)), points.get(next)) {
@@ -121,11 +123,12 @@ impl Errors {
     }
 }
 
-/// Reasons to believe that the tool did not send what it was asked for: users who are missing, or who came late.
+/// Reasons to believe that the tool did not send what it was asked for: users who are missing, or who came
+/// late.
 ///
-/// A closed circle of Little's law (users at a time = rate × their duration) is no test here, because a log of starts and ends
-/// fulfils it always; and from one late start alone nobody can tell how late it was. But the sum of starts can be held against
-/// the sum of arrivals that were asked for.
+/// A closed circle of Little's law (users at a time = rate × their duration) is no test here, because a log
+/// of starts and ends fulfils it always; and from one late start alone nobody can tell how late it was. But
+/// the sum of starts can be held against the sum of arrivals that were asked for.
 pub(super) fn arrival_bottlenecks(
     figures: &LoadFigures,
     series: &[Second],

@@ -1,13 +1,15 @@
 //! Load generators behind one interface: a [`Driver`] turns a [`Job`] into an [`Outcome`].
 //!
-//! Whatever the tool, a contest's file is the only source of rates, names and allowed statuses, one rule makes a shorter form of
-//! it ([`arrivals`]), and a tool that could not send what it was asked to says so in [`Generator::bottleneck`].
+//! Whatever the tool, a contest's file is the only source of rates, names and allowed statuses, one rule
+//! makes a shorter form of it ([`arrivals`]), and a tool that could not send what it was asked to says so in
+//! [`Generator::bottleneck`].
 //!
 //! What may not enter: anything about contestants, and any judgement over what was stored.
 
 pub mod arrivals;
 mod figures;
 pub mod gatling;
+pub mod jmeter;
 pub mod k6;
 mod native;
 mod payloads;
@@ -27,10 +29,14 @@ use crate::shop::Open;
 pub use crate::oracle::{Creation, Creations};
 pub use arrivals::Arrivals;
 pub use gatling::Gatling;
+pub use jmeter::Jmeter;
 pub use k6::K6;
 pub use native::{Native, plan as native_plan};
 pub use payloads::{payload_rows, payloads};
 pub use process::{now, raise_open_files};
+
+/// In [`Job::folder`]: what shall stay beside the record. Everything else there goes.
+pub const KEPT: &str = "kept";
 
 /// A load that somebody wants.
 #[derive(Clone, Copy, Debug)]
@@ -72,6 +78,10 @@ pub struct Outcome {
     pub answers: Option<Answers>,
     /// What the tool used between the first user and the last answer, and whether it was the bottleneck.
     pub generator: Generator,
+    /// Why the figures cannot stand, whatever is stored: the contestant says yes and does not do it.
+    pub faults: Vec<String>,
+    /// What a reader should know beside the figures, and changes none.
+    pub notes: Vec<String>,
     /// Stopped before its end: what was sent last may be missing in all of these.
     pub interrupted: bool,
 }
@@ -107,9 +117,19 @@ pub trait Driver {
     /// Loads until the contest's end, or until `stop` is set. `progress` is called about once a second.
     ///
     /// # Errors
-    /// The tool could not start, ended with an error of its own, or left no output that can be read. Requests that fail are
-    /// no error.
+    /// The tool could not start, ended with an error of its own, or left no output that can be read. Requests
+    /// that fail are no error.
     fn run(&self, job: &Job<'_>, stop: &AtomicBool, progress: &mut dyn FnMut(&Snapshot)) -> Result<Outcome>;
+
+    /// Makes a report of its own of what [`Driver::run`] left in [`KEPT`], which is at `folder` now. Nothing
+    /// is measured any more.
+    ///
+    /// # Errors
+    /// It could not be made, which changes no figure.
+    fn present(&self, folder: &Path) -> Result<()> {
+        let _ = folder;
+        Ok(())
+    }
 }
 
 #[cfg(test)]
@@ -117,8 +137,9 @@ mod testing {
     use std::path::Path;
     use std::process::Command;
 
-    /// Race window: a file that this process writes is open for writing in each child that another test forks in that moment,
-    /// and cannot be executed until that child executes its own program. So another process writes it.
+    /// Race window: a file that this process writes is open for writing in each child that another test forks
+    /// in that moment, and cannot be executed until that child executes its own program. So another process
+    /// writes it.
     pub(super) fn write_program(path: &Path, script: &str) {
         let draft = path.with_extension("draft");
         std::fs::write(&draft, script).unwrap();

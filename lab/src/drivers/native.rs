@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 
 use super::{Arrivals, Creations, Driver, Job, Outcome, Snapshot, now};
 use crate::lines::Lines;
@@ -23,7 +23,7 @@ impl Driver for Native {
     }
 
     fn run(&self, job: &Job<'_>, stop: &AtomicBool, progress: &mut dyn FnMut(&Snapshot)) -> Result<Outcome> {
-        let (payloads, terms) = match job.contest.has_rows() && !job.contest.is_shop() {
+        let (payloads, terms) = match job.contest.sends_lines() {
             true => (Lines::read(job.payloads, "payload")?, Lines::read(job.terms, "t")?),
             false => <_>::default(),
         };
@@ -51,6 +51,8 @@ impl Driver for Native {
             deeds: outcome.deeds,
             answers: outcome.answers,
             generator: outcome.generator,
+            faults: Vec::new(),
+            notes: Vec::new(),
             interrupted: outcome.ended != Ended::Whole,
         })
     }
@@ -61,6 +63,7 @@ impl Driver for Native {
 /// # Errors
 /// The scale or the length is not allowed, or the contest's address leads nowhere.
 pub fn plan(job: &Job<'_>, payloads: Arc<Lines>, terms: Arc<Lines>) -> Result<Plan> {
+    ensure!(job.contest.load.jmeter.is_none(), "{}: JMeter alone can send this load", job.contest.name);
     let mut plan = Plan::new(job.contest, 1.0, payloads, terms)?;
     plan.seed = job.seed;
     plan.shop = job.shop.cloned();

@@ -8,7 +8,8 @@ use anyhow::{Context, Result, bail, ensure};
 use super::arrivals::{Arrivals, whole};
 use crate::contest::Contest;
 
-/// Files are made in whole multiples of this many lines: of the contest itself at scale 1, and so of most runs, one is enough.
+/// Files are made in whole multiples of this many lines: of the contest itself at scale 1, and so of most
+/// runs, one is enough.
 const ROWS_STEP: u64 = 100_000;
 /// As many as `stress-test/generate.py` makes. Beyond it they are sent again, and whoever sends them warns.
 const MOST_ROWS: u64 = 10_000_000;
@@ -31,14 +32,14 @@ pub fn payload_rows(contest: &Contest, scale: f64, seconds: Option<u32>) -> Resu
             arrivals.users() * creating as u64
         })
         .sum();
-    let of_kill = contest.kill.map_or(0.0, |kill| kill.rate * kill.seconds);
+    let of_kill = contest.kill.as_ref().map_or(0.0, |kill| kill.rate * kill.seconds);
     let wanted = whole((creations as f64 + of_kill) * ROWS_MARGIN);
     let rows = wanted.div_ceil(ROWS_STEP).max(1) * ROWS_STEP;
     u32::try_from(rows.min(MOST_ROWS)).context("the number of payloads")
 }
 
-/// Makes what is missing of the payload file, of so many `rows`, and of the terms file for `seed` in `folder`, and says where
-/// they are.
+/// Makes what is missing of the payload file, of so many `rows`, and of the terms file for `seed` in
+/// `folder`, and says where they are.
 ///
 /// # Errors
 /// There is no `python3`, or the generator failed.

@@ -1,8 +1,8 @@
 //! A tool as a child: a process group of its own, which is watched, measured, and never left behind.
 //!
-//! The group is what is stopped, because a tool may be a script with the real generator below it; and it is what is measured, by
-//! `/proc` once a second and once more when the child has ended but is not yet waited for: its entry then still has its own
-//! CPU time and that of the children it waited for.
+//! The group is what is stopped, because a tool may be a script with the real generator below it; and it is
+//! what is measured, by `/proc` once a second and once more when the child has ended but is not yet waited
+//! for: its entry then still has its own CPU time and that of the children it waited for.
 
 use std::fs::{self, File};
 use std::os::fd::OwnedFd;
@@ -47,7 +47,8 @@ pub(super) struct Attended {
     pub(super) usage: Usage,
 }
 
-/// Runs `command`, its output into the file `output`, until it ends or `stop` is set; calls `tick` about once a second.
+/// Runs `command`, its output into the file `output`, until it ends or `stop` is set; calls `tick` about once
+/// a second.
 ///
 /// # Errors
 /// It cannot be started, `tick` failed, or it took longer than `at_most`; its whole group is then dead.
@@ -61,7 +62,8 @@ pub(super) fn attend(
     attend_other(command, output, at_most, stop, tick, &mut Some::<Pid>)
 }
 
-/// As [`attend`], where what is measured is another group than that of `command`: `measured` says which, or none yet.
+/// As [`attend`], where what is measured is another group than that of `command`: `measured` says which, or
+/// none yet.
 ///
 /// # Errors
 /// As for [`attend`].
@@ -112,8 +114,8 @@ pub(super) fn last_output(output: &Path) -> String {
     String::from_utf8_lossy(&bytes[from..]).trim().to_owned()
 }
 
-/// Sets this process's soft limit of open files to its hard limit, which generators inherit: each virtual user has a
-/// connection. Returns a warning where that is still few.
+/// Sets this process's soft limit of open files to its hard limit, which generators inherit: each virtual
+/// user has a connection. Returns a warning where that is still few.
 #[must_use]
 pub fn raise_open_files() -> Option<String> {
     let Rlimit { maximum, .. } = rustix::process::getrlimit(Resource::Nofile);
@@ -177,8 +179,8 @@ impl Group {
         Ok((status, std::mem::take(&mut self.usage)))
     }
 
-    /// Race window: the group's id may be given to others once its leader has been waited for, so what the leader left behind
-    /// is killed before that.
+    /// Race window: the group's id may be given to others once its leader has been waited for, so what the
+    /// leader left behind is killed before that.
     fn end(&mut self) -> Result<ExitStatus> {
         self.signal(Signal::KILL);
         self.reaped = true;

@@ -1,4 +1,5 @@
-//! `pouco-lab meters`, and `pouco-meters`, which is nothing else: a thread waits for the signal that ends it, the other one answers.
+//! `pouco-lab meters`, and `pouco-meters`, which is nothing else: a thread waits for the signal that ends it,
+//! the other one answers.
 
 use std::net::TcpListener;
 use std::path::PathBuf;
@@ -18,7 +19,8 @@ pub struct Serving {
     /// Where to answer; port 0 takes a free one
     #[arg(long, value_name = "tcp:ADDRESS:PORT", default_value = "tcp:127.0.0.1:9101")]
     pub listen: String,
-    /// Only containers whose names begin with NAME and a hyphen or an underscore, as compose names those of a project
+    /// Only containers whose names begin with NAME and a hyphen or an underscore, as compose names those of a
+    /// project
     #[arg(long, value_name = "NAME")]
     pub project: Option<String>,
     /// A recorded file tree in place of this machine's

@@ -1,5 +1,5 @@
-//! The meters as a service: what the kernel knows of running containers, as Prometheus text under cAdvisor's names, for
-//! machines on which cAdvisor cannot be had. Whoever has dashboards for cAdvisor keeps them.
+//! The meters as a service: what the kernel knows of running containers, as Prometheus text under cAdvisor's
+//! names, for machines on which cAdvisor cannot be had. Whoever has dashboards for cAdvisor keeps them.
 //!
 //! What may not enter: contests, and a container engine. Names come from [`crate::meters::containers`].
 
@@ -16,7 +16,7 @@ use pouco_exposition::Exposition;
 use crate::meters::{Cgroup, Limits, Named, Periods, Sample, containers};
 
 pub use command::{Serving, run};
-pub use server::serve;
+pub use server::{serve, serve_while};
 
 /// The kernel's own period, by which a share of a CPU is told where only the share is known.
 const PERIOD_US: f64 = 100_000.0;

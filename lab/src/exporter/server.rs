@@ -1,5 +1,5 @@
-//! One request a connection, one connection at a time, each bounded in bytes and time: whoever scrapes is one program that
-//! comes once in a few seconds.
+//! One request a connection, one connection at a time, each bounded in bytes and time: whoever scrapes is one
+//! program that comes once in a few seconds.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -7,6 +7,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
 
 /// For a request to come whole, and again for its answer to be taken.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -16,9 +18,28 @@ const MAX_FIELDS: usize = 64;
 /// Before the next try when a connection cannot be accepted, for want of descriptors for one.
 const REST: Duration = Duration::from_millis(100);
 
+/// Between two looks at whether it goes on.
+const LOOK: Timespec = Timespec { tv_sec: 0, tv_nsec: 200_000_000 };
+
 /// Answers `/metrics` with what `text` gives, for ever.
 pub fn serve(listener: &TcpListener, text: &mut dyn FnMut() -> Result<String>) -> ! {
     loop {
+        serve_while(listener, &|| true, text);
+    }
+}
+
+/// The same while `goes_on`.
+pub fn serve_while(
+    listener: &TcpListener,
+    goes_on: &dyn Fn() -> bool,
+    text: &mut dyn FnMut() -> Result<String>,
+) {
+    while goes_on() {
+        match poll(&mut [PollFd::new(listener, PollFlags::IN)], Some(&LOOK)) {
+            Ok(0) | Err(Errno::INTR) => continue,
+            Ok(_) => {}
+            Err(_) => thread::sleep(REST),
+        }
         match listener.accept() {
             // A client that goes away, or never asks, is its own loss.
             Ok((mut stream, _)) => {

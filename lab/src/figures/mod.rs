@@ -1,14 +1,15 @@
 //! Which number of an attempt is meant by a name: the one place that reads figures out of a record.
 //!
-//! [`crate::compare`] and [`crate::report`] both read through it, so that they cannot mean different things by one word.
-//! What may not enter: how a figure is shown.
+//! [`crate::compare`] and [`crate::report`] both read through it, so that they cannot mean different things
+//! by one word. What may not enter: how a figure is shown.
 
+pub mod shop;
 mod standing;
 
 pub use standing::{Correctness, Standing, standings};
 
 use crate::contestant::Role;
-use crate::record::{Attempt, RequestFigures, Status};
+use crate::record::{Attempt, RequestFigures, Status, Usage};
 
 /// A point of a distribution of times.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,8 +68,9 @@ pub enum Metric {
     CpuPerThousand,
     /// CPU seconds of the whole stack.
     Cpu,
-    /// CPU seconds of the whole stack for each one of the generator's in the same attempt. The generator does the same work
-    /// for everybody, on the same cores at the same time: what the machine's speed adds to both goes out.
+    /// CPU seconds of the whole stack for each one of the generator's in the same attempt. The generator does
+    /// the same work for everybody, on the same cores at the same time: what the machine's speed adds to both
+    /// goes out.
     CpuByGenerator,
     /// Requests for each CPU second of the whole stack.
     RequestsPerCpu,
@@ -100,6 +102,16 @@ pub enum Metric {
     BrokenRules,
     /// Largest multiple of the contest's peak rates; 0 where none was passed.
     Capacity,
+    /// Acknowledged orders of a shop, a second of its load.
+    OrdersPerSecond,
+    /// Pieces that a shop sold and still has, or never had.
+    Oversold,
+    /// CPU seconds of the services with this role, or of the whole stack, less what the load's logins cost.
+    WithoutLogins(Option<Role>),
+    /// CPU milliseconds of a login, of the whole stack.
+    Login,
+    /// Largest `usage − inactive_file` of each service with this role, added up.
+    RoleMemory(Role),
 }
 
 impl Metric {
@@ -126,6 +138,12 @@ impl Metric {
             Self::Unavailable => "unavailable after a kill".to_owned(),
             Self::BrokenRules => "rules not kept".to_owned(),
             Self::Capacity => "capacity".to_owned(),
+            Self::OrdersPerSecond => "orders a second".to_owned(),
+            Self::Oversold => "pieces oversold".to_owned(),
+            Self::WithoutLogins(None) => "CPU without logins".to_owned(),
+            Self::WithoutLogins(Some(role)) => format!("CPU without logins, {}", role_name(*role)),
+            Self::Login => "CPU of a login".to_owned(),
+            Self::RoleMemory(role) => format!("memory, {}", role_name(*role)),
         }
     }
 
@@ -133,9 +151,14 @@ impl Metric {
     #[must_use]
     pub fn unit(&self) -> &'static str {
         match self {
-            Self::CpuPerThousand | Self::Cpu | Self::RoleCpu(_) | Self::Throttled | Self::Unavailable => "s",
-            Self::Memory | Self::MemoryRaw => "MB",
-            Self::Time(..) => "ms",
+            Self::CpuPerThousand
+            | Self::Cpu
+            | Self::RoleCpu(_)
+            | Self::WithoutLogins(_)
+            | Self::Throttled
+            | Self::Unavailable => "s",
+            Self::Memory | Self::MemoryRaw | Self::RoleMemory(_) => "MB",
+            Self::Time(..) | Self::Login => "ms",
             Self::CpuByGenerator => "× its",
             Self::Capacity => "× the rates",
             Self::RequestsPerCpu
@@ -145,14 +168,20 @@ impl Metric {
             | Self::WrongAnswers
             | Self::LostKilled
             | Self::InvisibleKilled
-            | Self::BrokenRules => "",
+            | Self::BrokenRules
+            | Self::OrdersPerSecond
+            | Self::Oversold => "",
         }
     }
 
-    /// Less of it is better, which is so of all but the capacity and what is done with a CPU second.
+    /// Less of it is better, which is so of all but the capacity and what is done in a second, or with one of
+    /// CPU.
     #[must_use]
     pub fn less_is_better(&self) -> bool {
-        !matches!(self, Self::Capacity | Self::RequestsPerCpu | Self::RequestsPerRoleCpu(_))
+        !matches!(
+            self,
+            Self::Capacity | Self::OrdersPerSecond | Self::RequestsPerCpu | Self::RequestsPerRoleCpu(_)
+        )
     }
 
     /// Its value in one attempt; absent if it was not measured. Never found for [`Metric::Capacity`], which
@@ -187,6 +216,11 @@ impl Metric {
             Self::Unavailable => attempt.killed.as_ref()?.unavailable_seconds,
             Self::BrokenRules => Some(attempt.conformance.as_ref()?.failures.len() as f64),
             Self::Capacity => None,
+            Self::OrdersPerSecond => shop::orders_per_second(attempt),
+            Self::Oversold => Some(attempt.stored.as_ref()?.stock?.oversold as f64),
+            Self::WithoutLogins(role) => shop::without_logins(attempt, *role),
+            Self::Login => Some(attempt.logins?.cpu_seconds * 1_000.0),
+            Self::RoleMemory(role) => of_role(attempt, *role, &|usage| usage.memory_bytes as f64 / 1e6),
         }
     }
 }
@@ -196,11 +230,14 @@ fn per_second(requests: u64, cpu_seconds: f64) -> Option<f64> {
     (requests > 0 && cpu_seconds > 0.0).then(|| requests as f64 / cpu_seconds)
 }
 
-/// Sum over the services with `role`; absent where there are none.
 fn role_cpu(attempt: &Attempt, role: Role) -> Option<f64> {
+    of_role(attempt, role, &|usage| usage.cpu_seconds)
+}
+
+/// Sum over the services with `role`; absent where there are none.
+fn of_role(attempt: &Attempt, role: Role, of: &dyn Fn(&Usage) -> f64) -> Option<f64> {
     let services = attempt.resources.as_ref()?.services.values();
-    let of_role: Vec<f64> =
-        services.filter(|usage| usage.role == Some(role)).map(|usage| usage.cpu_seconds).collect();
+    let of_role: Vec<f64> = services.filter(|usage| usage.role == Some(role)).map(of).collect();
     (!of_role.is_empty()).then(|| of_role.iter().sum())
 }
 

@@ -1,11 +1,14 @@
-//! A contestant's attempts together: what became of its rows, or what its answers were, whether it has a rank, and which.
+//! A contestant's attempts together: what became of its rows, or what its answers were, whether it has a
+//! rank, and which.
 //!
-//! The order is by correctness first. A contestant that keeps everything stands before one that loses rows when it is killed,
-//! and that one before one that loses rows without any mishap; within each group the CPU seconds for 1,000 requests decide.
+//! The order is by correctness first. A contestant that keeps everything stands before one that loses rows
+//! when it is killed, and that one before one that loses rows without any mishap; within each group the CPU
+//! seconds for 1,000 requests decide. A shop that stands still has an exact stock for just that reason, and
+//! stands behind all that serve.
 
 use std::cmp::Ordering;
 
-use super::Metric;
+use super::{Metric, shop};
 use crate::record::{Answers, Attempt, Capacity, Entry, Record, Status};
 use crate::stats::{self, Estimate};
 
@@ -19,6 +22,8 @@ pub enum Correctness {
     /// Exact after the load, and rows that had been acknowledged were gone, or not found by the API, after a
     /// SIGKILL.
     LostWhenKilled,
+    /// Exact, and for a while, or all the time, a shop that served nobody.
+    StoodStill,
     /// Rows are missing or wrong after a load without any mishap, or answers were.
     Wrong,
     /// Its figures cannot be compared.
@@ -42,6 +47,8 @@ pub struct Standing<'a> {
     pub correctness: Correctness,
     /// From 1; absent for those that are disqualified or failed.
     pub rank: Option<usize>,
+    /// Stock is what it is judged by.
+    pub shop: bool,
 }
 
 impl<'a> Standing<'a> {
@@ -50,13 +57,21 @@ impl<'a> Standing<'a> {
         let attempts: Vec<_> = record.attempts.iter().filter(|attempt| mine(&attempt.contestant)).collect();
         let capacities: Vec<_> =
             record.capacities.iter().filter(|capacity| mine(&capacity.contestant)).collect();
-        let mut standing =
-            Self { entry, index, attempts, capacities, correctness: Correctness::Failed, rank: None };
+        let mut standing = Self {
+            entry,
+            index,
+            attempts,
+            capacities,
+            correctness: Correctness::Failed,
+            rank: None,
+            shop: shop::is_shop(record),
+        };
         standing.correctness = standing.judge();
         standing
     }
 
-    /// One round in which the limits did not hold disqualifies; a round that failed only leaves fewer to compare.
+    /// One round in which the limits did not hold disqualifies; a round that failed only leaves fewer to
+    /// compare.
     fn judge(&self) -> Correctness {
         let any = |status| self.attempts.iter().any(|attempt| attempt.verdict.status == status);
         if any(Status::Disqualified) {
@@ -71,6 +86,9 @@ impl<'a> Standing<'a> {
         if self.valid().filter_map(|attempt| attempt.stored.as_ref()).any(|stored| !stored.exact()) {
             return Correctness::Wrong;
         }
+        if self.valid().any(|attempt| shop::standstill(attempt).is_some()) {
+            return Correctness::StoodStill;
+        }
         let mut answers = self.valid().filter_map(|attempt| attempt.answers.as_ref()).peekable();
         if answers.peek().is_some() {
             return if answers.all(Answers::right) { Correctness::Exact } else { Correctness::Wrong };
@@ -83,6 +101,12 @@ impl<'a> Standing<'a> {
         } else {
             Correctness::Unchecked
         }
+    }
+
+    /// Its answers were judged, and its rows too.
+    #[must_use]
+    pub fn judged_by_both(&self) -> bool {
+        self.attempts.iter().any(|attempt| attempt.answers.is_some() && attempt.stored.is_some())
     }
 
     /// The attempts whose figures stand.
@@ -100,7 +124,8 @@ impl<'a> Standing<'a> {
         self.valid().filter_map(|attempt| metric.of(attempt)).collect()
     }
 
-    /// In one of the searches whose scale counts, the limit may be higher: the generator set it, or nothing failed.
+    /// In one of the searches whose scale counts, the limit may be higher: the generator set it, or nothing
+    /// failed.
     #[must_use]
     pub fn capacity_is_at_least(&self) -> bool {
         self.capacities.iter().any(|search| search.reasons.is_empty() && search.at_least)
@@ -118,7 +143,8 @@ impl<'a> Standing<'a> {
         self.values(metric).into_iter().reduce(f64::max)
     }
 
-    /// Of the attempts whose figures may be shown, the one whose CPU seconds are in the middle: the one to draw.
+    /// Of the attempts whose figures may be shown, the one whose CPU seconds are in the middle: the one to
+    /// draw.
     #[must_use]
     pub fn typical(&self) -> Option<&'a Attempt> {
         let drawn = |attempt: &&'a Attempt| !attempt.series.is_empty();

@@ -1,7 +1,8 @@
-//! Reads one HTTP/1.1 answer, wherever the pieces end: a body of a stated length, in chunks, or up to the connection's end.
+//! Reads one HTTP/1.1 answer, wherever the pieces end: a body of a stated length, in chunks, or up to the
+//! connection's end.
 //!
-//! An answer that comes in one piece, as nearly all do, is read where it lies and copied nowhere. What may not enter: whether
-//! the answer is the one that was wanted.
+//! An answer that comes in one piece, as nearly all do, is read where it lies and copied nowhere. What may
+//! not enter: whether the answer is the one that was wanted.
 
 use std::ops::Range;
 

@@ -1,8 +1,9 @@
 //! When users arrive: the intended starts of one scenario, one after the other, from its phases alone.
 //!
-//! The k-th user of a phase comes when the rate, summed up since the phase's beginning, reaches k; so a phase whose rate goes
-//! evenly from `from` to `to` has `(from + to) / 2 × seconds × scale` users, rounded down, the first of them at once. A
-//! randomized phase has as many, at moments drawn from the seed. What may not enter: what the server does.
+//! The k-th user of a phase comes when the rate, summed up since the phase's beginning, reaches k; so a phase
+//! whose rate goes evenly from `from` to `to` has `(from + to) / 2 × seconds × scale` users, rounded down,
+//! the first of them at once. A randomized phase has as many, at moments drawn from the seed. What may not
+//! enter: what the server does.
 
 use std::time::Duration;
 
@@ -19,7 +20,8 @@ pub(super) fn seconds(nanos: u64) -> f64 {
     Duration::from_nanos(nanos).as_secs_f64()
 }
 
-/// The users of a phase at a scale. What a product of rates falls short of a whole number by is an error of rounding.
+/// The users of a phase at a scale. What a product of rates falls short of a whole number by is an error of
+/// rounding.
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // rates are ≥ 0, and the cast saturates
 fn users_in(phase: &Phase, scale: f64) -> u64 {
     (f64::midpoint(phase.from, phase.to) * phase.seconds * scale + 1e-6).floor() as u64

@@ -1,7 +1,8 @@
 //! Whether the generator, and not the server, set the pace.
 //!
-//! Four signs, each said in words with its figures: requests started late, Little's law is violated, the generator's thread
-//! filled its core, a limit of the machine was reached (descriptors, source ports). What may not enter: judging the server.
+//! Four signs, each said in words with its figures: requests started late, Little's law is violated, the
+//! generator's thread filled its core, a limit of the machine was reached (descriptors, source ports). What
+//! may not enter: judging the server.
 
 use anyhow::Result;
 use hdrhistogram::Histogram;
@@ -16,8 +17,8 @@ use super::socket::{NO_DESCRIPTOR, NO_PORT};
 const LATE_P99_MS: f64 = 10.0;
 /// How far apart the two sides of Little's law may be.
 const LITTLE_SHARE: f64 = 0.05;
-/// Below so much a request they may be further apart: waking up takes tens of microseconds, which is a large share of a
-/// quick server's answer and still no bottleneck.
+/// Below so much a request they may be further apart: waking up takes tens of microseconds, which is a large
+/// share of a quick server's answer and still no bottleneck.
 const LITTLE_SECONDS: f64 = 0.001;
 /// Of a core, in any one second.
 const BUSY: f64 = 0.9;
@@ -129,8 +130,8 @@ impl Watch {
         reasons
     }
 
-    /// Requests in flight on average are requests a second times their mean time. The first is what the loop saw, the second
-    /// counts from the intended starts: they part where requests start late.
+    /// Requests in flight on average are requests a second times their mean time. The first is what the loop
+    /// saw, the second counts from the intended starts: they part where requests start late.
     fn little(&self, figures: &Figures, length: f64) -> Option<String> {
         let (seen, expected) = (self.in_flight_seconds, figures.sum_of_seconds() + self.given_up_seconds);
         let apart = (seen - expected).abs();
@@ -167,7 +168,7 @@ mod tests {
         let mut figures = Figures::new(["a".to_owned()].into_iter(), None).unwrap();
         for ms in times_ms {
             figures.start();
-            figures.end(&End { kind: 0, status: 200, nanos: ms * MILLI, failure: None, page: None });
+            figures.end(&End { kind: 0, status: 200, nanos: ms * MILLI, failure: None, seen: None });
         }
         figures
     }

@@ -17,7 +17,8 @@ pub(super) struct Connection {
     /// The rest of a request that the socket did not take at once.
     pub(super) unsent: Vec<u8>,
     pub(super) answer: Answer,
-    /// What the event loop knows it by: an event that was fetched before its predecessor at this place was closed has another.
+    /// What the event loop knows it by: an event that was fetched before its predecessor at this place was
+    /// closed has another.
     pub(super) mark: u64,
     pub(super) watched: bool,
 }
@@ -53,8 +54,8 @@ impl Pool {
         let socket = socket::open(target, ending)?;
         let place = self.open.vacant_entry();
         let key = place.key();
-        // Half the mark is the place, which is below 2^32 as any descriptor is, and half is a number that the next one at the
-        // same place does not have.
+        // Half the mark is the place, which is below 2^32 as any descriptor is, and half is a number that the
+        // next one at the same place does not have.
         self.opened = (self.opened + 1) & 0x7fff_ffff;
         let mark = self.opened << 32 | key as u64;
         let answer = Answer::default();

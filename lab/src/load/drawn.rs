@@ -1,4 +1,5 @@
-//! What a request takes from the contest's data, at random: an id that is stored, one that is not, a place in the list.
+//! What a request takes from the contest's data, at random: an id that is stored, one that is not, a place in
+//! the list.
 //!
 //! It depends on the seed and on the user alone, as pauses do.
 

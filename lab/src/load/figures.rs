@@ -1,7 +1,8 @@
 //! Counts and times, while they come and when all is over.
 //!
-//! Times go into HdrHistograms of microseconds, three digits exact, up to 120 s; one for each request and one for the present
-//! second. What may not enter: figures of users who were meant to start while the load warms up; the caller leaves them out.
+//! Times go into HdrHistograms of microseconds, three digits exact, up to 120 s; one for each request and one
+//! for the present second. What may not enter: figures of users who were meant to start while the load warms
+//! up; the caller leaves them out.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -42,8 +43,19 @@ pub(super) struct End<'a> {
     pub(super) status: u16,
     pub(super) nanos: u64,
     pub(super) failure: Option<&'a str>,
-    /// Of an answer that was looked at as a page: what was right about it, or nothing.
-    pub(super) page: Option<Option<Right>>,
+    /// Of an answer that is itself what the contest judges.
+    pub(super) seen: Option<Seen>,
+}
+
+/// What was seen of an answer that is itself what the contest judges.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Seen {
+    /// It is not as it must be.
+    Wrong,
+    /// It is.
+    Right,
+    /// So is this page.
+    Page(Right),
 }
 
 /// Everything that is counted.
@@ -64,14 +76,19 @@ pub(super) struct Figures {
     /// Slower than the rule allows a hundredth of all to be.
     slow: u64,
     rule: Option<Rule>,
-    /// Of pages; absent where there was none.
+    /// Absent where nothing was [`Seen`].
     pub(super) answers_checked: Option<Answers>,
 }
 
-fn count_page(answers: &mut Answers, page: Option<Right>) {
-    let Some(right) = page else {
-        answers.wrong += 1;
-        return;
+fn count(answers: &mut Answers, seen: Seen) {
+    answers.checked += 1;
+    let right = match seen {
+        Seen::Wrong => {
+            answers.wrong += 1;
+            return;
+        }
+        Seen::Right => return,
+        Seen::Page(right) => right,
     };
     match answers.by_cache.get_mut(right.cache) {
         Some(count) => *count += 1,
@@ -128,10 +145,8 @@ impl Figures {
         if self.rule.is_some_and(|rule| float(micros) > rule.p99_ms * 1e3) {
             self.slow += 1;
         }
-        if let Some(page) = end.page {
-            let answers = self.answers_checked.get_or_insert_default();
-            answers.checked += 1;
-            count_page(answers, page);
+        if let Some(seen) = end.seen {
+            count(self.answers_checked.get_or_insert_default(), seen);
         }
         if let Some(message) = end.failure {
             kind.failed += 1;
@@ -259,7 +274,7 @@ mod tests {
 
     fn end(kind: usize, millis: u64, failure: Option<&str>) -> End<'_> {
         let status = if failure.is_some() { 0 } else { 200 };
-        End { kind, status, nanos: millis * 1_000_000, failure, page: None }
+        End { kind, status, nanos: millis * 1_000_000, failure, seen: None }
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! The search for the largest scale that a contestant takes: which scale to try next, which result to doubt, and when to stop.
-//! Nothing is run here.
+//! The search for the largest scale that a contestant takes: which scale to try next, which result to doubt,
+//! and when to stop. Nothing is run here.
 
 use anyhow::Result;
 
@@ -10,8 +10,8 @@ use crate::record::Step;
 pub const PLATEAU_SECONDS: u32 = 20;
 /// How long a step takes: its rise, its plateau, and the wait until the contestant is seen at rest.
 pub const STEP_SECONDS: u32 = PLATEAU_RAMP_SECONDS + PLATEAU_SECONDS + 6;
-/// A step that would end after this is not begun. Five steps that double, the one that fails, and three between the two fit in,
-/// with a restart after each failure: broken steps end early.
+/// A step that would end after this is not begun. Five steps that double, the one that fails, and three
+/// between the two fit in, with a restart after each failure: broken steps end early.
 pub const SEARCH_SECONDS: u32 = 300;
 /// Steps of a search at most, for contestants that fail at once and in vain.
 pub const MAX_STEPS: usize = 12;
@@ -19,9 +19,10 @@ pub const MAX_STEPS: usize = 12;
 const CLOSE_ENOUGH: f64 = 1.1;
 /// Below this scale nothing is tried.
 const SMALLEST_SCALE: f64 = 0.01;
-/// A step that breaks within so many seconds, right after one that failed, is repeated before it is believed: it may have met
-/// what the other one left. So is the first, however late it breaks: it met a contestant that had answered nothing yet. And so is
-/// one in which the generator was a bottleneck: a machine that stands still for a moment is no fault of the contestant's.
+/// A step that breaks within so many seconds, right after one that failed, is repeated before it is believed:
+/// it may have met what the other one left. So is the first, however late it breaks: it met a contestant that
+/// had answered nothing yet. And so is one in which the generator was a bottleneck: a machine that stands
+/// still for a moment is no fault of the contestant's.
 const DOUBTFUL_SECONDS: f64 = 2.0;
 
 /// What a search found.
@@ -29,7 +30,8 @@ const DOUBTFUL_SECONDS: f64 = 2.0;
 pub struct Found {
     /// The largest scale that was passed; `None` if none was.
     pub scale: Option<f64>,
-    /// The limit may be above that scale: nothing failed, or the generator was a bottleneck in the step that decided.
+    /// The limit may be above that scale: nothing failed, or the generator was a bottleneck in the step that
+    /// decided.
     pub at_least: bool,
     /// Requests a second at that scale.
     pub requests_per_second: Option<f64>,
@@ -41,10 +43,10 @@ pub struct Found {
     pub reasons: Vec<String>,
 }
 
-/// Tries `first`, then twice as much until a step fails (or half until one passes), then between the two, until they are
-/// within 10 % of each other, or [`MAX_STEPS`] were tried, or [`SEARCH_SECONDS`] are over. `step` runs one and says how it
-/// went; that nothing of a failed step is left when the next begins is its business. `elapsed` says how many seconds the
-/// search has taken.
+/// Tries `first`, then twice as much until a step fails (or half until one passes), then between the two,
+/// until they are within 10 % of each other, or [`MAX_STEPS`] were tried, or [`SEARCH_SECONDS`] are over.
+/// `step` runs one and says how it went; that nothing of a failed step is left when the next begins is its
+/// business. `elapsed` says how many seconds the search has taken.
 ///
 /// # Errors
 /// Those of `step`.

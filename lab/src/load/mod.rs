@@ -44,6 +44,7 @@ mod engine;
 mod errand;
 mod figures;
 mod limit;
+mod order;
 mod request;
 mod socket;
 mod user;
@@ -54,7 +55,9 @@ use std::sync::atomic::AtomicBool;
 
 use anyhow::{Context, Result, bail, ensure};
 
+pub(crate) use self::errand::{BOUGHT, DELIVERED, PAGE};
 pub use self::limit::{Found, MAX_STEPS, PLATEAU_SECONDS, SEARCH_SECONDS, STEP_SECONDS, find_limit};
+pub(crate) use self::order::told as order_told;
 pub(crate) use self::request::percent_encode;
 use crate::contest::{Contest, Load, Phase};
 use crate::lines::Lines;
@@ -141,6 +144,8 @@ pub enum Checks {
     Edge,
     /// Errands in a shop: what was asked for, at the catalogue's price, to the cent.
     Shop,
+    /// Tasks of scenarios: what [`crate::oracle::scenarios`] says of each answer and of all together.
+    Scenarios,
 }
 
 /// What a step of a capacity search must keep.
@@ -176,7 +181,8 @@ impl Plan {
             crate::oracle::users::NAME => Checks::Users,
             crate::oracle::edge::NAME => Checks::Edge,
             crate::oracle::inventory::NAME => Checks::Shop,
-            other => bail!("oracle: 'people', 'users', 'edge' and 'inventory' are known, '{other}' is not"),
+            crate::oracle::scenarios::NAME => Checks::Scenarios,
+            other => bail!("oracle '{other}' is not known"),
         };
         let kept = contest.load.kept_connections;
         Ok(Self {
@@ -291,7 +297,7 @@ pub struct Outcome {
     pub figures: LoadFigures,
     /// For [`crate::record::Attempt::series`], without the warm-up.
     pub series: Vec<Second>,
-    /// For [`crate::record::Attempt::answers`], where pages were checked.
+    /// For [`crate::record::Attempt::answers`], where these are what is judged.
     pub answers: Option<Answers>,
     /// For [`crate::record::Attempt::generator`]; CPU of the generator's thread, warm-up included.
     pub generator: Generator,

@@ -8,6 +8,12 @@ use super::errand::Kind;
 use super::{Checks, Plan};
 use crate::contest::{Request, Scenario};
 use crate::oracle::edge::Page;
+use crate::oracle::scenarios::Task;
+
+const JSON: &str = "application/json";
+
+/// Parts of all shares of a mix, in lowest terms.
+const MAX_DECK: u64 = 1_000;
 
 /// What a `Location` may be at most; longer ones end the chain.
 pub(super) const MAX_LOCATION_BYTES: usize = 2048;
@@ -15,6 +21,9 @@ pub(super) const MAX_LOCATION_BYTES: usize = 2048;
 /// A scenario, ready to be sent.
 pub(super) struct Chain {
     pub(super) requests: Vec<Ready>,
+    /// Of a mix, in which a user sends one request: the place of each as often as its share says. Empty where
+    /// a user sends all of them.
+    pub(super) deck: Vec<usize>,
 }
 
 /// A request, ready to be sent.
@@ -34,6 +43,8 @@ pub(super) struct Ready {
     pub(super) draw: Option<Draw>,
     /// What it is about in a shop.
     pub(super) errand: Option<Kind>,
+    /// What it asks for in a contest of scenarios.
+    pub(super) task: Option<Task>,
     pub(super) check: Check,
     /// An answer to `HEAD` has no body.
     pub(super) head: bool,
@@ -65,8 +76,27 @@ impl Chain {
             requests.push(ready);
         }
         ensure!(!requests.is_empty(), "scenario {}: no request", scenario.name);
-        Ok(Self { requests })
+        Ok(Self { requests, deck: deck(&scenario.requests)? })
     }
+
+    /// How many requests a user sends who is always answered well.
+    pub(super) fn length(&self) -> usize {
+        if self.deck.is_empty() { self.requests.len() } else { 1 }
+    }
+}
+
+/// Places of requests by their shares, in lowest terms; nothing where they have none.
+fn deck(requests: &[Request]) -> Result<Vec<usize>> {
+    let shares: Vec<u32> = requests.iter().filter_map(|request| request.share).collect();
+    let divisor = shares.iter().copied().fold(0, greatest_common_divisor).max(1);
+    let sum = shares.iter().map(|share| u64::from(share / divisor)).sum::<u64>();
+    ensure!(sum <= MAX_DECK, "shares: at most {MAX_DECK} parts in all, not {sum}");
+    let places = |(place, share): (usize, u32)| std::iter::repeat_n(place, (share / divisor) as usize);
+    Ok(shares.into_iter().enumerate().flat_map(places).collect())
+}
+
+fn greatest_common_divisor(one: u32, other: u32) -> u32 {
+    if other == 0 { one } else { greatest_common_divisor(other, one % other) }
 }
 
 /// Whether there is something to send for each request.
@@ -95,15 +125,27 @@ impl Ready {
             None => (false, of_path),
             Some("payload") => (true, None),
             Some("order") => (false, Some(Kind::Buy)),
+            Some("basket") => (false, Some(Kind::Basket)),
             Some("restock") => (false, Some(Kind::Restock)),
+            Some("removal") => (false, Some(Kind::Remove)),
             Some("login") => (false, Some(Kind::LogIn)),
-            Some(other) => bail!("body: 'payload', 'order', 'restock', 'login' or absent, not '{other}'"),
+            Some(other) => bail!(
+                "body: 'payload', 'order', 'basket', 'restock', 'removal', 'login' or absent, not '{other}'"
+            ),
         };
         ensure!(errand.is_none() || plan.shop.is_some(), "it is about a shop, and there is none");
-        let content_type = match errand {
-            Some(Kind::LogIn) => Some("application/x-www-form-urlencoded"),
-            Some(Kind::Buy | Kind::Restock) => Some("application/json"),
-            _ => body.then_some("application/json"),
+        let task = match plan.checks {
+            Checks::Scenarios => Some(
+                Task::of(&request.method, &request.path)
+                    .context("method and path: no task of the contest that can be judged")?,
+            ),
+            _ => None,
+        };
+        let content_type = match (errand, task) {
+            (Some(Kind::LogIn), _) => Some("application/x-www-form-urlencoded".to_owned()),
+            (Some(Kind::Buy | Kind::Basket | Kind::Restock | Kind::Remove), _) => Some(JSON.to_owned()),
+            (_, Some(task)) => task.content_type(),
+            _ => body.then(|| JSON.to_owned()),
         };
         let needs_location = path.iter().any(|part| matches!(part, Part::Location));
         let needs_term = path.iter().any(|part| matches!(part, Part::Term));
@@ -128,6 +170,7 @@ impl Ready {
                 Page::at(&request.path)
                     .context("path: /static-text and /time are pages that can be judged")?,
             ),
+            (Checks::Scenarios, _) => task.map_or(Check::Nothing, Check::Task),
             _ => Check::Nothing,
         };
         Ok(Self {
@@ -140,12 +183,13 @@ impl Ready {
             needs_term,
             draw,
             errand,
+            task,
             check,
             head: request.method == "HEAD",
             path,
             before: format!("{} ", request.method).into_bytes(),
             has_body: content_type.is_some(),
-            after: rest_of_head(plan, content_type)?,
+            after: rest_of_head(plan, task.map_or("", Task::headers), content_type.as_deref())?,
         })
     }
 
@@ -183,8 +227,9 @@ impl Ready {
     }
 }
 
-fn rest_of_head(plan: &Plan, content_type: Option<&str>) -> Result<Vec<u8>> {
-    let mut rest = format!("host: {}\r\n", plan.host);
+/// `own` are header lines of this request, each with its end.
+fn rest_of_head(plan: &Plan, own: &str, content_type: Option<&str>) -> Result<Vec<u8>> {
+    let mut rest = format!("host: {}\r\n{own}", plan.host);
     for (name, value) in &plan.load.headers {
         let plain = |text: &str| text.bytes().all(|byte| (b' '..0x7f).contains(&byte));
         ensure!(
@@ -261,8 +306,8 @@ pub(crate) fn percent_encode(output: &mut Vec<u8>, text: &[u8]) {
     }
 }
 
-/// The path that a `Location` names: itself, or what follows scheme and address. `None` if it is neither, too long, or
-/// holds what a request line may not.
+/// The path that a `Location` names: itself, or what follows scheme and address. `None` if it is neither, too
+/// long, or holds what a request line may not.
 pub(super) fn path_of(location: &str) -> Option<&str> {
     let path = if location.starts_with('/') {
         location
@@ -295,6 +340,27 @@ mod tests {
         assert_eq!(path_of("http://localhost"), None);
         assert_eq!(path_of("/a b"), None);
         assert_eq!(path_of(&format!("/{}", "a".repeat(MAX_LOCATION_BYTES))), None);
+    }
+
+    #[test]
+    fn a_mix_is_dealt_in_its_lowest_terms() {
+        let request = |share| Request {
+            name: String::new(),
+            method: "GET".into(),
+            path: "/".into(),
+            body: None,
+            accept: vec![200],
+            pause_ms: None,
+            share,
+        };
+        let dealt = |shares: &[u32]| {
+            let requests: Vec<Request> = shares.iter().map(|share| request(Some(*share))).collect();
+            deck(&requests)
+        };
+        assert_eq!(dealt(&[5, 15, 10]).unwrap(), [0, 1, 1, 1, 2, 2]);
+        assert_eq!(dealt(&[7]).unwrap(), [0]);
+        assert!(deck(&[request(None), request(None)]).unwrap().is_empty());
+        assert!(dealt(&[1, 4_000_000_000]).is_err());
     }
 
     #[test]

@@ -1,8 +1,9 @@
-//! The system calls: sockets that never block, what the event loop waits for, and how many descriptors there may be.
+//! The system calls: sockets that never block, what the event loop waits for, and how many descriptors there
+//! may be.
 //!
-//! A user with one request costs `socket`, `connect`, `setsockopt`, `send`, `epoll_ctl`, `recv` and `close`, and shares the
-//! wait with others: on the loopback interface `connect` has ended when it returns, so the request is sent at once, and the
-//! socket is watched for input alone.
+//! A user with one request costs `socket`, `connect`, `setsockopt`, `send`, `epoll_ctl`, `recv` and `close`,
+//! and shares the wait with others: on the loopback interface `connect` has ended when it returns, so the
+//! request is sent at once, and the socket is watched for input alone.
 
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
@@ -101,8 +102,8 @@ pub(super) struct Ready {
 
 /// Waits for sockets and for the next moment at which something is due.
 ///
-/// `epoll` itself counts milliseconds, which is more than many an answer takes, so a timer of the kernel's is among what it
-/// watches. It is set anew only when the moment has changed.
+/// `epoll` itself counts milliseconds, which is more than many an answer takes, so a timer of the kernel's is
+/// among what it watches. It is set anew only when the moment has changed.
 pub(super) struct Poller {
     epoll: OwnedFd,
     timer: OwnedFd,
@@ -132,7 +133,8 @@ impl Poller {
         epoll::modify(&self.epoll, socket, epoll::EventData::new_u64(mark), interest(true))
     }
 
-    /// Waits until `due` at most (both in nanoseconds of the same clock), and appends what is ready to `ready`.
+    /// Waits until `due` at most (both in nanoseconds of the same clock), and appends what is ready to
+    /// `ready`.
     pub(super) fn wait(&mut self, now: u64, due: u64, ready: &mut Vec<Ready>) -> Result<()> {
         let mut timeout = Some(Timespec { tv_sec: 0, tv_nsec: 0 });
         if due > now {

@@ -4,8 +4,9 @@ use super::Plan;
 use super::answer::Whole;
 use super::check::{Check, check};
 use super::errand::Errand;
+use super::figures::Seen;
 use super::request::{Ready, path_of};
-use crate::oracle::edge::Right;
+use crate::oracle::scenarios::{Answers, Asked};
 use crate::oracle::{Creation, id_of_location};
 
 /// A user on its way.
@@ -32,6 +33,8 @@ pub(super) struct User {
     pub(super) row: u64,
     /// What it is about in a shop.
     pub(super) errand: Option<Errand>,
+    /// What must be known of the task under way when it is answered.
+    pub(super) asked: Asked,
 }
 
 impl User {
@@ -50,11 +53,12 @@ impl User {
             location: None,
             row: 0,
             errand: None,
+            asked: Asked::default(),
         }
     }
 
-    /// How long the pause before its next request is. It depends on the seed and on the user, not on when answers come, so
-    /// each has a source of its own.
+    /// How long the pause before its next request is. It depends on the seed and on the user, not on when
+    /// answers come, so each has a source of its own.
     pub(super) fn pause(&self, seed: u64, low: u64, high: u64) -> u64 {
         self.random(seed).u64(low..=high)
     }
@@ -66,8 +70,8 @@ impl User {
     }
 
     /// What became of its creation.
-    pub(super) fn creation(&self, status: u16, location: Option<&str>) -> Creation {
-        Creation { payload: self.payload.unwrap_or_default(), status, id: location.and_then(id_of_location) }
+    pub(super) fn creation(&self, status: u16, id: Option<u128>) -> Creation {
+        Creation { payload: self.payload.unwrap_or_default(), status, id }
     }
 }
 
@@ -79,21 +83,33 @@ pub(super) struct Verdict {
     /// The connection takes no further request.
     pub(super) close: bool,
     pub(super) failure: Option<String>,
-    /// Of an answer that was looked at as a page: what was right about it, or nothing.
-    pub(super) page: Option<Option<Right>>,
+    /// Of an answer that is itself what the contest judges.
+    pub(super) seen: Option<Seen>,
     /// The id of an order that was answered as it was asked for.
     pub(super) order: Option<i64>,
+    /// The id of what was created, as the `Location` says, or else the body.
+    pub(super) created: Option<u128>,
 }
 
 impl Verdict {
-    /// Judges a whole answer to `request` of `user`.
-    pub(super) fn of(whole: &Whole<'_>, request: &Ready, user: &User, plan: &Plan) -> Self {
+    /// Judges a whole answer to `request` of `user`, which took so many `millis`; `answers` are those before.
+    pub(super) fn of(
+        whole: &Whole<'_>,
+        request: &Ready,
+        user: &User,
+        plan: &Plan,
+        answers: &mut Answers,
+        millis: f64,
+    ) -> Self {
         let status = whole.status;
         let location =
             whole.location.map(|bytes| String::from_utf8_lossy(bytes).into_owned().into_boxed_str());
-        let (mut page, mut order) = (None, None);
+        let (mut seen, mut order) = (None, None);
+        let mut created = location.as_deref().and_then(id_of_location);
         let errand = user.errand.zip(plan.shop.as_deref()).filter(|_| (200..300).contains(&status));
         let failure = if !request.accept.contains(&status) {
+            // There another status is another answer than was asked for.
+            seen = request.task.map(|_| Seen::Wrong);
             Some(format!("status {status}, allowed are {:?}", request.accept))
         } else if request.must_locate && status == 201 && location.as_deref().and_then(path_of).is_none() {
             Some("201 without a Location that is a path".into())
@@ -101,14 +117,21 @@ impl Verdict {
             let checked = errand.check(whole.body, shop);
             order = checked.ok().flatten();
             checked.err().map(str::to_owned)
+        } else if let Check::Task(task) = request.check {
+            let judged = answers.judge(task, user.asked, millis, whole.body);
+            created = judged.ok().flatten().map(u128::from);
+            seen = Some(if judged.is_ok() { Seen::Right } else { Seen::Wrong });
+            judged.err().map(str::to_owned)
         } else if status == 200 || request.check == Check::NotFound {
             let checked = check(whole, request.check, user, &plan.payloads);
-            page = matches!(request.check, Check::Page(_)).then(|| checked.ok().flatten());
+            if matches!(request.check, Check::Page(_)) {
+                seen = Some(checked.ok().flatten().map_or(Seen::Wrong, Seen::Page));
+            }
             checked.err().map(str::to_owned)
         } else {
             None
         };
-        Self { status, location, close: whole.close, failure, page, order }
+        Self { status, location, close: whole.close, failure, seen, order, created }
     }
 }
 

@@ -84,7 +84,8 @@ pub fn gatling_home() -> Option<PathBuf> {
     gatling_places().into_iter().find(|home| home.join("bin/gatling.sh").is_file())
 }
 
-/// Where Gatling is looked for: in `GATLING_HOME` where that is set, else where this repository's own scripts put it.
+/// Where Gatling is looked for: in `GATLING_HOME` where that is set, else where this repository's own scripts
+/// put it.
 #[must_use]
 pub fn gatling_places() -> Vec<PathBuf> {
     let set = std::env::var_os("GATLING_HOME").filter(|home| !home.is_empty()).map(PathBuf::from);
@@ -94,7 +95,8 @@ pub fn gatling_places() -> Vec<PathBuf> {
     set.clone().into_iter().chain(of_user.filter(|_| set.is_none())).collect()
 }
 
-/// The first word that begins with a digit and has a point in it: every tool puts its version into other words.
+/// The first word that begins with a digit and has a point in it: every tool puts its version into other
+/// words.
 #[must_use]
 pub fn version_in(text: &str) -> Option<String> {
     let mut words = text.split(|c: char| c.is_whitespace() || matches!(c, '"' | ',' | '(' | ')'));

@@ -1,7 +1,7 @@
 //! CPU, memory and limits of one target, from its cgroup or, for a plain process, from `/proc`.
 //!
-//! `stress-test/stresslib/cgroup.py` is the same in Python, for those who run the stress test and have no Rust. Both are
-//! tested by the recorded trees in `stress-test/tests/trees/`.
+//! `stress-test/stresslib/cgroup.py` is the same in Python, for those who run the stress test and have no
+//! Rust. Both are tested by the recorded trees in `stress-test/tests/trees/`.
 
 use std::fs::{File, OpenOptions};
 use std::io::ErrorKind;
@@ -30,8 +30,8 @@ pub struct Sample {
     pub inactive_file_bytes: u64,
     /// The kernel's own peak of `memory_bytes`; Linux before 5.19 has none in version 2.
     pub peak_bytes: Option<u64>,
-    /// Processes that the kernel killed because the container had no memory left; absent for a plain process, and in version 1
-    /// before Linux 4.13.
+    /// Processes that the kernel killed because the container had no memory left; absent for a plain process,
+    /// and in version 1 before Linux 4.13.
     pub oom_kills: Option<u64>,
 }
 
@@ -59,7 +59,8 @@ pub struct Cgroup {
     groups: Option<Groups>,
     /// Only for a plain process.
     process: Option<ProcessTree>,
-    /// Open from the reset on: version 2 forgets a reset together with the descriptor through which it was made.
+    /// Open from the reset on: version 2 forgets a reset together with the descriptor through which it was
+    /// made.
     peak: Option<File>,
     proc_folder: PathBuf,
 }
@@ -68,7 +69,8 @@ impl Cgroup {
     /// Finds the target's cgroup.
     ///
     /// # Errors
-    /// The process is gone, or the container has no cgroup of its own and so is neither limited nor measurable.
+    /// The process is gone, or the container has no cgroup of its own and so is neither limited nor
+    /// measurable.
     pub fn open(target: &Target) -> Result<Self> {
         let opened = match &target.container_id {
             Some(id) => Groups::find(&target.root, target.pid, Some(id)).map(|groups| Self {
@@ -97,7 +99,8 @@ impl Cgroup {
         self.groups.as_ref().map(|groups| groups.memory.path())
     }
 
-    /// How often the quota began anew, and how often it was used up; absent for a plain process, and where nothing is limited.
+    /// How often the quota began anew, and how often it was used up; absent for a plain process, and where
+    /// nothing is limited.
     #[must_use]
     pub fn periods(&self) -> Option<Periods> {
         let stat = std::fs::read_to_string(self.groups.as_ref()?.cpu.own.join("cpu.stat")).ok()?;
@@ -112,7 +115,8 @@ impl Cgroup {
         Ok(Self { groups, process, peak: None, proc_folder: PathBuf::from("/proc") })
     }
 
-    /// What the kernel enforces: the least limit on the way from the process up to the mount. None for a plain process.
+    /// What the kernel enforces: the least limit on the way from the process up to the mount. None for a
+    /// plain process.
     ///
     /// # Errors
     /// A file of the cgroup is not as the kernel documents it.
@@ -165,8 +169,8 @@ impl Cgroup {
         field(&std::fs::read_to_string(file).ok()?, "oom_kill")
     }
 
-    /// Lets the raw peak begin anew. False where the kernel cannot: without the right to write, and in version 2 before
-    /// Linux 6.12.
+    /// Lets the raw peak begin anew. False where the kernel cannot: without the right to write, and in
+    /// version 2 before Linux 6.12.
     pub fn reset_peak(&mut self) -> bool {
         let Some(file) = self.peak_file() else { return false };
         let Ok(file) = OpenOptions::new().read(true).write(true).open(file) else { return false };

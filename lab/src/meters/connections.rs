@@ -1,5 +1,6 @@
-//! Connections to Postgres without a query to it: each client has a process, whose title says whose it is.
-//! A title is read as bytes here: `procfs` refuses a command line that is no UTF-8, and a database may have such a name.
+//! Connections to Postgres without a query to it: each client has a process, whose title says whose it is. A
+//! title is read as bytes here: `procfs` refuses a command line that is no UTF-8, and a database may have
+//! such a name.
 
 use std::path::Path;
 
@@ -24,8 +25,9 @@ pub(super) fn count(proc_folder: &Path, pids: &[i32], user: &str) -> Option<u32>
     read.then_some(clients)
 }
 
-/// Whether a process with this command line serves a client that logged in as `user`: `postgres: USER DATABASE ADDRESS …`,
-/// with the cluster's name before it where it has one. What Postgres runs for itself has a title too, but no address in it.
+/// Whether a process with this command line serves a client that logged in as `user`:
+/// `postgres: USER DATABASE ADDRESS …`, with the cluster's name before it where it has one. What Postgres
+/// runs for itself has a title too, but no address in it.
 #[must_use]
 pub fn is_client(command_line: &[u8], user: &str) -> bool {
     // The title is written over the arguments and padded.

@@ -18,8 +18,8 @@ const INTERVAL: Duration = Duration::from_secs(1);
 pub struct ProcessUsage {
     /// User and system.
     pub cpu_seconds: f64,
-    /// The largest sum of resident sets in one sample a second, or the kernel's own peak of one of the processes if that is
-    /// larger. Absent if none was seen.
+    /// The largest sum of resident sets in one sample a second, or the kernel's own peak of one of the
+    /// processes if that is larger. Absent if none was seen.
     pub memory_bytes: Option<u64>,
 }
 
@@ -31,9 +31,9 @@ pub struct ProcessMeter {
 }
 
 impl ProcessMeter {
-    /// Of the process `pid` and its descendants, from its beginning: its CPU time is that of its whole life. It may be
-    /// waited for before the meter is stopped if it is a child of this process; then other children that are waited for
-    /// in the meantime count with it, so let there be none that work.
+    /// Of the process `pid` and its descendants, from its beginning: its CPU time is that of its whole life.
+    /// It may be waited for before the meter is stopped if it is a child of this process; then other children
+    /// that are waited for in the meantime count with it, so let there be none that work.
     ///
     /// # Errors
     /// It has ended already.
@@ -55,7 +55,8 @@ impl ProcessMeter {
         })
     }
 
-    /// Of this process from now on, with everything that it does beside generating load, and without its children.
+    /// Of this process from now on, with everything that it does beside generating load, and without its
+    /// children.
     ///
     /// # Errors
     /// No thread can be started.

@@ -1,4 +1,5 @@
-//! Which folders of the cgroup file systems belong to a process: the container's own, and all whose limits apply to it.
+//! Which folders of the cgroup file systems belong to a process: the container's own, and all whose limits
+//! apply to it.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -7,7 +8,8 @@ use anyhow::{Context, Result, bail, ensure};
 use procfs::process::MountInfos;
 use procfs::{FromRead, ProcessCGroups};
 
-/// Folders below a mount point, one in the other, in which a container is looked for. Engines nest by far fewer.
+/// Folders below a mount point, one in the other, in which a container is looked for. Engines nest by far
+/// fewer.
 const MAX_DEPTH: usize = 12;
 
 /// Of the interface, not of the kernel: a hybrid system has both, and each controller is in one of them.
@@ -51,8 +53,9 @@ struct Mount {
 }
 
 impl Groups {
-    /// Of the container with this id, wherever the file systems that `root` shows have its folder. The way by a process's own
-    /// file is not open to one in a container: that file is then relative to the reader's own cgroup.
+    /// Of the container with this id, wherever the file systems that `root` shows have its folder. The way by
+    /// a process's own file is not open to one in a container: that file is then relative to the reader's own
+    /// cgroup.
     ///
     /// # Errors
     /// No folder stands for it.
@@ -139,8 +142,8 @@ fn group(
     let folder = |depth: usize| mount.point.join(parts[..depth].iter().collect::<PathBuf>());
     let own = match container {
         None => parts.len(),
-        // Engines nest differently (a scope, a folder, a `container` below the scope), but all of them put the id into the
-        // name of the folder that stands for the container.
+        // Engines nest differently (a scope, a folder, a `container` below the scope), but all of them put
+        // the id into the name of the folder that stands for the container.
         Some(id) => match parts.iter().position(|part| part.contains(id)) {
             Some(index) => index + 1,
             None => {
@@ -188,8 +191,8 @@ fn folder_of(top: &Path, container: &str) -> Option<PathBuf> {
     None
 }
 
-/// `ID`, `docker-ID.scope`, `libpod-ID` and the like; but neither the folder of podman's monitor nor the service by which systemd
-/// runs a health check.
+/// `ID`, `docker-ID.scope`, `libpod-ID` and the like; but neither the folder of podman's monitor nor the
+/// service by which systemd runs a health check.
 fn stands_for(folder: &str, container: &str) -> bool {
     let name = folder.strip_suffix(".scope").unwrap_or(folder);
     let Some(engine) = name.strip_suffix(container) else { return false };

@@ -13,8 +13,9 @@ const V1_UNLIMITED_BYTES: u64 = 1 << 60;
 /// A quota is a whole number of µs in a period, so it can differ from the share by a little.
 const CPU_TOLERANCE: f64 = 0.01;
 
-/// Why `found` is not what was `set`, or `None` if it is. The CPU must be the share within 1 % (less of it is as unfair as
-/// more), the memory may not be above it, and a limit that was set and cannot be found does not hold.
+/// Why `found` is not what was `set`, or `None` if it is. The CPU must be the share within 1 % (less of it is
+/// as unfair as more), the memory may not be above it, and a limit that was set and cannot be found does not
+/// hold.
 #[must_use]
 pub fn limits_hold(set: &Limits, found: &Limits) -> Option<String> {
     if let Some(set) = set.cpus {

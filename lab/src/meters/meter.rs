@@ -1,7 +1,9 @@
-//! Samples all services of a contestant once a second, on absolute times, from before the load until after it.
+//! Samples all services of a contestant once a second, on absolute times, from before the load until after
+//! it.
 //!
-//! CPU and throttled time are differences of the kernel's counters between the first sample and the last. Memory and
-//! connections are gauges: what comes and goes within a second is missed, but for the raw peak, which is the kernel's own.
+//! CPU and throttled time are differences of the kernel's counters between the first sample and the last.
+//! Memory and connections are gauges: what comes and goes within a second is missed, but for the raw peak,
+//! which is the kernel's own.
 
 use std::collections::BTreeMap;
 use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
@@ -34,7 +36,8 @@ pub struct SeriesPoint {
 /// What was seen from the start to the stop.
 #[derive(Clone, Debug, Default)]
 pub struct MeterReport {
-    /// For the record. The total's raw peak is the sum of the services' peaks, which need not have been at the same time.
+    /// For the record. The total's raw peak is the sum of the services' peaks, which need not have been at
+    /// the same time.
     pub resources: Resources,
     /// One a second.
     pub series: Vec<SeriesPoint>,
@@ -310,7 +313,8 @@ impl Watched {
         }
     }
 
-    /// Says that a limit was too tight, which nothing else does: whatever was killed is often started again at once.
+    /// Says that a limit was too tight, which nothing else does: whatever was killed is often started again
+    /// at once.
     fn killed(&self) -> Option<String> {
         let killed = self.oom_kills.map(|counter| counter.total).filter(|killed| *killed > 0)?;
         let processes = if killed == 1 { "process was" } else { "processes were" };
@@ -333,8 +337,8 @@ impl Watched {
     }
 }
 
-/// A service may run in several containers, and those that nobody declared share a name: what they used is added up, their
-/// largest memory too, which need not have been at the same time.
+/// A service may run in several containers, and those that nobody declared share a name: what they used is
+/// added up, their largest memory too, which need not have been at the same time.
 fn by_name<'n>(used: impl Iterator<Item = (&'n str, Usage)>) -> BTreeMap<String, Usage> {
     let mut services: BTreeMap<String, Usage> = BTreeMap::new();
     for (name, one) in used {

@@ -1,11 +1,14 @@
-//! CPU, throttling, memory and context switches of containers and processes, read where the kernel keeps them: cgroups of
-//! version 1, of version 2 and of both at once, and `/proc`. What is below `/proc` is read by `procfs`, unless a module says why not;
-//! what is below a cgroup is read here, since `procfs` knows none of it.
+//! CPU, throttling, memory and context switches of containers and processes, read where the kernel keeps
+//! them: cgroups of version 1, of version 2 and of both at once, and `/proc`. What is below `/proc` is read
+//! by `procfs`, unless a module says why not; what is below a cgroup is read here, since `procfs` knows none
+//! of it.
 //!
-//! The engine's own `stats` is not used: it costs a process a second, hides throttling, and each engine subtracts something
-//! else from the memory. What is configured is not believed either: limits can show in `inspect` and not hold.
+//! The engine's own `stats` is not used: it costs a process a second, hides throttling, and each engine
+//! subtracts something else from the memory. What is configured is not believed either: limits can show in
+//! `inspect` and not hold.
 //!
-//! What may not enter: a container engine, a contestant, a query to a database. Here files are read, and nothing is run.
+//! What may not enter: a container engine, a contestant, a query to a database. Here files are read, and
+//! nothing is run.
 
 mod cgroup;
 mod connections;
@@ -41,7 +44,8 @@ pub struct Target {
     pub pid: i32,
     /// As the engine gives it; absent for a plain process.
     pub container_id: Option<String>,
-    /// `/`, or a recorded file tree with `proc` and `sys` in it. A plain process has the id 1 in a recorded tree.
+    /// `/`, or a recorded file tree with `proc` and `sys` in it. A plain process has the id 1 in a recorded
+    /// tree.
     pub root: PathBuf,
 }
 

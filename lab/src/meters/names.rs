@@ -1,5 +1,5 @@
-//! Which containers run, and what they are called, without asking an engine: podman starts one monitor for each, with the
-//! container's id and name among its arguments. Docker keeps names to itself.
+//! Which containers run, and what they are called, without asking an engine: podman starts one monitor for
+//! each, with the container's id and name among its arguments. Docker keeps names to itself.
 
 use std::path::Path;
 

@@ -1,4 +1,5 @@
-//! A process and all that descend from it, by `/proc`: their CPU time, even of those that have ended, and resident memory.
+//! A process and all that descend from it, by `/proc`: their CPU time, even of those that have ended, and
+//! resident memory.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Error, ErrorKind};
@@ -17,8 +18,9 @@ pub(super) struct TreeUsage {
     pub(super) pids: Vec<i32>,
 }
 
-/// A process and its descendants. They are known from one [`ProcessTree::refresh`] to the next, so that one whose parent has
-/// ended still counts. A process that begins and ends between two of them counts if its parent waited for it.
+/// A process and its descendants. They are known from one [`ProcessTree::refresh`] to the next, so that one
+/// whose parent has ended still counts. A process that begins and ends between two of them counts if its
+/// parent waited for it.
 #[derive(Debug)]
 pub(super) struct ProcessTree {
     root: i32,
@@ -44,8 +46,8 @@ pub(super) struct Stat {
     pub(super) resident_pages: u64,
 }
 
-/// When the process began, in ticks since the machine's start: with its number, that names it for ever. None if there is no such
-/// process, or if it has ended and only waits for its parent to look.
+/// When the process began, in ticks since the machine's start: with its number, that names it for ever. None
+/// if there is no such process, or if it has ended and only waits for its parent to look.
 #[must_use]
 pub fn alive(pid: i32) -> Option<u64> {
     let stat = Process::new(pid).and_then(|process| process.stat()).ok()?;

@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 #[cfg_attr(feature = "contests", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Role {
-    /// Serves the contest's API; gets the mode's environment, `DATABASE_CONNECTIONS`, and what the budget says beside.
+    /// Serves the contest's API; gets the mode's environment, `DATABASE_CONNECTIONS`, and what the budget
+    /// says beside.
     Api,
     /// Stands before the APIs.
     Balancer,

@@ -1,7 +1,7 @@
 //! Judging where only numbers are known: how many creations were sent, acknowledged and without an answer.
 //!
-//! Each figure is the least that explains the numbers. Where an acknowledged person is lost and one whose creation had no answer is
-//! stored, the two cancel: that can only be seen with [`super::Creations::Each`].
+//! Each figure is the least that explains the numbers. Where an acknowledged person is lost and one whose
+//! creation had no answer is stored, the two cancel: that can only be seen with [`super::Creations::Each`].
 
 use super::findings::{Findings, Sent, quoted, rows_by_nick};
 use super::{Excluded, Row, Taken};
@@ -33,7 +33,8 @@ pub(super) fn judge(
     // Each row answers for one 201, each nick that may be stored for one too.
     stored.lost = acknowledged.saturating_sub(expected - missing);
     stored.acknowledged_twice = acknowledged.saturating_sub(expected).min(stored.lost);
-    // Nicks for which there was neither a 201 nor silence; those that are stored all the same were not refused in the end.
+    // Nicks for which there was neither a 201 nor silence; those that are stored all the same were not
+    // refused in the end.
     stored.wrongly_refused = expected.saturating_sub(acknowledged + failed).min(missing);
     if stored.acknowledged_twice > 0 {
         findings.say("twice", || {

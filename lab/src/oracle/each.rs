@@ -59,7 +59,8 @@ pub(super) fn judge(
 }
 
 impl Judge<'_> {
-    /// A 201 for what breaks a rule is a promise too, and so is one for a nick that an earlier load has taken.
+    /// A 201 for what breaks a rule is a promise too, and so is one for a nick that an earlier load has
+    /// taken.
     fn check_invalid(&mut self, creations: &[Creation], excluded: &Excluded) {
         for creation in creations.iter().filter(|creation| creation.status == 201) {
             if self.sent.person_at(self.payloads.place(creation.payload)).is_some() {
@@ -133,8 +134,8 @@ impl Judge<'_> {
         }
     }
 
-    /// Only where nothing else can have taken the nick: whoever was refused may have met a creation that was under way, and that
-    /// one was acknowledged, or had no answer, or is stored.
+    /// Only where nothing else can have taken the nick: whoever was refused may have met a creation that was
+    /// under way, and that one was acknowledged, or had no answer, or is stored.
     fn check_refused(&mut self, nick: &str, uses: &Uses) {
         let Some(status) = uses.refused else { return };
         if uses.acknowledged.is_empty() && uses.unknown == 0 && !self.rows_by_nick.contains_key(nick) {

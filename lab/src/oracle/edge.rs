@@ -1,12 +1,15 @@
-//! What the contest `edge` asks of an answer: nothing is stored there, so its pages are all there is to judge.
+//! What the contest `edge` asks of an answer: nothing is stored there, so its pages are all there is to
+//! judge.
 //!
 //! - **`/static-text`** is [`STATIC_TEXT`], byte by byte.
-//! - **`/time`** is a moment in RFC 3339, in UTC with `Z`, and a line end. It is not of the future, and not older than what may be kept
-//!   for the longest ([`OLDEST`]). Generator and contestant have one clock: they run on one machine.
-//! - **`X-Cache-Status`** is one of [`WORDS`] in each answer: a page that no cache stands before says nothing.
+//! - **`/time`** is a moment in RFC 3339, in UTC with `Z`, and a line end. It is not of the future, and not
+//!   older than what may be kept for the longest ([`OLDEST`]). Generator and contestant have one clock: they
+//!   run on one machine.
+//! - **`X-Cache-Status`** is one of [`WORDS`] in each answer: a page that no cache stands before says
+//!   nothing.
 //!
-//! k6's script has the same rules in its own language, and all numbers and words from here. What may not enter: how answers are
-//! fetched, and how long a single contestant keeps a page.
+//! k6's script has the same rules in its own language, and all numbers and words from here. What may not
+//! enter: how answers are fetched, and how long a single contestant keeps a page.
 
 use std::time::{Duration, SystemTime};
 

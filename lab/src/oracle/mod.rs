@@ -1,12 +1,13 @@
 //! What must be stored after a run, compared with what is.
 //!
-//! The rules of a contest are written down here a second time, independent of every contestant: a payload is valid or not, and
-//! of the valid ones each nick is stored once. What a generator knows decides how much can be said: one that remembers each
-//! answer ([`Creations::Each`]) gives exact figures; one that only counts them ([`Creations::Counted`]) gives the least number
-//! that explains the counts.
+//! The rules of a contest are written down here a second time, independent of every contestant: a payload is
+//! valid or not, and of the valid ones each nick is stored once. What a generator knows decides how much can
+//! be said: one that remembers each answer ([`Creations::Each`]) gives exact figures; one that only counts
+//! them ([`Creations::Counted`]) gives the least number that explains the counts.
 //!
-//! A contest that only reads has its rows from the beginning: [`users`]. One that stores nothing has its answers alone: [`edge`]. A
-//! shop has stock beside what was created: [`inventory`].
+//! A contest that only reads has its rows from the beginning: [`users`]. One that stores nothing has its
+//! answers alone: [`edge`]. A shop has stock beside what was created: [`inventory`]. Where a load adds to
+//! rows that were there before, both rows and answers are judged: [`scenarios`].
 //!
 //! What may not enter: how rows are fetched. They come as [`Row`]s; see [`rows_from_json_lines`].
 
@@ -17,6 +18,7 @@ mod findings;
 pub mod inventory;
 mod people;
 mod rows;
+pub mod scenarios;
 #[cfg(test)]
 mod tests;
 pub mod users;
@@ -72,8 +74,8 @@ impl Excluded {
         excluded
     }
 
-    /// Nicks that begin with `prefix` (unless it is empty), and those in `bodies` of creations, valid or not: a contestant may
-    /// have stored what it should have refused.
+    /// Nicks that begin with `prefix` (unless it is empty), and those in `bodies` of creations, valid or not:
+    /// a contestant may have stored what it should have refused.
     pub fn add<'b>(&mut self, prefix: &str, bodies: impl IntoIterator<Item = &'b [u8]>) {
         self.prefixes.extend((!prefix.is_empty()).then(|| prefix.to_owned()));
         self.nicks.extend(bodies.into_iter().filter_map(nick_of));
@@ -86,8 +88,9 @@ impl Excluded {
     }
 }
 
-/// Nicks of the rows that an earlier load has left, and whether a row of that load still holds them. No creation of this load may
-/// have them: a 201 is a promise that is not kept, and a further row is one too many.
+/// Nicks of the rows that an earlier load has left, and whether a row of that load still holds them. No
+/// creation of this load may have them: a 201 is a promise that is not kept, and a further row is one too
+/// many.
 #[derive(Debug, Default)]
 struct Taken<'f>(HashMap<&'f str, bool>);
 
@@ -137,9 +140,10 @@ pub fn id_of(text: &str) -> Option<u128> {
     (digits == 32).then_some(id)
 }
 
-/// Compares rows with creations by the rules of the oracle of this name ([`crate::contest::Contest::oracle`]). `payloads` is the
-/// file that the creations were taken from, `counted` what the API's own count says. `former` are the rows that were there before
-/// the load: they are left out, whatever became of them, and their nicks are taken.
+/// Compares rows with creations by the rules of the oracle of this name
+/// ([`crate::contest::Contest::oracle`]). `payloads` is the file that the creations were taken from,
+/// `counted` what the API's own count says. `former` are the rows that were there before the load: they are
+/// left out, whatever became of them, and their nicks are taken.
 ///
 /// # Errors
 /// There is no such oracle, or a row cannot be read.

@@ -1,5 +1,5 @@
-//! The rules of the people contest for one payload, as stress-test/oracle.py has them too. Both are held against the same list of
-//! hard cases: stress-test/tests/payloads.jsonl.
+//! The rules of the people contest for one payload, as stress-test/oracle.py has them too. Both are held
+//! against the same list of hard cases: stress-test/tests/payloads.jsonl.
 
 use std::fmt;
 
@@ -55,7 +55,8 @@ pub fn nick_of(payload: &[u8]) -> Option<String> {
     }
 }
 
-/// No longer than allowed, and without the NUL that Postgres cannot hold. (Half of a surrogate pair is no string for serde.)
+/// No longer than allowed, and without the NUL that Postgres cannot hold. (Half of a surrogate pair is no
+/// string for serde.)
 fn text(value: Option<Value>, max_chars: usize) -> Option<String> {
     match value {
         Some(Value::String(text)) if text.chars().count() <= max_chars && !text.contains('\0') => Some(text),
@@ -84,8 +85,8 @@ fn fields_of(payload: &[u8]) -> Option<Fields> {
     serde_json::from_str(std::str::from_utf8(payload).ok()?).ok()
 }
 
-/// The members that matter. Of a name that is there twice the last one counts, as in most parsers; a derived reader would refuse
-/// it. Other members may be anything that is JSON.
+/// The members that matter. Of a name that is there twice the last one counts, as in most parsers; a derived
+/// reader would refuse it. Other members may be anything that is JSON.
 #[derive(Default)]
 struct Fields {
     apelido: Option<Value>,

@@ -1,5 +1,6 @@
-//! The rows of the contest `users`, made a second time: `lab/contests/users/seed.sql` makes them in Postgres, from the same numbers.
-//! What a contestant stores before the load and after it must be these, and what it answers is compared with these.
+//! The rows of the contest `users`, made a second time: `lab/contests/users/seed.sql` makes them in Postgres,
+//! from the same numbers. What a contestant stores before the load and after it must be these, and what it
+//! answers is compared with these.
 //!
 //! What may not enter: how rows are fetched or answers read.
 
@@ -24,13 +25,14 @@ pub const NAME: &str = "users";
 /// How many rows there are.
 pub const ROWS: u32 = 10_000;
 
-const FIRST_NAMES: [&str; 8] = ["Ana", "Björn", "Chloé", "Đorđe", "Emre", "Fátima", "Grace", "Hiro"];
+pub(super) const FIRST_NAMES: [&str; 8] =
+    ["Ana", "Björn", "Chloé", "Đorđe", "Emre", "Fátima", "Grace", "Hiro"];
 const LAST_NAMES: [&str; 7] = ["Almeida", "Brown", "Costa", "Dvořák", "Eriksson", "O'Neill", "Şahin"];
 const COUNTRIES: [&str; 11] = ["BR", "DE", "ES", "FR", "GB", "IN", "JP", "PL", "TR", "US", "ZA"];
 /// The moment before the first row's.
-const EPOCH: OffsetDateTime = datetime!(2024-01-01 00:00 UTC);
+pub(super) const EPOCH: OffsetDateTime = datetime!(2024-01-01 00:00 UTC);
 /// Between the rows' moments.
-const STEP: Duration = Duration::seconds(3_607);
+pub(super) const STEP: Duration = Duration::seconds(3_607);
 
 const MAX_EXAMPLES: usize = 10;
 
@@ -88,7 +90,7 @@ fn id(number: u32) -> String {
 }
 
 /// In the one spelling that [`seeded`] has.
-fn moment(at: OffsetDateTime) -> String {
+pub(super) fn moment(at: OffsetDateTime) -> String {
     at.to_offset(UtcOffset::UTC).format(&Rfc3339).unwrap_or_default()
 }
 

@@ -5,7 +5,8 @@ use crate::contestant::Acknowledges;
 /// Stands where a figure is absent.
 pub const ABSENT: &str = "–";
 
-/// Three significant digits, thousands parted by commas: `15,600`, `118`, `15.6`, `1.56`, `0.156`. Zero is `0`.
+/// Three significant digits, thousands parted by commas: `15,600`, `118`, `15.6`, `1.56`, `0.156`. Zero is
+/// `0`.
 #[must_use]
 pub fn significant(value: f64) -> String {
     if !value.is_finite() {

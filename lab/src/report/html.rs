@@ -1,10 +1,11 @@
-//! The page. What may not enter: figures and sentences, which are made elsewhere; scripts; anything from outside the file.
+//! The page. What may not enter: figures and sentences, which are made elsewhere; scripts; anything from
+//! outside the file.
 
 use maud::{DOCTYPE, Markup, PreEscaped, html as markup};
 
 use super::chart::{Axes, Bars, Row, curves, panels};
 use super::table::Table;
-use super::{View, details, format, ranking, words};
+use super::{View, details, footnotes, format, ranking, shop, words};
 use crate::figures::{Correctness, Metric, Percentile, Standing};
 use crate::record::Record;
 
@@ -32,7 +33,7 @@ pub fn html(record: &Record) -> String {
                     (section("ranking", "Ranking", &ranking_part(&view)))
                     (section("times", "Answer times", &times_part(&view)))
                     (section("course", "The load second by second", &course_part(&view)))
-                    (section("rows", details::judged(&view), &rows_part(&view)))
+                    (section("rows", view.judged(), &rows_part(&view)))
                     (section("budget", "The budget and its proof", &tables(
                         "budget", &[details::budget(&view), details::durability(&view)])))
                     (section("rules", "Rules of the API", &tables("rules", &[details::conformance(&view)])))
@@ -102,12 +103,15 @@ fn tables(id: &str, tables: &[Table]) -> Markup {
 }
 
 fn ranking_part(view: &View<'_>) -> Markup {
-    let drawn = [
+    let orders = ("orders", "Orders a second", Metric::OrdersPerSecond, false);
+    let of_all = [
         ("cpu", "CPU, s per 1,000 requests", Metric::CpuPerThousand, false),
         ("memory", "Memory, MB (working peak)", Metric::Memory, false),
         ("p99", "p99 of all requests, ms (logarithmic)", Metric::Time(None, Percentile::P99), true),
         ("scale", "Capacity, × the contest's rates", Metric::Capacity, false),
     ];
+    let drawn = view.is_shop().then_some(orders).into_iter().chain(of_all).collect::<Vec<_>>();
+    let hatched = if view.names_first() { "was caught" } else { "loses rows" };
     markup! {
         (ranking::ranking(view).html("ranking-0"))
         div.charts.four {
@@ -123,11 +127,11 @@ fn ranking_part(view: &View<'_>) -> Markup {
         }
         @if view.ranked().next().is_some() {
             p.note {
-                "Mark: median. Line: 95 % interval. Dots: single rounds. Hatched: loses rows, as its name says. \
+                "Mark: median. Line: 95 % interval. Dots: single rounds. Hatched: " (hatched) ", as its name says. \
                  Disqualified contestants are not drawn."
             }
         }
-        (tables("cpu", &[ranking::cpu(view)]))
+        (tables("cpu", &[ranking::cpu(view), shop::logins(view)]))
     }
 }
 
@@ -224,6 +228,6 @@ fn run_part(view: &View<'_>) -> Markup {
 
 fn terms(view: &View<'_>) -> Markup {
     markup! {
-        dl.terms { @for (term, meaning) in details::footnotes(view) { dt { (term) } dd { (meaning) } } }
+        dl.terms { @for (term, meaning) in footnotes::all(view) { dt { (term) } dd { (meaning) } } }
     }
 }

@@ -1,7 +1,7 @@
 //! The same report for readers of plain text. What may not enter: anything the page does not have.
 
 use super::table::{Table, escape};
-use super::{View, details, format, ranking, words};
+use super::{View, details, footnotes, format, ranking, shop, words};
 use crate::record::Record;
 
 /// `record` as Markdown, in GitHub's spelling.
@@ -20,9 +20,9 @@ pub fn markdown(record: &Record) -> String {
         record.scale,
         format::plural(f64::from(view.rounds()), "round", "rounds")
     ));
-    section(&mut out, "Ranking", &[ranking::ranking(&view), ranking::cpu(&view)]);
+    section(&mut out, "Ranking", &[ranking::ranking(&view), ranking::cpu(&view), shop::logins(&view)]);
     section(&mut out, "Answer times", &[ranking::times(&view)]);
-    section(&mut out, details::judged(&view), &[details::stored(&view), details::killed(&view)]);
+    section(&mut out, view.judged(), &[details::stored(&view), details::killed(&view)]);
     for example in details::examples(&view) {
         out.push_str(&format!("- {}\n", escape(&example)));
     }
@@ -37,7 +37,7 @@ pub fn markdown(record: &Record) -> String {
     );
     out.push_str(&format!("To repeat it, at that commit:\n\n{}", fenced(&record.command)));
     out.push_str("\n## What each figure means\n\n");
-    for (term, meaning) in details::footnotes(&view) {
+    for (term, meaning) in footnotes::all(&view) {
         out.push_str(&format!("- **{}**: {}\n", escape(term), escape(meaning)));
     }
     out

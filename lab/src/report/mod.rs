@@ -1,27 +1,32 @@
 //! A record as one self-contained HTML file, as Markdown, and as a picture for a README.
 //!
-//! Tables and sentences are built once, as data ([`table`], `ranking`, `details`, `words`), and written twice; pictures are in
-//! `chart`. Everything that comes from a record is escaped where it is written, never before.
+//! Tables and sentences are built once, as data ([`table`], `ranking`, `details`, `words`), and written
+//! twice; pictures are in `chart`. Everything that comes from a record is escaped where it is written, never
+//! before.
 //!
-//! What may not enter: reading figures out of attempts, which is [`crate::figures`]; and any address but that of a
-//! heading of the same page, as the file must work from a disk without a network.
+//! What may not enter: reading figures out of attempts, which is [`crate::figures`]; and any address but that
+//! of a heading of the same page, as the file must work from a disk without a network.
 
 mod chart;
 mod details;
+mod footnotes;
 pub mod format;
 mod html;
 mod markdown;
 mod ranking;
+mod series;
+mod shop;
 mod summary;
 mod table;
 mod words;
 
 pub use html::html;
 pub use markdown::markdown;
+pub use series::series;
 pub use summary::svg_summary;
 
 use crate::contestant::Acknowledges;
-use crate::figures::{Standing, standings};
+use crate::figures::{self, Standing, standings};
 use crate::record::Record;
 
 /// A record with its contestants in order: what all parts of a report are made from.
@@ -53,10 +58,34 @@ impl<'a> View<'a> {
         self.record.budget.database_connections > 0
     }
 
-    /// Nothing is stored, and yet each request is the API's: without rows a cache before it may answer nearly all of them, and what
-    /// the API does with its CPU says nothing.
+    /// Stock is what its contestants are judged by.
+    fn is_shop(&self) -> bool {
+        figures::shop::is_shop(self.record)
+    }
+
+    /// Answers are what its contestants are judged by, and rows too.
+    fn judges_both(&self) -> bool {
+        self.standings.iter().any(Standing::judged_by_both)
+    }
+
+    /// Whoever was caught stands first, so that nobody overlooks it, and without a place.
+    fn names_first(&self) -> bool {
+        self.is_shop() || self.judges_both()
+    }
+
+    /// What the oracle looked at: the title of that part.
+    fn judged(&self) -> &'static str {
+        match (self.is_shop(), self.has_rows()) {
+            (true, _) => "Stock and orders",
+            (false, true) => "Rows",
+            (false, false) => "Answers",
+        }
+    }
+
+    /// No kind of request stands out, and each is the API's: without rows a cache before it may answer nearly
+    /// all of them, and what the API does with its CPU says nothing.
     fn asks_the_api(&self) -> bool {
-        self.reads_only() && self.has_rows()
+        self.reads_only() && self.has_rows() || self.judges_both()
     }
 
     /// `single: ` and the like; nothing where the contest has one budget.
@@ -77,8 +106,11 @@ impl<'a> View<'a> {
         names.into_iter().collect()
     }
 
-    /// The request whose times stand in the ranking beside those of all: the one that creates.
+    /// The request whose times stand in the ranking beside those of all: the one that creates, or orders.
     fn creation(&self) -> Option<String> {
+        if self.is_shop() {
+            return figures::shop::order_request(&self.requests()).cloned();
+        }
         self.requests().into_iter().find(|name| name.starts_with("creat"))
     }
 

@@ -1,14 +1,15 @@
 //! The tables that compare contestants: the ranking, where the CPU went, times by request.
 
 use super::table::{Cell, Column, Group, Row, Table, Tone};
-use super::{View, format, words};
+use super::{View, format, shop, words};
 use crate::contestant::{Acknowledges, Role};
 use crate::figures::{Correctness, Metric, Percentile, Standing, role_name};
 use crate::record::{Attempt, Usage};
 use crate::stats::{self, Estimate};
 
 /// The points of a distribution that tables show.
-const SHOWN: [Percentile; 4] = [Percentile::P50, Percentile::P95, Percentile::P99, Percentile::Max];
+pub(super) const SHOWN: [Percentile; 4] =
+    [Percentile::P50, Percentile::P95, Percentile::P99, Percentile::Max];
 
 /// A median with its interval below, as `metric` is written.
 pub(super) fn estimated(metric: &Metric, estimate: Option<Estimate>) -> Cell {
@@ -32,10 +33,31 @@ pub(super) fn estimated(metric: &Metric, estimate: Option<Estimate>) -> Cell {
 
 /// The first table of a report.
 pub(super) fn ranking(view: &View<'_>) -> Table {
-    let creation = view.creation();
+    let judged = if view.is_shop() { "Stock" } else { "Correctness" };
+    let (columns, metrics) = if view.is_shop() { shop::columns(view) } else { measured(view) };
+    let columns = [Column::text(judged), Column::text("Contestant")].into_iter().chain(columns).collect();
+    let rounds = match view.rounds() {
+        0 => "no rounds".to_owned(),
+        1 => "one round".to_owned(),
+        many => format!("medians of {many} rounds, below them 95 % intervals"),
+    };
+    let judged = judged.to_lowercase();
+    let mut table =
+        Table::new(format!("Ranking: {judged} first, then CPU for each request; {rounds}."), columns);
+    table.head = 1;
+    for (correctness, title) in titles(view) {
+        let of_group = view.standings.iter().filter(|standing| standing.correctness == correctness);
+        let rows: Vec<_> = of_group.map(|standing| ranking_row(view, standing, &metrics)).collect();
+        if !rows.is_empty() {
+            table.groups.push(Group { title: Some(title.to_owned()), rows });
+        }
+    }
+    table
+}
+
+/// Columns behind the name, and what stands in them.
+fn measured(view: &View<'_>) -> (Vec<Column>, Vec<Metric>) {
     let mut columns = vec![
-        Column::text("Correctness"),
-        Column::text("Contestant"),
         Column::of("CPU", "s per 1,000 requests"),
         Column::of("CPU", "s, whole stack"),
         Column::of("CPU", "× the generator's"),
@@ -45,7 +67,7 @@ pub(super) fn ranking(view: &View<'_>) -> Table {
         columns.push(Column::of("Requests per CPU s", "API"));
         metrics.push(Metric::RequestsPerRoleCpu(Role::Api));
     }
-    if view.reads_only() {
+    if view.reads_only() || view.judges_both() {
         columns.push(Column::of("Requests per CPU s", "whole stack"));
         metrics.push(Metric::RequestsPerCpu);
     }
@@ -57,26 +79,35 @@ pub(super) fn ranking(view: &View<'_>) -> Table {
         columns.extend(SHOWN.map(|point| Column::of(&group, point.name())));
         metrics.extend(SHOWN.map(|point| Metric::Time(name.clone(), point)));
     };
+    let creation = view.creation();
     if creation.is_some() {
         times(creation);
     }
     times(None);
     columns.push(Column::number("Failed requests"));
     metrics.push(Metric::Failed);
+    (columns, metrics)
+}
 
-    let rounds = match view.rounds() {
-        0 => "no rounds".to_owned(),
-        1 => "one round".to_owned(),
-        many => format!("medians of {many} rounds, below them 95 % intervals"),
-    };
-    let mut table =
-        Table::new(format!("Ranking: correctness first, then CPU for each request; {rounds}."), columns);
-    table.head = 1;
+/// Headings of groups, in their order.
+fn titles(view: &View<'_>) -> Vec<(Correctness, &'static str)> {
+    if view.is_shop() {
+        return shop::TITLES.to_vec();
+    }
+    if view.judges_both() {
+        return vec![
+            (Correctness::Wrong, "Caught: its answers or its rows are not as they must be"),
+            (Correctness::Exact, "Every answer right and every row exact"),
+            (Correctness::Unchecked, "Not checked"),
+            (Correctness::Disqualified, "Disqualified: figures cannot be compared"),
+            (Correctness::Failed, "Did not finish"),
+        ];
+    }
     let [exact, unchecked, wrong] = match view.has_rows() {
         true => ["Every row exact", "Rows not checked", "Loses or damages rows without any mishap"],
         false => ["Every answer right", "Answers not checked", "Answers wrongly"],
     };
-    let titles = [
+    vec![
         (Correctness::Exact, exact),
         (Correctness::Unchecked, unchecked),
         (
@@ -86,29 +117,27 @@ pub(super) fn ranking(view: &View<'_>) -> Table {
         (Correctness::Wrong, wrong),
         (Correctness::Disqualified, "Disqualified: figures cannot be compared"),
         (Correctness::Failed, "Did not finish"),
-    ];
-    for (correctness, title) in titles {
-        let of_group = view.standings.iter().filter(|standing| standing.correctness == correctness);
-        let rows: Vec<_> = of_group.map(|standing| ranking_row(view, standing, &metrics)).collect();
-        if !rows.is_empty() {
-            table.groups.push(Group { title: Some(title.to_owned()), rows });
-        }
-    }
-    table
+    ]
 }
 
 fn ranking_row(view: &View<'_>, standing: &Standing<'_>, metrics: &[Metric]) -> Row {
     let (symbol, text, tone) = words::correctness(standing);
     let mut remarks = vec![format::promise(standing.entry.acknowledges)];
     let writes = standing.entry.acknowledges != Acknowledges::ReadOnly;
-    if writes && standing.correctness == Correctness::Exact && standing.values(&Metric::LostKilled).is_empty()
+    let may_be_killed = writes && !view.judges_both();
+    if may_be_killed
+        && standing.correctness == Correctness::Exact
+        && standing.values(&Metric::LostKilled).is_empty()
     {
         remarks.push("not killed".to_owned());
     }
     if let Some(broken) = standing.worst(&Metric::BrokenRules).filter(|broken| *broken > 0.0) {
         remarks.push(format!("{} broken", format::plural(broken, "rule", "rules")));
     }
-    let place = standing.rank.map(|rank| format!("{rank}. ")).unwrap_or_default();
+    // Where they stand first, whoever was caught stands above those that have a place.
+    let rank =
+        standing.rank.filter(|_| !view.names_first() || standing.correctness <= Correctness::Unchecked);
+    let place = rank.map(|rank| format!("{rank}. ")).unwrap_or_default();
     let (valid, all) = (standing.valid().count(), standing.attempts.len());
     let mut about = standing.entry.language.clone();
     if standing.ranked() && valid < all {

@@ -1,7 +1,7 @@
 //! A picture of a record for a README: CPU, memory and lost rows of all contestants.
 //!
-//! It stands alone, so it brings its colours with it, paper included: a README is shown on light and on dark pages, and not
-//! every reader of SVG knows what its system prefers.
+//! It stands alone, so it brings its colours with it, paper included: a README is shown on light and on dark
+//! pages, and not every reader of SVG knows what its system prefers.
 
 use maud::{Markup, PreEscaped, html};
 
@@ -18,7 +18,8 @@ const BAR: f64 = 150.0;
 /// Where the columns begin: rows, CPU, memory.
 const COLUMNS: [f64; 3] = [250.0, 432.0, 660.0];
 
-/// Without variables, which not every reader of SVG knows; those who know no preference get the light colours.
+/// Without variables, which not every reader of SVG knows; those who know no preference get the light
+/// colours.
 const STYLE: &str = "
 text { font: 14px system-ui, -apple-system, 'Segoe UI', sans-serif; fill: #1c2127; }
 .title { font-size: 17px; font-weight: 600; } .name { font-weight: 600; }
@@ -44,7 +45,7 @@ pub fn svg_summary(record: &Record) -> String {
         medians.fold(0.0, f64::max)
     };
     let (cpu, memory) = (largest(&Metric::CpuPerThousand), largest(&Metric::Memory));
-    let heads = ["Rows", "CPU, s per 1,000 requests", "Memory, MB"];
+    let heads = [if view.is_shop() { "Stock" } else { "Rows" }, "CPU, s per 1,000 requests", "Memory, MB"];
     let content = html! {
         title id="t" { (plain(&record.title)) }
         desc id="d" { (plain(&findings.lead)) }
@@ -76,7 +77,9 @@ fn row(view: &View<'_>, standing: &Standing<'_>, top: f64, cpu: f64, memory: f64
         line.rule x1=(PAD) x2=(WIDTH - PAD) y1=(top) y2=(top) {}
         text.name x=(PAD) y=(top + 20.0) { (plain(&name)) }
         text.small x=(PAD) y=(top + 37.0) { (plain(&super::chart::short(&about, 34))) }
-        text class=(tone.class()) x=(COLUMNS[0]) y=(top + 28.0) { (symbol) " " (words) }
+        text class=(tone.class()) x=(COLUMNS[0]) y=(top + 28.0) {
+            (symbol) " " (super::chart::short(&words, 24))
+        }
         @if standing.ranked() {
             (bar(COLUMNS[1], top, standing, &Metric::CpuPerThousand, cpu, flawed))
             (bar(COLUMNS[2], top, standing, &Metric::Memory, memory, flawed))

@@ -1,9 +1,10 @@
 //! Who won what, in sentences. What may not enter: numbers that stand in no table.
 
 use super::table::Tone;
-use super::{View, format};
+use super::{View, format, shop};
 use crate::contestant::{Acknowledges, Role};
 use crate::figures::{Correctness, Metric, Percentile, Standing};
+use crate::record::{Attempt, Stored};
 use crate::stats;
 
 /// The head of a report.
@@ -57,6 +58,17 @@ fn questions(view: &View<'_>) -> Vec<Question> {
             unit: "× the contest's rates",
         },
     ];
+    if view.is_shop() {
+        all.insert(
+            0,
+            Question {
+                metric: Metric::OrdersPerSecond,
+                label: "Most orders a second",
+                won: "took the most orders",
+                unit: "orders a second",
+            },
+        );
+    }
     if view.asks_the_api() {
         all.push(Question {
             metric: Metric::RequestsPerRoleCpu(Role::Api),
@@ -73,10 +85,37 @@ fn answers(standing: &Standing<'_>) -> bool {
     standing.valid().any(|attempt| attempt.answers.is_some())
 }
 
+/// What somebody was caught at whose answers and rows were judged: the worst round of each, with the most
+/// frequent failure by its name.
+fn caught(standing: &Standing<'_>) -> String {
+    let count = |count: u64| format::count(count as f64);
+    let stored = || standing.valid().filter_map(|attempt| attempt.stored.as_ref());
+    let lost = stored().map(|stored| stored.lost).max().unwrap_or(0);
+    let rows = stored().map(Stored::wrong).max().unwrap_or(0);
+    let wrong = |attempt: &&Attempt| attempt.answers.as_ref().map_or(0, |answers| answers.wrong);
+    let worst = standing.valid().max_by_key(wrong).filter(|attempt| wrong(attempt) > 0);
+    let answers = worst.map(|attempt| {
+        let first = attempt.load.as_ref().and_then(|load| load.errors.first());
+        let name = first.map(|error| format!(" ({})", error.message)).unwrap_or_default();
+        format!("gave {} wrong answers{name}", count(wrong(&attempt)))
+    });
+    let rows = match (lost, rows) {
+        (0, 0) => None,
+        (0, rows) => Some(format!("had {} rows wrong", count(rows))),
+        (lost, _) => Some(format!("lost {} rows", count(lost))),
+    };
+    format::list(&rows.into_iter().chain(answers).collect::<Vec<_>>())
+}
+
 /// What became of the rows, or what the answers were: a symbol, words and a tone.
 pub(super) fn correctness(standing: &Standing<'_>) -> (&'static str, String, Tone) {
+    if standing.shop {
+        return shop::correctness(standing);
+    }
     let worst = |metric| standing.worst(&metric).unwrap_or(0.0);
     match standing.correctness {
+        Correctness::Exact if standing.judged_by_both() => ("✓", "exact".to_owned(), Tone::Good),
+        Correctness::Wrong if standing.judged_by_both() => ("✗", caught(standing), Tone::Bad),
         Correctness::Exact if answers(standing) => ("✓", "right".to_owned(), Tone::Good),
         Correctness::Exact => ("✓", "exact".to_owned(), Tone::Good),
         Correctness::Unchecked => ("?", "not checked".to_owned(), Tone::Muted),
@@ -92,7 +131,8 @@ pub(super) fn correctness(standing: &Standing<'_>) -> (&'static str, String, Ton
         Correctness::Wrong if answers(standing) => {
             ("✗", format!("{} wrong", format::count(worst(Metric::WrongAnswers))), Tone::Bad)
         }
-        Correctness::Wrong => {
+        // Shops alone stand still.
+        Correctness::Wrong | Correctness::StoodStill => {
             let rounds = standing.valid().filter_map(|attempt| attempt.stored.as_ref());
             let lost = rounds.map(|stored| stored.lost).max().unwrap_or(0);
             let text = match lost {
@@ -108,6 +148,9 @@ pub(super) fn correctness(standing: &Standing<'_>) -> (&'static str, String, Ton
 
 /// The same as the end of a sentence about a contestant that has a rank.
 fn fault(standing: &Standing<'_>) -> String {
+    if standing.shop {
+        return shop::correctness(standing).1;
+    }
     let killed = standing.worst(&Metric::LostKilled).filter(|lost| *lost > 0.0);
     let writes = standing.entry.acknowledges != Acknowledges::ReadOnly;
     let rows = |lost| if writes { acknowledged(lost) } else { format::plural(lost, "row", "rows") };
@@ -119,6 +162,9 @@ fn fault(standing: &Standing<'_>) -> String {
             (None, Some(people)) => format!("did not find {} after a kill", acknowledged(people)),
             (None, None) => "had wrong rows after a kill".to_owned(),
         };
+    }
+    if standing.judged_by_both() {
+        return caught(standing);
     }
     if answers(standing) {
         let wrong = standing.worst(&Metric::WrongAnswers).unwrap_or(0.0);
@@ -169,7 +215,9 @@ pub(super) fn findings(view: &View<'_>) -> Findings {
             points.push(Point { label: question.label, text, tone: Tone::Plain });
         }
     }
-    points.extend(rows_point(view));
+    let rows = rows_point(view);
+    let place = if view.names_first() { 0 } else { points.len() };
+    points.splice(place..place, rows);
     for (label, correctness) in
         [("Disqualified", Correctness::Disqualified), ("Did not finish", Correctness::Failed)]
     {
@@ -187,6 +235,9 @@ fn lead(view: &View<'_>, field: &[&Standing<'_>], won: &[(&'static str, &Standin
     };
     let name = view.label(first);
     let field_words = match (first.correctness, view.has_rows()) {
+        (Correctness::Exact, true) if view.is_shop() => "whose stock and orders were exact",
+        (Correctness::Unchecked, true) if view.is_shop() => "whose stock was not checked",
+        (_, true) if view.names_first() => "with a rank, all of which were caught",
         (Correctness::Exact, true) => "whose rows were exact",
         (Correctness::Unchecked, true) => "whose rows were not checked",
         (_, true) => "with a rank, all of which lost rows",
@@ -230,10 +281,14 @@ fn lead(view: &View<'_>, field: &[&Standing<'_>], won: &[(&'static str, &Standin
 /// What became of those that are not in `field`: one is told of in full, several by their names.
 fn unlike(view: &View<'_>, field: &[&Standing<'_>]) -> String {
     let others: Vec<_> = view.standings.iter().filter(|standing| !is_in(field, standing)).collect();
-    let (loses, lose) =
-        if view.has_rows() { ("loses rows", "lose rows") } else { ("answers wrongly", "answer wrongly") };
+    let (loses, lose) = match (view.names_first(), view.has_rows()) {
+        (true, _) => ("was caught", "were caught"),
+        (false, true) => ("loses rows", "lose rows"),
+        (false, false) => ("answers wrongly", "answer wrongly"),
+    };
+    let faulty = [Correctness::LostWhenKilled, Correctness::StoodStill, Correctness::Wrong];
     let groups = [
-        (loses, lose, &[Correctness::LostWhenKilled, Correctness::Wrong][..]),
+        (loses, lose, &faulty[..]),
         ("is disqualified", "are disqualified", &[Correctness::Disqualified]),
         ("did not finish", "did not finish", &[Correctness::Failed]),
     ];
@@ -294,7 +349,11 @@ fn answer<'v, 'a>(
         .map(|(other, value)| format!("{} ({})", view.label(other), format::significant(value)))
         .collect();
     if !ahead.is_empty() {
-        let but = if view.has_rows() { "losing rows" } else { "with wrong answers" };
+        let but = match (view.names_first(), view.has_rows()) {
+            (true, _) => "caught",
+            (false, true) => "losing rows",
+            (false, false) => "with wrong answers",
+        };
         text.push_str(&format!(" Ahead of it, but {but}: {}.", format::list(&ahead)));
     }
     Some((winner, clear, text))
@@ -310,13 +369,18 @@ fn rows_point(view: &View<'_>) -> Option<Point> {
         view.ranked().filter(|standing| standing.correctness > Correctness::Unchecked).collect();
     let mut text = String::new();
     if !exact.is_empty() {
-        let what = if view.has_rows() { "lost none" } else { "gave none that is wrong" };
+        let what = match (view.is_shop(), view.has_rows()) {
+            (true, _) => "kept every piece and every order",
+            (false, true) if view.judges_both() => "answered all as it must be, and lost none",
+            (false, true) => "lost none",
+            (false, false) => "gave none that is wrong",
+        };
         text = format!("{} {what}.", format::list(&exact));
     }
     for standing in &faulty {
         text.push_str(&format!(" {} {}.", view.label(standing), fault(standing)));
     }
     let tone = if faulty.is_empty() { Tone::Plain } else { Tone::Warn };
-    let label = if view.has_rows() { "Rows" } else { "Answers" };
+    let label = view.judged();
     (!text.is_empty()).then(|| Point { label, text: text.trim_start().to_owned(), tone })
 }

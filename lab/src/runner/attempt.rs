@@ -1,24 +1,28 @@
 //! One contestant in one round.
 //!
-//! Started on a fresh volume and once more, so that what only a first start costs is not in the figures; its rules checked, its
-//! limits read; loaded, and left alone until it has nothing more to do; its rows compared with what was acknowledged, its
-//! limits read again; and at last killed under load. Where nothing is stored, the answers of the load are all that is judged.
+//! Started on a fresh volume and once more, so that what only a first start costs is not in the figures; its
+//! rules checked, its limits read; loaded, and left alone until it has nothing more to do; its rows compared
+//! with what was acknowledged, its limits read again; and at last killed under load. Where nothing is stored,
+//! the answers of the load are all that is judged.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Error, Result};
 
-use super::{Entrant, Settings, begun, data, kill, proof, settle, shop};
+use super::watch::Watch;
+use super::{Entrant, Settings, begun, data, kill, kill_shop, logins, proof, settle, shop};
 use crate::conformance;
 use crate::contest::Budget;
-use crate::drivers::{Creations, Job, Outcome, Snapshot};
+use crate::drivers::{Creations, Job, KEPT, Outcome, Snapshot};
+use crate::figures::shop as shop_figures;
 use crate::http;
 use crate::machine;
 use crate::meters::{Database, Meter, MeterReport, SeriesPoint};
+use crate::oracle::inventory::Looks;
 use crate::oracle::{self, Excluded, Row};
-use crate::record::{Answers, Attempt, Second, Status, Stored};
+use crate::record::{Answers, Attempt, Killed, Second, Status, Stored};
 use crate::stack::{self, Stack};
 use crate::view::{Tick, View};
 
@@ -78,18 +82,29 @@ fn steps(
     let excluded = Excluded::new(&pass.unique, pass.sent.iter().map(Vec::as_slice));
     attempt.conformance = Some(pass.conformance);
     if contest.has_rows() {
-        // A wrong table or column is better known now than after minutes of load. The people of the pass are there already.
-        let readable = match contest.reads_only() {
-            true => data::judge(stack, contestant).map(drop),
+        // A wrong table or column is better known now than after minutes of load. The people of the pass are
+        // there already.
+        let readable = match contest.has_data() {
+            true => data::judge(contest, stack, contestant, &data::NOTHING).map(drop),
             false if contest.is_shop() => shop::rows(stack, contestant).map(drop),
             false => rows(stack, &contestant.rows()?.rows).map(drop),
         };
         readable.context("database.rows in contestant.toml")?;
     }
+    if contest.adds_to_data() {
+        // Whatever the pass has changed.
+        data::sow(contest, contestant, stack, stop)?;
+        view.step("its data are stored anew");
+    }
     let mut proved = proof::before(stack, contestant)?;
 
     let before = shop::open(contest, contestant, stack)?;
-    let (outcome, report, rest) =
+    if let Some(before) = &before {
+        let logins = logins::measure(contest.address(), &before.open, stack, entrant, stop)?;
+        view.step(&format!("a login takes {:.1} ms of CPU", logins.cpu_seconds * 1e3));
+        attempt.logins = Some(logins);
+    }
+    let Loaded { outcome, report, rest, looks } =
         load(settings, entrant, stack, before.as_ref(), stop, &file_name(attempt), view)?;
     attempt.series = series(outcome.series, outcome.begun_at, &report);
     attempt.resources = Some(report.resources);
@@ -98,14 +113,19 @@ fn steps(
     let used = payloads_used(&outcome.creations);
     attempt.verdict.warnings.extend(repeated(used, settings.feeds.payloads.count() as u64));
     attempt.verdict.warnings.extend(outcome.generator.bottleneck.iter().cloned());
+    attempt.verdict.warnings.extend(outcome.notes);
     attempt.generator = Some(outcome.generator);
+    if let Some(logins) = &mut attempt.logins {
+        logins.in_load = shop_figures::logins(&outcome.figures);
+    }
     attempt.load = Some(outcome.figures);
 
     proof::after(stack, contestant, &mut proved)?;
     proved.database_connections_peak = report.database_connections_peak;
-    let objections = proof::objections(&proved, contestant, &contest.budget);
+    let mut objections = proof::objections(&proved, contestant, &contest.budget);
     proved.holds = objections.is_empty();
     attempt.proof = Some(proved);
+    objections.extend(outcome.faults);
     attempt.verdict.status = if objections.is_empty() { Status::Valid } else { Status::Disqualified };
     for objection in &objections {
         view.step(&format!("disqualified: {objection}"));
@@ -114,18 +134,29 @@ fn steps(
     anyhow::ensure!(!outcome.interrupted, "interrupted");
 
     let settled_seconds = Some(rest.after.as_secs_f64());
-    if !contest.has_rows() {
+    if !contest.has_rows() || contest.adds_to_data() {
         let answers = Answers { settled_seconds, ..outcome.answers.unwrap_or_default() };
         view.step(&answers.told());
         attempt.answers = Some(answers);
+    }
+    if !contest.has_rows() {
         return Ok(());
     }
     if let Some(before) = &before {
         let warning = settle::rows_stay(stack, &contestant.rows()?.rows, stop)?;
         attempt.verdict.warnings.extend(warning.map(str::to_owned));
-        let stored = shop::judge(before, &outcome.deeds, stack, contestant)?;
+        attempt.verdict.warnings.extend(looks.1);
+        let (stored, _) = shop::judge(before, &outcome.deeds, &looks.0, stack, contestant)?;
         view.step(&told(&stored));
         attempt.stored = Some(Stored { settled_seconds, ..stored });
+        if let Some(standstill) = shop_figures::standstill(attempt) {
+            // Whoever serves nobody has nothing to lose by a kill.
+            view.step(&format!("it {standstill}"));
+        } else if settings.kill {
+            let (killed, warnings) = kill_shop::run(settings, entrant, stack, stop, view)?;
+            attempt.verdict.warnings.extend(warnings);
+            keep_killed(attempt, killed, "orders", view);
+        }
         return Ok(());
     }
     let left = Left { creations: &outcome.creations, used, excluded: &excluded, settled_seconds };
@@ -156,12 +187,12 @@ fn judge_rows(
     let query = &contestant.rows()?.rows;
     let warning = settle::rows_stay(stack, query, stop)?;
     attempt.verdict.warnings.extend(warning.map(str::to_owned));
-    let after_load = match settings.contest.reads_only() {
+    let after_load = match settings.contest.has_data() {
         true => None,
         false => Some(rows(stack, query)?),
     };
     let mut stored = match &after_load {
-        None => data::judge(stack, contestant)?,
+        None => data::judge(&settings.contest, stack, contestant, left.creations)?,
         Some(rows) => judge(settings, left.creations, rows, left.excluded, counted(settings))?,
     };
     stored.settled_seconds = left.settled_seconds;
@@ -172,13 +203,23 @@ fn judge_rows(
         let former = kill::Former { used: left.used, rows, excluded: left.excluded };
         let (killed, warnings) = kill::run(settings, entrant, stack, &former, stop, view)?;
         attempt.verdict.warnings.extend(warnings);
-        let invisible = killed.invisible.filter(|people| *people > 0);
-        let invisible =
-            invisible.map(|people| format!("; {people} stored and not found")).unwrap_or_default();
-        view.step(&format!("after SIGKILL: {}{invisible}", told(&killed.stored)));
-        attempt.killed = Some(killed);
+        keep_killed(attempt, killed, "people", view);
     }
     Ok(())
+}
+
+fn keep_killed(attempt: &mut Attempt, killed: Killed, what: &str, view: &mut View) {
+    let invisible = killed.invisible.filter(|invisible| *invisible > 0);
+    let invisible = invisible.map_or_else(String::new, |it| format!("; {it} {what} stored and not found"));
+    let stocks: u64 = killed.asked.iter().filter_map(|asked| asked.wrong_stocks).sum();
+    let stocks = if stocks > 0 { format!("; {stocks} stocks answered wrongly") } else { String::new() };
+    view.step(&format!("after SIGKILL: {}{invisible}{stocks}", told(&killed.stored)));
+    attempt.killed = Some(killed);
+}
+
+/// How long users arrive.
+fn whole(settings: &Settings) -> f64 {
+    settings.seconds.map_or(settings.contest.seconds(), f64::from)
 }
 
 /// On a fresh volume, and once more with what that has become.
@@ -218,6 +259,15 @@ fn begins_empty(stack: &dyn Stack, rows: &str) -> Result<()> {
     Ok(())
 }
 
+/// What came of the load.
+struct Loaded {
+    outcome: Outcome,
+    report: MeterReport,
+    rest: settle::Rest,
+    /// Of a shop's stock, and what a reader should know of them.
+    looks: (Looks, Option<String>),
+}
+
 /// The load, metered until the contestant has nothing more to do.
 fn load(
     settings: &Settings,
@@ -227,7 +277,7 @@ fn load(
     stop: &AtomicBool,
     name: &str,
     view: &mut View,
-) -> Result<(Outcome, MeterReport, settle::Rest)> {
+) -> Result<Loaded> {
     // Whatever the start and the pass over the rules have left to do is not the load's.
     let meter = metered(stack, entrant)?;
     let _ = settle::idle(&meter, stop)?;
@@ -246,22 +296,40 @@ fn load(
         seconds: settings.seconds,
         shop: shop.map(|before| &before.open),
     };
-    let whole = settings.seconds.map_or(settings.contest.seconds(), f64::from);
+    let whole = whole(settings);
     let mut former = Snapshot::default();
     let mut show = |snapshot: &Snapshot| {
         view.tick(&tick(snapshot, &former, &meter, whole));
         former = *snapshot;
     };
-    let outcome = settings.driver.run(&job, stop, &mut show).map_err(|error| {
-        // The folder goes with what the tool has written, and that may be all that tells what was wrong with it.
+    let watch = shop.map(|_| Watch::start(stack, &entrant.contestant)).transpose()?;
+    let outcome = settings.driver.run(&job, stop, &mut show);
+    let kept = keep(scratch.path(), &settings.folder, &format!("{name}-{}", settings.driver.name()));
+    let outcome = outcome.map_err(|error| {
+        // The folder goes with what the tool has written, and that may be all that tells what was wrong with
+        // it.
         if stop.load(Ordering::Relaxed) {
             error
         } else {
             with_output(error, scratch.path(), &settings.folder, name)
         }
     })?;
+    let looks = watch.map(Watch::stop).transpose()?.unwrap_or_default();
     let rest = settle::idle(&meter, stop)?;
-    Ok((outcome, meter.stop()?, rest))
+    let mut report = meter.stop()?;
+    let presented = kept.and_then(|kept| kept.map_or(Ok(()), |kept| settings.driver.present(&kept)));
+    report.notes.extend(presented.err().map(|error| format!("what the tool has left: {error:#}")));
+    Ok(Loaded { outcome, report, rest, looks })
+}
+
+/// Moves what a tool wants kept into `folder`, as a folder of this name; none where it keeps nothing.
+fn keep(scratch: &Path, folder: &Path, name: &str) -> Result<Option<PathBuf>> {
+    let (from, to) = (scratch.join(KEPT), folder.join(name));
+    if !from.is_dir() {
+        return Ok(None);
+    }
+    std::fs::rename(&from, &to).with_context(|| to.display().to_string())?;
+    Ok(Some(to))
 }
 
 /// A meter on everything that runs, and on the sessions of the contestant's role.
@@ -285,8 +353,8 @@ fn tick(snapshot: &Snapshot, former: &Snapshot, meter: &Meter, whole: f64) -> Ti
     }
 }
 
-/// The generator's seconds, with what the meter saw nearest to the end of each. The meter starts before the generator does, which
-/// may take long to send its first user: a JVM's start, seconds.
+/// The generator's seconds, with what the meter saw nearest to the end of each. The meter starts before the
+/// generator does, which may take long to send its first user: a JVM's start, seconds.
 fn series(mut seconds: Vec<Second>, begun_at: Option<f64>, report: &MeterReport) -> Vec<Second> {
     let Some(begun_at) = begun_at else { return seconds };
     for second in &mut seconds {
@@ -336,11 +404,12 @@ fn payloads_used(creations: &Creations) -> u64 {
 /// What a reader should know where a load sent lines of a file of `lines` again, whose nicks were taken then.
 fn repeated(used: u64, lines: u64) -> Option<String> {
     let beyond = used.saturating_sub(lines);
-    (beyond > 0).then(|| format!("{beyond} of {used} payloads were sent before: the file has {lines} lines"))
+    (beyond > 0 && lines > 0)
+        .then(|| format!("{beyond} of {used} payloads were sent before: the file has {lines} lines"))
 }
 
 /// The verdict on rows, in a sentence.
-fn told(stored: &Stored) -> String {
+pub(super) fn told(stored: &Stored) -> String {
     if stored.exact() {
         return format!("{} rows, exact", stored.rows);
     }
@@ -348,8 +417,15 @@ fn told(stored: &Stored) -> String {
         let inexact = stock.products - stock.exact;
         format!("; {inexact} stocks wrong: {} pieces oversold, {} vanished", stock.oversold, stock.vanished)
     });
+    let watched = stored.watched.filter(|watched| watched.wrong() > 0).map_or_else(String::new, |watched| {
+        format!(
+            "; seen under load: {} stocks below zero, {} above all, {} in several rows",
+            watched.below_zero, watched.above, watched.doubled
+        )
+    });
     format!(
-        "{} rows, {} to {} expected; {} lost, {} duplicated, {} altered, {} foreign, {} wrongly refused{stock}",
+        "{} rows, {} to {} expected; {} lost, {} duplicated, {} altered, {} foreign, {} wrongly refused\
+        {stock}{watched}",
         stored.rows,
         stored.expected_low,
         stored.expected_high,
@@ -361,7 +437,8 @@ fn told(stored: &Stored) -> String {
     )
 }
 
-/// What a reader should know of a budget that this machine does not have: limits of more than all cores limit nothing.
+/// What a reader should know of a budget that this machine does not have: limits of more than all cores limit
+/// nothing.
 pub(super) fn too_few_cores(budget: &Budget, cores: u32) -> Option<String> {
     (f64::from(cores) < budget.cpus).then(|| {
         format!(
@@ -429,6 +506,19 @@ mod tests {
     }
 
     #[test]
+    fn what_a_tool_keeps_lies_beside_the_record_and_nothing_else_does() {
+        let folder = tempfile::tempdir().unwrap();
+        let scratch = tempfile::tempdir_in(folder.path()).unwrap();
+        assert_eq!(keep(scratch.path(), folder.path(), "fast-1-k6").unwrap(), None);
+        std::fs::create_dir(scratch.path().join(KEPT)).unwrap();
+        std::fs::write(scratch.path().join(KEPT).join("10-threads.jtl"), "timeStamp").unwrap();
+        let kept = keep(scratch.path(), folder.path(), "fast-1-jmeter").unwrap().unwrap();
+        drop(scratch);
+        assert_eq!(kept, folder.path().join("fast-1-jmeter"));
+        assert_eq!(std::fs::read_to_string(kept.join("10-threads.jtl")).unwrap(), "timeStamp");
+    }
+
+    #[test]
     fn payloads_that_were_sent_twice_are_told_whatever_the_tool() {
         let counted = |sent| Creations::Counted { sent, acknowledged: 0, failed: 0 };
         assert_eq!(repeated(payloads_used(&counted(100)), 100), None);
@@ -455,7 +545,8 @@ mod tests {
             series(seconds(), begun_at, &report).iter().map(|second| second.cpus).collect()
         };
         assert_eq!(cpus(Some(1_000.1)), [1.0, 2.0, 3.0, 4.0].map(Some));
-        // Six seconds until the first user: the end of second 0 is the meter's seventh, and it had ended before the last.
+        // Six seconds until the first user: the end of second 0 is the meter's seventh, and it had ended
+        // before the last.
         assert_eq!(cpus(Some(1_006.2)), [Some(7.0), Some(8.0), Some(9.0), None]);
         assert_eq!(cpus(None), [None; 4]);
     }

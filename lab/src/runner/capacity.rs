@@ -1,21 +1,24 @@
-//! How much a contestant takes: the largest multiple of the contest's peak rates that it serves with no failure and a p99 within
-//! 100 ms, and after which it soon has nothing more to do, within the same limits as in the contest.
+//! How much a contestant takes: the largest multiple of the contest's peak rates that it serves with no
+//! failure and a p99 within 100 ms, and after which it soon has nothing more to do, within the same limits as
+//! in the contest.
 //!
-//! A step is a load of [`STEP_SECONDS`](load::STEP_SECONDS): a rise, the plateau whose figures count, and the wait for rest. What
-//! an overload leaves behind (queues, a backlog, a heap) is not the next step's: after a step that failed, the contestant is
-//! started again in order. One that dies in a step has failed that step, and goes on with the next.
+//! A step is a load of [`STEP_SECONDS`](load::STEP_SECONDS): a rise, the plateau whose figures count, and the
+//! wait for rest. What an overload leaves behind (queues, a backlog, a heap) is not the next step's: after a
+//! step that failed, the contestant is started again in order. One that dies in a step has failed that step,
+//! and goes on with the next.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Error, Result, ensure};
 
-use super::attempt::{judge, keep_logs, metered, rows, start_twice, too_few_cores};
-use super::{Entrant, Settings, data, now, proof, settle};
+use super::attempt::{judge, keep_logs, metered, rows, start_twice, told, too_few_cores};
+use super::{Entrant, Settings, data, now, proof, settle, shop};
 use crate::drivers::Creations;
 use crate::load::{self, Ended, PLATEAU_SECONDS, Plan, Rule};
 use crate::machine;
 use crate::meters::Meter;
+use crate::oracle::inventory::{Deed, Looks};
 use crate::oracle::{Creation, Excluded};
 use crate::record::{Capacity, ErrorCount, Proof, Step};
 use crate::stack::{self, Stack};
@@ -24,7 +27,8 @@ use crate::view::{Tick, View};
 const RULE: Rule = Rule::FIND_LIMIT;
 /// Whoever still works so long after the last answer has put off what it was asked.
 const REST: Duration = Duration::from_secs(10);
-/// What a start has left to do is waited for this long: caches of all that was created in the steps before are read again.
+/// What a start has left to do is waited for this long: caches of all that was created in the steps before
+/// are read again.
 const REST_AFTER_START: Duration = Duration::from_secs(30);
 
 /// Runs the search. What goes wrong is among the reasons, with the contestant's logs in the record's folder.
@@ -63,19 +67,13 @@ fn begun(settings: &Settings, entrant: &Entrant) -> Capacity {
     Capacity {
         contestant: entrant.id(),
         started_at: now(),
-        scale: None,
-        at_least: false,
-        requests_per_second: None,
         rule: format!(
             "{} for {} s at the peak rates, and at rest within {} s after the last answer",
             RULE.words(),
             plateau_seconds(settings),
             REST.as_secs()
         ),
-        steps: Vec::new(),
-        lost: None,
-        warnings: Vec::new(),
-        reasons: Vec::new(),
+        ..Capacity::default()
     }
 }
 
@@ -89,8 +87,12 @@ struct Search<'s> {
     settings: &'s Settings,
     entrant: &'s Entrant,
     plan: Plan,
+    /// Open since before the first step, in a contest that is one.
+    shop: Option<shop::Before>,
+    /// What was done to it in all steps.
+    deeds: Vec<Deed>,
     creations: Vec<Creation>,
-    /// Of these, answered with 201.
+    /// Of these, answered with 201; of a shop, orders.
     acknowledged: u64,
     /// That the payload file was too short, and the like.
     warnings: Vec<String>,
@@ -111,11 +113,15 @@ fn steps(
 ) -> Result<()> {
     let contest = &settings.contest;
     start_twice(settings, entrant, stack, stop, view)?;
-    let plan = Plan::new(contest, 1.0, settings.feeds.payloads.clone(), settings.feeds.terms.clone())?;
+    let mut plan = Plan::new(contest, 1.0, settings.feeds.payloads.clone(), settings.feeds.terms.clone())?;
+    let shop = shop::open(contest, &entrant.contestant, stack)?;
+    plan.shop = shop.as_ref().map(|before| before.open.clone());
     let mut search = Search {
         settings,
         entrant,
         plan,
+        shop,
+        deeds: Vec::new(),
         creations: Vec::new(),
         acknowledged: 0,
         warnings: Vec::new(),
@@ -180,7 +186,8 @@ impl Search<'_> {
         if !self.worn {
             return Ok(());
         }
-        // New containers have new limits, so those of the step are read before. Of one that is gone nothing can be read.
+        // New containers have new limits, so those of the step are read before. Of one that is gone nothing
+        // can be read.
         let _ = self.prove(stack);
         let restarted = Instant::now();
         stack.restart().context("start after a step that failed")?;
@@ -219,9 +226,12 @@ impl Search<'_> {
         self.plan.payload_offset += outcome.payloads_used;
         self.plan.term_offset += outcome.terms_used;
         self.acknowledged += outcome.creations.iter().map(|it| u64::from(it.status == 201)).sum::<u64>();
+        self.acknowledged +=
+            outcome.deeds.iter().map(|it| u64::from(it.is_acknowledged_order())).sum::<u64>();
         outcome.warnings.iter().for_each(|warning| self.warn(warning.clone()));
         let mut step = outcome.step(scale, RULE, 0.0);
         self.creations.extend(outcome.creations);
+        self.deeds.extend(outcome.deeds);
         ensure!(outcome.ended != Ended::Stopped, "interrupted");
 
         let rest = settle::idle_within(&meter, REST, self.stop)?;
@@ -244,8 +254,8 @@ impl Search<'_> {
         Ok(step)
     }
 
-    /// Reads its limits again, and keeps what can be said against them. That a service died of a step is the step's failure, and
-    /// nothing against the limits of those that did not.
+    /// Reads its limits again, and keeps what can be said against them. That a service died of a step is the
+    /// step's failure, and nothing against the limits of those that did not.
     fn prove(&mut self, stack: &dyn Stack) -> Result<()> {
         let contestant = &self.entrant.contestant;
         let mut proof = self.proved.clone();
@@ -278,9 +288,19 @@ impl Search<'_> {
         let query = &self.entrant.contestant.rows()?.rows;
         settle::rows_stay(stack, query, self.stop)?;
         if self.settings.contest.reads_only() {
-            let wrong = data::judge(stack, &self.entrant.contestant)?.wrong();
+            let wrong =
+                data::judge(&self.settings.contest, stack, &self.entrant.contestant, &data::NOTHING)?.wrong();
             if wrong > 0 {
                 capacity.reasons.push(format!("{wrong} rows of the data are not as they were"));
+            }
+            return Ok(());
+        }
+        if let Some(before) = &self.shop {
+            let (stored, _) =
+                shop::judge(before, &self.deeds, &Looks::default(), stack, &self.entrant.contestant)?;
+            capacity.lost = Some(stored.lost);
+            if !stored.exact() {
+                capacity.reasons.push(format!("stock or orders are wrong: {}", told(&stored)));
             }
             return Ok(());
         }

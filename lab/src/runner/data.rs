@@ -1,5 +1,7 @@
-//! The data of a contest that only reads: stored in each contestant's database after its first start, and looked at again after
-//! the load. They are the same for everybody, and nobody's business to change.
+//! The data of a contest: stored in each contestant's database after its first start, and looked at again
+//! after the load. They are the same for everybody. Where a contest only reads they are nobody's business to
+//! change; where a load adds to them they are stored anew after the pass over the rules, and what was created
+//! must be there beside them.
 
 use std::sync::atomic::AtomicBool;
 
@@ -8,15 +10,18 @@ use anyhow::{Context, Result, ensure};
 use super::settle;
 use crate::contest::Contest;
 use crate::contestant::Contestant;
-use crate::oracle::users;
+use crate::oracle::{Creations, scenarios, users};
 use crate::record::Stored;
 use crate::stack::Stack;
+
+/// Before a load.
+pub(super) const NOTHING: Creations = Creations::Each(Vec::new());
 
 /// Stores them as the role of the API, to whom they then belong.
 ///
 /// # Errors
-/// The file cannot be read, the database does not answer or refuses, or what is stored then is something else: rows that were there before, or a
-/// query in the contestant's file that gives others.
+/// The file cannot be read, the database does not answer or refuses, or what is stored then is something
+/// else: rows that were there before, or a query in the contestant's file that gives others.
 pub(super) fn sow(
     contest: &Contest,
     contestant: &Contestant,
@@ -26,11 +31,13 @@ pub(super) fn sow(
     let Some(seed) = &contest.seed else { return Ok(()) };
     let file = contest.folder.join(seed);
     let text = std::fs::read_to_string(&file).with_context(|| file.display().to_string())?;
-    let role = format!("SET ROLE \"{}\"", contestant.rows()?.user);
-    let all: Vec<String> = std::iter::once(role).chain(statements(&text)).collect();
+    let database = contestant.rows()?;
+    let role = format!("SET ROLE \"{}\"", database.user);
+    let schema = database.schema.as_ref().map(|schema| format!("SET search_path TO \"{schema}\""));
+    let all: Vec<String> = std::iter::once(role).chain(schema).chain(statements(&text)).collect();
     settle::database_answers(stack, stop)?;
     stack.script(&all).with_context(|| file.display().to_string())?;
-    let stored = judge(stack, contestant)?;
+    let stored = judge(contest, stack, contestant, &NOTHING)?;
     ensure!(
         stored.exact(),
         "{} made {} rows of which {} are wrong: {}",
@@ -42,16 +49,26 @@ pub(super) fn sow(
     Ok(())
 }
 
-/// What is stored now, against the data.
+/// What is stored now, against the data and what a load has added to them.
 ///
 /// # Errors
 /// The database cannot be asked, or gives what is no row.
-pub(super) fn judge(stack: &dyn Stack, contestant: &Contestant) -> Result<Stored> {
-    users::judge(stack.rows(&contestant.rows()?.rows)?.as_bytes()).context("the contestant's rows")
+pub(super) fn judge(
+    contest: &Contest,
+    stack: &dyn Stack,
+    contestant: &Contestant,
+    creations: &Creations,
+) -> Result<Stored> {
+    let rows = stack.rows(&contestant.rows()?.rows)?;
+    let judged = match contest.adds_to_data() {
+        true => scenarios::judge(rows.as_bytes(), creations),
+        false => users::judge(rows.as_bytes()),
+    };
+    judged.context("the contestant's rows")
 }
 
-/// Each by itself, since some, such as `VACUUM`, cannot be in one transaction with others. A statement ends with a `;` at the end
-/// of a line; lines that begin with `--` are comments.
+/// Each by itself, since some, such as `VACUUM`, cannot be in one transaction with others. A statement ends
+/// with a `;` at the end of a line; lines that begin with `--` are comments.
 fn statements(text: &str) -> Vec<String> {
     let mut all = Vec::new();
     let mut statement = String::new();

@@ -1,4 +1,5 @@
-//! A record that a run goes on with: only one of the same kind, because the figures of its attempts are put together.
+//! A record that a run goes on with: only one of the same kind, because the figures of its attempts are put
+//! together.
 
 use anyhow::{Result, ensure};
 use serde_json::{Value, json};
@@ -118,6 +119,7 @@ mod tests {
                 terms: lines,
             },
             folder: PathBuf::from("/nonexistent"),
+            complete: false,
             find_limit: false,
             kill: true,
             build: false,
@@ -136,7 +138,7 @@ mod tests {
     }
 
     fn record(settings: &Settings) -> Record {
-        let attempt = Attempt { contestant: "x".to_owned(), ..empty_attempt() };
+        let attempt = Attempt { contestant: "x".to_owned(), ..Attempt::default() };
         Record {
             schema: SCHEMA.to_owned(),
             contest: settings.contest.name.clone(),
@@ -159,24 +161,6 @@ mod tests {
             contestants: Vec::new(),
             attempts: vec![attempt],
             capacities: Vec::new(),
-        }
-    }
-
-    fn empty_attempt() -> Attempt {
-        Attempt {
-            contestant: String::new(),
-            round: 1,
-            started_at: now(),
-            verdict: crate::record::Verdict::default(),
-            proof: None,
-            conformance: None,
-            load: None,
-            resources: None,
-            generator: None,
-            stored: None,
-            answers: None,
-            killed: None,
-            series: Vec::new(),
         }
     }
 

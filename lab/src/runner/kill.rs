@@ -1,6 +1,6 @@
-//! Fast, and what then? Everything that belongs to the contestant gets a SIGKILL in the midst of creations, and is started again.
-//! Whatever was acknowledged before must be there after, from this load and from the one before it, and the
-//! API must find it.
+//! Fast, and what then? Everything that belongs to the contestant gets a SIGKILL in the midst of creations,
+//! and is started again. Whatever was acknowledged before must be there after, from this load and from the
+//! one before it, and the API must find it. Of a shop: `kill_shop`.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::AtomicBool;
@@ -20,9 +20,10 @@ use crate::stack::Stack;
 use crate::view::View;
 
 /// A creation that waits for a server that is away has failed after this.
-const TIMEOUT_SECONDS: f64 = 10.0;
+pub(super) const TIMEOUT_SECONDS: f64 = 10.0;
 
-/// At most this share of the creations: less than the half that comes before the kill leaves, whatever a contestant does after it.
+/// At most this share of the creations: less than the half that comes before the kill leaves, whatever a
+/// contestant does after it.
 const FEW_ACKNOWLEDGED: f64 = 0.1;
 
 /// What the load before the kill has left.
@@ -47,24 +48,13 @@ pub fn run(
     stop: &AtomicBool,
     view: &mut View,
 ) -> Result<(Killed, Vec<String>)> {
-    let kill = settings.contest.kill.context("the contest has no [kill]")?;
+    let kill = settings.contest.kill.as_ref().context("the contest has no [kill]")?;
     view.step(&format!("{:.0} creations/s, and SIGKILL to everything in the midst of them", kill.rate));
     let contest = creations_only(&settings.contest, kill)?;
     let mut plan =
         load::Plan::new(&contest, 1.0, settings.feeds.payloads.clone(), settings.feeds.terms.clone())?;
     plan.payload_offset = former.used;
-    let (outcome, unavailable) = thread::scope(|scope| {
-        let generator = scope.spawn(|| load::run(&plan, stop, &mut |_| {}));
-        thread::sleep(Duration::from_secs_f64(kill.seconds / 2.0));
-        stack.kill()?;
-        // Beside the restart: an engine that starts containers one after the other returns long after the first answer.
-        let watch = scope.spawn(|| settle::first_answer(&contest, stop));
-        stack.revive()?;
-        let unavailable = watch.join().map_err(|_| anyhow!("the watch panicked"))?;
-        let outcome = generator.join().map_err(|_| anyhow!("the generator panicked"))??;
-        anyhow::Ok((outcome, unavailable))
-    })?;
-    settle::ready(&settings.contest, stop)?;
+    let (outcome, unavailable) = in_the_midst(&contest, kill, &plan, stack, stop, || {})?;
     let mut warnings = outcome.warnings;
     let query = &entrant.contestant.rows()?.rows;
     warnings.extend(settle::rows_stay(stack, query, stop)?.map(str::to_owned));
@@ -95,17 +85,52 @@ pub fn run(
     let people: Vec<&Row> = after.iter().filter(is_of_the_load).collect();
     view.step(&format!("each of {} acknowledged people is asked for", people.len()));
     let seen = visible::ask(&settings.contest, stack, &people, after.len() as u64, stop)?;
+    Ok(told(stored, unavailable, seen, warnings))
+}
+
+/// What was stored, how long there was no answer, and what was answered then.
+pub(super) fn told(
+    mut stored: Stored,
+    unavailable: Option<Duration>,
+    seen: visible::Seen,
+    warnings: Vec<String>,
+) -> (Killed, Vec<String>) {
     stored.examples.extend(seen.examples);
-    warnings.extend(seen.warnings);
-    for warning in &mut warnings {
-        warning.insert_str(0, "at the kill: ");
-    }
     let unavailable_seconds = unavailable.map(|time| time.as_secs_f64());
-    Ok((Killed { stored, unavailable_seconds, invisible: Some(seen.invisible), asked: seen.asked }, warnings))
+    let killed = Killed { stored, unavailable_seconds, invisible: Some(seen.invisible), asked: seen.asked };
+    let warnings = warnings.into_iter().chain(seen.warnings);
+    (killed, warnings.map(|warning| format!("at the kill: {warning}")).collect())
+}
+
+/// Runs `plan`, and kills and starts everything again in the midst of it, until it serves. Says how long it
+/// gave no answer. Right before the kill `before` is called.
+pub(super) fn in_the_midst(
+    contest: &Contest,
+    kill: &Kill,
+    plan: &load::Plan,
+    stack: &mut dyn Stack,
+    stop: &AtomicBool,
+    before: impl FnOnce(),
+) -> Result<(load::Outcome, Option<Duration>)> {
+    let (outcome, unavailable) = thread::scope(|scope| {
+        let generator = scope.spawn(|| load::run(plan, stop, &mut |_| {}));
+        thread::sleep(Duration::from_secs_f64(kill.seconds / 2.0));
+        before();
+        stack.kill()?;
+        // Beside the restart: an engine that starts containers one after the other returns long after the
+        // first answer.
+        let watch = scope.spawn(|| settle::first_answer(contest, stop));
+        stack.revive()?;
+        let unavailable = watch.join().map_err(|_| anyhow!("the watch panicked"))?;
+        let outcome = generator.join().map_err(|_| anyhow!("the generator panicked"))??;
+        anyhow::Ok((outcome, unavailable))
+    })?;
+    settle::ready(contest, stop)?;
+    Ok((outcome, unavailable))
 }
 
 /// Where hardly anything was acknowledged, hardly anything could be lost.
-fn proves_nothing(stored: &Stored) -> Option<String> {
+pub(super) fn proves_nothing(stored: &Stored) -> Option<String> {
     let few = stored.acknowledged as f64 <= stored.sent as f64 * FEW_ACKNOWLEDGED;
     few.then(|| {
         format!(
@@ -116,15 +141,18 @@ fn proves_nothing(stored: &Stored) -> Option<String> {
 }
 
 /// The contest's first scenario that creates, at a steady rate, without what follows a creation.
-fn creations_only(contest: &Contest, kill: Kill) -> Result<Contest> {
+fn creations_only(contest: &Contest, kill: &Kill) -> Result<Contest> {
     let mut scenario = creating(contest)?.clone();
     scenario.requests.truncate(1);
-    let Kill { rate, seconds } = kill;
-    scenario.phases = vec![Phase { from: rate, to: rate, seconds, randomized: false }];
+    scenario.phases = vec![steady(kill.rate, kill.seconds)];
     let mut contest = contest.clone();
     contest.load.scenarios = vec![scenario];
     contest.load.timeout_seconds = TIMEOUT_SECONDS;
     Ok(contest)
+}
+
+pub(super) fn steady(rate: f64, seconds: f64) -> Phase {
+    Phase { from: rate, to: rate, seconds, randomized: false }
 }
 
 /// The first scenario that begins with a creation.

@@ -1,19 +1,23 @@
-//! The order of things in a contest: contestants take turns, round by round; each is started twice, proven, checked, loaded,
-//! judged, killed and judged again ([`attempt`]), or loaded more and more until it no longer keeps up ([`capacity`]).
+//! The order of things in a contest: contestants take turns, round by round; each is started twice, proven,
+//! checked, loaded, judged, killed and judged again ([`attempt`]), or loaded more and more until it no longer
+//! keeps up ([`capacity`]).
 //!
-//! What may not enter: how anything of that is done. This room only says what comes after what, and writes it down at once, so
-//! that a run that is cut short keeps what it has.
+//! What may not enter: how anything of that is done. This room only says what comes after what, and writes it
+//! down at once, so that a run that is cut short keeps what it has.
 
 pub mod attempt;
 pub mod capacity;
 mod data;
 mod going_on;
 pub mod kill;
+mod kill_shop;
+pub mod logins;
 pub mod proof;
 pub mod settle;
 mod shop;
 mod up;
 mod visible;
+mod watch;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -58,6 +62,8 @@ pub struct Settings {
     pub feeds: Feeds,
     /// Where the record goes.
     pub folder: PathBuf,
+    /// Rounds that are in the folder's record already are of those that are asked for, and not run again.
+    pub complete: bool,
     /// Search the largest scale instead of running the contest.
     pub find_limit: bool,
     /// Kill everything at the end of an attempt.
@@ -122,8 +128,8 @@ impl Entrant {
 /// Runs it, and returns what was seen. The record is in the folder after every attempt.
 ///
 /// # Errors
-/// The record cannot be written, or a contestant may not enter the contest. What fails while a contestant runs is written
-/// into the record, and the contest goes on.
+/// The record cannot be written, or a contestant may not enter the contest. What fails while a contestant
+/// runs is written into the record, and the contest goes on.
 pub fn run(settings: &Settings, stop: &AtomicBool, view: &mut View) -> Result<Record> {
     for entrant in &settings.entrants {
         entrant.contestant.may_enter(&settings.contest)?;
@@ -131,10 +137,14 @@ pub fn run(settings: &Settings, stop: &AtomicBool, view: &mut View) -> Result<Re
     let mut record = begin(settings)?;
     let unbuilt = if settings.build { build(settings, stop, view) } else { BTreeMap::new() };
     let before: Vec<u32> = settings.entrants.iter().map(|entrant| rounds(&record, &entrant.id())).collect();
+    let number = |round: u32, before: u32| if settings.complete { round } else { before + round };
     for round in 1..=settings.times {
         for (entrant, before) in settings.entrants.iter().zip(&before) {
             if stop.load(Ordering::Relaxed) {
                 return finish(settings, record);
+            }
+            if settings.complete && round <= *before {
+                continue;
             }
             let reason = unbuilt.get(&entrant.id());
             if settings.find_limit {
@@ -148,9 +158,9 @@ pub fn run(settings: &Settings, stop: &AtomicBool, view: &mut View) -> Result<Re
                 }
                 record.capacities.push(capacity);
             } else if let Some(reason) = reason {
-                record.attempts.push(not_run(entrant, before + round, reason));
+                record.attempts.push(not_run(entrant, number(round, *before), reason));
             } else {
-                let round = before + round;
+                let round = number(round, *before);
                 view.heading(&format!("{} {round}", entrant.id()));
                 let attempt = attempt::run(settings, entrant, round, stop, view);
                 // What was cut short says nothing about the contestant.
@@ -165,8 +175,8 @@ pub fn run(settings: &Settings, stop: &AtomicBool, view: &mut View) -> Result<Re
     finish(settings, record)
 }
 
-/// Makes everybody's images before the first attempt, so that no build runs beside one. Returns who could not be built, and why:
-/// that is no reason for the others not to run.
+/// Makes everybody's images before the first attempt, so that no build runs beside one. Returns who could not
+/// be built, and why: that is no reason for the others not to run.
 fn build(settings: &Settings, stop: &AtomicBool, view: &mut View) -> BTreeMap<String, String> {
     let mut unbuilt = BTreeMap::new();
     for entrant in &settings.entrants {
@@ -275,21 +285,7 @@ fn commit(top: &Path) -> String {
 
 /// An attempt that has only begun.
 fn begun(entrant: &Entrant, round: u32) -> Attempt {
-    Attempt {
-        contestant: entrant.id(),
-        round,
-        started_at: now(),
-        verdict: crate::record::Verdict::default(),
-        proof: None,
-        conformance: None,
-        load: None,
-        resources: None,
-        generator: None,
-        stored: None,
-        answers: None,
-        killed: None,
-        series: Vec::new(),
-    }
+    Attempt { contestant: entrant.id(), round, started_at: now(), ..Attempt::default() }
 }
 
 /// An attempt that could not begin.
@@ -305,13 +301,8 @@ fn not_searched(entrant: &Entrant, reason: &str) -> Capacity {
     Capacity {
         contestant: entrant.id(),
         started_at: now(),
-        scale: None,
-        at_least: false,
-        requests_per_second: None,
         rule: Rule::FIND_LIMIT.words(),
-        steps: Vec::new(),
-        lost: None,
-        warnings: Vec::new(),
         reasons: vec![reason.to_owned()],
+        ..Capacity::default()
     }
 }

@@ -1,5 +1,5 @@
-//! The proof that a contestant runs within the budget, and keeps what it promises: read from the kernel and from Postgres, and
-//! not from what was configured.
+//! The proof that a contestant runs within the budget, and keeps what it promises: read from the kernel and
+//! from Postgres, and not from what was configured.
 
 use std::collections::BTreeMap;
 
@@ -20,8 +20,12 @@ const DURABILITY: [&str; 3] = ["fsync", "full_page_writes", "synchronous_commit"
 /// The database refuses.
 pub fn limit_connections(stack: &dyn Stack, contestant: &Contestant, budget: &Budget) -> Result<()> {
     let Some(database) = &contestant.database else { return Ok(()) };
-    let (name, limit) = (&database.name, budget.database_connections);
-    stack.sql(&format!("ALTER DATABASE \"{name}\" CONNECTION LIMIT {limit}")).map(drop)
+    stack.sql(&bound(database, budget)).map(drop)
+}
+
+fn bound(database: &Database, budget: &Budget) -> String {
+    let (name, limit) = (&database.name, budget.database_connections + watching(database));
+    format!("ALTER DATABASE \"{name}\" CONNECTION LIMIT {limit}")
 }
 
 /// The limits of everything that runs, before the load.
@@ -50,8 +54,9 @@ pub fn before(stack: &dyn Stack, contestant: &Contestant) -> Result<Proof> {
     Ok(proof)
 }
 
-/// Reads all of it again after the load: a container that may write its own cgroup could have lifted its limits since, and one that
-/// may change its database's settings could have changed them. What is worse stays.
+/// Reads all of it again after the load: a container that may write its own cgroup could have lifted its
+/// limits since, and one that may change its database's settings could have changed them. What is worse
+/// stays.
 ///
 /// # Errors
 /// As for [`before`].
@@ -143,11 +148,19 @@ fn found(target: &Target) -> Result<Limits> {
     limits.with_context(|| format!("limits of {}", target.service))
 }
 
-/// As Postgres has it; -1 is no limit, and no number of connections.
+/// The lab's own session, which watches a shop's stock: Postgres counts whoever is connected to a database,
+/// superusers too, and would refuse the contestant its last connection.
+fn watching(database: &Database) -> u32 {
+    u32::from(database.stock.is_some())
+}
+
+/// As Postgres has it, less the one that is not the contestant's; -1 is no limit, and no number of
+/// connections.
 fn connections_limit(stack: &dyn Stack, database: &Database) -> Result<u32> {
     let statement =
         format!("SELECT datconnlimit FROM pg_database WHERE datname = {}", text_literal(&database.name));
-    Ok(stack.sql(&statement)?.trim().parse().unwrap_or(u32::MAX))
+    let limit: u32 = stack.sql(&statement)?.trim().parse().unwrap_or(u32::MAX);
+    Ok(limit.saturating_sub(watching(database)))
 }
 
 /// Absent where there is no such role.
@@ -164,7 +177,8 @@ fn text_literal(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
 }
 
-/// Adds to what was found before the load what is otherwise after it. What has gone by then was there all the same.
+/// Adds to what was found before the load what is otherwise after it. What has gone by then was there all the
+/// same.
 fn changed(durability: &mut BTreeMap<String, String>, now: BTreeMap<String, String>) {
     for (name, value) in now {
         if durability.get(&name) != Some(&value) {
@@ -173,7 +187,8 @@ fn changed(durability: &mut BTreeMap<String, String>, now: BTreeMap<String, Stri
     }
 }
 
-/// Postgres's settings, with what is laid over them for a role or database; and tables that a crash would empty.
+/// Postgres's settings, with what is laid over them for a role or database; and tables that a crash would
+/// empty.
 fn durability(stack: &dyn Stack) -> Result<BTreeMap<String, String>> {
     let mut found = BTreeMap::new();
     for name in DURABILITY {
@@ -253,19 +268,10 @@ mod tests {
     struct Answers([(&'static str, &'static str); 4]);
 
     impl Stack for Answers {
-        fn build(&mut self) -> Result<()> {
-            Ok(())
-        }
         fn up(&mut self) -> Result<()> {
             Ok(())
         }
         fn restart(&mut self) -> Result<()> {
-            Ok(())
-        }
-        fn kill(&mut self) -> Result<()> {
-            Ok(())
-        }
-        fn revive(&mut self) -> Result<()> {
             Ok(())
         }
         fn targets(&self) -> Result<Vec<Target>> {
@@ -274,12 +280,6 @@ mod tests {
         fn sql(&self, statement: &str) -> Result<String> {
             let known = self.0.iter().find(|(word, _)| statement.contains(word));
             Ok(known.map_or_else(String::new, |(_, answer)| format!("{answer}\n")))
-        }
-        fn database(&self) -> Option<&str> {
-            None
-        }
-        fn logs(&self) -> String {
-            String::new()
         }
         fn down(&mut self) -> Result<()> {
             Ok(())
@@ -311,6 +311,21 @@ mod tests {
         after(&answers("20", "f", ""), &contestant, &mut proof).unwrap();
         assert_eq!((proof.database_connections_limit, proof.superuser), (u32::MAX, Some(true)));
         assert!(proof.durability.values().any(|value| value == "off"), "{:?}", proof.durability);
+    }
+
+    #[test]
+    fn the_watch_over_a_stock_takes_none_of_the_contestants_connections() {
+        let (mut contestant, contest) = pouco();
+        contestant.database.as_mut().unwrap().stock = Some("SELECT product, quantity FROM stock".to_owned());
+        let budget = Budget { database_connections: 50, ..contest.budget };
+        let set = bound(contestant.rows().unwrap(), &budget);
+        assert!(set.ends_with("CONNECTION LIMIT 51"), "{set}");
+        let limit = |found| {
+            let answers = Answers([("SHOW", "on"), ("datconnlimit", found), ("rolsuper", "f"), ("-", "")]);
+            before(&answers, &contestant).unwrap().database_connections_limit
+        };
+        assert_eq!([limit("51"), limit("52")], [50, 51]);
+        assert!(limit("-1") > 1_000_000);
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! Waiting for what a contestant does by itself: until it serves, until it has nothing more to do, until its rows stay.
+//! Waiting for what a contestant does by itself: until it serves, until it has nothing more to do, until its
+//! rows stay.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -14,8 +15,9 @@ use crate::stack::Stack;
 const READY_LIMIT: Duration = Duration::from_secs(120);
 /// A contestant that serves does so for so many checks in a row: with two replicas, that is both.
 const READY_IN_A_ROW: u32 = 4;
-/// So far apart, because a balancer may give all requests of some tens of milliseconds to one of them (nginx counts its turns for each
-/// of its workers): four of them are spread over more than two turns of 50 ms, and no two turns of one replica hold them all.
+/// So far apart, because a balancer may give all requests of some tens of milliseconds to one of them (nginx
+/// counts its turns for each of its workers): four of them are spread over more than two turns of 50 ms, and
+/// no two turns of one replica hold them all.
 const READY_GAP: Duration = Duration::from_millis(70);
 /// Between two checks.
 const POLL: Duration = Duration::from_millis(50);
@@ -146,7 +148,8 @@ fn idle_by(latest: &dyn Fn() -> Option<SeriesPoint>, limit: Duration, stop: &Ato
     Ok(Rest { after: started.elapsed().saturating_sub(seeing), warning: None })
 }
 
-/// Waits until `SELECT count(*)` over the rows stays the same. Returns a warning where they did not within a minute.
+/// Waits until `SELECT count(*)` over the rows stays the same. Returns a warning where they did not within a
+/// minute.
 ///
 /// # Errors
 /// The database cannot be asked, or `stop` was set.

@@ -1,4 +1,5 @@
-//! A contestant that is started and left running, within the contest's budget and with its data: for a look with curl.
+//! A contestant that is started and left running, within the contest's budget and with its data: for a look
+//! with curl.
 
 use std::sync::atomic::AtomicBool;
 

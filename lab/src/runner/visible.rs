@@ -25,14 +25,14 @@ use crate::stack::{Replica, Stack};
 
 /// An index may be filled again after the first answers. People who are missing after this time are asked for
 /// once more, and then counted.
-const LIMIT: Duration = Duration::from_secs(10);
+pub(super) const LIMIT: Duration = Duration::from_secs(10);
 /// Between two rounds of questions about those that are missing.
-const POLL: Duration = Duration::from_millis(200);
+pub(super) const POLL: Duration = Duration::from_millis(200);
 /// No question is sent after this time, however slow the answers are.
-const GIVE_UP: Duration = Duration::from_secs(120);
+pub(super) const GIVE_UP: Duration = Duration::from_secs(120);
 /// To the contest's address, so that a balancer shares them out.
 const CONNECTIONS: usize = 4;
-const MAX_EXAMPLES: usize = 3;
+pub(super) const MAX_EXAMPLES: usize = 3;
 
 /// What was seen.
 #[derive(Debug, Default)]
@@ -107,21 +107,25 @@ impl Seen {
 }
 
 /// Where questions are asked.
-struct Door {
+pub(super) struct Door {
     /// Absent: the balancer's.
-    replica: Option<String>,
+    pub(super) replica: Option<String>,
     address: String,
-    connections: usize,
+    pub(super) connections: usize,
 }
 
 impl Door {
-    fn name(&self) -> &str {
+    pub(super) fn client(&self) -> Client<'_> {
+        Client { address: &self.address, connection: None }
+    }
+
+    pub(super) fn name(&self) -> &str {
         self.replica.as_deref().unwrap_or("through the balancer")
     }
 }
 
 /// The replicas' own addresses once they serve, or the contest's.
-fn doors(
+pub(super) fn doors(
     contest: &Contest,
     replicas: Vec<Replica>,
     warnings: &mut Vec<String>,
@@ -175,7 +179,7 @@ impl<'r> Person<'r> {
     }
 
     fn is_answered(&self, client: &mut Client<'_>) -> bool {
-        let answer = client.get(&self.by_id).filter(|answer| answer.status == 200);
+        let answer = client.get(&self.by_id, None).filter(|answer| answer.status == 200);
         let row = answer.and_then(|answer| serde_json::from_slice::<Row>(&answer.body).ok());
         row.is_some_and(|row| {
             id_of(&row.id) == id_of(&self.row.id) && Row { id: self.row.id.clone(), ..row } == *self.row
@@ -189,7 +193,7 @@ impl<'r> Person<'r> {
             id: String,
         }
         for search in &self.searches {
-            let answer = client.get(search).filter(|answer| answer.status == 200);
+            let answer = client.get(search, None).filter(|answer| answer.status == 200);
             let Some(all) = answer.and_then(|answer| serde_json::from_slice::<Vec<One>>(&answer.body).ok())
             else {
                 return false;
@@ -245,6 +249,7 @@ impl Found {
             missing_in_search: missing(|it| it.in_search),
             rows,
             counted: self.counted,
+            wrong_stocks: None,
             seconds: self.after.as_secs_f64(),
         }
     }
@@ -282,7 +287,7 @@ impl Questions<'_> {
     /// The people who were asked for, each with what was missing over at least one connection.
     fn round(&self, door: &Door, pending: &[usize], until: Instant) -> BTreeMap<usize, Missing> {
         let over = |backwards: bool| {
-            let mut client = Client { address: &door.address, connection: None };
+            let mut client = door.client();
             let mut order = pending.to_vec();
             // A balancer that takes replicas in turn would otherwise give each question to the same one over
             // every connection.
@@ -311,7 +316,7 @@ impl Questions<'_> {
     /// What it counts; over several connections a wrong number before the right one.
     fn counted(&self, door: &Door, path: &str) -> Option<u64> {
         let count = |_| {
-            let answer = Client { address: &door.address, connection: None }.get(path)?;
+            let answer = door.client().get(path, None)?;
             std::str::from_utf8(&answer.body).ok()?.trim().parse::<u64>().ok()
         };
         let counts: Vec<Option<u64>> = (0..door.connections).map(count).collect();
@@ -320,7 +325,7 @@ impl Questions<'_> {
 }
 
 /// A kept connection.
-struct Client<'a> {
+pub(super) struct Client<'a> {
     address: &'a str,
     connection: Option<Connection>,
 }
@@ -328,13 +333,17 @@ struct Client<'a> {
 impl Client<'_> {
     /// Nothing where there is no whole answer. A server may have closed since the last one, so it is asked
     /// twice.
-    fn get(&mut self, path: &str) -> Option<Answer> {
+    pub(super) fn get(&mut self, path: &str, token: Option<&str>) -> Option<Answer> {
+        let bearer = |token| ("authorization".to_owned(), format!("Bearer {token}"));
+        let headers: Vec<(String, String)> = token.map(bearer).into_iter().collect();
         let kept = self.connection.take();
         for connection in
             kept.map(Ok).into_iter().chain(std::iter::once_with(|| Connection::open(self.address)))
         {
             let mut connection = connection.ok()?;
-            if let Ok(answer) = connection.ask(&Request { method: "GET", path, headers: &[], body: None }) {
+            if let Ok(answer) =
+                connection.ask(&Request { method: "GET", path, headers: &headers, body: None })
+            {
                 self.connection = Some(connection);
                 return Some(answer);
             }

@@ -1,11 +1,12 @@
 //! Contestants as they run: as a compose project ([`compose`]), or as plain processes ([`processes`]).
 //!
-//! What may not enter: what is measured, asked or judged. A stack is started, found, stopped, killed and taken down here, and
-//! its database is asked.
+//! What may not enter: what is measured, asked or judged. A stack is started, found, stopped, killed and
+//! taken down here, and its database is asked.
 
 pub mod compose;
 mod port;
 pub mod processes;
+mod session;
 
 use std::time::Duration;
 
@@ -16,13 +17,18 @@ use crate::contestant::{Contestant, Role};
 use crate::meters::Target;
 use crate::record::Limits;
 
-/// A contestant in a mode that can be started. Dropping it takes everything down that it started, its volumes too.
+pub use self::session::Session;
+
+/// A contestant in a mode that can be started. Dropping it takes everything down that it started, its volumes
+/// too.
 pub trait Stack {
     /// Makes what it runs from. Nothing for processes.
     ///
     /// # Errors
     /// A build failed.
-    fn build(&mut self) -> Result<()>;
+    fn build(&mut self) -> Result<()> {
+        Ok(())
+    }
 
     /// Starts it with an empty database, if it has one; what a former run left is removed before.
     ///
@@ -40,13 +46,17 @@ pub trait Stack {
     ///
     /// # Errors
     /// Nothing runs, or a process could not be killed.
-    fn kill(&mut self) -> Result<()>;
+    fn kill(&mut self) -> Result<()> {
+        bail!("nobody is killed here")
+    }
 
     /// Starts everything again after [`Stack::kill`].
     ///
     /// # Errors
     /// Something does not start again.
-    fn revive(&mut self) -> Result<()>;
+    fn revive(&mut self) -> Result<()> {
+        bail!("nobody is killed here")
+    }
 
     /// Everything that runs, declared or not, for the meters and for the proof.
     ///
@@ -69,8 +79,8 @@ pub trait Stack {
     /// The database cannot be asked, or refuses.
     fn sql(&self, statement: &str) -> Result<String>;
 
-    /// The answer to `query` as [`Stack::sql`] has it, for answers of any length: nothing within the contestant's limits may
-    /// keep it whole.
+    /// The answer to `query` as [`Stack::sql`] has it, for answers of any length: nothing within the
+    /// contestant's limits may keep it whole.
     ///
     /// # Errors
     /// As for [`Stack::sql`]; or not all rows came.
@@ -86,11 +96,23 @@ pub trait Stack {
         bail!("{} statements, and no session for them", statements.len())
     }
 
+    /// A session of [`Stack::sql`]'s that stays open, for questions while a load runs.
+    ///
+    /// # Errors
+    /// The database cannot be asked.
+    fn session(&self) -> Result<Box<dyn Session>> {
+        bail!("no session stays open here")
+    }
+
     /// The service that is its database, where it is one of its own.
-    fn database(&self) -> Option<&str>;
+    fn database(&self) -> Option<&str> {
+        None
+    }
 
     /// What its services wrote to their logs, at most the last lines of each.
-    fn logs(&self) -> String;
+    fn logs(&self) -> String {
+        String::new()
+    }
 
     /// Stops it and removes all that it made.
     ///
@@ -146,16 +168,19 @@ pub fn shares(contestant: &Contestant) -> Vec<(String, Role, Limits)> {
     services.chain(processes).collect()
 }
 
-/// The environment of every service that serves the API: the mode's, and its share of the database's connections.
+/// The environment of every service that serves the API: the mode's, and its share of the database's
+/// connections.
 ///
-/// One connection in ten stays for migrations and for whatever asks once. But where the budget says how many processes there are,
-/// all connections are in their pools: each process divides `DATABASE_CONNECTIONS` by `WORKERS`.
+/// One connection in ten stays for migrations and for whatever asks once. But where the budget says how many
+/// processes there are, all connections are in their pools: each process divides `DATABASE_CONNECTIONS` by
+/// `WORKERS`.
 fn api_environment(contest: &Contest, contestant: &Contestant, mode: &str) -> Vec<(String, String)> {
     let apis = shares(contestant).iter().filter(|(_, role, _)| *role == Role::Api).count().max(1);
     let all = usize::try_from(contest.budget.database_connections).unwrap_or(usize::MAX);
     let reserve = if contest.budget.processes.is_some() { 0 } else { all / 10 };
     let each = ((all - reserve) / apis).max(1);
-    // A contestant whose one process uses all cores may say so in its own environment, which comes after.
+    // A contestant whose one process uses all cores, or for which fewer connections are better, may say so in
+    // its own environment, which comes after. More connections than the budget has, the database refuses.
     let of_budget = [
         ("WORKERS", contest.budget.processes),
         ("DATABASE_CONNECTIONS_MIN", contest.budget.database_connections_min),
@@ -163,11 +188,11 @@ fn api_environment(contest: &Contest, contestant: &Contestant, mode: &str) -> Ve
     let share = |all: u32| (usize::try_from(all).unwrap_or(usize::MAX) / apis).max(1).to_string();
     let mut environment: Vec<(String, String)> =
         of_budget.into_iter().filter_map(|(name, all)| Some((name.to_owned(), share(all?)))).collect();
-    let of_mode = contestant.modes.get(mode).into_iter().flat_map(|mode| &mode.environment);
-    environment.extend(of_mode.map(|(name, value)| (name.clone(), value.clone())));
     if all > 0 {
         environment.push(("DATABASE_CONNECTIONS".into(), each.to_string()));
     }
+    let of_mode = contestant.modes.get(mode).into_iter().flat_map(|mode| &mode.environment);
+    environment.extend(of_mode.map(|(name, value)| (name.clone(), value.clone())));
     environment
 }
 
@@ -197,8 +222,13 @@ mod tests {
         let edge = Contest::read(&top.join("contests/edge")).unwrap();
         assert!(!shown(&edge, &contestant).iter().any(|it| it.starts_with("DATABASE")), "it has none");
         let mode = contestant.modes.values_mut().next().unwrap();
-        mode.environment.insert("WORKERS".to_owned(), "1".to_owned());
-        let last = shown(&multi, &contestant).into_iter().rfind(|it| it.starts_with("WORKERS"));
-        assert_eq!(last.as_deref(), Some("WORKERS=1"));
+        for name in ["WORKERS", "DATABASE_CONNECTIONS"] {
+            mode.environment.insert(name.to_owned(), "1".to_owned());
+        }
+        let shown = shown(&multi, &contestant);
+        for own in ["WORKERS=1", "DATABASE_CONNECTIONS=1"] {
+            let name = &own[..own.len() - 1];
+            assert_eq!(shown.iter().rfind(|it| it.starts_with(name)).map(String::as_str), Some(own));
+        }
     }
 }

@@ -1,5 +1,5 @@
-//! Whether a contestant can have the contest's address for itself. If somebody else listens there, the load would reach a stack
-//! that is none of ours, and write into real data.
+//! Whether a contestant can have the contest's address for itself. If somebody else listens there, the load
+//! would reach a stack that is none of ours, and write into real data.
 
 use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
@@ -27,7 +27,8 @@ pub(super) fn free(address: &str) -> Result<()> {
     Ok(())
 }
 
-/// An engine may forward a port without listening on it, and what listens may be too busy to accept: so both are tried.
+/// An engine may forward a port without listening on it, and what listens may be too busy to accept: so both
+/// are tried.
 fn taken(address: &SocketAddr) -> bool {
     TcpStream::connect_timeout(address, CONNECT_LIMIT).is_ok()
         || TcpListener::bind(address).is_err_and(|error| error.kind() == ErrorKind::AddrInUse)

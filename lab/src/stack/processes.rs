@@ -1,7 +1,7 @@
 //! A contestant as plain processes: for tests, and for a look at a server without containers.
 //!
-//! Nothing limits plain processes, so such a contestant is disqualified, unless it names a recorded file tree from which its
-//! limits are read.
+//! Nothing limits plain processes, so such a contestant is disqualified, unless it names a recorded file tree
+//! from which its limits are read.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -14,7 +14,7 @@ use anyhow::{Context, Result, anyhow, ensure};
 use postgres::{Client, NoTls, SimpleQueryMessage};
 use rustix::process::{Pid, Signal, kill_process_group};
 
-use super::{Replica, STOP_LIMIT, Stack, api_environment};
+use super::{Replica, STOP_LIMIT, Session, Stack, api_environment};
 use crate::command;
 use crate::contest::Contest;
 use crate::contestant::{Contestant, Database, Process, Role};
@@ -23,6 +23,15 @@ use crate::view;
 
 /// Of each process's log.
 const LOG_LINES: usize = 50;
+/// How long sessions of others may be there before a start.
+const SESSIONS_LIMIT: Duration = Duration::from_secs(10);
+/// Between two looks at them.
+const RETRY: Duration = Duration::from_millis(50);
+/// Those of the server's own workers have no user.
+const OTHER_SESSIONS: &str =
+    "SELECT format('a session of %s, %s', usename, coalesce(nullif(application_name, ''), 'without a name'))
+    FROM pg_stat_activity
+    WHERE datname = current_database() AND pid <> pg_backend_pid() AND usename IS NOT NULL";
 /// The process id in a recorded tree.
 const RECORDED_PID: i32 = 1;
 
@@ -65,6 +74,21 @@ impl Processes {
     fn connect(&self) -> Result<Client> {
         let url = self.database_url.as_deref().context("no database is at hand")?;
         Client::connect(url, NoTls).context("the contestant's database")
+    }
+
+    /// What is emptied and loaded must be nobody's. Sessions of a contestant that has just ended may take a
+    /// moment to go.
+    fn nobody_else(&self) -> Result<()> {
+        let deadline = Instant::now() + SESSIONS_LIMIT;
+        loop {
+            let others = self.sql(OTHER_SESSIONS)?;
+            let Some(first) = others.lines().next() else { return Ok(()) };
+            ensure!(
+                Instant::now() < deadline && !command::interrupted(),
+                "the contestant's database is used by others, and would be emptied: {first}"
+            );
+            std::thread::sleep(RETRY);
+        }
     }
 
     fn start(&mut self) -> Result<()> {
@@ -132,11 +156,10 @@ impl Processes {
 }
 
 impl Stack for Processes {
-    fn build(&mut self) -> Result<()> {
-        Ok(())
-    }
-
     fn up(&mut self) -> Result<()> {
+        if self.database_url.is_some() {
+            self.nobody_else()?;
+        }
         for statement in &self.reset {
             self.sql(statement)?;
         }
@@ -190,6 +213,10 @@ impl Stack for Processes {
         Ok(())
     }
 
+    fn session(&self) -> Result<Box<dyn Session>> {
+        Ok(Box::new(self.connect()?))
+    }
+
     fn sql(&self, statement: &str) -> Result<String> {
         let mut client = self.connect()?;
         let mut text = String::new();
@@ -202,10 +229,6 @@ impl Stack for Processes {
             }
         }
         Ok(text)
-    }
-
-    fn database(&self) -> Option<&str> {
-        None
     }
 
     fn logs(&self) -> String {

@@ -4,6 +4,7 @@
 
 mod broken;
 mod inventory;
+mod jmeter;
 mod pouco_replicas;
 mod reference;
 mod served;

@@ -178,8 +178,8 @@ fn create(address: &str, payloads: &Lines) -> Vec<Creation> {
     (0..payloads.count() as u64).map(answer).collect()
 }
 
-/// The hard payloads of both oracles, but for what the rules leave open: pouco must judge them alike, and its rows are compared
-/// field by field.
+/// The hard payloads of both oracles, but for what the rules leave open: pouco must judge them alike, and its
+/// rows are compared field by field.
 #[test]
 fn pouco_and_the_oracle_agree_on_every_hard_payload() {
     let list = include_str!("../../../stress-test/tests/payloads.jsonl");

@@ -1,4 +1,5 @@
-//! What the tests' servers stand on: a listener on a free port, a thread for each connection, and HTTP/1.1 as the pass speaks it.
+//! What the tests' servers stand on: a listener on a free port, a thread for each connection, and HTTP/1.1 as
+//! the pass speaks it.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
@@ -7,7 +8,7 @@ use std::sync::Arc;
 pub(crate) struct Asked {
     pub(crate) method: String,
     pub(crate) target: String,
-    /// Lines, with names in small letters as the pass sends them.
+    /// Lines, with names in small letters.
     pub(crate) headers: Vec<String>,
     pub(crate) body: Vec<u8>,
     /// Of the connection, from 0.
@@ -78,7 +79,13 @@ fn read(reader: &mut impl BufRead, connection: u64) -> Option<Asked> {
         if line == "\r\n" {
             break;
         }
-        head.push(line.trim_end().to_owned());
+        let line = line.trim_end();
+        // The pass sends them in small letters, and others need not.
+        let field = line.split_once(": ").filter(|_| !head.is_empty());
+        head.push(field.map_or_else(
+            || line.to_owned(),
+            |(name, value)| format!("{}: {value}", name.to_ascii_lowercase()),
+        ));
     }
     let mut words = head[0].split(' ');
     let (method, target) = (words.next().unwrap().to_owned(), words.next().unwrap().to_owned());

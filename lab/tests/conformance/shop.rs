@@ -2,6 +2,8 @@
 //! of the back ends that the contest comes from, and a few of others.
 
 use std::collections::BTreeMap;
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpStream};
 use std::sync::{Mutex, PoisonError};
 
 use serde_json::{Value, json};
@@ -36,6 +38,8 @@ pub(crate) enum Fault {
     OneReplicaIsOlder,
     ArchivedSkuStaysTaken,
     PriceOfToday,
+    /// An order is answered with 200 and an error.
+    ErrorsBehind200,
 }
 
 struct Product {
@@ -88,6 +92,40 @@ pub(crate) fn start(fault: Fault) -> String {
         let body = body.to_string().into();
         Some(Reply { status, location: None, kind: "application/json", body, closes: false })
     })
+}
+
+/// What it has stored of the caller, as the oracle reads rows.
+pub(crate) fn rows_of(address: &str, token: &str) -> String {
+    let page = |list: &str, skip: usize| -> Vec<Value> {
+        let mut stream = TcpStream::connect(address).unwrap();
+        let target = format!("/api/v1/{list}?limit=100&skip={skip}");
+        write!(stream, "GET {target} HTTP/1.1\r\nauthorization: Bearer {token}\r\n\r\n").unwrap();
+        stream.shutdown(Shutdown::Write).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        serde_json::from_str(answer.split_once("\r\n\r\n").unwrap().1).unwrap()
+    };
+    let all = |list: &str| {
+        let pages = (0..).map(|number| page(list, number * 100)).take_while(|page| !page.is_empty());
+        pages.flatten().collect::<Vec<_>>()
+    };
+    let text = |money: &Value| format!("{:.2}", money.as_f64().unwrap());
+    let stock = all("inventory")
+        .into_iter()
+        .map(|it| json!({"kind": "stock", "product": it["product_id"], "quantity": it["quantity"]}));
+    let orders = all("orders").into_iter().map(|it| {
+        let line = |line: &Value| {
+            json!({
+                "product": line["product_id"], "quantity": line["quantity"], "price": text(&line["unit_price"])
+            })
+        };
+        json!({
+            "kind": "order", "id": it["id"], "customer": it["customer_id"], "status": it["status"],
+            "total": text(&it["total_amount"]),
+            "lines": it["items"].as_array().unwrap().iter().map(line).collect::<Vec<_>>()
+        })
+    });
+    stock.chain(orders).map(|row| format!("{row}\n")).collect()
 }
 
 fn answer(shop: &mut Shop, fault: Fault, asked: &Asked) -> Answered {
@@ -143,6 +181,9 @@ fn answer(shop: &mut Shop, fault: Fault, asked: &Asked) -> Answered {
         ("GET", ["orders", it]) => {
             let it = id(it)?.wrapping_sub(1);
             let order = shop.orders.get(it).ok_or(404_u16)?;
+            if fault == Fault::ErrorsBehind200 {
+                return Ok((200, json!({"error": "busy"})));
+            }
             if order.customer == user || fault == Fault::OrdersArePublic {
                 Ok((200, shop.order(fault, it)))
             } else {

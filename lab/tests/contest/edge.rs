@@ -1,45 +1,21 @@
-//! The contest of pages for two seconds on plain processes, without any database: an honest contestant, one that shows a time which is
-//! too old, and one that does not always answer the same.
-
-use std::fs;
-use std::path::Path;
-use std::process::{Command, Output};
+//! The contest of pages for two seconds on plain processes, without any database: an honest contestant, one
+//! that shows a time which is too old, and one that does not always answer the same.
 
 use pouco_lab::figures::{Correctness, standings};
 use pouco_lab::record::Status;
 
-use crate::{attempt, reserved_port};
-
-fn lab(folder: &Path, peers: &str, arguments: &[&str]) -> Output {
-    let top = Path::new(env!("CARGO_MANIFEST_DIR"));
-    Command::new(env!("CARGO_BIN_EXE_pouco-lab"))
-        .current_dir(top)
-        .env_remove("POUCO_LAB_TEST_DATABASE")
-        .env("POUCO_LAB_TEST_SERVER", std::env::current_exe().unwrap())
-        .arg("--contests")
-        .arg(folder)
-        .arg("--peers")
-        .arg(top.join("tests/contest").join(peers))
-        .args(arguments)
-        .output()
-        .unwrap()
-}
+use crate::{Contest, Ran, attempt};
 
 #[test]
 fn who_shows_what_is_too_old_or_answers_otherwise_is_caught_without_a_database() {
-    let (_reserved, port) = reserved_port();
-    let top = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let folder = tempfile::tempdir().unwrap();
-    let contest = folder.path().join("tiny-edge");
-    fs::create_dir(&contest).unwrap();
-    let source = fs::read_to_string(top.join("tests/contest/tiny-edge/contest.toml")).unwrap();
-    fs::write(contest.join("contest.toml"), source.replace("{port}", &port.to_string())).unwrap();
-    fs::copy(top.join("contests/edge/conformance.toml"), contest.join("conformance.toml")).unwrap();
-    let out = folder.path().join("out");
-    let arguments = ["run", "tiny-edge", "--tool", "native", "--contestant", "honest,old,liar", "--out"];
-    let output = lab(folder.path(), "edge-peers", &[&arguments[..], &[out.to_str().unwrap()]].concat());
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    let record = pouco_lab::runner::read(&out).unwrap().unwrap_or_else(|| panic!("no record\n{said}"));
+    let contest = Contest {
+        name: "tiny-edge",
+        files: &["contests/edge/conformance.toml"],
+        peers: "edge-peers",
+        has_database: false,
+    };
+    let arguments = ["--tool", "native", "--contestant", "honest,old,liar"];
+    let Ran { said, record, report, .. } = contest.run(tempfile::tempdir().unwrap(), &arguments);
 
     let honest = attempt(&record, "honest");
     assert_eq!(honest.verdict.status, Status::Valid, "{:?}\n{said}", honest.verdict);
@@ -69,7 +45,6 @@ fn who_shows_what_is_too_old_or_answers_otherwise_is_caught_without_a_database()
     };
     let all = ["honest", "old", "liar"].map(correctness);
     assert_eq!(all, [Correctness::Exact, Correctness::Wrong, Correctness::Wrong]);
-    let report = fs::read_to_string(out.join("report.md")).unwrap();
     for words in
         ["This contest stores nothing, so no rows were counted", "✓ right", "✗ 100 wrong", "no database"]
     {

@@ -1,18 +1,13 @@
-//! The contestants of the lab's own test: a thread a connection, a statement a creation, and, where it is told to, lies.
-//!
-//! It is a test by form alone, so that the test's program can start itself as a server. It is ignored, and ends by a signal.
+//! The contestants of the lab's own test: a statement a creation, and, where they are told to, lies.
 
 use std::collections::HashSet;
-use std::io::{self, Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-use std::os::unix::net::UnixListener;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
-use std::thread;
 
 use postgres::{Client, NoTls};
 use serde_json::{Value, json};
-use socket2::{Domain, Socket, Type};
+
+use crate::listen::{self, Reply, Request, variable};
 
 const SCHEMA: &str =
     "CREATE TABLE IF NOT EXISTS tiny (id uuid PRIMARY KEY, apelido text UNIQUE NOT NULL, nome text NOT NULL,
@@ -31,81 +26,43 @@ struct Tiny {
     forgotten: HashSet<String>,
 }
 
-/// What a request asks for, and its body.
-pub(crate) struct Request {
-    pub(crate) method: String,
-    pub(crate) path: String,
-    body: Vec<u8>,
-}
-
 #[test]
 #[ignore = "a server that the contest starts, and no test"]
 fn serve() {
-    let variable = |name: &str| std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set"));
     let mut database = Client::connect(&variable("POUCO_LAB_TEST_DATABASE"), NoTls).unwrap();
     database.batch_execute(SCHEMA).unwrap();
     let stored = database.query("SELECT id::text FROM tiny", &[]).unwrap();
-    let tiny = Arc::new(Tiny {
+    let tiny = Tiny {
         database: Mutex::new(database),
         lies: variable("TINY_LIES") == "yes",
         created: AtomicU64::new(0),
         forgets: std::env::var("TINY_FORGETS").unwrap_or_default(),
         forgotten: stored.iter().map(|row| row.get(0)).collect(),
-    });
-    if let Ok(path) = std::env::var("TINY_SOCKET") {
-        // What a process that was killed has left.
-        let _ = std::fs::remove_file(&path);
-        let socket = UnixListener::bind(path).unwrap();
-        let tiny = Arc::clone(&tiny);
-        thread::spawn(move || socket.incoming().flatten().for_each(|stream| tiny.spawn(stream)));
-    }
-    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
-    socket.set_reuse_port(true).unwrap();
-    let port: u16 = variable("POUCO_LAB_PORT").parse().unwrap();
-    socket.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, port)).into()).unwrap();
-    socket.listen(1024).unwrap();
-    for stream in TcpListener::from(socket).incoming().flatten() {
-        tiny.spawn(stream);
-    }
+    };
+    listen::serve(move |request| tiny.answer(request));
 }
 
 impl Tiny {
-    /// A client that goes away ends its own thread only.
-    fn spawn(self: &Arc<Self>, stream: impl Read + Write + Send + 'static) {
-        let tiny = Arc::clone(self);
-        thread::spawn(move || tiny.connection(stream));
-    }
-
-    fn connection(&self, mut stream: impl Read + Write) -> io::Result<()> {
-        let mut buffer = Vec::new();
-        while let Some(request) = read(&mut stream, &mut buffer)? {
-            let (status, location, body) = self.answer(&request);
-            let location = location.map(|it| format!("location: {it}\r\n")).unwrap_or_default();
-            let head = format!("HTTP/1.1 {status} x\r\n{location}content-length: {}\r\n\r\n", body.len());
-            stream.write_all(&[head.as_bytes(), body.as_bytes()].concat())?;
-        }
-        Ok(())
-    }
-
-    fn answer(&self, request: &Request) -> (u16, Option<String>, String) {
-        match (request.method.as_str(), request.path.as_str()) {
+    fn answer(&self, request: &Request) -> Reply {
+        let (status, body) = match (request.method.as_str(), request.path.as_str()) {
             ("POST", "/pessoas") => match self.create(&request.body) {
-                Ok(id) => (201, Some(format!("/pessoas/{id}")), String::new()),
-                Err(status) => (status, None, String::new()),
+                Ok(id) => return (201, format!("location: /pessoas/{id}\r\n"), String::new()),
+                Err(status) => (status, String::new()),
             },
-            ("GET", "/pessoas") => (400, None, String::new()),
+            ("GET", "/pessoas") => (400, String::new()),
             ("GET", "/contagem-pessoas") => {
-                (200, None, self.column("SELECT count(*)::text FROM tiny").unwrap_or_default())
+                (200, self.column("SELECT count(*)::text FROM tiny").unwrap_or_default())
             }
             ("GET", path) => match path.split_once("?t=") {
-                Some((_, term)) => (200, None, self.search(term)),
+                Some((_, term)) => (200, self.search(term)),
                 None => match path.strip_prefix("/pessoas/").and_then(|id| self.person(id)) {
-                    Some(person) => (200, None, person),
-                    None => (404, None, String::new()),
+                    Some(person) => (200, person),
+                    None => (404, String::new()),
                 },
             },
-            _ => (405, None, String::new()),
-        }
+            _ => (405, String::new()),
+        };
+        (status, String::new(), body)
     }
 
     fn create(&self, body: &[u8]) -> Result<String, u16> {
@@ -145,34 +102,6 @@ impl Tiny {
 
     fn column(&self, statement: &str) -> Option<String> {
         self.database.lock().unwrap().query_one(statement, &[]).ok()?.try_get(0).ok()
-    }
-}
-
-/// One request, or none where the client has closed. What comes after it stays in the buffer.
-pub(crate) fn read(stream: &mut impl Read, buffer: &mut Vec<u8>) -> io::Result<Option<Request>> {
-    let mut piece = [0; 4096];
-    loop {
-        let mut headers = [httparse::EMPTY_HEADER; 32];
-        let mut parsed = httparse::Request::new(&mut headers);
-        let status = parsed.parse(buffer).map_err(io::Error::other)?;
-        if let httparse::Status::Complete(head) = status {
-            let length = parsed.headers.iter().find(|it| it.name.eq_ignore_ascii_case("content-length"));
-            let length = length.map_or(0, |it| String::from_utf8_lossy(it.value).parse().unwrap_or(0));
-            if buffer.len() >= head + length {
-                let request = Request {
-                    method: parsed.method.unwrap_or_default().to_owned(),
-                    path: parsed.path.unwrap_or_default().to_owned(),
-                    body: buffer[head..head + length].to_vec(),
-                };
-                buffer.drain(..head + length);
-                return Ok(Some(request));
-            }
-        }
-        let n = stream.read(&mut piece)?;
-        if n == 0 {
-            return Ok(None);
-        }
-        buffer.extend_from_slice(&piece[..n]);
     }
 }
 

@@ -1,19 +1,15 @@
-//! The contestants of the lab's own contest of pages: a thread a connection, a page that is kept for as long as the process lives,
+//! The contestants of the lab's own contest of pages: a page that is kept for as long as the process lives,
 //! and, where they are told to, lies. They have no database.
 
 use std::collections::BTreeMap;
-use std::io::{self, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
-use std::thread;
 
 use pouco_lab::oracle::edge::{OLDEST, STATIC_TEXT};
-use socket2::{Domain, Socket, Type};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use crate::tiny::{Request, read};
+use crate::listen::{self, Request, variable};
 
 struct Tiny {
     lie: String,
@@ -28,41 +24,21 @@ type Answer = (u16, &'static str, Option<&'static str>, String);
 #[test]
 #[ignore = "a server that the contest starts, and no test"]
 fn serve() {
-    let variable = |name: &str| std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set"));
     assert!(std::env::var_os("DATABASE_CONNECTIONS").is_none(), "there is no database");
-    let tiny = Arc::new(Tiny {
+    let tiny = Tiny {
         lie: variable("TINY_LIE"),
         kept: Mutex::default(),
         metrics: AtomicU64::new(0),
         texts: AtomicU64::new(0),
+    };
+    listen::serve(move |request| {
+        let (status, kind, cache, body) = tiny.answer(request);
+        let cache = cache.map(|word| format!("X-Cache-Status: {word}\r\n")).unwrap_or_default();
+        (status, format!("content-type: {kind}\r\n{cache}"), body)
     });
-    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
-    socket.set_reuse_port(true).unwrap();
-    let port: u16 = variable("POUCO_LAB_PORT").parse().unwrap();
-    socket.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, port)).into()).unwrap();
-    socket.listen(1024).unwrap();
-    for stream in TcpListener::from(socket).incoming().flatten() {
-        let tiny = Arc::clone(&tiny);
-        // A client that goes away ends its own thread only.
-        thread::spawn(move || tiny.connection(stream));
-    }
 }
 
 impl Tiny {
-    fn connection(&self, mut stream: TcpStream) -> io::Result<()> {
-        let mut buffer = Vec::new();
-        while let Some(request) = read(&mut stream, &mut buffer)? {
-            let (status, kind, cache, body) = self.answer(&request);
-            let cache = cache.map(|word| format!("X-Cache-Status: {word}\r\n")).unwrap_or_default();
-            let head = format!(
-                "HTTP/1.1 {status} x\r\ncontent-type: {kind}\r\n{cache}content-length: {}\r\n\r\n",
-                body.len()
-            );
-            stream.write_all(&[head.as_bytes(), body.as_bytes()].concat())?;
-        }
-        Ok(())
-    }
-
     fn answer(&self, request: &Request) -> Answer {
         const PLAIN: &str = "text/plain";
         let path = request.path.as_str();

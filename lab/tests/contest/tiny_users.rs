@@ -1,16 +1,12 @@
-//! The contestants of the lab's own contest of users: a thread a connection, a statement an answer, and, where they are told to,
+//! The contestants of the lab's own contest of users: a statement an answer, and, where they are told to,
 //! lies.
 
-use std::io::{self, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock};
-use std::thread;
+use std::sync::{Mutex, OnceLock};
 
 use postgres::{Client, NoTls};
-use socket2::{Domain, Socket, Type};
 
-use crate::tiny::read;
+use crate::listen::{self, variable};
 
 const USER: &str =
     "json_build_object('id', id, 'email', email, 'full_name', full_name, 'age', age, 'country_code',
@@ -31,42 +27,24 @@ type Answer = (u16, String);
 #[test]
 #[ignore = "a server that the contest starts, and no test"]
 fn serve() {
-    let variable = |name: &str| std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set"));
     // What the lab says of the budget, and what the contestant says of it.
     let said = ["TINY_BUDGET", "WORKERS", "DATABASE_CONNECTIONS", "DATABASE_CONNECTIONS_MIN"]
-        .map(&variable)
+        .map(variable)
         .join(" ");
     assert_eq!(said, "large 2 24 4");
-    let tiny = Arc::new(Tiny {
+    let tiny = Tiny {
         database: Mutex::new(Client::connect(&variable("POUCO_LAB_TEST_DATABASE"), NoTls).unwrap()),
         lie: variable("TINY_LIE"),
         looked_up: AtomicU64::new(0),
         total: OnceLock::new(),
+    };
+    listen::serve(move |request| {
+        let (status, body) = tiny.answer(&request.path).unwrap_or_else(|answer| answer);
+        (status, "content-type: application/json\r\n".to_owned(), body)
     });
-    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
-    socket.set_reuse_port(true).unwrap();
-    let port: u16 = variable("POUCO_LAB_PORT").parse().unwrap();
-    socket.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, port)).into()).unwrap();
-    socket.listen(1024).unwrap();
-    for stream in TcpListener::from(socket).incoming().flatten() {
-        let tiny = Arc::clone(&tiny);
-        // A client that goes away ends its own thread only.
-        thread::spawn(move || tiny.connection(stream));
-    }
 }
 
 impl Tiny {
-    fn connection(&self, mut stream: TcpStream) -> io::Result<()> {
-        let mut buffer = Vec::new();
-        while let Some(request) = read(&mut stream, &mut buffer)? {
-            let (status, body) = self.answer(&request.path).unwrap_or_else(|answer| answer);
-            let kind = "content-type: application/json";
-            let head = format!("HTTP/1.1 {status} x\r\n{kind}\r\ncontent-length: {}\r\n\r\n", body.len());
-            stream.write_all(&[head.as_bytes(), body.as_bytes()].concat())?;
-        }
-        Ok(())
-    }
-
     fn answer(&self, path: &str) -> Result<Answer, Answer> {
         let (path, query) = path.split_once('?').unwrap_or((path, ""));
         match path.strip_prefix("/users") {

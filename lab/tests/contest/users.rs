@@ -1,46 +1,22 @@
-//! The contest of users for two seconds on plain processes and a real Postgres: an honest contestant, one that counts once, and
-//! one that answers others and changes rows.
-
-use std::fs;
-use std::path::Path;
-use std::process::Command;
+//! The contest of users for two seconds on plain processes and a real Postgres: an honest contestant, one
+//! that counts once, and one that answers others and changes rows.
 
 use pouco_lab::contestant::Acknowledges;
 use pouco_lab::figures::Metric;
 use pouco_lab::record::Status;
 
-use crate::{attempt, database, reserved_port};
+use crate::{Contest, Ran, attempt};
 
 #[test]
 fn who_counts_once_answers_others_or_changes_rows_is_caught() {
-    let (cluster, _data) = database();
-    let url = format!("host={} user=tiny dbname=tiny", cluster.sockets().display());
-    let (_reserved, port) = reserved_port();
-    let top = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let folder = tempfile::tempdir().unwrap();
-    let contest = folder.path().join("tiny-users");
-    fs::create_dir(&contest).unwrap();
-    let source = fs::read_to_string(top.join("tests/contest/tiny-users/contest.toml")).unwrap();
-    fs::write(contest.join("contest.toml"), source.replace("{port}", &port.to_string())).unwrap();
-    for name in ["conformance.toml", "seed.sql"] {
-        fs::copy(top.join("contests/users").join(name), contest.join(name)).unwrap();
-    }
-    let out = folder.path().join("out");
-    let output = Command::new(env!("CARGO_BIN_EXE_pouco-lab"))
-        .current_dir(top)
-        .env("POUCO_LAB_TEST_DATABASE", &url)
-        .env("POUCO_LAB_TEST_SERVER", std::env::current_exe().unwrap())
-        .arg("--contests")
-        .arg(folder.path())
-        .arg("--peers")
-        .arg(top.join("tests/contest/users-peers"))
-        .args(["run", "tiny-users", "--budget", "large", "--tool", "native"])
-        .args(["--contestant", "honest,stale,liar", "--out"])
-        .arg(&out)
-        .output()
-        .unwrap();
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    let record = pouco_lab::runner::read(&out).unwrap().unwrap_or_else(|| panic!("no record\n{said}"));
+    let contest = Contest {
+        name: "tiny-users",
+        files: &["contests/users/conformance.toml", "contests/users/seed.sql"],
+        peers: "users-peers",
+        has_database: true,
+    };
+    let arguments = ["--budget", "large", "--tool", "native", "--contestant", "honest,stale,liar"];
+    let Ran { said, record, report, .. } = contest.run(tempfile::tempdir().unwrap(), &arguments);
     assert_eq!((record.budget_name.as_deref(), record.budget.processes), (Some("large"), Some(2)));
     assert_eq!(record.kill, Some(false));
     assert!(record.contestants.iter().all(|entry| entry.acknowledges == Acknowledges::ReadOnly));
@@ -71,10 +47,8 @@ fn who_counts_once_answers_others_or_changes_rows_is_caught() {
     let stored = liar.stored.as_ref().unwrap();
     assert!(!stored.exact() && stored.altered >= 3, "{stored:?}");
 
-    let report = fs::read_to_string(out.join("report.md")).unwrap();
     assert!(report.contains("Requests per CPU s") && report.contains("large: 1.00 CPUs"), "{report}");
     for word in ["Answered 201", "Acknowledged before", "201 for a taken nick", "Lost |"] {
         assert!(!report.contains(word), "{word}");
     }
-    cluster.stop();
 }

@@ -1,4 +1,5 @@
-//! A capacity search from its first step to its last, on a stack that falls over, does not get up at once, and loses rows.
+//! A capacity search from its first step to its last, on a stack that falls over, does not get up at once,
+//! and loses rows.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,7 +11,6 @@ use anyhow::{Result, bail};
 use pouco_lab::contest::Contest;
 use pouco_lab::contestant::{Contestant, Role};
 use pouco_lab::drivers::Native;
-use pouco_lab::lines::Lines;
 use pouco_lab::meters::Target;
 use pouco_lab::runner::{Entrant, Feeds, Settings, capacity};
 use pouco_lab::stack::Stack;
@@ -54,10 +54,6 @@ struct Frail {
 }
 
 impl Stack for Frail {
-    fn build(&mut self) -> Result<()> {
-        Ok(())
-    }
-
     fn up(&mut self) -> Result<()> {
         self.starts.push("up");
         Ok(())
@@ -76,14 +72,6 @@ impl Stack for Frail {
         Ok(())
     }
 
-    fn kill(&mut self) -> Result<()> {
-        bail!("nobody is killed here")
-    }
-
-    fn revive(&mut self) -> Result<()> {
-        bail!("nobody is killed here")
-    }
-
     fn targets(&self) -> Result<Vec<Target>> {
         let pid = if self.contested.dead.load(Ordering::SeqCst) { None } else { Some(1) };
         Ok(pid
@@ -99,17 +87,7 @@ impl Stack for Frail {
     }
 
     fn sql(&self, statement: &str) -> Result<String> {
-        Ok(match statement {
-            show if show.starts_with("SHOW") => "on",
-            limit if limit.contains("datconnlimit") => "20",
-            count if count.starts_with("SELECT count") => "0",
-            _ => "",
-        }
-        .to_owned())
-    }
-
-    fn database(&self) -> Option<&str> {
-        None
+        Ok(said_by_a_database(statement))
     }
 
     fn logs(&self) -> String {
@@ -122,12 +100,23 @@ impl Stack for Frail {
 }
 
 /// The recorded tree of a process that does nothing, whose limits are those of the contestant.
-fn bounded() -> PathBuf {
+pub(crate) fn bounded() -> PathBuf {
     top().join("tests/contest/cgroups/bounded")
 }
 
+/// What the database beside it says: its connections are bounded too, and it is durable and empty.
+pub(crate) fn said_by_a_database(statement: &str) -> String {
+    match statement {
+        show if show.starts_with("SHOW") => "on",
+        limit if limit.contains("datconnlimit") => "20",
+        count if count.starts_with("SELECT count") => "0",
+        _ => "",
+    }
+    .to_owned()
+}
+
 /// Copies a folder with all that is in it.
-fn copy(from: &Path, to: &Path) {
+pub(crate) fn copy(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).unwrap();
     for entry in std::fs::read_dir(from).unwrap().map(Result::unwrap) {
         let (from, to) = (entry.path(), to.join(entry.file_name()));
@@ -135,7 +124,7 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-fn top() -> PathBuf {
+pub(crate) fn top() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).to_owned()
 }
 
@@ -150,7 +139,11 @@ fn settings(server: &Server, folder: &TempDir, scale: f64) -> Settings {
     std::fs::copy(top().join("tests/contest/tiny/conformance.toml"), tiny.join("conformance.toml")).unwrap();
     let mut contest = Contest::read(&tiny).unwrap();
     contest.load.scenarios.truncate(1);
-    let terms: Arc<Lines> = crate::load_support::lines(&["a"]);
+    search(contest, folder, scale)
+}
+
+/// A search that begins with a `scale`, of steps of a second.
+pub(crate) fn search(contest: Contest, folder: &TempDir, scale: f64) -> Settings {
     Settings {
         top: top(),
         contest,
@@ -164,9 +157,10 @@ fn settings(server: &Server, folder: &TempDir, scale: f64) -> Settings {
             payloads_file: folder.path().join("none"),
             payloads: crate::load_support::payloads(20_000),
             terms_file: folder.path().join("none"),
-            terms,
+            terms: crate::load_support::lines(&["a"]),
         },
         folder: folder.path().to_owned(),
+        complete: false,
         find_limit: true,
         kill: false,
         build: false,
@@ -174,7 +168,7 @@ fn settings(server: &Server, folder: &TempDir, scale: f64) -> Settings {
     }
 }
 
-fn entrant() -> Entrant {
+pub(crate) fn entrant() -> Entrant {
     let contestant = Contestant::read(&top().join("tests/contest/peers/honest")).unwrap();
     Entrant { mode: contestant.default_mode.clone(), contestant }
 }
@@ -212,7 +206,8 @@ fn who_dies_at_a_step_has_failed_it_and_keeps_what_it_passed() {
     // One start after each failure, beside the two of the beginning; the engine's refusal was one.
     assert_eq!(stack.starts.len(), 2 + failures, "{found:?}");
     assert!(folder.path().join("honest-capacity-2.00.log").exists());
-    // Nothing is in its table, and that is why the capacity does not count; the mishap at the end is said too.
+    // Nothing is in its table, and that is why the capacity does not count; the mishap at the end is said
+    // too.
     assert!(found.lost.unwrap() > 0);
     assert!(found.reasons.len() == 1 && found.reasons[0].contains("rows are lost"), "{:?}", found.reasons);
     assert!(

@@ -249,7 +249,8 @@ fn connections_that_end_without_an_answer_are_failures() {
     assert_eq!(errors(&outcome, "search: connection reset"), 10, "{:?}", outcome.figures.errors);
 }
 
-/// One request in a stalled server hides nothing: those that should have started meanwhile have the wait in their times.
+/// One request in a stalled server hides nothing: those that should have started meanwhile have the wait in
+/// their times.
 #[test]
 fn a_stall_is_in_the_times_of_all_who_came_in_it() {
     let (busy, most, served) = (AtomicUsize::new(0), Arc::new(AtomicUsize::new(0)), AtomicUsize::new(0));

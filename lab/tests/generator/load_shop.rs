@@ -1,106 +1,32 @@
-//! Loads of a shop, against tiny ones: customers who begin again, errands whose answers are checked, and deeds
-//! from which the oracle finds out who oversells.
+//! Loads of a shop, against tiny ones: customers who begin again, errands whose answers are checked, and
+//! deeds from which the oracle finds out who oversells.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use pouco_lab::contest::{Contest, Scenario};
 use pouco_lab::load::{Checks, Outcome, Plan};
-use pouco_lab::oracle::inventory::{Answer, Deed, Line, Order, Shop, judge};
+use pouco_lab::oracle::inventory::{Answer, Deed, judge};
 use pouco_lab::record::Stored;
-use pouco_lab::shop::{Customer, Open, Product};
+use pouco_lab::shop::{Opening, open};
 
-use crate::load_support::{Asked, Reply, Server, constant, errors, request, run};
+use crate::load_support::{constant, errors, request, run};
+use crate::tiny_shop::{Faults, served};
 
 const PIECES: i64 = 4_000;
 
-/// What is wrong with a tiny shop.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Fault {
-    None,
-    /// Every tenth order forgets what another has written: a lost update.
-    Oversells,
-    /// Every tenth order is acknowledged and nowhere.
-    Forgets,
-    /// Every tenth order costs what the client says.
-    Cheap,
-    /// Every tenth request is answered with an error, and not done.
-    Stumbles,
-}
-
-struct Tiny {
-    fault: Fault,
-    served: u64,
-    shop: Shop,
-}
-
-fn number(body: &str, name: &str) -> i64 {
-    let rest = body.split(&format!("\"{name}\":")).nth(1).unwrap();
-    rest.split([',', '}']).next().unwrap().parse().unwrap()
-}
-
-impl Tiny {
-    fn answer(&mut self, asked: &Asked) -> Reply {
-        self.served += 1;
-        let tenth = self.served.is_multiple_of(10);
-        if asked.target == "/api/v1/auth/login" {
-            assert_eq!(asked.body, "username=a%40example.com&password=secret");
-            return Reply::new("200 OK", "", r#"{"access_token":"a.b.c"}"#);
-        }
-        assert!(asked.headers.contains("authorization: Bearer its-token\r\n"), "{}", asked.headers);
-        if tenth && self.fault == Fault::Stumbles {
-            return Reply::new("500 Internal Server Error", "", "{}");
-        }
-        if let Some(id) = asked.target.strip_prefix("/api/v1/products/") {
-            return Reply::new("200 OK", "", &format!(r#"{{"id":{id},"price":10.10}}"#));
-        }
-        let (product, quantity) = (number(&asked.body, "product_id"), number(&asked.body, "quantity"));
-        let left = &mut self.shop.stock.get_mut(&product).unwrap()[0];
-        if asked.target == "/api/v1/inventory/add" {
-            *left += quantity;
-            return Reply::new("200 OK", "", &format!(r#"{{"product_id":{product},"quantity":{left}}}"#));
-        }
-        if *left < quantity {
-            return Reply::new("400 Bad Request", "", "{}");
-        }
-        *left -= if tenth && self.fault == Fault::Oversells { 0 } else { quantity };
-        let cents = if tenth && self.fault == Fault::Cheap { 1 } else { 1_010 };
-        let (id, total) = (i64::try_from(self.served).unwrap(), quantity * cents);
-        let line = Line { product, quantity, cents };
-        let order = Order { customer: 5, status: "pending".into(), total, lines: vec![line] };
-        if !(tenth && self.fault == Fault::Forgets) {
-            self.shop.orders.insert(id, vec![order]);
-        }
-        let money = |cents: i64| format!("{}.{:02}", cents / 100, cents % 100);
-        let line =
-            format!(r#"{{"product_id":{product},"quantity":{quantity},"unit_price":{}}}"#, money(cents));
-        let body =
-            format!(r#"{{"id":{id},"customer_id":5,"total_amount":{},"items":[{line}]}}"#, money(total));
-        Reply::new("201 Created", "", &body)
-    }
-}
-
-/// The load of `scenarios` against it, and what the oracle says.
-fn loaded(fault: Fault, scenarios: Vec<Scenario>) -> (Outcome, Stored) {
-    let stock: BTreeMap<i64, Vec<i64>> = [(7, vec![PIECES])].into();
-    let before = Shop { stock, ..Shop::default() };
-    let tiny = Arc::new(Mutex::new(Tiny { fault, served: 0, shop: before.clone() }));
-    let served = Arc::clone(&tiny);
-    let server = Server::start(move |asked| served.lock().unwrap().answer(asked));
-    let customer = Customer {
-        id: 5,
-        email: "a@example.com".into(),
-        password: "secret".into(),
-        token: "its-token".into(),
-    };
-    let open = Open { customers: vec![customer], products: vec![Product { id: 7, cents: 1_010 }] };
+/// The load of `scenarios` against a shop of one customer and one product, and what the oracle says.
+fn loaded(faults: Faults, scenarios: Vec<Scenario>) -> (Outcome, Stored) {
+    let (server, shop) = served(faults);
+    let opening = Opening { customers: 1, products: 1, pieces: PIECES };
+    let open = open(&server.address.to_string(), opening).unwrap();
+    let before = shop.lock().unwrap().stored.clone();
     let plan = Plan {
         shop: Some(Arc::new(open)),
         checks: Checks::Shop,
         ..crate::load_support::plan(server.address, scenarios)
     };
     let outcome = run(&plan);
-    let stored = judge(&before, &outcome.deeds, &tiny.lock().unwrap().shop);
+    let stored = judge(&before, &outcome.deeds, &shop.lock().unwrap().stored);
     (outcome, stored)
 }
 
@@ -117,7 +43,7 @@ fn sale(clients: u32) -> Vec<Scenario> {
 
 #[test]
 fn clients_begin_again_until_the_sale_is_over() {
-    let (outcome, stored) = loaded(Fault::None, sale(20));
+    let (outcome, stored) = loaded(Faults::default(), sale(20));
     assert_eq!(
         (outcome.figures.users_started, outcome.figures.total.failed),
         (20, 0),
@@ -133,19 +59,19 @@ fn clients_begin_again_until_the_sale_is_over() {
 
 #[test]
 fn who_oversells_or_forgets_is_found_out() {
-    let (outcome, stored) = loaded(Fault::Oversells, sale(20));
+    let (outcome, stored) = loaded(Faults { oversells: true, ..Faults::default() }, sale(20));
     assert_eq!(outcome.figures.total.failed, 0, "no answer tells");
     assert!(stored.stock.unwrap().oversold > 0 && stored.lost == 0, "{stored:?}");
-    let (_, stored) = loaded(Fault::Forgets, sale(20));
+    let (_, stored) = loaded(Faults { forgets: true, ..Faults::default() }, sale(20));
     assert!(stored.lost > 0 && stored.stock.unwrap().oversold == 0, "{stored:?}");
 }
 
 #[test]
 fn a_wrong_answer_is_a_failure_and_the_client_goes_on() {
-    let (outcome, stored) = loaded(Fault::Cheap, sale(20));
+    let (outcome, stored) = loaded(Faults { is_cheap: true, ..Faults::default() }, sale(20));
     assert!(errors(&outcome, "order: the order's total is not the sum of its lines") > 1);
     assert!(stored.foreign + stored.lost + stored.altered > 0, "{stored:?}");
-    let (outcome, stored) = loaded(Fault::Stumbles, sale(20));
+    let (outcome, stored) = loaded(Faults { fails_at: Some(10), ..Faults::default() }, sale(20));
     assert!(outcome.figures.total.failed > 1 && outcome.figures.total.count > 30);
     assert!(stored.exact(), "what was answered with an error may have happened or not: {stored:?}");
     assert!(outcome.deeds.iter().any(|deed| matches!(deed, Deed::Order { answer: Answer::Lost, .. })));
@@ -166,7 +92,7 @@ fn a_mix_looks_buys_restocks_and_logs_in() {
     };
     let mix =
         vec![scenario(look, 80.0), scenario(order(), 40.0), scenario(restock, 10.0), scenario(login, 4.0)];
-    let (outcome, stored) = loaded(Fault::None, mix);
+    let (outcome, stored) = loaded(Faults::default(), mix);
     assert_eq!(
         (outcome.figures.total.count, outcome.figures.total.failed),
         (134, 0),
@@ -194,5 +120,5 @@ fn the_contest_has_a_sale_and_a_mix() {
     let sale = contest.clone().with_load(Some("flash-sale")).unwrap();
     assert_eq!((sale.load.scenarios[0].clients, sale.load.shop.unwrap().products), (Some(500), 1));
     let error = contest.with_load(Some("rush")).unwrap_err().to_string();
-    assert_eq!(error, "no load `rush`; there are: flash-sale, mix");
+    assert_eq!(error, "no load `rush`; there are: flash-sale, mix, plan, short, steps");
 }

@@ -1,4 +1,5 @@
-//! The native generator with the load of the contest `users`, against servers that answer its data rightly and wrongly.
+//! The native generator with the load of the contest `users`, against servers that answer its data rightly
+//! and wrongly.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};

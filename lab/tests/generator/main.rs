@@ -9,3 +9,5 @@ mod load;
 mod load_edge;
 mod load_shop;
 mod load_users;
+mod shop;
+mod tiny_shop;

@@ -96,7 +96,7 @@ fn read_request(input: &mut impl BufRead, connection: usize) -> Option<Asked> {
         if line.trim().is_empty() {
             break;
         }
-        if let Some(value) = line.strip_prefix("content-length: ") {
+        if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length: ") {
             length = value.trim().parse().unwrap();
         }
         headers.push_str(&line);
@@ -120,6 +120,7 @@ pub(crate) fn request(name: &str, method: &str, path: &str, accept: &[u16]) -> R
         body,
         accept: accept.to_vec(),
         pause_ms: None,
+        share: None,
     }
 }
 
@@ -190,6 +191,7 @@ pub(crate) fn plan(target: SocketAddr, scenarios: Vec<Scenario>) -> Plan {
             timeout_seconds: 20.0,
             kept_connections: None,
             shop: None,
+            jmeter: None,
             scenarios,
         },
         host: target.to_string(),

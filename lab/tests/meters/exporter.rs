@@ -1,4 +1,5 @@
-//! The exporter over recorded trees: the figures, who is in it, the names in the document, and the program itself over HTTP.
+//! The exporter over recorded trees: the figures, who is in it, the names in the document, and the program
+//! itself over HTTP.
 
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Read, Write};

@@ -1,5 +1,5 @@
-//! The meters on real processes. The process that is measured is this program itself, run for the one test that does as
-//! the environment says; it measures by another way what it uses, and says when it is ready.
+//! The meters on real processes. The process that is measured is this program itself, run for the one test
+//! that does as the environment says; it measures by another way what it uses, and says when it is ready.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, ChildStdin, Command, Stdio};

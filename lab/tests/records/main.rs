@@ -11,3 +11,4 @@ mod compare;
 mod report;
 mod report_picture;
 mod schema;
+mod shop;

@@ -1,6 +1,7 @@
 //! The report as a reader sees it: in light and in dark, on a desk and on a phone.
 //!
-//! Skipped, and saying so, where no Chromium is found; with `CI=true` that is a failure. The pictures are left in cargo's folder for temporary files.
+//! Skipped, and saying so, where no Chromium is found; with `CI=true` that is a failure. The pictures are
+//! left in cargo's folder for temporary files.
 
 use std::path::{Path, PathBuf};
 

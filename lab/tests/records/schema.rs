@@ -1,4 +1,5 @@
-//! `record.json` and its schema belong together: the committed file is what the types say, and records are what the file says.
+//! `record.json` and its schema belong together: the committed file is what the types say, and records are
+//! what the file says.
 
 use std::path::Path;
 
@@ -24,9 +25,9 @@ fn the_committed_schema_is_that_of_the_types() {
 #[test]
 fn records_are_valid_and_come_back_unchanged() {
     let schema = committed();
-    for record in
-        [crate::sample::record(), crate::sample::partial(), crate::sample::crowd(), crate::sample::reads()]
-    {
+    let samples =
+        [crate::sample::record(), crate::sample::partial(), crate::sample::crowd(), crate::sample::reads()];
+    for record in samples.into_iter().chain([crate::shop::shop()]) {
         let json = serde_json::to_value(&record).unwrap();
         assert_eq!(problems(&schema, &schema, &json), Vec::<String>::new());
         let again: Record = serde_json::from_value(json.clone()).unwrap();
@@ -57,7 +58,8 @@ fn records_that_are_none_are_refused() {
     assert_eq!(problems(&schema, &schema, &without), ["attempts is missing"]);
 }
 
-/// What is wrong with `value`, for the words that our schema uses. Any other word is a problem too, so that none is passed over.
+/// What is wrong with `value`, for the words that our schema uses. Any other word is a problem too, so that
+/// none is passed over.
 fn problems(root: &Value, schema: &Value, value: &Value) -> Vec<String> {
     let Some(rules) = schema.as_object() else { return Vec::new() };
     let mut found = Vec::new();

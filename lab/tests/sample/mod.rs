@@ -1,5 +1,6 @@
-//! A record as a run of three contestants would leave it: one good, one that is fast and loses rows, one whose memory limit did
-//! not hold. Numbers are made, by formulas, with the shape of real ones; nothing here was measured.
+//! A record as a run of three contestants would leave it: one good, one that is fast and loses rows, one
+//! whose memory limit did not hold. Numbers are made, by formulas, with the shape of real ones; nothing here
+//! was measured.
 #![allow(dead_code, reason = "each test file uses its part")]
 
 use std::collections::BTreeMap;
@@ -170,15 +171,7 @@ pub(crate) fn failed_attempt(contestant: &str, round: u32) -> Attempt {
             reasons: vec!["api1 ended with status 1 before it answered.".to_owned()],
             warnings: Vec::new(),
         },
-        proof: None,
-        conformance: None,
-        load: None,
-        resources: None,
-        generator: None,
-        stored: None,
-        answers: None,
-        killed: None,
-        series: Vec::new(),
+        ..Attempt::default()
     }
 }
 
@@ -223,6 +216,7 @@ fn attempt(kind: &Kind, round: u32) -> Attempt {
         conformance: Some(conformance(kind)),
         load: Some(load(kind, round)),
         resources: Some(resources(kind, round)),
+        logins: None,
         generator: Some(Generator {
             cpu_seconds: 3.9 * wobble(round),
             memory_bytes: Some(34_000_000),

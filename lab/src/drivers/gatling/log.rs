@@ -1,4 +1,5 @@
-//! Reads `simulation.log` as Gatling 3.9.5 writes it, whole or while it grows: text, one record a line, fields between tabs.
+//! Reads `simulation.log` as Gatling 3.9.5 writes it, whole or while it grows: text, one record a line,
+//! fields between tabs.
 //!
 //! ```text
 //! RUN      class  id  start_ms  description  version
@@ -37,8 +38,9 @@ const MAX_SECONDS: u32 = 7 * 24 * 3_600;
 pub struct SimulationLog {
     /// Milliseconds since 1970 of the RUN line.
     run_ms: Option<u64>,
-    /// The moment from which seconds are counted, in milliseconds since 1970: the first user's start. Where the contest begins
-    /// with a pause, which small scales make, it is the RUN line's, half a second earlier than the injection.
+    /// The moment from which seconds are counted, in milliseconds since 1970: the first user's start. Where
+    /// the contest begins with a pause, which small scales make, it is the RUN line's, half a second earlier
+    /// than the injection.
     begin_ms: Option<u64>,
     begins_with_a_user: bool,
     last_end_ms: u64,
@@ -166,7 +168,8 @@ impl SimulationLog {
         let Some(duration) = end_ms.checked_sub(start_ms).and_then(|ms| Millis::try_from(ms).ok()) else {
             return Ok(false);
         };
-        // A failure whose message is that of a check is an answer; others are time-outs and broken connections.
+        // A failure whose message is that of a check is an answer; others are time-outs and broken
+        // connections.
         let answered = !failed || message.contains(".find");
         let requests = &mut self.requests[index].1;
         requests.durations.push(duration);
@@ -186,7 +189,8 @@ impl SimulationLog {
     }
 
     fn bucket(&mut self, at_ms: u64) -> Result<&mut Bucket> {
-        // Users of different scenarios are not written in order, so one may be a little earlier than the first.
+        // Users of different scenarios are not written in order, so one may be a little earlier than the
+        // first.
         let seconds = at_ms.saturating_sub(self.begin_ms.unwrap_or(at_ms)) / 1_000;
         let second = u32::try_from(seconds).ok().filter(|&second| second <= MAX_SECONDS);
         let second =
@@ -198,7 +202,8 @@ impl SimulationLog {
         self.requests.iter().map(|(name, _)| name.as_str()).collect()
     }
 
-    /// Whether each user who started has ended; not so in a run that was killed, whose last lines Gatling loses.
+    /// Whether each user who started has ended; not so in a run that was killed, whose last lines Gatling
+    /// loses.
     #[must_use]
     pub fn complete(&self) -> bool {
         self.users_started > 0 && self.users_started == self.users_ended
@@ -285,8 +290,8 @@ impl Tail {
         Ok(Self { path: path.to_path_buf(), file, partial: Vec::new(), lines: 0 })
     }
 
-    /// Gives `log` all lines whose ends are written. What follows the last of them is left for the next time: of a run that
-    /// was killed it stays there for ever, cut off anywhere.
+    /// Gives `log` all lines whose ends are written. What follows the last of them is left for the next time:
+    /// of a run that was killed it stays there for ever, cut off anywhere.
     ///
     /// # Errors
     /// Reading failed, or a line is none of Gatling's; names the file and the line.

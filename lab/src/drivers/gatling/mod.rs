@@ -1,8 +1,10 @@
-//! Gatling 3.9.5, with the simulation that `stress-test/run-test.sh` runs: what the contest itself was judged with.
+//! Gatling 3.9.5, with the simulation that `stress-test/run-test.sh` runs: what the contest itself was judged
+//! with.
 //!
-//! Its times count from the actual start of a request, connect included, in whole milliseconds. Gatling writes its log in blocks
-//! of 8 KiB, so progress lags some seconds behind where few users arrive. CPU is counted from the first user's start to the
-//! last answer: neither the compilation at the first run nor the JVM's start is in it.
+//! Its times count from the actual start of a request, connect included, in whole milliseconds. Gatling
+//! writes its log in blocks of 8 KiB, so progress lags some seconds behind where few users arrive. CPU is
+//! counted from the first user's start to the last answer: neither the compilation at the first run nor the
+//! JVM's start is in it.
 
 mod log;
 #[cfg(test)]
@@ -25,7 +27,8 @@ use super::{Arrivals, Driver, Job, Outcome, Snapshot, raise_open_files};
 
 pub use log::{SimulationLog, Tail};
 
-/// As `stress-test/gatling/bin/gatling.sh` has it; the official bundle's script must have it too, or runs could not be compared.
+/// As `stress-test/gatling/bin/gatling.sh` has it; the official bundle's script must have it too, or runs
+/// could not be compared.
 const JAVA_OPTIONS: &str = "-Xmx1G";
 
 /// Gatling's exit code where it ran to the end and requests failed.
@@ -217,6 +220,17 @@ fn outcome(
     };
     let begun_at = span.map(|(from, _)| from);
     let interrupted = attended.interrupted;
-    let deeds = Vec::new();
-    Ok(Outcome { figures, series, begun_at, creations, deeds, answers: None, generator, interrupted })
+    let (deeds, faults, notes) = (Vec::new(), Vec::new(), Vec::new());
+    Ok(Outcome {
+        figures,
+        series,
+        begun_at,
+        creations,
+        deeds,
+        answers: None,
+        generator,
+        faults,
+        notes,
+        interrupted,
+    })
 }

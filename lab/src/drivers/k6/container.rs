@@ -1,8 +1,9 @@
-//! k6 in a container of its own, for a machine that has an engine and no k6: the same version, script and plan.
+//! k6 in a container of its own, for a machine that has an engine and no k6: the same version, script and
+//! plan.
 //!
-//! It is on the host's network, as the contestants' balancers are, and reads and writes the host's files under their own names. Its
-//! CPU is that of the process in the container, as the host's `/proc` shows it; what it uses between the last sample and its end,
-//! less than a second, is missed.
+//! It is on the host's network, as the contestants' balancers are, and reads and writes the host's files
+//! under their own names. Its CPU is that of the process in the container, as the host's `/proc` shows it;
+//! what it uses between the last sample and its end, less than a second, is missed.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -45,14 +46,16 @@ impl Container {
         Ok(Self { engine, name: format!("pouco-lab-k6-{}", std::process::id()) })
     }
 
-    /// Starts the container; k6's own arguments follow. It finds `files` and `folder` where they are here, and may write the latter.
+    /// Starts the container; k6's own arguments follow. It finds `files` and `folder` where they are here,
+    /// and may write the latter.
     pub(super) fn command(&self, files: &[&Path], folder: &Path) -> Result<Command> {
         let mut command = Command::new(&self.engine);
         command.args(["run", "--rm", "--name", &self.name, "--network", "host", "--env", "POUCO_PLAN"]);
         command.args(["--cap-drop", "all", "--read-only", "--security-opt", "label=disable"]);
         command.args(limits());
         if self.engine.ends_with("docker") {
-            // Root of a docker container is root here too, and its files would be root's; podman's is who calls it.
+            // Root of a docker container is root here too, and its files would be root's; podman's is who
+            // calls it.
             let (user, group) = (rustix::process::getuid().as_raw(), rustix::process::getgid().as_raw());
             command.args(["--user", &format!("{user}:{group}")]);
         }

@@ -1,15 +1,16 @@
-//! k6, with the script `k6.js` in the contest's folder, and what all such scripts share beside it: for those who know k6's figures
-//! better than Gatling's.
+//! k6, with the script `k6.js` in the contest's folder, and what all such scripts share beside it: for those
+//! who know k6's figures better than Gatling's.
 //!
-//! It takes about as much CPU as Gatling (0.4 ms a request), drops users for whom it has no virtual user free, starts users late
-//! without a word where it is short of CPU (which the sums of its seconds show), and does not keep one connection for a user's
-//! chain. Seconds have no percentiles: they come from k6's REST interface, asked once a second, because its logs of single
-//! requests cost more than the load itself.
+//! It takes about as much CPU as Gatling (0.4 ms a request), drops users for whom it has no virtual user
+//! free, starts users late without a word where it is short of CPU (which the sums of its seconds show), and
+//! does not keep one connection for a user's chain. Seconds have no percentiles: they come from k6's REST
+//! interface, asked once a second, because its logs of single requests cost more than the load itself.
 //!
 //! It is a program of this machine's, or a container that has it (`container.rs`).
 
 mod container;
 mod plan;
+mod shop;
 mod summary;
 #[cfg(test)]
 mod tests;
@@ -24,6 +25,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 
+use crate::oracle::inventory::Deed;
 use crate::record::{Generator, Second};
 
 use super::figures::{arrival_bottlenecks, trim};
@@ -39,13 +41,15 @@ const USUAL_PLACE: &str = "go/bin/k6";
 /// In `lab/contests`.
 const COMMON: &str = "k6-load.js";
 
-/// To read the payloads, to make virtual users, and to write the summary: beside the load's length and the last users' chains.
+/// To read the payloads, to make virtual users, and to write the summary: beside the load's length and the
+/// last users' chains.
 const SPARE: Duration = Duration::from_secs(120);
 
 /// k6's exit code after a signal, when it has written its summary.
 const INTERRUPTED: i32 = 105;
 
-/// k6's exit code where it ran to its end and a threshold of the script was crossed, which the figures show too.
+/// k6's exit code where it ran to its end and a threshold of the script was crossed, which the figures show
+/// too.
 const THRESHOLD: i32 = 99;
 
 /// A program k6.
@@ -165,6 +169,10 @@ impl Driver for K6 {
         let script = std::path::absolute(&script)?;
         let plan_text = serde_json::to_string(&plan)?;
         let mut command = self.command(&script, &plan_text, rest, &[job.payloads, job.terms], job.folder)?;
+        let console = job.folder.join("k6-console.out");
+        if job.shop.is_some() {
+            command.arg("--console-output").arg(std::path::absolute(&console)?);
+        }
         let at_most =
             Duration::from_secs_f64(arrivals.seconds() + job.contest.longest_chain_seconds()) + SPARE;
         let mut container = None;
@@ -184,7 +192,9 @@ impl Driver for K6 {
         check_end(&attended, &summary, &output)?;
         let text = fs::read_to_string(&summary).with_context(|| summary.display().to_string())?;
         let summary = Summary::parse(&text).with_context(|| summary.display().to_string())?;
-        outcome(job, &summary, &plan, &arrivals, &live, &attended, warning)
+        let deeds = told(job, &summary, &console, attended.interrupted)?;
+        let outcome = outcome(job, &summary, &plan, &arrivals, &live, &attended, warning)?;
+        Ok(Outcome { deeds, ..outcome })
     }
 }
 
@@ -199,8 +209,9 @@ fn settings_of_k6(names: impl Iterator<Item = OsString>) -> impl Iterator<Item =
     names.filter(|name| name.to_str().is_some_and(|name| name.starts_with("K6_")))
 }
 
-/// Race window: between this and k6's own bind another process may take the port. k6 then runs without its REST interface, or
-/// another answers there; both show as a load without progress and without seconds, and change no figure.
+/// Race window: between this and k6's own bind another process may take the port. k6 then runs without its
+/// REST interface, or another answers there; both show as a load without progress and without seconds, and
+/// change no figure.
 fn free_address() -> Result<SocketAddr> {
     let listener =
         TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("a free port for k6's REST interface")?;
@@ -254,6 +265,19 @@ fn check_end(attended: &Attended, summary: &Path, output: &Path) -> Result<()> {
     Ok(())
 }
 
+/// What the script of a shop has told the oracle.
+fn told(job: &Job<'_>, summary: &Summary, console: &Path, interrupted: bool) -> Result<Vec<Deed>> {
+    let Some(shop) = job.shop else { return Ok(Vec::new()) };
+    let text = fs::read_to_string(console).with_context(|| console.display().to_string())?;
+    let deeds = shop::deeds(&text, shop)?;
+    if !interrupted {
+        let requests = job.contest.load.scenarios.iter().flat_map(|scenario| &scenario.requests);
+        let changing = requests.filter(|request| shop::changes(request));
+        shop::complete(&deeds, changing.map(|request| summary.sent(&request.name)).sum())?;
+    }
+    Ok(deeds)
+}
+
 fn outcome(
     job: &Job<'_>,
     summary: &Summary,
@@ -267,7 +291,7 @@ fn outcome(
     let names: Vec<(&str, &[u16])> =
         requests().map(|request| (request.name.as_str(), request.accept.as_slice())).collect();
     let figures = summary.figures(&names, &plan.statuses, arrivals)?;
-    let creation = requests().find(|request| request.body.is_some());
+    let creation = requests().find(|request| request.body.as_deref() == Some("payload"));
     let creations = summary.creations(
         creation.map(|request| request.name.as_str()),
         creation.map_or(&[], |request| &request.accept),
@@ -292,5 +316,17 @@ fn outcome(
     let begun_at = live.begun.or(span.map(|(from, _)| from));
     let answers = plan.pages.as_ref().map(|pages| summary.answers(&pages.words));
     let interrupted = attended.interrupted;
-    Ok(Outcome { figures, series, begun_at, creations, deeds: Vec::new(), answers, generator, interrupted })
+    let (deeds, faults, notes) = (Vec::new(), Vec::new(), Vec::new());
+    Ok(Outcome {
+        figures,
+        series,
+        begun_at,
+        creations,
+        deeds,
+        answers,
+        generator,
+        faults,
+        notes,
+        interrupted,
+    })
 }

@@ -1,14 +1,16 @@
 //! A contest's load as the script `k6.js` wants it.
 //!
-//! k6 has whole rates only, so they are rates a thousand seconds; a jump from one phase's rate to the next one's is a stage of
-//! no length; and it has no arrivals at random moments, so `randomized` phases are even here.
+//! k6 has whole rates only, so they are rates a thousand seconds; a jump from one phase's rate to the next
+//! one's is a stage of no length; and it has no arrivals at random moments, so `randomized` phases are even
+//! here.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use serde::Serialize;
 
+use super::shop::{self, PlannedShop};
 use crate::contest::{Request, Scenario};
 use crate::drivers::arrivals::{ScenarioArrivals, whole};
 use crate::drivers::{Arrivals, Job};
@@ -17,8 +19,8 @@ use crate::oracle::edge;
 /// Rates are whole numbers a so long time: 0.001 users a second are the finest step.
 const RATE_UNIT_SECONDS: f64 = 1_000.0;
 
-/// Virtual users made before the load, in seconds of the highest rate. More are made while it runs, and users are dropped until
-/// they are there.
+/// Virtual users made before the load, in seconds of the highest rate. More are made while it runs, and users
+/// are dropped until they are there.
 const READY_SECONDS: f64 = 2.0;
 
 /// Virtual users at most, in seconds of the highest rate: k6 drops users where the server takes longer.
@@ -44,6 +46,8 @@ pub(super) struct Plan {
     scenarios: Vec<PlannedScenario>,
     /// What pages must be, in a contest of pages.
     pub(super) pages: Option<PlannedPages>,
+    /// Who buys what, in a contest that is a shop.
+    shop: Option<PlannedShop>,
 }
 
 /// The numbers and words of [`crate::oracle::edge`].
@@ -83,6 +87,8 @@ struct PlannedRequest {
     method: String,
     path: String,
     sends_payload: bool,
+    /// What it is about in a shop.
+    errand: Option<&'static str>,
     accept: Vec<u16>,
     pause_ms: Option<(f64, f64)>,
 }
@@ -93,8 +99,16 @@ impl Plan {
     pub(super) fn new(job: &Job<'_>, arrivals: &Arrivals, summary: &Path) -> Result<Self> {
         let load = &job.contest.load;
         let requests = || load.scenarios.iter().flat_map(|scenario| &scenario.requests);
+        let is_shop = job.contest.is_shop();
         for request in requests() {
-            check_request(request)?;
+            check_request(request, is_shop)?;
+        }
+        for scenario in &load.scenarios {
+            let name = &scenario.name;
+            ensure!(
+                scenario.clients.is_none(),
+                "k6: scenario {name}: its script knows rates, and no clients"
+            );
         }
         let creating = requests().filter(|request| sends_payload(request)).count();
         ensure!(
@@ -114,17 +128,21 @@ impl Plan {
             scenarios: (0..)
                 .zip(&load.scenarios)
                 .zip(&arrivals.scenarios)
-                .map(|((number, scenario), arrivals)| planned(number, scenario, arrivals))
-                .collect(),
+                .map(|((number, scenario), arrivals)| planned(number, scenario, arrivals, is_shop))
+                .collect::<Result<_>>()?,
             pages: (!job.contest.has_rows()).then_some(PAGES),
+            shop: match is_shop {
+                true => Some(PlannedShop::new(job.shop.context("k6: the shop is not open")?)),
+                false => None,
+            },
         })
     }
 }
 
-fn check_request(request: &Request) -> Result<()> {
+fn check_request(request: &Request, is_shop: bool) -> Result<()> {
     let name = &request.name;
     ensure!(
-        request.body.is_none() || sends_payload(request),
+        is_shop || request.body.is_none() || sends_payload(request),
         "k6: request {name}: body = {:?}: only \"payload\" is known",
         request.body
     );
@@ -141,28 +159,33 @@ fn sends_payload(request: &Request) -> bool {
     request.body.as_deref() == Some("payload")
 }
 
-fn planned(number: u32, scenario: &Scenario, arrivals: &ScenarioArrivals) -> PlannedScenario {
+fn planned(
+    number: u32,
+    scenario: &Scenario,
+    arrivals: &ScenarioArrivals,
+    is_shop: bool,
+) -> Result<PlannedScenario> {
     let users = |seconds: f64| whole((arrivals.peak() * seconds).ceil()).clamp(1, MAX_VIRTUAL_USERS);
-    PlannedScenario {
+    let request = |request: &Request| {
+        Ok(PlannedRequest {
+            name: request.name.clone(),
+            method: request.method.clone(),
+            path: request.path.clone(),
+            sends_payload: sends_payload(request),
+            errand: is_shop.then(|| shop::errand(request)).transpose()?,
+            accept: request.accept.clone(),
+            pause_ms: request.pause_ms,
+        })
+    };
+    Ok(PlannedScenario {
         id: format!("scenario_{number}"),
         start_rate: arrivals.phases.first().map_or(0, |phase| rate(phase.from)),
         time_unit: format!("{RATE_UNIT_SECONDS}s"),
         stages: stages(arrivals),
         pre_allocated: users(READY_SECONDS),
         max_vus: users(MOST_SECONDS),
-        requests: scenario
-            .requests
-            .iter()
-            .map(|request| PlannedRequest {
-                name: request.name.clone(),
-                method: request.method.clone(),
-                path: request.path.clone(),
-                sends_payload: sends_payload(request),
-                accept: request.accept.clone(),
-                pause_ms: request.pause_ms,
-            })
-            .collect(),
-    }
+        requests: scenario.requests.iter().map(request).collect::<Result<_>>()?,
+    })
 }
 
 fn stages(arrivals: &ScenarioArrivals) -> Vec<Stage> {
@@ -195,14 +218,26 @@ fn text(path: &Path) -> Result<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::contest::Contest;
+    use crate::shop::{Customer, Open, Product};
 
     fn people() -> Contest {
         Contest::load(&Path::new(env!("CARGO_MANIFEST_DIR")).join(".."), "people").unwrap()
     }
 
     fn plan(contest: &Contest, scale: f64, seconds: Option<u32>) -> Result<serde_json::Value> {
+        plan_of(contest, scale, seconds, None)
+    }
+
+    fn plan_of(
+        contest: &Contest,
+        scale: f64,
+        seconds: Option<u32>,
+        shop: Option<&Arc<Open>>,
+    ) -> Result<serde_json::Value> {
         let here = Path::new("/tmp");
         let (payloads, terms) = (here.join("payloads.tsv"), here.join("terms.tsv"));
         let job = Job {
@@ -214,7 +249,7 @@ mod tests {
             terms: &terms,
             folder: here,
             seconds,
-            shop: None,
+            shop,
         };
         let arrivals = Arrivals::new(contest, scale, seconds)?;
         Ok(serde_json::to_value(Plan::new(&job, &arrivals, &here.join("summary.json"))?)?)
@@ -291,6 +326,38 @@ mod tests {
             (&"{location}".into(), &serde_json::json!([1.0, 30.0]))
         );
         assert!(plan["statuses"].as_array().unwrap().contains(&422.into()));
+    }
+
+    #[test]
+    fn a_shop_comes_with_its_customers_and_products_and_every_request_is_an_errand() {
+        let inventory =
+            Contest::load(&Path::new(env!("CARGO_MANIFEST_DIR")).join(".."), "inventory").unwrap();
+        let customer = Customer {
+            id: 5,
+            email: "a@example.com".into(),
+            password: "a b".into(),
+            token: "its-token".into(),
+        };
+        let shop =
+            Arc::new(Open { customers: vec![customer], products: vec![Product { id: 7, cents: 1_010 }] });
+        let plan = plan_of(&inventory, 1.0, None, Some(&shop)).unwrap();
+        assert_eq!(plan["shop"]["customers"][0]["token"], "its-token");
+        assert_eq!(plan["shop"]["products"], serde_json::json!([{ "id": 7, "cents": 1_010 }]));
+        assert_eq!(
+            (&plan["shop"]["bought"], &plan["shop"]["page"]),
+            (&serde_json::json!([1, 3]), &20.into())
+        );
+        let scenarios = plan["scenarios"].as_array().unwrap();
+        let errands: Vec<_> =
+            scenarios.iter().map(|it| it["requests"][0]["errand"].as_str().unwrap()).collect();
+        assert_eq!(errands, ["look", "browse", "basket", "restock", "login"]);
+        // Rates a thousand seconds: 75, 20, 4.9 and 0.1 % of 400 a second.
+        let rates: Vec<_> = scenarios.iter().map(|it| it["stages"][1]["target"].as_u64().unwrap()).collect();
+        assert_eq!(rates, [240_000, 60_000, 80_000, 19_600, 400]);
+        assert!(plan_of(&inventory, 1.0, None, None).unwrap_err().to_string().contains("not open"));
+        let sale = inventory.with_load(Some("flash-sale")).unwrap();
+        let refused = plan_of(&sale, 1.0, None, Some(&shop)).unwrap_err().to_string();
+        assert!(refused.contains("no clients"), "{refused}");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Reads what `handleSummary` of `k6.js` writes at the end, and k6's REST interface while it runs.
 //!
-//! k6 computes percentiles by interpolation between the two nearest ranks, from all values. Its answers' times count from before
-//! the connect to the last byte, as `k6.js` adds them up.
+//! k6 computes percentiles by interpolation between the two nearest ranks, from all values. Its answers'
+//! times count from before the connect to the last byte, as `k6.js` adds them up.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read, Write};
@@ -27,6 +27,20 @@ const MAX_REST_BYTES: u64 = 1 << 20;
 pub(super) struct Summary {
     metrics: BTreeMap<String, Metric>,
     state: State,
+    root_group: Group,
+}
+
+/// What the script has checked.
+#[derive(Debug, Deserialize)]
+struct Group {
+    checks: Vec<Check>,
+}
+
+/// By its name, which says what must hold.
+#[derive(Debug, Deserialize)]
+struct Check {
+    name: String,
+    fails: u64,
 }
 
 #[derive(Debug, Deserialize)]
@@ -52,6 +66,11 @@ impl Summary {
     /// Of a metric with no sample k6 says nothing.
     fn count(&self, metric: &str) -> u64 {
         whole(self.value(metric, "count").unwrap_or(0.0))
+    }
+
+    /// Requests of this name that were sent.
+    pub(super) fn sent(&self, request: &str) -> u64 {
+        self.of("pouco_sent", request)
     }
 
     fn of(&self, metric: &str, request: &str) -> u64 {
@@ -84,7 +103,7 @@ impl Summary {
         let Some(request) = request else {
             return Creations::Counted { sent: 0, acknowledged: 0, failed: 0 };
         };
-        let sent = self.of("pouco_sent", request);
+        let sent = self.sent(request);
         let allowed: u64 = accept.iter().map(|status| self.of_status(request, &status.to_string())).sum();
         // Those that were under way at the very end have no answer and no time.
         Creations::Counted {
@@ -114,7 +133,8 @@ impl Summary {
         self.count(&format!("pouco_statuses{{request:{request},status:{status}}}"))
     }
 
-    /// All figures. `names` are the contest's requests with their allowed statuses, `statuses` those that the script counts.
+    /// All figures. `names` are the contest's requests with their allowed statuses, `statuses` those that the
+    /// script counts.
     ///
     /// # Errors
     /// k6 knows no figure for a name.
@@ -145,6 +165,9 @@ impl Summary {
             }
             errors.add(&format!("{name}: another status"), self.of_status(name, "other"));
             requests.insert(name.to_owned(), figures);
+        }
+        for check in &self.root_group.checks {
+            errors.add(&format!("does not hold: {}", check.name), check.fails);
         }
         let mut total = self.durations("pouco_duration");
         total.failed = self.count("pouco_failed");

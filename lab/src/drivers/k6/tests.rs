@@ -1,6 +1,8 @@
-//! The recorded summary is of a real run of k6 1.3.0: 5 s at scale 0.5, in which first the replicas and then nginx were killed.
+//! The recorded summary is of a real run of k6 1.3.0: 5 s at scale 0.5, in which first the replicas and then
+//! nginx were killed.
 //!
-//! Where a run is tested, a shell script takes k6's place: that tests how a tool is started and ended, and no more.
+//! Where a run is tested, a shell script takes k6's place: that tests how a tool is started and ended, and no
+//! more.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
@@ -251,7 +253,7 @@ fn settings_of_the_users_own_do_not_reach_it() {
 #[test]
 fn what_scripts_share_is_where_they_import_it_from() {
     let contests = Path::new(env!("CARGO_MANIFEST_DIR")).join("contests");
-    for name in ["people", "users", "edge"] {
+    for name in ["people", "users", "edge", "inventory"] {
         let script = contests.join(name).join("k6.js");
         assert_eq!(common(&script), contests.join(COMMON));
         let text = fs::read_to_string(&script).unwrap();
@@ -259,6 +261,35 @@ fn what_scripts_share_is_where_they_import_it_from() {
     }
     let shared = fs::read_to_string(contests.join(COMMON)).unwrap();
     assert!(shared.contains("export function handleSummary"), "{COMMON}");
+}
+
+/// They run by themselves, and know what the contest's file says only by heart.
+#[test]
+fn each_scenario_has_a_script_of_its_own_with_the_contests_tasks() {
+    let contest = Contest::load(&Path::new(env!("CARGO_MANIFEST_DIR")).join(".."), "scenarios").unwrap();
+    let shared = fs::read_to_string(contest.folder.join("k6-basic.js")).unwrap();
+    assert!(shared.contains("vus: Number(__ENV.VUS || 10)") && shared.contains("|| '30s'"));
+    for (name, load) in &contest.loads {
+        let script = fs::read_to_string(contest.folder.join(format!("basic/{name}.js"))).unwrap();
+        assert!(script.contains("export { options } from '../k6-basic.js'"), "{name}");
+        assert!(
+            (load.scenarios[0].clients, load.scenarios[0].phases[0].seconds) == (Some(10), 30.0),
+            "{name}"
+        );
+        for request in &load.scenarios[0].requests {
+            let call = format!("http.{}(`${{url}}{}`", request.method.to_lowercase(), request.path);
+            assert!(shared.contains(&call), "{name}: {call}");
+        }
+    }
+    let (_, mix) = shared.split_once("const mix = [").unwrap();
+    let of_script: Vec<u32> = mix
+        .lines()
+        .map_while(|line| if line == "];" { None } else { Some(line) })
+        .filter_map(|line| line.trim().strip_prefix('[')?.split_once(',')?.0.parse().ok())
+        .collect();
+    let of_contest = &contest.loads["08-concurrent-mixed"].scenarios[0].requests;
+    let of_contest: Vec<u32> = of_contest.iter().filter_map(|request| request.share).collect();
+    assert_eq!((of_script, of_contest.iter().sum::<u32>()), (of_contest.clone(), 100));
 }
 
 #[test]
@@ -280,4 +311,63 @@ fn pages_are_counted_by_the_word_of_their_cache() {
     assert_eq!(by_cache, [("HIT", 11), ("MISS", 1)]);
     assert_eq!(answers.oldest_seconds, Some(9.5));
     assert_eq!(Summary::parse(SUMMARY).unwrap().answers(&["HIT"]), crate::record::Answers::default());
+}
+
+/// A summary of a shop: one order whose answer was wrong, one that had none, and a delivery.
+fn summary_of_a_shop() -> String {
+    let mut recorded: serde_json::Value = serde_json::from_str(SUMMARY).unwrap();
+    let checks = serde_json::json!([{ "name": "order: the total is the sum", "passes": 1, "fails": 1 }]);
+    recorded["root_group"]["checks"] = checks;
+    let metrics = recorded["metrics"].as_object_mut().unwrap();
+    let creation = metrics["pouco_duration{request:creation}"].clone();
+    for name in ["product", "page of products", "order", "delivery", "login"] {
+        metrics.insert(format!("pouco_duration{{request:{name}}}"), creation.clone());
+    }
+    for (name, sent) in [("order", 2), ("delivery", 1), ("login", 7)] {
+        let count = serde_json::json!({ "values": { "count": sent } });
+        metrics.insert(format!("pouco_sent{{request:{name}}}"), count);
+    }
+    recorded.to_string()
+}
+
+/// The contest's mix by a k6 whose script has told `console`.
+fn drive_in_a_shop(console: &str) -> Result<Outcome> {
+    let folder = tempfile::tempdir().unwrap();
+    let told = "cp \"$home/of-a-shop\" \"$summary\"\nfor last; do :; done\ncp \"$home/told\" \"$last\"";
+    let driver = stand_in(folder.path(), told);
+    fs::write(folder.path().join("of-a-shop"), summary_of_a_shop()).unwrap();
+    fs::write(folder.path().join("told"), console).unwrap();
+    let contest = Contest::load(&Path::new(env!("CARGO_MANIFEST_DIR")).join(".."), "inventory").unwrap();
+    let shop = std::sync::Arc::new(crate::shop::Open {
+        customers: Vec::new(),
+        products: vec![crate::shop::Product { id: 7, cents: 1_010 }],
+    });
+    let none = folder.path().join("none");
+    let job = Job {
+        contest: &contest,
+        top: folder.path(),
+        scale: 1.0,
+        seed: 7,
+        payloads: &none,
+        terms: &none,
+        folder: folder.path(),
+        seconds: None,
+        shop: Some(&shop),
+    };
+    driver.run(&job, &AtomicBool::new(false), &mut |_| {})
+}
+
+#[test]
+fn a_shops_script_tells_the_oracle_and_what_does_not_hold_is_a_finding() {
+    let order = "msg=\"pouco-deed,order,5,201,99,7,2,end\"\n";
+    let others = "msg=\"pouco-deed,order,5,0,,7,1,end\"\nmsg=\"pouco-deed,restock,5,200,,7,4,end\"\n";
+    let outcome = drive_in_a_shop(&format!("{order}{others}")).unwrap();
+    assert_eq!(outcome.deeds.len(), 3);
+    assert_eq!(outcome.deeds.iter().filter(|deed| deed.is_acknowledged_order()).count(), 1);
+    assert_eq!(outcome.creations, Creations::Counted { sent: 0, acknowledged: 0, failed: 0 });
+    let found = "does not hold: order: the total is the sum";
+    let errors = &outcome.figures.errors;
+    assert!(errors.iter().any(|error| error.message == found && error.count == 1), "{errors:?}");
+    let silent = format!("{:#}", drive_in_a_shop(others).unwrap_err());
+    assert!(silent.contains("k6 sent 3 requests that change the shop, and its script told of 2"), "{silent}");
 }

@@ -1,6 +1,8 @@
-//! Whether an allowed answer says what it must. Every answer is checked, none is sampled, but for the rows within a list of users.
+//! Whether an allowed answer says what it must. Every answer is checked, none is sampled, but for the rows
+//! within a list of users.
 //!
-//! A file for each contest's rules: [`people`], [`users`]; what a page must be is the oracle's matter ([`crate::oracle::edge`]).
+//! A file for each contest's rules: [`people`], [`users`]; what a page must be is the oracle's matter
+//! ([`crate::oracle::edge`]), and so is what a scenario's answer must ([`crate::oracle::scenarios`]).
 
 mod people;
 mod users;
@@ -14,6 +16,7 @@ use super::answer::Whole;
 use super::user::User;
 use crate::lines::Lines;
 use crate::oracle::edge::{Page, Right};
+use crate::oracle::scenarios::Task;
 
 /// What an allowed answer must be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,9 +36,12 @@ pub(super) enum Check {
     NotFound,
     /// A page, and what its cache says.
     Page(Page),
+    /// What a scenario asks for; judged with all that was answered before.
+    Task(Task),
 }
 
-/// Judges an answer to `user`; `payloads` are what was sent, or the data. Of a page it says what was right about it.
+/// Judges an answer to `user`; `payloads` are what was sent, or the data. Of a page it says what was right
+/// about it.
 pub(super) fn check(
     whole: &Whole<'_>,
     check: Check,
@@ -44,7 +50,7 @@ pub(super) fn check(
 ) -> Result<Option<Right>, &'static str> {
     let body = whole.body;
     match check {
-        Check::Nothing => Ok(()),
+        Check::Nothing | Check::Task(_) => Ok(()),
         Check::People => people::people(body),
         Check::Person => {
             let payload = user.payload.map_or(&b""[..], |number| payloads.get(number));

@@ -1,11 +1,12 @@
 //! Whether an answer of the contest `people` is what was sent.
 //!
-//! - **A looked-up person** must be a JSON object whose `id` is the last segment of the `Location`, and whose `apelido`, `nome`,
-//!   `nascimento` and `stack` are the values that were sent. Each value is compared as it was written, byte by byte, and only
-//!   where that differs (blanks, escapes) both are read and compared as values: 1 µs a person, so there is no reason to
-//!   sample. `stack` may be absent where none was sent. Members beside these five are allowed.
-//! - **A search** must answer a JSON array, valid to its end, of at most 50 objects. Whether they match the term is not looked
-//!   at here: the conformance pass does.
+//! - **A looked-up person** must be a JSON object whose `id` is the last segment of the `Location`, and whose
+//!   `apelido`, `nome`, `nascimento` and `stack` are the values that were sent. Each value is compared as it
+//!   was written, byte by byte, and only where that differs (blanks, escapes) both are read and compared as
+//!   values: 1 µs a person, so there is no reason to sample. `stack` may be absent where none was sent.
+//!   Members beside these five are allowed.
+//! - **A search** must answer a JSON array, valid to its end, of at most 50 objects. Whether they match the
+//!   term is not looked at here: the conformance pass does.
 
 use serde::Deserialize;
 use serde_json::value::RawValue;

@@ -1,10 +1,10 @@
 //! Whether an answer of the contest `users` says what the data say.
 //!
-//! - **A user** is compared field by field with the row of the asked id, every time: `created_at` as a moment, written in UTC with
-//!   `Z`, the others as [`super::same`] compares them.
-//! - **A list** must have the asked `limit` and `offset`, the number of all rows as `total`, and as many items as were asked for.
-//!   Its first and its last item are compared as a user is; in one list of [`WHOLE_EVERY`] every item is, since fifty of them would
-//!   cost the generator more than all else.
+//! - **A user** is compared field by field with the row of the asked id, every time: `created_at` as a
+//!   moment, written in UTC with `Z`, the others as [`super::same`] compares them.
+//! - **A list** must have the asked `limit` and `offset`, the number of all rows as `total`, and as many
+//!   items as were asked for. Its first and its last item are compared as a user is; in one list of
+//!   [`WHOLE_EVERY`] every item is, since fifty of them would cost the generator more than all else.
 //! - **No such user** is the error `not_found`.
 //!
 //! Members beside these are allowed.
@@ -88,7 +88,8 @@ fn same_moment(got: Option<&RawValue>, expected: Option<&RawValue>) -> bool {
     got == expected || moment(got).is_some_and(|at| Some(at) == moment(expected))
 }
 
-/// `body` must be the page of `limit` rows from the row `first` on; of all of them is asked every item if `whole`.
+/// `body` must be the page of `limit` rows from the row `first` on; of all of them is asked every item if
+/// `whole`.
 pub(super) fn page(
     body: &[u8],
     rows: &Lines,

@@ -1,4 +1,5 @@
-//! Clients of a closed model, who begin again, and what a customer's errand has come to.
+//! Clients of a closed model, who begin again, what each sends of a mix, and what a customer's errand has
+//! come to.
 
 use super::{Engine, SECOND};
 
@@ -19,12 +20,24 @@ impl Engine<'_> {
         if self.last_end >= self.closed_until(key) {
             return self.leave(key);
         }
-        let user = &mut self.users[key];
-        user.step = 0;
-        if let Some(connection) = user.connection.take() {
+        self.deal(key);
+        if let Some(connection) = self.users[key].connection.take() {
             self.pool.close(connection);
         }
         self.pause(key, self.last_end, (AFTER_A_FAILURE, AFTER_A_FAILURE));
+    }
+
+    /// The user begins: with the first request of its scenario, or, of a mix, with the next one that is
+    /// dealt. All users are dealt from one deck, so that no answer, and none that does not come, changes the
+    /// mix.
+    pub(super) fn deal(&mut self, key: usize) {
+        let user = &mut self.users[key];
+        let deck = &mut self.decks[user.scenario];
+        if deck.is_empty() {
+            deck.extend_from_slice(&self.chains[user.scenario].deck);
+            self.random.shuffle(deck);
+        }
+        user.step = deck.pop().unwrap_or(0);
     }
 
     /// Until when the user begins again; 0 where users come and go.

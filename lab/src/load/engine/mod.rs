@@ -1,13 +1,13 @@
 //! The event loop: starts what is due, sends, reads, judges.
 //!
-//! Times are nanoseconds since the loop began. Users and connections have places of their own: a user in a pause may have no
-//! connection, a kept connection may have no user. Memory is bounded by what is asked: a request lives for the timeout at
-//! most, so there are never more users than come in that time.
+//! Times are nanoseconds since the loop began. Users and connections have places of their own: a user in a
+//! pause may have no connection, a kept connection may have no user. Memory is bounded by what is asked: a
+//! request lives for the timeout at most, so there are never more users than come in that time.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 mod clients;
 #[cfg(test)]
@@ -20,19 +20,20 @@ use super::arrivals::{Arrivals, asked, nanos, seconds};
 use super::bottleneck::{Watch, peak_memory_bytes};
 use super::connections::Pool;
 use super::errand::Errand;
-use super::figures::{End, Figures};
+use super::figures::{End, Figures, Seen};
 use super::request::{Chain, check_lines, path_of};
 use super::socket::{self, Poller, Ready};
 use super::user::{User, Verdict};
 use super::{Connections, Ended, Outcome, Plan, Snapshot};
 use crate::contest::Scenario;
-use crate::oracle::edge::Right;
+use crate::oracle::scenarios::{Answers, Task};
 use crate::record::Generator;
 
 const SECOND: u64 = 1_000_000_000;
 /// How long the stop flag may go unseen.
 const LOOK_AROUND: u64 = SECOND / 10;
-/// At an early end a user counts as one who did not come only if late by more than this: fewer are one turn's worth.
+/// At an early end a user counts as one who did not come only if late by more than this: fewer are one turn's
+/// worth.
 const OVERDUE: u64 = SECOND / 10;
 /// Requests that are started before answers are looked for again.
 const STARTS_A_TURN: usize = 32;
@@ -73,8 +74,12 @@ struct Engine<'a> {
     drawn: String,
     /// The body of the errand that is rendered.
     body: String,
-    /// Of errands.
+    /// Of errands, and of the order of mixes.
     random: fastrand::Rng,
+    /// Of scenarios.
+    answers: Answers,
+    /// Of each mix, places of the requests that come next, the last first.
+    decks: Vec<Vec<usize>>,
     /// When each scenario is over.
     ends: Vec<u64>,
 }
@@ -142,6 +147,8 @@ impl<'a> Engine<'a> {
             drawn: String::new(),
             body: String::new(),
             random: fastrand::Rng::with_seed(plan.seed),
+            answers: Answers::default(),
+            decks: vec![Vec::new(); scenarios.len()],
             ends: scenarios.iter().map(|scenario| nanos(length(scenario))).collect(),
         })
     }
@@ -192,7 +199,7 @@ impl<'a> Engine<'a> {
         let (from, to) = (f64::from(self.plan.warm_up_seconds), self.plan.seconds());
         let mut most = 0.0;
         for (scenario, chain) in self.plan.load.scenarios.iter().zip(&self.chains) {
-            most += asked(&scenario.phases, self.plan.scale, from, to) * chain.requests.len() as f64;
+            most += asked(&scenario.phases, self.plan.scale, from, to) * chain.length() as f64;
         }
         most as u64
     }
@@ -234,7 +241,8 @@ impl<'a> Engine<'a> {
         look_around.min(second).min(arrival).min(pause).min(deadline)
     }
 
-    /// Fails what has taken too long, and starts what is due. True if there is more of it than one turn may start.
+    /// Fails what has taken too long, and starts what is due. True if there is more of it than one turn may
+    /// start.
     fn start_what_is_due(&mut self) -> bool {
         self.fail_what_is_late();
         self.serve_those_who_wait();
@@ -266,7 +274,8 @@ impl<'a> Engine<'a> {
         }
         let user = self.users.insert(User::new(scenario, self.arrived, at, measured));
         self.arrived += 1;
-        match self.chains[scenario].requests[0].pause {
+        self.deal(user);
+        match self.chains[scenario].requests[self.users[user].step].pause {
             None => self.begin(user, at, now),
             Some(bounds) => self.pause(user, at, bounds),
         }
@@ -378,6 +387,15 @@ impl<'a> Engine<'a> {
             (payload, token) = (self.body.as_bytes(), Some(errand.customer(shop).token.as_str()));
             user.errand = Some(errand);
         }
+        if let Some(task) = request.task {
+            user.asked = self.answers.ask(task);
+            task.write_body(user.asked.number, &mut self.body);
+            payload = self.body.as_bytes();
+            if task == Task::Create {
+                user.payload = Some(user.asked.number);
+                user.creating = true;
+            }
+        }
         self.output.clear();
         let location = user.location.as_deref().unwrap_or_default();
         request.render(&mut self.output, payload, term, location, self.drawn.as_bytes(), token);
@@ -415,7 +433,9 @@ impl<'a> Engine<'a> {
             let request = &self.chains[user.scenario].requests[user.step];
             match place.answer.feed(&self.input[..length], length == 0, request.head) {
                 Ok(Some(whole)) => {
-                    let verdict = Verdict::of(&whole, request, user, self.plan);
+                    let millis = self.clock.elapsed().saturating_sub(Duration::from_nanos(user.intended));
+                    let millis = millis.as_secs_f64() * 1e3;
+                    let verdict = Verdict::of(&whole, request, user, self.plan, &mut self.answers, millis);
                     place.answer.reset();
                     return self.answered(key, connection, &verdict);
                 }
@@ -438,7 +458,7 @@ impl<'a> Engine<'a> {
     }
 
     fn answered(&mut self, key: usize, connection: usize, verdict: &Verdict) {
-        self.ended(key, verdict.status, verdict.failure.as_deref(), verdict.page);
+        self.ended(key, verdict.status, verdict.failure.as_deref(), verdict.seen);
         let user = &mut self.users[key];
         if self.kept || verdict.close {
             user.connection = None;
@@ -447,9 +467,8 @@ impl<'a> Engine<'a> {
         if let Some(path) = path {
             user.location = Some(path.into());
         }
-        if user.creating {
-            user.creating = false;
-            self.figures.creations.push(user.creation(verdict.status, verdict.location.as_deref()));
+        if std::mem::take(&mut user.creating) {
+            self.figures.creations.push(user.creation(verdict.status, verdict.created));
         }
         if verdict.close {
             self.pool.close(connection);
@@ -469,7 +488,8 @@ impl<'a> Engine<'a> {
         let user = &mut self.users[key];
         user.step += 1;
         let located = user.location.is_some();
-        match self.chains[user.scenario].requests.get(user.step) {
+        let chain = &self.chains[user.scenario];
+        match chain.requests.get(user.step).filter(|_| chain.deck.is_empty()) {
             Some(next) if located || !next.needs_location => {
                 let now = self.last_end;
                 match next.pause {
@@ -478,7 +498,7 @@ impl<'a> Engine<'a> {
                 }
             }
             None if self.last_end < self.closed_until(key) => {
-                self.users[key].step = 0;
+                self.deal(key);
                 self.begin(key, self.last_end, self.last_end);
             }
             _ => self.leave(key),
@@ -496,8 +516,8 @@ impl<'a> Engine<'a> {
     /// A request without a whole answer.
     fn fail(&mut self, key: usize, message: &str) {
         self.ended(key, 0, Some(message), None);
-        let user = &self.users[key];
-        if user.creating {
+        let user = &mut self.users[key];
+        if std::mem::take(&mut user.creating) {
             self.figures.creations.push(user.creation(0, None));
         }
         self.done(key, 0, None);
@@ -505,7 +525,7 @@ impl<'a> Engine<'a> {
     }
 
     /// A request has ended, in one way or the other.
-    fn ended(&mut self, key: usize, status: u16, failure: Option<&str>, page: Option<Option<Right>>) {
+    fn ended(&mut self, key: usize, status: u16, failure: Option<&str>, seen: Option<Seen>) {
         let now = self.now();
         self.in_flight -= 1;
         self.last_end = now;
@@ -514,7 +534,7 @@ impl<'a> Engine<'a> {
         if user.measured {
             self.watch.end(now);
             let kind = self.first_kind[user.scenario] + user.step;
-            self.figures.end(&End { kind, status, nanos: now.saturating_sub(user.intended), failure, page });
+            self.figures.end(&End { kind, status, nanos: now.saturating_sub(user.intended), failure, seen });
         }
     }
 

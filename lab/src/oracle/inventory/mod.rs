@@ -9,6 +9,8 @@
 //!   cent, and a total that is their sum. Nothing else is stored, but for orders whose answer was lost. What
 //!   was there before is as it was.
 //! - **Refusals**: an order may be refused as short only if there can have been too little.
+//! - **At any time**: what a second session saw of the stock while the load ran ([`Looks`]) is not below
+//!   zero, not more than there can have been, and one row a product.
 //!
 //! Rows come as JSON objects, one a line, each with its `kind`; see [`Shop::read`]. What may not enter: how
 //! they are fetched, and how a generator sends.
@@ -16,6 +18,7 @@
 mod judge;
 #[cfg(test)]
 mod tests;
+mod watch;
 
 use std::collections::BTreeMap;
 use std::io::BufRead;
@@ -24,6 +27,7 @@ use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
 
 pub use self::judge::judge;
+pub use self::watch::Looks;
 use super::findings::quoted;
 
 /// The oracle's name in a contest's file.
@@ -135,6 +139,14 @@ pub enum Deed {
     },
 }
 
+impl Deed {
+    /// Somebody was told that there is an order.
+    #[must_use]
+    pub fn is_acknowledged_order(&self) -> bool {
+        matches!(self, Self::Order { answer: Answer::Yes(_), .. })
+    }
+}
+
 #[derive(Deserialize)]
 #[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
 enum Row {
@@ -213,7 +225,7 @@ fn cents_of(text: &str) -> Result<i64> {
 }
 
 /// Lines of one product and one price as one, which is how most store them.
-fn merged(lines: &[Line]) -> Vec<Line> {
+pub(crate) fn merged(lines: &[Line]) -> Vec<Line> {
     let mut pieces: BTreeMap<(i64, i64), i64> = BTreeMap::new();
     for line in lines {
         *pieces.entry((line.product, line.cents)).or_default() += line.quantity;

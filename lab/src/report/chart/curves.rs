@@ -16,7 +16,8 @@ const NAME_HEIGHT: f64 = 12.5;
 /// A contestant: its name, its colour, a time for each of [`Percentile::ALL`].
 pub(in crate::report) type Curve = (String, usize, Vec<Option<f64>>);
 
-/// Percentiles of `request`. The axis is that of `everything`, so that pictures beside each other can be compared.
+/// Percentiles of `request`. The axis is that of `everything`, so that pictures beside each other can be
+/// compared.
 pub(in crate::report) fn curves(id: &str, request: &str, curves: &[Curve], everything: &[f64]) -> Markup {
     let scale = Scale::logarithmic(everything.iter().copied());
     let y = |value: f64| BOTTOM - scale.share(value) * (BOTTOM - TOP);

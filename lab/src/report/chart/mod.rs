@@ -1,7 +1,7 @@
 //! Pictures as inline SVG: scales, axes, lines. Each has a title and a description for those who hear it.
 //!
-//! All are drawn 320 units wide and scale to the width they get, so that letters stay readable on a phone. What may not enter:
-//! a fact that stands in no table.
+//! All are drawn 320 units wide and scale to the width they get, so that letters stay readable on a phone.
+//! What may not enter: a fact that stands in no table.
 
 mod bars;
 mod curves;

@@ -16,7 +16,8 @@ pub(super) const ASK_LIMIT: Duration = Duration::from_secs(30);
 /// podman or docker, with its compose.
 pub(super) struct Engine {
     program: PathBuf,
-    /// Where it is called: podman's monitor writes a file `oom` into that folder when a container's memory runs out.
+    /// Where it is called: podman's monitor writes a file `oom` into that folder when a container's memory
+    /// runs out.
     folder: PathBuf,
 }
 
@@ -74,7 +75,8 @@ impl Engine {
 pub(crate) fn find_program() -> Result<String> {
     let chosen = std::env::var("CONTAINER_ENGINE").ok().filter(|name| !name.is_empty());
     let candidates = chosen.map_or_else(|| vec!["podman".to_owned(), "docker".to_owned()], |name| vec![name]);
-    for program in candidates {
+    // Each twice: one that is there may fail once where much is asked of it at the same time.
+    for program in candidates.iter().chain(&candidates).cloned() {
         if command::succeeds(Command::new(&program).arg("info"), ASK_LIMIT).unwrap_or(false) {
             return Ok(program);
         }

@@ -1,8 +1,9 @@
 //! A contestant as a compose project, in podman or docker.
 //!
-//! The lab lays a file of its own over the contestant's: the limits of each service, and the environment of the mode. Containers
-//! are found by the labels that compose gives them, so a contestant may name them as it likes, and one that it did not declare
-//! is seen as well. What compose says about its success is not believed: podman's passes over most failures.
+//! The lab lays a file of its own over the contestant's: the limits of each service, and the environment of
+//! the mode. Containers are found by the labels that compose gives them, so a contestant may name them as it
+//! likes, and one that it did not declare is seen as well. What compose says about its success is not
+//! believed: podman's passes over most failures.
 
 mod engine;
 mod killed;
@@ -21,7 +22,8 @@ use serde_json::Value;
 pub(crate) use self::engine::find_program;
 use self::engine::{ASK_LIMIT, Container, Engine};
 use self::killed::Process;
-use super::{Replica, STOP_LIMIT, Stack, api_environment, port, shares};
+use super::session::Program;
+use super::{Replica, STOP_LIMIT, Session, Stack, api_environment, port, shares};
 use crate::command;
 use crate::contest::Contest;
 use crate::contestant::{Contestant, Role};
@@ -166,9 +168,9 @@ impl Compose {
         Ok(())
     }
 
-    /// A volume that is not the project's is not removed with it, and would bring the former run's data into this one.
-    /// podman-compose makes such a one where the volume's name is the beginning of another one's: `podman volume inspect`
-    /// takes that for it.
+    /// A volume that is not the project's is not removed with it, and would bring the former run's data into
+    /// this one. podman-compose makes such a one where the volume's name is the beginning of another one's:
+    /// `podman volume inspect` takes that for it.
     fn own_volumes_only(&self) -> Result<()> {
         let own = self.listed(KINDS[1].1)?;
         for container in self.containers()? {
@@ -211,8 +213,8 @@ impl Compose {
         }
     }
 
-    /// Runs `statements` in one session of the database's superuser.
-    fn psql(&self, options: &[&str], statements: &[&str]) -> Result<String> {
+    /// `psql` as the database's superuser, which the options `of_engine` of its container's `exec` precede.
+    fn psql_command(&self, of_engine: &[&str], options: &[&str]) -> Result<Command> {
         let (service, name) =
             self.database.as_ref().ok_or_else(|| anyhow!("{}: no database is at hand", self.project))?;
         let containers = self.containers()?;
@@ -222,16 +224,23 @@ impl Compose {
             .max_by_key(|container| container.pid > 0)
             .ok_or_else(|| anyhow!("{}: no container of the service {service}", self.project))?;
         let mut command = self.engine.command();
-        command.args(["exec", "--user", "postgres", &postgres.id, "psql", "-XAtq", "-v", "ON_ERROR_STOP=1"]);
+        command.arg("exec").args(of_engine).args(["--user", "postgres", &postgres.id]);
+        command.args(["psql", "-XAtq", "-v", "ON_ERROR_STOP=1"]);
         command.args(options).args(["-U", "postgres", "-d", name]);
+        Ok(command)
+    }
+
+    /// Runs `statements` in one session of the database's superuser.
+    fn psql(&self, options: &[&str], statements: &[&str]) -> Result<String> {
+        let mut command = self.psql_command(&[], options)?;
         for statement in statements {
             command.args(["-c", statement]);
         }
         self.run(&mut command, SQL_LIMIT)
     }
 
-    /// Whether each container that was killed runs again, with another first process: right after a kill an engine may still
-    /// show the former one.
+    /// Whether each container that was killed runs again, with another first process: right after a kill an
+    /// engine may still show the former one.
     fn revived(&self) -> Result<bool> {
         let now = self.containers()?;
         Ok(self.killed.iter().all(|(id, former)| {
@@ -273,8 +282,8 @@ impl Stack for Compose {
         ensure!(!pids.is_empty(), "{}: nothing runs that could be killed", self.project);
         let ids = running.iter().map(|container| (container.id.clone(), Process::of(container.pid)));
         self.killed = ids.collect();
-        // By the kernel where we may, which is all at once; else one by one through the engine, which refuses those that have
-        // ended by the kernel's hand. What counts is that all are gone.
+        // By the kernel where we may, which is all at once; else one by one through the engine, which refuses
+        // those that have ended by the kernel's hand. What counts is that all are gone.
         let processes: Vec<Process> = pids.into_iter().filter_map(Process::of).collect();
         let allowed = killed::kill(&processes);
         let refused = match allowed {
@@ -288,9 +297,9 @@ impl Stack for Compose {
     }
 
     fn revive(&mut self) -> Result<()> {
-        // Each container has its own restart policy, which may have been faster; starting what runs is no error. One that
-        // the engine is just restarting may refuse, and one of which it does not know yet that it has ended is passed over, so
-        // this is repeated until all run.
+        // Each container has its own restart policy, which may have been faster; starting what runs is no
+        // error. One that the engine is just restarting may refuse, and one of which it does not know yet
+        // that it has ended is passed over, so this is repeated until all run.
         ensure!(!self.killed.is_empty(), "{}: nothing was killed", self.project);
         let deadline = Instant::now() + PROJECT_LIMIT;
         loop {
@@ -336,14 +345,18 @@ impl Stack for Compose {
         self.psql(&[], &[statement])
     }
 
+    fn session(&self) -> Result<Box<dyn Session>> {
+        Ok(Box::new(Program::start(&mut self.psql_command(&["--interactive"], &[])?)?))
+    }
+
     fn script(&self, statements: &[String]) -> Result<()> {
         let statements: Vec<&str> = statements.iter().map(String::as_str).collect();
         self.psql(&[], &statements).map(drop)
     }
 
     fn rows(&self, query: &str) -> Result<String> {
-        // The client runs within the contestant's limits, and would else hold all rows at once. In one transaction, so that the
-        // number is that of these rows.
+        // The client runs within the contestant's limits, and would else hold all rows at once. In one
+        // transaction, so that the number is that of these rows.
         let count = format!("SELECT count(*) FROM ({query}) AS rows");
         let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
         let answer = self.psql(&["-v", ROWS_AT_ONCE], &[begin, &count, query, "COMMIT"])?;
@@ -397,7 +410,8 @@ impl Drop for Compose {
     }
 }
 
-/// The rows below their number, if that is it: an answer that breaks off in its midst is no error to the engine.
+/// The rows below their number, if that is it: an answer that breaks off in its midst is no error to the
+/// engine.
 fn counted(answer: &str) -> Result<String> {
     let (number, rows) = answer.split_once('\n').unwrap_or((answer, ""));
     let number: usize = number.trim().parse().with_context(|| format!("{number:?} is no number of rows"))?;
@@ -406,7 +420,8 @@ fn counted(answer: &str) -> Result<String> {
     Ok(rows.to_owned())
 }
 
-/// The limits of every declared service, and the environment of the APIs. YAML is a superset of JSON, so JSON it is.
+/// The limits of every declared service, and the environment of the APIs. YAML is a superset of JSON, so JSON
+/// it is.
 fn override_file(contest: &Contest, contestant: &Contestant, mode: &str) -> String {
     let mut services = serde_json::Map::new();
     for (name, role, limits) in shares(contestant) {

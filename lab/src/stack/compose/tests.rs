@@ -1,4 +1,5 @@
-//! With the engine in `tests/engine`, which is a script: what engines do when something goes wrong cannot be had from real ones.
+//! With the engine in `tests/engine`, which is a script: what engines do when something goes wrong cannot be
+//! had from real ones.
 #![allow(clippy::unwrap_used)] // a test that cannot go on fails
 
 use std::fs;
@@ -119,8 +120,8 @@ fn what_was_killed_runs_again_only_with_another_process() {
     fs::write(state.join("containers"), format!("{ID}\n")).unwrap();
     fs::write(state.join("inspect"), inspected(former.id())).unwrap();
     fs::write(state.join("later"), inspected(latter.id())).unwrap();
-    // The first start is refused, after the second one the engine cannot be asked, and after the third one it still shows the
-    // process that has ended.
+    // The first start is refused, after the second one the engine cannot be asked, and after the third one it
+    // still shows the process that has ended.
     let start = "tries=$(grep -c '^start' calls)
         case $tries in
         1) exit 1 ;;

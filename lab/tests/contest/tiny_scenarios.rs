@@ -1,0 +1,154 @@
+//! The contestants of the scenarios: a statement an answer, and, where they are told to, lies in each of
+//! them.
+
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use postgres::types::ToSql;
+use postgres::{Client, NoTls};
+use serde_json::{Value, json};
+
+use crate::listen::{self, Request, variable};
+
+const USER: &str = "json_build_object('id', id, 'name', name, 'email', email, 'created_at',
+    to_char(created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"'))";
+const EXTERNAL: Duration = Duration::from_millis(100);
+
+struct Tiny {
+    database: Mutex<Client>,
+    lies: bool,
+}
+
+/// A status and a body.
+type Answer = (u16, String);
+
+#[test]
+#[ignore = "a server that the contest starts, and no test"]
+fn serve() {
+    let mut database = Client::connect(&variable("POUCO_LAB_TEST_DATABASE"), NoTls).unwrap();
+    database.batch_execute("SET search_path TO bench").unwrap();
+    let lies = variable("TINY_LIES") == "yes";
+    let tiny = Tiny { database: Mutex::new(database), lies };
+    listen::serve(move |request| {
+        let (status, body) = tiny.answer(request).unwrap_or_else(|| told(404, &json!({"detail": "nothing"})));
+        let body = if status == 204 { String::new() } else { body };
+        (status, "content-type: application/json\r\n".to_owned(), body)
+    });
+}
+
+impl Tiny {
+    /// Nothing where there is no such thing.
+    fn answer(&self, request: &Request) -> Option<Answer> {
+        let lie = self.lies;
+        Some(match (request.method.as_str(), request.path.as_str()) {
+            ("GET", "/health") => {
+                told(200, &json!({"status": if lie { "up" } else { "ok" }, "server": "tiny"}))
+            }
+            ("POST", "/echo") => echo(&request.body, lie),
+            ("GET", "/users") => (200, self.list(lie)?),
+            ("POST", "/users") => self.create(&request.body, lie)?,
+            ("GET", "/external") => external(lie),
+            ("GET", "/protected") => protected(&request.authorization, lie),
+            ("POST", "/upload") => upload(&request.body, lie),
+            (method, path) => {
+                self.user(method, path.strip_prefix("/users/")?.parse().ok()?, &request.body)?
+            }
+        })
+    }
+
+    fn list(&self, lie: bool) -> Option<String> {
+        let limit = if lie { 100 } else { i64::MAX };
+        let page = "SELECT * FROM users ORDER BY id LIMIT $1";
+        self.column(
+            &format!("SELECT coalesce(json_agg({USER}), '[]')::text FROM ({page}) AS page"),
+            &[&limit],
+        )
+    }
+
+    fn create(&self, body: &[u8], lie: bool) -> Option<Answer> {
+        let Some((name, email)) = named(body) else { return Some(refused()) };
+        if lie {
+            return Some(told(201, &json!({"id": 1_000_000, "name": name, "email": email})));
+        }
+        let insert = "INSERT INTO users (name, email) VALUES ($1, $2) ON CONFLICT DO NOTHING";
+        let created = self.column(&format!("{insert} RETURNING {USER}::text"), &[&name, &email]);
+        Some(created.map_or_else(refused, |user| (201, user)))
+    }
+
+    fn user(&self, method: &str, id: i64, body: &[u8]) -> Option<Answer> {
+        let column = |statement: &str, values: &[&(dyn ToSql + Sync)]| {
+            self.column(&format!("{statement} WHERE id = $1 RETURNING {USER}::text"), values)
+        };
+        match method {
+            "GET" => self.column(&format!("SELECT {USER}::text FROM users WHERE id = $1"), &[&id]),
+            "DELETE" => column("DELETE FROM users", &[&id]),
+            "PUT" => {
+                let Some((name, email)) = named(body) else { return Some(refused()) };
+                column("UPDATE users SET name = $2, email = $3", &[&id, &name, &email])
+            }
+            _ => None,
+        }
+        .map(|user| (if method == "DELETE" { 204 } else { 200 }, user))
+    }
+
+    /// The one column of the one row, a document. Nothing where the statement is refused, too.
+    fn column(&self, statement: &str, values: &[&(dyn ToSql + Sync)]) -> Option<String> {
+        self.database.lock().unwrap().query_opt(statement, values).ok()??.try_get(0).ok()
+    }
+}
+
+fn told(status: u16, document: &Value) -> Answer {
+    (status, document.to_string())
+}
+
+fn refused() -> Answer {
+    told(400, &json!({"detail": "this is not allowed"}))
+}
+
+fn named(body: &[u8]) -> Option<(String, String)> {
+    let user: Value = serde_json::from_slice(body).ok()?;
+    let text = |name: &str| user[name].as_str().map(str::to_owned);
+    Some((text("name")?, text("email")?))
+}
+
+fn echo(body: &[u8], lie: bool) -> Answer {
+    let body: Value = serde_json::from_slice(body).unwrap_or_default();
+    match body["message"].as_str() {
+        Some(_) if lie => told(200, &json!({"message": "message", "data": body["data"]})),
+        Some(message) => told(200, &json!({"message": message, "data": body["data"]})),
+        None => refused(),
+    }
+}
+
+fn external(lie: bool) -> Answer {
+    let started = Instant::now();
+    if lie {
+        return told(200, &json!({"source": "tiny", "latency_ms": 100.0, "data": {}}));
+    }
+    std::thread::sleep(EXTERNAL);
+    told(200, &json!({"source": "tiny", "latency_ms": started.elapsed().as_secs_f64() * 1e3, "data": {}}))
+}
+
+fn protected(authorization: &str, lie: bool) -> Answer {
+    match authorization.strip_prefix("Bearer ").filter(|token| token.len() >= 10) {
+        Some(_) if lie => told(200, &json!({"message": "Welcome", "user": {"id": 1}})),
+        Some(_) => told(200, &json!({"message": "Access granted", "user": {"id": 1}})),
+        None => told(401, &json!({"detail": "no access"})),
+    }
+}
+
+fn upload(body: &[u8], lie: bool) -> Answer {
+    let Some((filename, content_type, size)) = file(&String::from_utf8_lossy(body)) else { return refused() };
+    let size = if lie { size - 1 } else { size };
+    told(200, &json!({"filename": filename, "size": size, "content_type": content_type}))
+}
+
+/// Name, type and bytes of the file in a body of one part, whose bytes are text.
+fn file(body: &str) -> Option<(String, String, usize)> {
+    let (boundary, part) = body.split_once("\r\n")?;
+    let (head, rest) = part.split_once("\r\n\r\n")?;
+    let content = &rest[..rest.find(&format!("\r\n{boundary}"))?];
+    let filename = head.split_once("name=\"file\"; filename=\"")?.1.split_once('"')?.0;
+    let content_type = head.split_once("Content-Type: ")?.1.lines().next()?;
+    Some((filename.to_owned(), content_type.to_owned(), content.len()))
+}
