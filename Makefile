@@ -5,6 +5,8 @@
 #   make logs-NAME      the last lines of what runs
 #   make down           take down whoever runs, with its volumes
 #   make bench-NAME     the contest with k6 for one of them, and a report
+#   make up-go, up-py, logs-go, logs-py, bench-go, bench-py
+#                       the same for go-chi and fastapi
 #   make bench-single   the contest for all of them, each with one process
 #   make bench-multi    the contest for all of them, each with four
 #   make clean          take down whoever runs of any contest, with all volumes
@@ -21,12 +23,20 @@ LAB = cargo run --quiet --release -p pouco-lab --
 WITHIN = $(if $(BUDGET),--budget $(BUDGET))
 
 .DEFAULT_GOAL := help
-.PHONY: help up down clean bench-single bench-multi
+.PHONY: help up down clean bench-single bench-multi up-go up-py logs-go logs-py bench-go bench-py
 
 help:
 	@sed -n 's/^#   //p' Makefile
 
 up: up-pouco
+
+# By the names of those who know the two by their languages.
+up-go: up-go-chi
+up-py: up-fastapi
+logs-go: logs-go-chi
+logs-py: logs-fastapi
+bench-go: bench-go-chi
+bench-py: bench-fastapi
 
 up-%:
 	$(LAB) up $(CONTEST) --contestant $* $(WITHIN)
@@ -47,3 +57,4 @@ clean:
 	$(LAB) down people
 	$(LAB) down users
 	$(LAB) down edge
+	$(LAB) down inventory

@@ -1,6 +1,7 @@
 #!/bin/bash
-# Starts Postgres; at the first start makes the cluster, the role and the database `pouco` before. What it is called with are
-# further options of postgres(1), for a stack that has other needs than the file's.
+# Starts Postgres; at the first start makes the cluster, the role and the database `pouco` before, and those of
+# POSTGRES_DATABASES, names with blanks between. POSTGRES_PASSWORD is the role's from this start on, for who comes over TCP.
+# What it is called with are further options of postgres(1), for a stack that has other needs than the file's.
 set -euo pipefail
 
 readonly home=/var/lib/postgresql
@@ -29,14 +30,23 @@ if [ ! -e "$data" ]; then
   initdb --pgdata="$unfinished" --username=postgres --auth=peer --encoding=UTF8 \
     --locale-provider=builtin --builtin-locale=C.UTF-8 --locale=C --lc-ctype=C.UTF-8 >/dev/null
   # A single-user session needs neither socket nor authentication. The role owns its database and no more than that.
-  postgres --single -D "$unfinished" -c config_file="$config" postgres >/dev/null <<'SQL'
-CREATE ROLE pouco LOGIN
-CREATE DATABASE pouco OWNER pouco
-SQL
+  read -ra databases <<<"pouco ${POSTGRES_DATABASES:-}"
+  { echo 'CREATE ROLE pouco LOGIN'; printf 'CREATE DATABASE "%s" OWNER pouco\n' "${databases[@]}"; } |
+    postgres --single -D "$unfinished" -c config_file="$config" postgres >/dev/null
   sync --file-system "$unfinished"
   mv "$unfinished" "$data"
   sync "$home"
   say "first start: done"
 fi
+
+if [ -n "${POSTGRES_PASSWORD:-}" ]; then
+  # A statement is a line here.
+  case $POSTGRES_PASSWORD in *$'\n'*) say "POSTGRES_PASSWORD has more than one line"; exit 2 ;; esac
+  quote="'"
+  echo "ALTER ROLE pouco PASSWORD '${POSTGRES_PASSWORD//$quote/$quote$quote}'" |
+    postgres --single -D "$data" -c config_file="$config" postgres >/dev/null
+fi
+# The server's children need not know it.
+unset POSTGRES_PASSWORD
 
 exec postgres -D "$data" -c config_file="$config" "$@"

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Puts what the environment sets into the configuration, and becomes Prometheus. The rules stand beside the configuration, so
-# that its relative name for them holds, here as in the repository.
+# Puts what the environment sets into the configuration, and becomes Prometheus. What is mounted is copied, so that the
+# configuration's relative names of rules hold, here as in the repository.
 set -eu
 interval=${PROMETHEUS_INTERVAL:-5s}
 listen=${PROMETHEUS_LISTEN:-127.0.0.1:9090}
@@ -8,7 +8,7 @@ containers=${PROMETHEUS_CONTAINERS:-127.0.0.1:9101}
 
 made=/tmp/prometheus
 mkdir -p "$made"
-cp /etc/pouco-prometheus/alerts.yml "$made/"
+cp /etc/pouco-prometheus/*.yml "$made/"
 sed -e "s/^\( *\)\(scrape\|evaluation\)_interval: .*/\1\2_interval: $interval/" \
     -e "s/127\.0\.0\.1:9090/$listen/" -e "s/127\.0\.0\.1:9101/$containers/" \
     /etc/pouco-prometheus/prometheus.yml >"$made/prometheus.yml"

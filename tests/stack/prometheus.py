@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
 """Asks a running Prometheus what the observability tests want to know. Exit code 1 with the reasons if it is not so in time.
 
-  prometheus.py URL targets NUMBER             so many targets, and every one of them is up
+  prometheus.py URL targets NUMBER [JOB]       so many targets, and every one of them is up; or those of a job
   prometheus.py URL dashboard FILE.json        every query of the dashboard has an answer that is not empty
   prometheus.py URL parse FILE.json            every query is one that Prometheus understands
   prometheus.py URL rules ALERTS.yml           all rules are loaded and evaluated, on metrics that exist
   prometheus.py URL value QUERY                the first value of the answer
+
+ONLY in the environment is a pattern: of a dashboard, the queries that have it somewhere.
 """
 
 import json
@@ -20,7 +22,7 @@ import urllib.request
 PATIENCE_S = float(os.environ.get("PATIENCE_S", "40"))
 PAUSE_S = 0.5
 # What Grafana would put in: four scrapes of a second each, and all that a variable has.
-WINDOW = "6s"
+WINDOW = os.environ.get("WINDOW", "6s")
 # It is this machine's, whatever proxy the environment names.
 DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
@@ -34,37 +36,44 @@ def ask(base, path, **parameters):
         raise ValueError(json.load(error).get("error", str(error))) from error
 
 
+def of_prometheus(thing):
+    """A dashboard may ask others, too."""
+    return thing["datasource"]["type"] == "prometheus"
+
+
 def queries(file):
     """Place and query, with every variable put in."""
     with open(file, encoding="utf-8") as text:
         dashboard = json.load(text)
-    variables = dashboard["templating"]["list"]
+    variables = [it for it in dashboard["templating"]["list"] if of_prometheus(it)]
     found = []
     for variable in variables:
         metric, label = re.fullmatch(r"label_values\((\w+), (\w+)\)", variable["query"]["query"]).groups()
         found.append((f"variable {variable['name']}", f'count by ({label}) ({metric}{{{label}!=""}})'))
     for panel in dashboard["panels"]:
-        for target in panel["targets"]:
+        for target in filter(of_prometheus, panel["targets"]):
             query = target["expr"].replace("$__rate_interval", WINDOW)
             for variable in variables:
                 query = query.replace("$" + variable["name"], variable["allValue"])
             if "$" in query:
                 raise ValueError(f"{panel['title']}: a variable without a value: {query}")
             found.append((panel["title"], query))
-    return found
+    return [(place, query) for place, query in found if re.search(os.environ.get("ONLY", ""), query)]
 
 
 def names(query):
     """The metrics in a query."""
-    return set(re.findall(r"\b(?:http|pouco|container|nginx|process)_\w+", re.sub(r'"[^"]*"', "", query)))
+    begins = "http|pouco|container|nginx|process|app|node|nodejs|python|jmeter|kube"
+    return set(re.findall(rf"\b(?:{begins})_\w+", re.sub(r'"[^"]*"', "", query)))
 
 
 def unknown(base, query):
     return sorted(names(query) - set(ask(base, "label/__name__/values")))
 
 
-def targets(base, number):
+def targets(base, number, job=None):
     active = ask(base, "targets", state="active")["activeTargets"]
+    active = [it for it in active if job in (None, it["labels"]["job"])]
     down = [f"{it['scrapeUrl']}: {it['health']} {it['lastError']}" for it in active if it["health"] != "up"]
     return down if len(active) == int(number) else down + [f"{len(active)} targets, not {number}"]
 
@@ -105,9 +114,9 @@ def rules(base, file):
 
 
 def main():
-    base, what, argument = sys.argv[1:]
+    base, what, *arguments = sys.argv[1:]
     if what == "value":
-        result = ask(base, "query", query=argument)["result"]
+        result = ask(base, "query", query=arguments[0])["result"]
         if not result:
             sys.exit("empty")
         print(result[0]["value"][1])
@@ -116,7 +125,7 @@ def main():
     deadline = time.monotonic() + PATIENCE_S
     while True:
         try:
-            wrong = question(base, argument)
+            wrong = question(base, *arguments)
         except OSError as error:
             wrong = [f"{base}: {error}"]
         if not wrong:
