@@ -1,0 +1,37 @@
+#!/usr/bin/env bash
+# Writes the Secrets as manifests to standard output: Grafana's password as GRAFANA_PASSWORD says, and
+# whatever only programs say to each other at random. Nothing has a default, and nothing is printed but the
+# manifests.
+#
+#   GRAFANA_PASSWORD=… deploy/kubernetes/secrets.sh | kubectl apply --namespace pouco --filename -
+#
+# Called again it makes others: a database takes new passwords with its next start, and so do its clients.
+set -euo pipefail
+export LC_ALL=C
+
+if [ -z "${GRAFANA_PASSWORD:-}" ]; then
+  echo "secrets: GRAFANA_PASSWORD is not set, and there is no default password" >&2
+  exit 2
+fi
+
+random() { od -An -N24 -tx1 /dev/urandom | tr -d ' \n'; }
+
+# secret NAME KEY VALUE…
+secret() {
+  printf -- '---\napiVersion: v1\nkind: Secret\nmetadata:\n  name: %s\ntype: Opaque\ndata:\n' "$1"
+  shift
+  while [ $# -gt 0 ]; do
+    printf '  %s: %s\n' "$1" "$(printf %s "$2" | base64 --wrap=0)"
+    shift 2
+  done
+}
+
+pouco=$(random) fastapi=$(random) express=$(random)
+secret postgres POUCO_PASSWORD "$pouco" FASTAPI_PASSWORD "$fastapi" EXPRESS_PASSWORD "$express"
+secret pouco DATABASE_URL "host=postgres user=pouco password=$pouco dbname=pouco" POUCO_JWT_SECRET "$(random)"
+secret fastapi DATABASE_URL "postgresql+asyncpg://fastapi:$fastapi@postgres/fastapi" JWT_SECRET "$(random)"
+secret express PGPASSWORD "$express" JWT_SECRET "$(random)"
+secret grafana ADMIN_PASSWORD "$GRAFANA_PASSWORD"
+secret influxdb INFLUXDB_ADMIN_USER admin INFLUXDB_ADMIN_PASSWORD "$(random)" \
+  INFLUXDB_WRITE_USER jmeter INFLUXDB_WRITE_USER_PASSWORD "$(random)" \
+  INFLUXDB_READ_USER grafana INFLUXDB_READ_USER_PASSWORD "$(random)"
