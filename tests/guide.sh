@@ -25,7 +25,9 @@ trap end EXIT
 fail() { echo "FAIL  $*"; cat "$folder/out"; exit 1; }
 
 [ -n "${POUCO:-}" ] || cargo build --quiet --locked --package pouco --bin pouco
-POUCO_LISTEN=tcp:127.0.0.1:0 POUCO_ADMIN_LISTEN=off POUCO_DATA_DIR="$folder/data" "$program" >"$folder/log" 2>&1 &
+# A machine that does much else hashes slowly.
+POUCO_LISTEN=tcp:127.0.0.1:0 POUCO_ADMIN_LISTEN=off POUCO_DATA_DIR="$folder/data" POUCO_HASH_WAIT_MS=10000 \
+  "$program" >"$folder/log" 2>&1 &
 server=$!
 # It says its address when it serves; it has ended if it will not.
 until address=$(grep -om1 'http://127.0.0.1:[0-9]*' "$folder/log"); do

@@ -1,5 +1,5 @@
-//! Dashboards and alert rules by what can be told without Prometheus: every metric that they name exists, every rule has its
-//! words and its cases. `tests/stack/observability.sh` runs all of them in a real one.
+//! Dashboards and alert rules by what can be told without Prometheus: every metric that they name exists,
+//! every rule has its words and its cases. `tests/stack/observability.sh` runs all of them in a real one.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -13,19 +13,17 @@ fn read(path: &str) -> String {
 }
 
 /// Name and content of each.
-fn dashboards() -> Vec<(String, Value)> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/grafana/dashboards");
+fn dashboards(folder: &str) -> Vec<(String, Value)> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
     let paths = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-    let all: Vec<_> = paths
+    paths
         .map(|path| {
             let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
             let text = fs::read_to_string(&path).unwrap();
             let json = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{name}: {error}"));
             (name, json)
         })
-        .collect();
-    assert!(all.len() >= 5, "{} dashboards", all.len());
-    all
+        .collect()
 }
 
 fn text<'v>(value: &'v Value, pointer: &str) -> &'v str {
@@ -64,8 +62,10 @@ fn assert_documented(place: &str, query: &str) {
 
 #[test]
 fn every_panel_says_what_it_shows_and_asks_for_metrics_that_there_are() {
-    for (name, dashboard) in dashboards() {
-        assert_eq!(text(&dashboard, "/uid"), format!("pouco-{name}"));
+    let all = dashboards("deploy/grafana/dashboards");
+    assert!(all.len() >= 5, "{} dashboards", all.len());
+    for (name, dashboard) in all {
+        assert_form(&name, "pouco", &dashboard);
         let variables: Vec<String> = items(&dashboard, "/templating/list")
             .iter()
             .map(|variable| {
@@ -73,15 +73,9 @@ fn every_panel_says_what_it_shows_and_asks_for_metrics_that_there_are() {
                 format!("${}", text(variable, "/name"))
             })
             .collect();
-        let mut ids = BTreeSet::new();
         for panel in items(&dashboard, "/panels") {
             let place = format!("{name}, {}", text(panel, "/title"));
-            assert!(ids.insert(panel["id"].as_u64().unwrap()), "{place}: its id is another one's");
-            for pointer in ["/title", "/description", "/type", "/fieldConfig/defaults/unit"] {
-                assert!(!text(panel, pointer).is_empty(), "{place}: no {pointer}");
-            }
             assert_eq!(text(panel, "/datasource/uid"), "prometheus", "{place}");
-            assert!(!items(panel, "/targets").is_empty(), "{place}: no query");
             for target in items(panel, "/targets") {
                 let query = text(target, "/expr");
                 assert_documented(&place, query);
@@ -92,8 +86,56 @@ fn every_panel_says_what_it_shows_and_asks_for_metrics_that_there_are() {
                 assert!(query.split('$').skip(1).all(known), "{place}: an unknown variable in {query}");
             }
         }
-        assert!(!ids.is_empty(), "{name}: no panel");
     }
+}
+
+/// Of the comparison: other programs' metrics are in them, which `tests/stack/inventory.sh` asks for.
+#[test]
+fn the_inventorys_panels_say_what_they_show_and_know_their_variables() {
+    let all = dashboards("deploy/grafana/inventory/dashboards");
+    let documented = documented();
+    assert_eq!(all.len(), 3);
+    for (name, dashboard) in all {
+        assert_form(&name, "inventory", &dashboard);
+        let variables = items(&dashboard, "/templating/list").iter().map(|variable| text(variable, "/name"));
+        let grafanas = ["__rate_interval", "__interval", "timeFilter", "/"];
+        let known: Vec<&str> = variables.chain(grafanas).collect();
+        for panel in items(&dashboard, "/panels") {
+            let place = format!("{name}, {}", text(panel, "/title"));
+            for target in items(panel, "/targets") {
+                let source = text(target, "/datasource/uid");
+                assert_eq!(source, text(panel, "/datasource/uid"), "{place}");
+                let query = match source {
+                    "prometheus" => text(target, "/expr"),
+                    "influxdb" => text(target, "/query"),
+                    other => panic!("{place}: a data source {other}"),
+                };
+                assert!(!query.is_empty(), "{place}");
+                let is_known = |used: &str| known.iter().any(|known| used.starts_with(known));
+                assert!(query.split('$').skip(1).all(is_known), "{place}: an unknown variable in {query}");
+                for metric in metrics(query).iter().filter(|metric| metric.starts_with("pouco_")) {
+                    let base = ["_bucket", "_sum", "_count"].iter().find_map(|end| metric.strip_suffix(end));
+                    let there = documented.contains(metric) || base.is_some_and(|it| documented.contains(it));
+                    assert!(there, "{place}: no document knows {metric}");
+                }
+            }
+        }
+    }
+}
+
+/// What each panel must have, whatever it asks for.
+fn assert_form(name: &str, prefix: &str, dashboard: &Value) {
+    assert_eq!(text(dashboard, "/uid"), format!("{prefix}-{name}"));
+    let mut ids = BTreeSet::new();
+    for panel in items(dashboard, "/panels") {
+        let place = format!("{name}, {}", text(panel, "/title"));
+        assert!(ids.insert(panel["id"].as_u64().unwrap()), "{place}: its id is another one's");
+        for pointer in ["/title", "/description", "/type", "/fieldConfig/defaults/unit"] {
+            assert!(!text(panel, pointer).is_empty(), "{place}: no {pointer}");
+        }
+        assert!(!items(panel, "/targets").is_empty(), "{place}: no query");
+    }
+    assert!(!ids.is_empty(), "{name}: no panel");
 }
 
 /// A rule as it stands in the file.

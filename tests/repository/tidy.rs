@@ -1,10 +1,13 @@
-//! What a reviewer would otherwise have to look for: long files, leftovers, links and names that lead nowhere.
+//! What a reviewer would otherwise have to look for: long files, leftovers, links and names that lead
+//! nowhere.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 const MAX_LINES: usize = 600;
+/// Of a line of prose, in a document or in a comment.
+const MAX_COLUMNS: usize = 110;
 /// Of a file in git: what is larger stays in every clone for ever.
 const MAX_FILE_BYTES: u64 = 256 << 10;
 /// Of all runs together that are kept in git.
@@ -33,7 +36,8 @@ fn files(folder: &Path, endings: &[&str]) -> Vec<PathBuf> {
     found
 }
 
-/// Path and size of every file in git; of every file at all where the sources came without their history, as in an image.
+/// Path and size of every file in git; of every file at all where the sources came without their history, as
+/// in an image.
 fn in_git() -> Vec<(String, u64)> {
     let paths = if top().join(".git").exists() {
         let listed = git(&["ls-files", "-z"]);
@@ -69,6 +73,33 @@ fn files_hold_one_idea() {
 }
 
 #[test]
+fn prose_is_read_without_scrolling() {
+    for path in files(top(), &[".md", ".rs"]) {
+        let is_document = path.extension().is_some_and(|ending| ending == "md");
+        let mut fenced = false;
+        for (number, line) in read(&path).lines().enumerate() {
+            let text = if is_document { Some(line) } else { comment(line) };
+            let begins = text.unwrap_or_default().trim_start();
+            fenced = text.is_some() && fenced != begins.starts_with("```");
+            // Tables and pictures cannot be broken, and what is indented in a comment is typed as it stands.
+            let whole = begins.starts_with(['|', '!']) || !is_document && line.contains("//!   ");
+            let columns = line.chars().count();
+            assert!(
+                text.is_none() || fenced || whole || columns <= MAX_COLUMNS,
+                "{}:{}: {columns} columns",
+                shown(&path),
+                number + 1
+            );
+        }
+    }
+}
+
+/// The words of a line that is a comment of Rust and nothing else.
+fn comment(line: &str) -> Option<&str> {
+    Some(line.trim_start().strip_prefix("//")?.trim_start_matches(['/', '!']))
+}
+
+#[test]
 fn nothing_is_left_over() {
     // In two parts, or this file would find itself.
     let marks = [["TO", "DO"], ["FIX", "ME"], ["XX", "X"]].map(|parts| parts.concat());
@@ -96,7 +127,9 @@ fn every_thread_has_its_decision_about_a_panic() {
         let bare = ["thread::spawn(", "thread::Builder"].iter().any(|start| code.contains(start));
         assert!(is_test || !bare || name == "src/waiting/life.rs", "{name} starts a thread of its own");
         for start in ["keep(\"", "vital(\"", "once(\"", "begin(\""] {
-            for (_, rest) in code.match_indices(start).map(|(at, _)| code.split_at(at + start.len())) {
+            // `split_once` is another function.
+            let calls = code.match_indices(start).filter(|(at, _)| !code[..*at].ends_with('_'));
+            for (_, rest) in calls.map(|(at, _)| code.split_at(at + start.len())) {
                 let thread = rest.split('"').next().unwrap();
                 assert!(supervised.contains(&format!("`{thread}`")), "docs/supervision.md lacks {thread}");
             }
@@ -126,7 +159,8 @@ fn links_in_the_documents_lead_somewhere() {
     assert!(seen > 5, "only {seen} links found");
 }
 
-/// What a browser would show wrongly: an open block of code, a row of another width than its table, a heading too deep.
+/// What a browser would show wrongly: an open block of code, a row of another width than its table, a heading
+/// too deep.
 #[test]
 fn documents_are_well_formed() {
     let mut rows = 0;
@@ -234,7 +268,8 @@ fn every_kept_run_is_in_the_document_of_its_folder() {
     }
 }
 
-/// Links are looked at above; these are the runs that figures name in plain words, in ARCHITECTURE.md by a short form.
+/// Links are looked at above; these are the runs that figures name in plain words, in ARCHITECTURE.md by a
+/// short form.
 #[test]
 fn runs_that_figures_come_from_exist() {
     let mut seen = 0;
@@ -255,7 +290,8 @@ fn runs_that_figures_come_from_exist() {
     assert!(seen > 15, "only {seen} names of runs found");
 }
 
-/// Git for Windows writes CR LF unless it is told otherwise, and Linux, in WSL or a container, then finds no `bash\r`.
+/// Git for Windows writes CR LF unless it is told otherwise, and Linux, in WSL or a container, then finds no
+/// `bash\r`.
 #[test]
 fn a_checkout_on_windows_is_the_same_byte_for_byte() {
     if !top().join(".git").exists() {
@@ -279,8 +315,8 @@ fn a_checkout_on_windows_is_the_same_byte_for_byte() {
     }
 }
 
-/// In a locale with a decimal comma, `times` and awk write 0,5, which is no number in JSON. Scripts of an image have another
-/// first line, and an image no locale.
+/// In a locale with a decimal comma, `times` and awk write 0,5, which is no number in JSON. Scripts of an
+/// image have another first line, and an image no locale.
 #[test]
 fn scripts_do_not_go_by_the_locale_of_who_calls_them() {
     // They write no number, and start Java, which reads names of files by it.

@@ -1,5 +1,6 @@
-//! What the workflows in `.github` promise: which change starts which of them, that nothing in them is without a bound or
-//! a fixed version, and that what they call is there. Their syntax is actionlint's matter (`tests/workflows.sh`).
+//! What the workflows in `.github` promise: which change starts which of them, that nothing in them is
+//! without a bound or a fixed version, and that what they call is there. Their syntax is actionlint's matter
+//! (`tests/workflows.sh`).
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -44,7 +45,8 @@ fn indent(line: &str) -> usize {
     line.len() - line.trim_start().len()
 }
 
-/// The lines that stand below `header`, as our files are written: deeper by two blanks, and no list on its key's level.
+/// The lines that stand below `header`, as our files are written: deeper by two blanks, and no list on its
+/// key's level.
 fn below<'a>(lines: &[&'a str], header: &str) -> Vec<&'a str> {
     let Some(at) = lines.iter().position(|line| *line == header) else { return Vec::new() };
     let deeper = |line: &&&str| line.trim().is_empty() || indent(line) > indent(header);
@@ -62,7 +64,8 @@ fn paths<'a>(text: &'a str, event: &str) -> Vec<&'a str> {
         .collect()
 }
 
-/// GitHub's patterns as far as they are used here: `*` does not go past a slash, `**` does, `**/` may be nothing.
+/// GitHub's patterns as far as they are used here: `*` does not go past a slash, `**` does, `**/` may be
+/// nothing.
 fn matches(pattern: &str, path: &str) -> bool {
     if let Some(rest) = pattern.strip_prefix("**/") {
         return matches(rest, path) || path.match_indices('/').any(|(at, _)| matches(rest, &path[at + 1..]));
@@ -284,7 +287,8 @@ fn newer_versions_are_looked_for_everywhere() {
     assert_eq!(seen.len(), 6, "{seen:?}");
 }
 
-/// One version of Rust: for the workflows, for images, and for the image that is made where none can be pulled.
+/// One version of Rust: for the workflows, for images, and for the image that is made where none can be
+/// pulled.
 #[test]
 fn every_place_names_the_same_rust() {
     let manifest = read("Cargo.toml");

@@ -23,6 +23,13 @@ check() {
   fi
 }
 
+# all_ran: a test that did not run, for whatever reason, is a failure too. The script sets $planned.
+all_ran() {
+  [ $((passed + failed)) -ne "$planned" ] || return 0
+  printf 'FAIL  %d tests ran, but %d are planned\n' $((passed + failed)) "$planned"
+  failed=$((failed + 1))
+}
+
 # equal ACTUAL EXPECTED
 equal() {
   [ "$1" = "$2" ] && return 0
