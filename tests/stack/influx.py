@@ -39,20 +39,20 @@ def of_influx(thing):
 
 
 def queries(file):
-    """Place and query, with every variable put in."""
+    """As in prometheus.py."""
     with open(file, encoding="utf-8") as text:
         dashboard = json.load(text)
     variables = [it for it in dashboard["templating"]["list"] if of_influx(it)]
-    found = [(f"variable {it['name']}", it["query"]) for it in variables]
+    found = [(f"variable {it['name']}", it["query"], None) for it in variables]
     for panel in dashboard["panels"]:
-        found += [(panel["title"], target["query"]) for target in panel["targets"] if of_influx(target)]
-    for place, query in found:
+        found += [(panel["title"], it["query"], it) for it in panel["targets"] if of_influx(it)]
+    for place, query, target in found:
         for name, value in [*GRAFANA.items(), *(("$" + it["name"], it["allValue"]) for it in variables)]:
             query = query.replace(name, value)
         # What is left is the end of a regular expression.
         if "$" in query.replace("$/", ""):
             raise ValueError(f"{place}: a variable without a value: {query}")
-        yield place, query
+        yield place, query, target
 
 
 def dashboard(base, file):
@@ -60,7 +60,7 @@ def dashboard(base, file):
     asked = list(queries(file))
     if not asked:
         wrong.append(f"{file}: no query to InfluxDB")
-    for place, query in asked:
+    for place, query, _ in asked:
         try:
             rows = [row for series in ask(base, query) for row in series["values"]]
             if all(value is None for row in rows for value in row[1:]):

@@ -8,11 +8,12 @@
 #   NO_BUILD=1    the images are there
 #   POUCO_LAB     a pouco-lab that is built already; it is built here by default
 #   JMETER_HOME   a JMeter; by default it is made in target/jmeter, where the lab's tests find it too
+#   PICTURES      a folder for the dashboards' pictures; by default nobody keeps them
 set -uo pipefail
 export LC_ALL=C
 cd "$(dirname "${BASH_SOURCE[0]}")/../.." || exit
 
-readonly planned=48
+readonly planned=51
 readonly engine=${ENGINE:-podman}
 readonly prometheus=http://127.0.0.1:9090
 readonly influx=http://127.0.0.1:8086
@@ -59,7 +60,7 @@ finish() {
 }
 trap finish EXIT
 
-for tool in "$engine" curl awk python3 java; do
+for tool in "$engine" curl awk python3 java chromium; do
   command -v "$tool" >/dev/null || { echo "FAIL  $tool is missing"; exit 1; }
 done
 if [ -z "${POUCO_LAB:-}" ]; then
@@ -177,6 +178,14 @@ check "a query of what Prometheus has not is found" contains \
 sed 's/pct95.0/pct95/' "$dashboards/jmeter.json" >"$scratch/broken.json"
 check "a query of what InfluxDB has not is found" contains \
   "$(PATIENCE_S=1 told dashboard "$scratch/broken.json" 2>&1)" 'p95: empty'
+pictures=${PICTURES:-$scratch}
+drawn() {
+  tests/stack/pictures.py "$dashboards/$1.json" --prometheus "$prometheus" --influx "$influx" --minutes 3 \
+    --html "$scratch/$1.html" --png "$pictures/dashboard-$1.png" && test -s "$pictures/dashboard-$1.png"
+}
+for name in applications runtimes jmeter; do
+  check "dashboard $name: a picture, with something in each panel" drawn "$name"
+done
 stop_load
 nobody_listens() { equal "$(listeners '2436|2437|2438')" ""; }
 check "one that is stopped leaves nobody on JMeter's ports" wait_for 60 nobody_listens

@@ -42,14 +42,14 @@ def of_prometheus(thing):
 
 
 def queries(file):
-    """Place and query, with every variable put in."""
+    """Place, query with every variable put in, and what of the panel it is; none for a variable."""
     with open(file, encoding="utf-8") as text:
         dashboard = json.load(text)
     variables = [it for it in dashboard["templating"]["list"] if of_prometheus(it)]
     found = []
     for variable in variables:
         metric, label = re.fullmatch(r"label_values\((\w+), (\w+)\)", variable["query"]["query"]).groups()
-        found.append((f"variable {variable['name']}", f'count by ({label}) ({metric}{{{label}!=""}})'))
+        found.append((f"variable {variable['name']}", f'count by ({label}) ({metric}{{{label}!=""}})', None))
     for panel in dashboard["panels"]:
         for target in filter(of_prometheus, panel["targets"]):
             query = target["expr"].replace("$__rate_interval", WINDOW)
@@ -57,8 +57,8 @@ def queries(file):
                 query = query.replace("$" + variable["name"], variable["allValue"])
             if "$" in query:
                 raise ValueError(f"{panel['title']}: a variable without a value: {query}")
-            found.append((panel["title"], query))
-    return [(place, query) for place, query in found if re.search(os.environ.get("ONLY", ""), query)]
+            found.append((panel["title"], query, target))
+    return [it for it in found if re.search(os.environ.get("ONLY", ""), it[1])]
 
 
 def names(query):
@@ -80,7 +80,7 @@ def targets(base, number, job=None):
 
 def dashboard(base, file):
     wrong = []
-    for place, query in queries(file):
+    for place, query, _ in queries(file):
         try:
             # NaN is what a division by nothing gives: as empty as nothing.
             values = [it["value"][1] for it in ask(base, "query", query=query)["result"]]
@@ -93,7 +93,7 @@ def dashboard(base, file):
 
 def parse(base, file):
     wrong = []
-    for place, query in queries(file):
+    for place, query, _ in queries(file):
         try:
             ask(base, "query", query=query)
         except ValueError as error:

@@ -6,11 +6,12 @@
 # it was told to end.
 #
 #   tests/stack/kubernetes/pods.sh          as root, with the stack's images
+#   PICTURES    a folder for the dashboard's picture; by default nobody keeps it
 set -uo pipefail
 export LC_ALL=C
 cd "$(dirname "$(readlink -f "$0")")/../../.." || exit
 
-readonly planned=29
+readonly planned=30
 readonly engine=podman
 readonly prefix=pouco-kube-$$
 export PREFIX=$prefix
@@ -219,6 +220,13 @@ endpoints people-1 people-3
 prometheus=http://$(podman inspect --format "{{(index .NetworkSettings.Networks \"$prefix\").IPAddress}}" "$prefix-watch-prometheus"):9090
 check "dashboard kubernetes: no query of the containers is empty" env ONLY='[( ]container_(?!network)' \
   python3 tests/stack/prometheus.py "$prometheus" dashboard deploy/kubernetes/base/files/kubernetes.json
+# shellcheck disable=SC2317 # by check
+drawn() {
+  ONLY='[( ]container_(?!network)' tests/stack/pictures.py deploy/kubernetes/base/files/kubernetes.json \
+    --prometheus "$prometheus" --minutes 1 --html "$scratch/kubernetes.html" \
+    --png "${PICTURES:-$scratch}/dashboard-kubernetes.png" && test -s "${PICTURES:-$scratch}/dashboard-kubernetes.png"
+}
+check "dashboard kubernetes: a picture, with something in each panel of the containers" drawn
 wait "$stop"
 check "it ended by itself, with code 0" equal "$(state "$prefix-people-2-pouco" ExitCode)" 0
 podman pod rm --force "$prefix-people-2" >/dev/null 2>&1
