@@ -57,6 +57,12 @@ impl Weigh for Box<str> {
     }
 }
 
+impl Weigh for Vec<u8> {
+    fn weight_bytes(&self) -> u64 {
+        self.capacity() as u64 + 24
+    }
+}
+
 impl Weigh for String {
     fn weight_bytes(&self) -> u64 {
         self.capacity() as u64 + 24

@@ -18,6 +18,10 @@ pub trait Batch: Send + Sync + 'static {
     /// The name for logs and metrics.
     const NAME: &'static str;
 
+    /// Whether the first item waits for company even if the batch before was of one: it does where sharing
+    /// saves more than the wait costs whoever is alone.
+    const LINGERS_ALONE: bool = true;
+
     /// The order in which [`Batch::place`] takes what it locks. Every batch of every replica is sorted by it:
     /// two batches with overlapping locks in opposite order would deadlock.
     fn order(one: &Self::Item, other: &Self::Item) -> Ordering;

@@ -2,7 +2,8 @@
 //! its item after the commit.
 //!
 //! One writer, one connection, one kind of items a queue. The writer takes what is there (after a short
-//! linger that lets a batch gather), so the batch grows with the load and the cost per item falls as it does.
+//! linger that lets a batch gather, unless a kind goes without while nobody shares), so the batch grows with the
+//! load and the cost per item falls as it does.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -116,7 +117,15 @@ struct Queue<B: Batch> {
     bytes: usize,
     /// Since when the oldest of the rows waits that the writer has taken.
     taken: Option<Instant>,
+    /// Whether the batch before was of one row at most.
+    alone: bool,
     closed: bool,
+}
+
+impl<B: Batch> Queue<B> {
+    const fn new() -> Self {
+        Self { rows: VecDeque::new(), bytes: 0, taken: None, alone: true, closed: false }
+    }
 }
 
 /// The queue in front of one writer.
@@ -142,7 +151,7 @@ impl<B: Batch> CommitQueue<B> {
         janitor: &Janitor,
     ) -> io::Result<(Arc<Self>, thread::JoinHandle<()>)> {
         let queue = Arc::new(Self {
-            queue: Mutex::new(Queue { rows: VecDeque::new(), bytes: 0, taken: None, closed: false }),
+            queue: Mutex::new(Queue::new()),
             bell: Condvar::new(),
             limits,
             metrics: CommitMetrics::default(),
@@ -268,7 +277,9 @@ impl<B: Batch> CommitQueue<B> {
                     left => left,
                 },
                 Some(first) => {
-                    let left = self.limits.linger.saturating_sub(first.since.elapsed());
+                    let lingers = B::LINGERS_ALONE || !queue.alone;
+                    let linger = if lingers { self.limits.linger } else { Duration::ZERO };
+                    let left = linger.saturating_sub(first.since.elapsed());
                     if left.is_zero() || queue.rows.len() >= self.limits.batch_rows || queue.closed {
                         return Awaited::Rows;
                     }
@@ -286,6 +297,7 @@ impl<B: Batch> CommitQueue<B> {
         let batch: Vec<_> = queue.rows.drain(..count).collect();
         queue.bytes -= batch.iter().map(|pending| pending.bytes).sum::<usize>();
         queue.taken = batch.iter().map(|pending| pending.since).min();
+        queue.alone = batch.len() <= 1;
         self.note_waiting(&queue);
         drop(queue);
         let taken = Instant::now();

@@ -52,6 +52,31 @@ fn the_first_row_waits_for_company_and_a_full_batch_does_not() {
     assert_eq!(counted(&lingering.queue.metrics().batches), 1);
 }
 
+/// Of a kind that says so: the wait would be without an end here.
+#[test]
+fn who_is_alone_waits_for_nobody_until_a_batch_was_shared() {
+    let database = database();
+    let rig: Rig<HastyItems> = Rig::of(&database, one_batch_of(4));
+    assert_eq!([rig.commit("a"), rig.commit("b")], [Ok(Outcome::Stored); 2]);
+
+    // Two come while a third is under way: they share a batch, and nobody has waited.
+    let mut foreign = foreign(&database, &foreign_item("c"));
+    let third = rig.send(item("c"));
+    wait_until_blocked(&database);
+    let two = rig.send_all(["d", "e"]);
+    rig.wait_until_waiting(2);
+    foreign.batch_execute("ROLLBACK").unwrap();
+    assert_eq!(third.join().unwrap(), Ok(Outcome::Stored));
+    assert_eq!(answers(two), [Ok(Outcome::Stored); 2]);
+
+    // From then on the first one waits for company.
+    let first = rig.send(item("f"));
+    rig.wait_until_waiting(1);
+    assert_eq!(answers(rig.send_all(["g", "h", "i"])), [Ok(Outcome::Stored); 3]);
+    assert_eq!(first.join().unwrap(), Ok(Outcome::Stored));
+    assert_eq!(counted(&rig.queue.metrics().batches), 5);
+}
+
 #[test]
 fn each_row_of_a_batch_has_its_own_outcome() {
     let database = database();

@@ -37,18 +37,20 @@ pub fn item(key: impl Into<String>) -> Item {
     Item { id: Uuid::from_u128(fastrand::u128(..)), key: key.into() }
 }
 
-/// What tells the two tables apart.
+/// What tells the kinds of items apart.
 pub trait Named: Send + Sync + 'static {
     const NAME: &'static str;
+    const LINGERS_ALONE: bool;
     const INSERT: &'static str;
     const PRESENT: &'static str;
 }
 
 macro_rules! named {
-    ($type:ident, $name:literal) => {
+    ($type:ident, $name:literal, $lingers_alone:literal) => {
         pub struct $type;
         impl Named for $type {
             const NAME: &'static str = $name;
+            const LINGERS_ALONE: bool = $lingers_alone;
             const INSERT: &'static str = concat!(
                 "INSERT INTO ",
                 $name,
@@ -60,8 +62,9 @@ macro_rules! named {
     };
 }
 
-named!(Items, "items");
-named!(Notes, "notes");
+named!(Items, "items", true);
+named!(Notes, "notes", true);
+named!(HastyItems, "items", false);
 
 /// Keys that make the table's own code fail.
 pub const PANICS_IN_ORDER: &str = "panics in order";
@@ -75,6 +78,7 @@ impl<N: Named> Batch for Keyed<N> {
     type Answer = Outcome;
 
     const NAME: &'static str = N::NAME;
+    const LINGERS_ALONE: bool = N::LINGERS_ALONE;
 
     fn order(one: &Item, other: &Item) -> Ordering {
         assert!(one.key != PANICS_IN_ORDER, "on purpose");

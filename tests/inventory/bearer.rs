@@ -133,3 +133,19 @@ fn without_a_secret_tokens_end_with_the_process() {
     assert_eq!(me_with(&first, &access).status, 200);
     assert_unauthorized(&me_with(&start(), &access), INVALID, "of another process");
 }
+
+#[test]
+fn a_token_is_refused_after_its_end_however_lately_it_was_good() {
+    let (_database, replica) = with_user(&[]);
+    let exp = now_s() + 1;
+    let token = signed(&hs256(), &json!({"sub": "1", "iat": exp, "exp": exp}), SECRET);
+    loop {
+        let begun = now_s();
+        let status = me_with(&replica, &token).status;
+        if begun > exp {
+            assert_eq!(status, 401);
+            break;
+        }
+        assert!(status == 200 || now_s() > exp, "{status}");
+    }
+}

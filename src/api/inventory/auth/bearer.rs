@@ -1,13 +1,16 @@
 //! The guard of everything that belongs to somebody: who the bearer of a token is (RFC 6750).
 //!
-//! A token that is good says so by itself. That its user is still there is asked of Postgres, and known for a
-//! few seconds afterwards: many who ask at once are one statement, and most requests are none.
+//! A token that is good says so by itself. That its user is still there is asked of Postgres. Both are known
+//! for a few seconds afterwards: most requests verify no signature and are no statement, and many who ask at
+//! once are one.
 //!
-//! Race window: an account that is switched off is served for as long as it is known, five seconds at most.
+//! Race window: an account that is switched off is served for as long as it is known, five seconds at most. The
+//! end of a token is looked at each time.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::tokens::{Bearer, Tokens};
 use super::{Auth, sql};
 use crate::api::Services;
 use crate::api::bearer::token;
@@ -17,7 +20,7 @@ use crate::http::{IntoAnswer, JsonError, Rejection, RequestHead, Response, Statu
 use crate::metrics::Exposition;
 use crate::store::{Gather, Lane, NotDone, Unavailable};
 
-/// How long it is known that a user is there.
+/// How long it is known that a token is good and its user there.
 const KNOWN_FOR: Duration = Duration::from_secs(5);
 const KNOWN_BYTES: u64 = 4 * 1024 * 1024;
 const KNOWN_ENTRIES: usize = 32_768;
@@ -97,14 +100,15 @@ pub(in crate::api::inventory) fn caller<S: AsRef<Auth>>(
     let token = token.ok_or(Refused::without_token("an access token is needed"))?;
     // Two would let two recipients take a request for two people's.
     let one = lines.next().is_none();
-    let id = one.then(|| auth.tokens.read(token)).flatten().ok_or(Refused::of_token())?;
-    auth.known.check(id)?;
-    Ok(Caller { id })
+    if !one {
+        return Err(Refused::of_token());
+    }
+    Ok(Caller { id: auth.known.user_of(token, &auth.tokens)? })
 }
 
-/// The users that are known to be there.
+/// The tokens that are known to be good, of users that are known to be there.
 pub(super) struct Known {
-    recent: Arc<Expiring<i64, (), Refused>>,
+    recent: Arc<Expiring<Vec<u8>, Bearer, Refused>>,
     stored: Gather<i64, ()>,
 }
 
@@ -117,10 +121,19 @@ impl Known {
     }
 
     /// # Errors
-    /// There is no such user, or none that is active; that is not kept. Or Postgres cannot be asked.
-    fn check(&self, id: i64) -> Result<(), Refused> {
-        let look = || self.stored.get(id)?.ok_or(Refused::of_token());
-        self.recent.get_or_compute(&id, look).map(drop)
+    /// It is no good token, or there is no such user, or none that is active; that is not kept. Or Postgres
+    /// cannot be asked.
+    fn user_of(&self, token: &[u8], tokens: &Tokens) -> Result<i64, Refused> {
+        let look = || {
+            let bearer = tokens.read(token).ok_or(Refused::of_token())?;
+            self.stored.get(bearer.user)?.ok_or(Refused::of_token())?;
+            Ok(bearer)
+        };
+        let bearer = self.recent.get_or_compute(token, look)?.value;
+        if bearer.is_over() {
+            return Err(Refused::of_token());
+        }
+        Ok(bearer.user)
     }
 
     /// What was counted.

@@ -15,6 +15,8 @@ use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, deco
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 
+use crate::cache::Weigh;
+
 /// Bytes of a token that is looked at; ours have some 150.
 const TOKEN_BYTES: usize = 1_024;
 /// Of a secret that nobody has given.
@@ -52,6 +54,26 @@ struct Claims {
     sub: String,
     iat: u64,
     exp: u64,
+}
+
+/// What a good token says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Bearer {
+    pub(super) user: i64,
+    /// The last second of its life, since 1970.
+    exp: u64,
+}
+
+impl Bearer {
+    pub(super) fn is_over(self) -> bool {
+        now_s() > self.exp
+    }
+}
+
+impl Weigh for Bearer {
+    fn weight_bytes(&self) -> u64 {
+        16
+    }
 }
 
 impl Tokens {
@@ -95,14 +117,14 @@ impl Tokens {
         encode(&Header::new(Algorithm::HS256), &claims, &self.signing)
     }
 
-    /// Whose token it is; `None` if it is not a good one.
-    pub(super) fn read(&self, token: &[u8]) -> Option<i64> {
+    /// Whose token it is, and until when; `None` if it is not a good one.
+    pub(super) fn read(&self, token: &[u8]) -> Option<Bearer> {
         if token.len() > TOKEN_BYTES {
             return None;
         }
         let read = |key| decode::<Claims>(token, key, &self.validation).ok();
-        let claims = self.verifying.iter().find_map(read)?.claims;
-        claims.sub.parse().ok()
+        let Claims { sub, exp, .. } = self.verifying.iter().find_map(read)?.claims;
+        Some(Bearer { user: sub.parse().ok()?, exp })
     }
 }
 
@@ -181,6 +203,10 @@ mod tests {
         Tokens::new(&settings).unwrap()
     }
 
+    fn user(tokens: &Tokens, token: &[u8]) -> Option<i64> {
+        tokens.read(token).map(|bearer| bearer.user)
+    }
+
     /// A token made without the crate.
     fn signed(header: &str, claims: &str, secret: &str) -> String {
         let parts = [header, claims].map(|part| URL_SAFE_NO_PAD.encode(part)).join(".");
@@ -200,7 +226,7 @@ mod tests {
     fn rfc_7519_a_token_says_whose_it_is_and_until_when() {
         let tokens = tokens(NEW, None);
         let token = tokens.issue(7).unwrap();
-        assert_eq!(tokens.read(token.as_bytes()), Some(7));
+        assert_eq!(user(&tokens, token.as_bytes()), Some(7));
         let parts: Vec<&str> = token.split('.').collect();
         let part = |index: usize| {
             let bytes = URL_SAFE_NO_PAD.decode(parts[index]).unwrap();
@@ -214,17 +240,17 @@ mod tests {
     #[test]
     fn a_token_of_another_program_with_the_same_secret_is_good() {
         let token = signed(HEADER, &claims("\"7\"", now_s() + 5), NEW);
-        assert_eq!(tokens(NEW, None).read(token.as_bytes()), Some(7));
+        assert_eq!(user(&tokens(NEW, None), token.as_bytes()), Some(7));
     }
 
     #[test]
     fn two_secrets_are_good_and_the_new_one_signs() {
         let (before, after) = (tokens(OLD, None), tokens(NEW, Some(OLD)));
         let old = before.issue(7).unwrap();
-        assert_eq!(after.read(old.as_bytes()), Some(7));
-        assert_eq!(tokens(NEW, None).read(old.as_bytes()), None);
+        assert_eq!(user(&after, old.as_bytes()), Some(7));
+        assert_eq!(user(&tokens(NEW, None), old.as_bytes()), None);
         let new = after.issue(7).unwrap();
-        assert_eq!((after.read(new.as_bytes()), before.read(new.as_bytes())), (Some(7), None));
+        assert_eq!((user(&after, new.as_bytes()), user(&before, new.as_bytes())), (Some(7), None));
     }
 
     #[test]
@@ -232,7 +258,7 @@ mod tests {
         let tokens = tokens(NEW, None);
         let later = now_s() + 60;
         let good = signed(HEADER, &claims("\"7\"", later), NEW);
-        assert_eq!(tokens.read(good.as_bytes()), Some(7));
+        assert_eq!(user(&tokens, good.as_bytes()), Some(7));
         let with = |header: &str, claims: &str| signed(header, claims, NEW);
         let seven = claims("\"7\"", later);
         let unsigned = with(r#"{"alg":"none"}"#, &seven);
@@ -262,7 +288,7 @@ mod tests {
             with(HEADER, &seven.replace('}', &format!(r#","x":"{}"}}"#, "x".repeat(TOKEN_BYTES)))),
         ];
         for token in bad {
-            assert_eq!(tokens.read(token.as_bytes()), None, "{token}");
+            assert_eq!(user(&tokens, token.as_bytes()), None, "{token}");
         }
     }
 
@@ -273,7 +299,7 @@ mod tests {
         for at in 0..good.len() {
             let mut bad = good.clone();
             bad[at] = if bad[at] == b'A' { b'Q' } else { b'A' };
-            assert_eq!(tokens.read(&bad), None, "byte {at} of {}", good.len());
+            assert_eq!(user(&tokens, &bad), None, "byte {at} of {}", good.len());
         }
     }
 
@@ -282,6 +308,6 @@ mod tests {
         let random = || Tokens::new(&TokenSettings { secret: None, before: None, lifetime_s: 60 }).unwrap();
         let (one, other) = (random(), random());
         let token = one.issue(7).unwrap();
-        assert_eq!((one.read(token.as_bytes()), other.read(token.as_bytes())), (Some(7), None));
+        assert_eq!((user(&one, token.as_bytes()), user(&other, token.as_bytes())), (Some(7), None));
     }
 }

@@ -47,6 +47,9 @@ impl Batch for Orders {
 
     const NAME: &'static str = "orders";
 
+    /// An order alone is one statement, two are four.
+    const LINGERS_ALONE: bool = false;
+
     /// Whatever the order of the items, the stock of all of them is locked at once and in the order of
     /// products. It is given out as they came.
     fn order(_: &Waiting, _: &Waiting) -> Ordering {
