@@ -12,7 +12,8 @@ else:
     command += ["--workers", str(environment.WORKERS), "--loop", "uvloop", "--http", "httptools"]
     command += ["--ws", "none", "--lifespan", "off", "--backlog", "4096"]
     command += ["--timeout-keep-alive", "75", "--timeout-graceful-shutdown", "10"]
-    # A worker that waits for its CPU quota is not dead: more than the 5 s after which uvicorn would replace it.
+    # A worker that waits for its CPU quota is not dead: more than the 5 s after which uvicorn would replace
+    # it.
     command += ["--timeout-worker-healthcheck", "30"]
     command += ["--no-access-log", "--no-server-header", "--log-level", "warning"]
 os.execvp(command[0], command)
