@@ -57,8 +57,8 @@ func serve(stop context.Context, app *fiber.App, config config) error {
 	}
 }
 
-// lead starts the processes that serve, and passes a signal on to them. It has no pool: a connection of its own
-// would be one that nobody uses. Fiber ends all of them when one has ended.
+// lead starts the processes that serve, and passes a signal on to them. It has no pool: a connection of its
+// own would be one that nobody uses. Fiber ends all of them when one has ended.
 func lead(stop context.Context, config config) error {
 	app := fiber.New()
 	var lock sync.Mutex

@@ -34,7 +34,8 @@ type User struct {
 	CreatedAt time.Time `json:"created_at"`
 }
 
-// Store is users in Postgres. Each method is a statement, and so a transaction, that has ended when it returns.
+// Store is users in Postgres. Each method is a statement, and so a transaction, that has ended when it
+// returns.
 type Store struct{ pool *pgxpool.Pool }
 
 // openPool connects when it is first asked. pgx prepares every statement once a connection, when it is first

@@ -30,7 +30,7 @@ export async function createApp(adapter: Adapter, connections: number): Promise<
   const module = AppModule.on(adapter, connections)
   const app = adapter === 'express' ? await onExpress(module) : await onFastify(module)
   app.useGlobalPipes(new ValidationPipe({ errorHttpStatusCode: 422 }))
-  // On a signal: stops accepting, answers what has begun, and closes the pool. Every 201 is committed already.
+  // On a signal: stops accepting, answers what has begun, closes the pool. Every 201 is committed already.
   app.enableShutdownHooks()
   return app
 }

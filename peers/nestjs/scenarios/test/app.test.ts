@@ -102,7 +102,9 @@ for (const adapter of ADAPTERS) {
 
   test(`${adapter}: a token of ten characters has access`, () =>
     serving(adapter, async (ask) => {
-      const asked = async (headers: Record<string, string>) => (await ask('GET', '/protected', undefined, headers))[0]
+      const asked = async (headers: Record<string, string>) => {
+        return (await ask('GET', '/protected', undefined, headers))[0]
+      }
       assert.equal(await asked({ authorization: 'Bearer 0123456789' }), 200)
       assert.equal(await asked({ authorization: 'Bearer 012345678' }), 401)
       assert.equal(await asked({ authorization: 'Basic 0123456789' }), 401)
