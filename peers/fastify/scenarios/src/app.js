@@ -24,7 +24,7 @@ export function createApp(store, { schemas }) {
     bodyLimit: JSON_BYTES,
     keepAliveTimeout: KEEP_ALIVE_MS,
     // What is sent is right or wrong: nothing of it is made to fit.
-    ajv: { customOptions: { coerceTypes: false, removeAdditional: false } },
+    ajv: { customOptions: { coerceTypes: false, removeAdditional: false, allowUnionTypes: true } },
   })
   app.register(multipart, { limits: { fileSize: FILE_BYTES, files: 1, fields: 10, parts: 11 } })
   app.setErrorHandler(answerError)
