@@ -2,8 +2,11 @@
 //! its rows, and one whose limits do not hold. The other contests' kinds are in files of their own.
 #![allow(clippy::unwrap_used)] // a test that cannot go on fails
 
+#[path = "../../../tests/support/browser.rs"]
+mod browser;
 mod edge;
 mod listen;
+mod live;
 mod scenarios;
 mod shop;
 mod tiny;
