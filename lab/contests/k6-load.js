@@ -35,6 +35,15 @@ export function lines(path, header) {
 }
 
 function scenarioOptions(scenario) {
+  if (scenario.clients !== null) {
+    return {
+      exec: 'user',
+      executor: 'constant-vus',
+      gracefulStop: plan.graceful_stop,
+      vus: scenario.clients,
+      duration: scenario.duration,
+    };
+  }
   return {
     exec: 'user',
     executor: 'ramping-arrival-rate',
@@ -75,14 +84,39 @@ export function optionsWith(ownThresholds, others) {
   return Object.assign(ofPlan, others);
 }
 
-// The scenario of a user who comes now, with the user's number in it: over all of k6's virtual users, from 0 and without gaps.
+// The scenario of a user who comes now, with the user's number in it: over all of k6's virtual users, from 0
+// and without gaps. A client comes once and begins again and again, each time with the next number.
 export function arrive() {
   const number = exec.scenario.iterationInTest;
   if (number === 0) {
     begunAtMs.add(exec.scenario.startTime);
   }
-  users.add(1);
-  return { scenario: byId.get(exec.scenario.name), number };
+  const scenario = byId.get(exec.scenario.name);
+  if (scenario.clients === null || exec.vu.iterationInScenario === 0) {
+    users.add(1);
+  }
+  return { scenario, number };
+}
+
+const decks = new Map(plan.scenarios.map(({ id, requests }) => [id, dealt(requests)]));
+
+// Each request as often as its share says, in as few cards as can be, and no two of a kind together where
+// that can be: the step is one that comes to every card.
+function dealt(requests) {
+  const divisor = (a, b) => (b === 0 ? a : divisor(b, a % b));
+  const unit = requests.map((request) => request.share).reduce(divisor);
+  const cards = requests.flatMap((request) => Array(request.share / unit).fill(request));
+  let step = Math.max(1, Math.round(cards.length * 0.382));
+  while (divisor(cards.length, step) !== 1) {
+    step += 1;
+  }
+  return cards.map((_, place) => cards[(place * step) % cards.length]);
+}
+
+// The request of a mix that this user sends: all of them are dealt from one deck, so that no answer changes it.
+export function deck(scenario, number) {
+  const cards = decks.get(scenario.id);
+  return cards[number % cards.length];
 }
 
 // Sends a request and counts its answer. `others` go to k6 as they are.

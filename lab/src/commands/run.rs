@@ -214,10 +214,12 @@ fn driver(places: &Places, options: &Run, contest: &Contest) -> Result<Box<dyn D
     let find_limit = options.sent.find_limit;
     let tool = tool(options, contest);
     let name = &contest.name;
-    ensure!(!contest.is_shop() || !matches!(tool, Tool::Gatling), "{name}: Gatling has no simulation of it");
+    let simulated = contest.gatling.is_some();
+    ensure!(simulated || !matches!(tool, Tool::Gatling), "{name}: Gatling has no simulation of it");
     if contest.load.has_clients() {
         let load = contest.load_name.as_deref().unwrap_or("its load");
-        ensure!(!matches!(tool, Tool::K6), "{name}: {load} is of clients, and k6 sends loads of rates");
+        let refused = matches!(tool, Tool::K6) && !contest.adds_to_data();
+        ensure!(!refused, "{name}: {load} is of clients, and its script for k6 knows rates alone");
     }
     ensure!(!find_limit || matches!(tool, Tool::Native), "--find-limit needs the native generator");
     ensure!(!options.k6_in_container || matches!(tool, Tool::K6), "--k6-in-container is for k6 (--tool k6)");
@@ -263,8 +265,8 @@ mod tests {
     #[test]
     fn a_series_is_the_native_generators() {
         assert_eq!(tool("scenarios"), "native");
-        let refused = tool("scenarios --load 05-external-api --tool k6");
-        assert_eq!(refused, "scenarios: 05-external-api is of clients, and k6 sends loads of rates");
+        let refused = tool("scenarios --load 05-external-api --tool gatling");
+        assert_eq!(refused, "scenarios: Gatling has no simulation of it");
     }
 
     #[test]
@@ -275,7 +277,7 @@ mod tests {
         let refused = tool("inventory --load flash-sale --find-limit");
         assert_eq!(refused, "inventory: --find-limit multiplies rates, and flash-sale is of clients");
         let refused = tool("inventory --load flash-sale --tool k6");
-        assert_eq!(refused, "inventory: flash-sale is of clients, and k6 sends loads of rates");
+        assert_eq!(refused, "inventory: flash-sale is of clients, and its script for k6 knows rates alone");
         assert_eq!(tool("inventory --tool gatling"), "inventory: Gatling has no simulation of it");
     }
 }
