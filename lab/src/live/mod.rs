@@ -149,7 +149,7 @@ impl Live {
         let of_keeper = Arc::clone(&shared);
         let keep = move || {
             let mut state = State::new();
-            while !of_keeper.is_over() {
+            while !of_keeper.ends() {
                 match events.recv_timeout(BEAT) {
                     Ok(event) => {
                         state.take(event);
@@ -230,7 +230,7 @@ impl Shared {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn is_over(&self) -> bool {
+    fn ends(&self) -> bool {
         self.held().ends
     }
 

@@ -276,8 +276,12 @@ fn write(settings: &Settings, record: &Record) -> Result<()> {
     let file = settings.folder.join("record.json");
     let unfinished = settings.folder.join("record.json.unfinished");
     let text = serde_json::to_string_pretty(record)? + "\n";
-    fs::write(&unfinished, text).with_context(|| unfinished.display().to_string())?;
-    fs::rename(&unfinished, &file).with_context(|| file.display().to_string())
+    let written = fs::write(&unfinished, text).and_then(|()| fs::rename(&unfinished, &file));
+    if written.is_err() {
+        // On a full disk it is in the way of others. What was written before is as it was.
+        let _ = fs::remove_file(&unfinished);
+    }
+    written.with_context(|| format!("{} cannot be written, and stays as it was", file.display()))
 }
 
 /// The moment, as records have it.

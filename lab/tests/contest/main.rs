@@ -5,10 +5,12 @@
 #[path = "../../../tests/support/browser.rs"]
 mod browser;
 mod edge;
+mod ended;
 mod listen;
 mod live;
 mod scenarios;
 mod shop;
+mod started;
 mod tiny;
 mod tiny_edge;
 mod tiny_scenarios;
