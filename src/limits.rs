@@ -24,6 +24,11 @@ pub const POOL_STACK_BYTES: usize = if cfg!(debug_assertions) { 256 * 1024 } els
 /// times as much, and counts against a limit of the address space.
 pub const THREAD_STACK_BYTES: usize = 512 * 1024;
 
+/// A file of certificates or a key: the authorities of a whole system have a quarter of it.
+pub const CERTIFICATES_BYTES: u64 = 1 << 20;
+/// A file with a secret, or with passwords.
+pub const SECRET_FILE_BYTES: u64 = 64 * 1024;
+
 /// Threads for work that would block the one of the coroutines, and jobs that may wait for them.
 pub const ASIDE_THREADS: usize = 2;
 /// See [`ASIDE_THREADS`].

@@ -1,0 +1,13 @@
+//! TLS to Postgres: the real program against a real Postgres that listens on TCP, with certificates that are
+//! made here.
+#![allow(clippy::unwrap_used)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod authority;
+mod broken;
+mod files;
+mod modes;
+mod server;
+mod serving;
