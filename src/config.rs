@@ -26,6 +26,7 @@ settings! {
     SOCKET_MODE = text("POUCO_SOCKET_MODE", "660", "octal, 0 to 777", "permissions of Unix sockets");
     SHARE_PORT = text("POUCO_SHARE_PORT", "off", "on or off", "several processes answer on the same public TCP ports, and the kernel shares the connections out");
     DATABASE_URL = text("DATABASE_URL", "embedded", "postgres://… or key=value pairs", "the database; without it a Postgres of our own is fetched and started");
+    DATABASE_URL_FILE = text("DATABASE_URL_FILE", "none", "a file with a value of DATABASE_URL", "as DATABASE_URL, for one with a password that is mounted");
     PASSFILE = text("PGPASSFILE", "none", "a file", "passwords for DATABASE_URL, if it has none: lines of host:port:database:user:password that only their owner may read (Postgres manual, section 32.16)");
     DATA_DIR = text("POUCO_DATA_DIR", "$XDG_DATA_HOME/pouco, as root /var/lib/pouco", "a folder", "where the embedded Postgres keeps its data");
     PG_BIN_DIR = text("POUCO_PG_BIN_DIR", "an installed Postgres from 17 on, else fetched", "a folder with initdb and postgres", "the binaries of the embedded Postgres");
@@ -170,21 +171,23 @@ fn addresses(values: &Values, setting: &Setting) -> Result<Vec<Address>, ConfigE
 }
 
 fn database(values: &Values) -> Result<Database, ConfigError> {
-    let Some(text) = values.given(&DATABASE_URL) else {
+    let Some(bytes) = values.secret(&DATABASE_URL, &DATABASE_URL_FILE)? else {
         return Ok(Database::Embedded {
             data_dir: values.given(&DATA_DIR).map(PathBuf::from),
             bin_dir: values.given(&PG_BIN_DIR).map(PathBuf::from),
         });
     };
     // The value may carry a password: it is not repeated in the message.
-    let mut target = database_url::parse(text).map_err(|why| DATABASE_URL.refuse("…", why))?;
+    let text = String::from_utf8(bytes).map_err(|_| DATABASE_URL.refuse("…", "it is not UTF-8"))?;
+    let mut target = database_url::parse(&text).map_err(|why| DATABASE_URL.refuse("…", why))?;
     target.passfile = target.passfile.or_else(|| values.given(&PASSFILE).map(PathBuf::from));
     Ok(Database::Given(Box::new(target)))
 }
 
 fn several_replicas(values: &Values) -> Result<bool, ConfigError> {
-    let told = [&DATABASE_URL, &REPLICAS].iter().all(|setting| values.given(setting).is_some());
-    Ok(told && values.size(&REPLICAS)? > 1)
+    let told = |setting| values.given(setting).is_some();
+    let given = (told(&DATABASE_URL) || told(&DATABASE_URL_FILE)) && told(&REPLICAS);
+    Ok(given && values.size(&REPLICAS)? > 1)
 }
 
 fn http_limits(values: &Values) -> Result<Limits, ConfigError> {

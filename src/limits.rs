@@ -194,6 +194,8 @@ pub const FEED_INTERVAL_MS: u64 = 80;
 
 /// How long Redis may take to be connected to, and for each answer.
 pub const REDIS_TIMEOUT_MS: u64 = 100;
+/// The longest value that is stored in Redis, and taken from it.
+pub const REDIS_VALUE_BYTES: usize = 1 << 20;
 /// Commands that may wait for the thread that talks with Redis.
 pub const REDIS_QUEUE: usize = 1_024;
 /// How often a Redis that is away is asked whether it is back.

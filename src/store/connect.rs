@@ -326,7 +326,13 @@ impl Connector {
     /// Takes the first server that fits, otherwise the first that will do.
     fn open_once(&self, purpose: Purpose, succeeded: bool) -> Result<Opened, ConnectError> {
         let mut makeshift = None;
-        let mut last = ConnectError::Socket(io::Error::other("no host is given"));
+        let mut last: Option<ConnectError> = None;
+        // One that may yet come counts more than one that will not have us.
+        let mut note = |error: ConnectError| {
+            if !error.is_final() || last.as_ref().is_none_or(ConnectError::is_final) {
+                last = Some(error);
+            }
+        };
         for (host, avoided) in self.hosts() {
             if avoided && makeshift.is_some() {
                 break;
@@ -334,17 +340,18 @@ impl Connector {
             let opened = match self.open_at(host, self.connect_timeout(), purpose.ends()) {
                 Ok(opened) => opened,
                 Err(error) => {
-                    last = error;
+                    note(error);
                     continue;
                 }
             };
             match self.fits(opened.server(), purpose, succeeded) {
                 Ok(true) => return Ok(self.take(opened, false)),
                 Ok(false) => makeshift = makeshift.or(Some(opened)),
-                Err(error) => last = error,
+                Err(error) => note(error),
             }
         }
-        makeshift.map(|opened| self.take(opened, true)).ok_or(last)
+        let refused = || last.unwrap_or_else(|| io::Error::other("no host is given").into());
+        makeshift.map(|opened| self.take(opened, true)).ok_or_else(refused)
     }
 
     fn open_at(&self, host: usize, timeout: Duration, ends: Ends) -> Result<Opened, ConnectError> {
@@ -546,7 +553,7 @@ mod tests {
 
     #[test]
     fn a_silent_host_is_tried_after_the_others() {
-        let connector = Connector::new("host=a,b,c user=d".parse().unwrap());
+        let connector = Connector::new("host=a,b,c user=d".parse::<Config>().unwrap());
         let order = || connector.hosts();
         assert_eq!(order(), [(0, false), (1, false), (2, false)]);
         connector.avoid(0);

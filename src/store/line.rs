@@ -232,6 +232,11 @@ impl Line {
         Ok(None)
     }
 
+    /// Sends the last bytes of a connection that ends, if there is room; nobody waits for it.
+    pub(super) fn say_farewell(&self, bytes: &[u8]) {
+        let _ = send(&self.socket, bytes, SendFlags::NOSIGNAL | SendFlags::DONTWAIT);
+    }
+
     /// Sends something of `bytes`. `None` if there is no room.
     pub(super) fn write(&self, bytes: &[u8]) -> io::Result<Option<usize>> {
         loop {

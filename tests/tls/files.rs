@@ -1,9 +1,12 @@
 //! Files that cannot be used, and secrets that are in files: one line each that names the setting.
 
 use std::path::Path;
+use std::process::Stdio;
 
 use crate::authority::write;
 use crate::server::{PASSWORD, Server, counts, refuses};
+use crate::support::replica::{command, run};
+use crate::support::{Replica, open_tempdir};
 
 #[test]
 fn a_file_that_cannot_be_used_is_named() {
@@ -61,9 +64,42 @@ fn a_password_comes_from_a_file() {
     with_passfile(&server.url_as("127.0.0.1", "by_password", ""), &passfile, 2);
 }
 
+/// The environment and the words of a process can be read by others, its log by more.
+#[test]
+fn a_url_from_a_file_is_shown_nowhere() {
+    let server = Server::shared();
+    let password = PASSWORD.replace('\\', "\\\\");
+    let url = server.url("by_password", &format!("sslmode=require password='{password}'"));
+    let folder = open_tempdir();
+    let file = write(folder.path(), "url", &format!("{url}\r\n"), 0o600);
+    let log = folder.path().join("log");
+    let mut serve = command();
+    serve.env("DATABASE_URL_FILE", &file).env("POUCO_APIS", "people").env("POUCO_LOG", "debug");
+    serve.stderr(Stdio::from(std::fs::File::create(&log).unwrap()));
+    let replica = Replica::spawn_with(&mut serve);
+    assert_eq!(replica.get("/contagem-pessoas").status, 200);
+    let process = format!("/proc/{}", replica.pid().as_raw_nonzero());
+    for shown in [format!("{process}/cmdline"), format!("{process}/environ"), log.display().to_string()] {
+        let text = String::from_utf8_lossy(&std::fs::read(&shown).unwrap()).into_owned();
+        assert!(!text.contains("S3cret"), "{shown}: {text}");
+    }
+    assert!(replica.stop().success());
+    for (settings, why) in [
+        (
+            vec![("DATABASE_URL_FILE", "/nowhere")],
+            "DATABASE_URL_FILE=`/nowhere` is not allowed: No such file",
+        ),
+        (vec![("DATABASE_URL_FILE", file.to_str().unwrap()), ("DATABASE_URL", &url)], "DATABASE_URL is set"),
+    ] {
+        let (code, out, err) = run(command().envs(settings));
+        assert_eq!((code, out.as_str(), err.lines().count()), (Some(2), "", 1), "{err}");
+        assert!(err.contains(why) && !err.contains("S3cret"), "{err}");
+    }
+}
+
 fn with_passfile(url: &str, passfile: &Path, expected: i32) {
-    let mut count = crate::support::replica::command();
+    let mut count = command();
     count.env("DATABASE_URL", url).env("PGPASSFILE", passfile).args(["count", "people"]);
-    let (code, _, err) = crate::support::replica::run(&mut count);
+    let (code, _, err) = run(&mut count);
     assert!(code == Some(expected) && !err.contains("S3cret"), "{url}: {code:?} {err}");
 }

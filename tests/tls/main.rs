@@ -1,5 +1,5 @@
 //! TLS to Postgres: the real program against a real Postgres that listens on TCP, with certificates that are
-//! made here.
+//! made here; and to Redis.
 #![allow(clippy::unwrap_used)]
 
 #[path = "../support/mod.rs"]
@@ -9,5 +9,6 @@ mod authority;
 mod broken;
 mod files;
 mod modes;
+mod redis;
 mod server;
 mod serving;

@@ -2,6 +2,7 @@
 
 use crate::authority::{Authority, Validity, self_signed, write};
 use crate::server::{PASSWORD, Server, count, counts, refuses};
+use crate::support::replica::{command, run};
 
 fn with_root(mode: &str, server: &Server) -> String {
     format!("sslmode={mode} sslrootcert={}", server.root.display())
@@ -170,8 +171,8 @@ fn tls_begins_at_once_where_it_is_to() {
 fn the_authorities_of_the_system_are_known() {
     let server = Server::shared();
     let url = server.url("tls_only", "sslrootcert=system");
-    let mut count = crate::support::replica::command();
+    let mut count = command();
     count.env("DATABASE_URL", &url).env("SSL_CERT_FILE", &server.root).args(["count", "people"]);
-    let (code, out, err) = crate::support::replica::run(&mut count);
+    let (code, out, err) = run(&mut count);
     assert!(code == Some(0) && out.trim().parse::<u64>().is_ok(), "{err}");
 }

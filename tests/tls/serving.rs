@@ -2,6 +2,11 @@
 
 use std::fmt::Write;
 use std::process::Stdio;
+use std::time::Duration;
+
+use pouco::database_url::{Mode, Target};
+use pouco::store::{Connector, Lane, Pool, Purpose, Session};
+use pouco::waiting::Janitor;
 
 use crate::authority::{Authority, Validity, write};
 use crate::server::Server;
@@ -61,24 +66,57 @@ fn every_session_is_encrypted() {
     assert_eq!(ssl, all);
     assert_eq!(one.admin.get("/readyz").status, 200);
     assert!(one.stop().success() && two.stop().success());
+    // Who leaves says so.
+    let log = server.log();
+    assert!(!log.contains("could not receive data") && !log.contains("unexpected eof"), "{log}");
 }
 
-/// The wish to cancel goes the session's own way.
+/// The wish to cancel goes the session's own way; on the other one nobody would take it.
 #[test]
 fn a_wish_to_cancel_is_encrypted() {
+    let server = Server::without_tls();
+    server.present(&server.authority.server(&["localhost"], Validity::Now));
+    let mut target = Target::from(server.url("tls_only", "").parse::<postgres::Config>().unwrap());
+    target.tls.mode = Mode::Require;
+    let (connector, janitor) = (Connector::new(target), Janitor::start().unwrap());
+    let (pool, threads) = Pool::start(&connector, 1, 16, Duration::from_millis(1_500), &janitor).unwrap();
+    let one = |session: &mut Session| session.query("SELECT 1", &[]).map(drop);
+    eventually("it reads", || pool.read(Lane::Scan, one) == Ok(()));
+    // It waits for the only connection, so its caller leaves long before Postgres would end it by itself.
+    let first = pool.clone();
+    let nap = |session: &mut Session| session.query("SELECT pg_sleep(1)", &[]).map(drop);
+    let first = std::thread::spawn(move || first.read(Lane::Scan, nap));
+    let naps = "SELECT FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(1)' AND state = 'active'";
+    eventually("the first sleeps", || !server.client().query(naps, &[]).unwrap().is_empty());
+    let sleep = |session: &mut Session| session.query("SELECT pg_sleep(3600)", &[]).map(drop);
+    assert!(pool.read(Lane::Scan, sleep).is_err());
+    assert_eq!(first.join().unwrap(), Ok(()));
+    eventually("it is cancelled", || server.log().contains("canceling statement due to user request"));
+    eventually("it reads again", || pool.read(Lane::Scan, one) == Ok(()));
+    pool.close();
+    connector.stop_waiting();
+    assert!(threads.join());
+}
+
+/// On as much stack as a coroutine of the pool has in optimised code, which needs less than half of what this
+/// does: answers and statements of many records.
+#[test]
+fn a_session_fits_into_a_coroutine_s_stack() {
+    const STACK_BYTES: usize = 64 * 1024;
     let server = Server::shared();
-    let mut serve = command();
-    serve.env("DATABASE_URL", server.url("tls_only", "sslmode=require"));
-    serve.env("POUCO_APIS", "people").env("POUCO_READ_DEADLINE_MS", "2000");
-    let replica = Replica::spawn(&mut serve);
-    let mut client = server.client();
-    let mut locking = client.transaction().unwrap();
-    locking.batch_execute("LOCK TABLE people").unwrap();
-    assert_eq!(replica.get("/contagem-pessoas").status, 503);
-    eventually("it is cancelled", || server.log().contains("canceling statement due to"));
-    locking.rollback().unwrap();
-    eventually("it counts again", || replica.get("/contagem-pessoas").status == 200);
-    assert!(replica.stop().success());
+    let mut target = Target::from(server.url("tls_only", "").parse::<postgres::Config>().unwrap());
+    target.tls.mode = Mode::Require;
+    let mut session = Connector::new(target).open(Purpose::Read).unwrap();
+    let work = move || {
+        let text = "x".repeat(300_000);
+        for _ in 0..3 {
+            let rows = session.query("SELECT $1::text, generate_series(1, 4)", &[&text]).unwrap();
+            assert!(rows.len() == 4 && rows.iter().all(|row| row.get::<_, &str>(0) == text));
+        }
+        assert!(session.query("SELECT 1 / $1::int", &[&0]).is_err());
+        drop(session);
+    };
+    std::thread::Builder::new().stack_size(STACK_BYTES).spawn(work).unwrap().join().unwrap();
 }
 
 /// A certificate that is replaced in time is read without a restart, and one that cannot be read changes

@@ -1,5 +1,5 @@
-//! What is encrypted, over a session's socket. It waits as the socket does: what cannot be read or sent now is
-//! pending, and the session's owner waits by [`Line::block`] or [`Line::park`].
+//! What is encrypted, over a session's socket. It waits as the socket does: what cannot be read or sent now
+//! is pending, and the session's owner waits by [`Line::block`] or [`Line::park`].
 
 use std::future::{Ready, ready};
 use std::io::{self, Read, Write};
@@ -72,6 +72,16 @@ impl Secured {
             let _ = self.send();
             io::Error::new(io::ErrorKind::InvalidData, error)
         })
+    }
+}
+
+/// Without a farewell Postgres logs that a client was lost.
+impl Drop for Secured {
+    fn drop(&mut self) {
+        self.tls.send_close_notify();
+        let mut farewell = Vec::new();
+        while self.tls.wants_write() && self.tls.write_tls(&mut farewell).is_ok() {}
+        self.line.say_farewell(&farewell);
     }
 }
 
