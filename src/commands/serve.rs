@@ -17,7 +17,7 @@ use pouco::waiting::life;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
-use super::backend::Backend;
+use super::backend::{Backend, connector, refused};
 use super::{EXIT_FAILURE, Failure, exit, print};
 
 /// Serves until a signal.
@@ -28,8 +28,8 @@ pub(super) fn run(values: &Values, mut config: Config) -> Result<(), Failure> {
     let stop = Stop::watch()?;
     let bound = Bound::new(&config).map_err(|error| error.to_string())?;
     let backend = if apis.needs_database() { Some(Backend::open(&config.database)?) } else { None };
-    let database = backend.as_ref().map(|it| it.config.clone()).unwrap_or_default();
-    let connector = Connector::with_silence(database, config.silence);
+    let target = backend.as_ref().map(|it| it.target.clone()).unwrap_or_default();
+    let connector = connector(target, Some(config.silence))?;
     stop.while_starting(&connector);
     // After Postgres was started, which would inherit the limit of open files.
     fit_connections(&mut config.http);
@@ -39,6 +39,7 @@ pub(super) fn run(values: &Values, mut config: Config) -> Result<(), Failure> {
     let app = App::start(config, apis, connector, bound).map_err(|error| match error {
         // By whoever stopped it, who needs no word of it.
         StartError::Stopped => Failure::silent(),
+        StartError::Database(error) => refused(error),
         error => Failure::from(error.to_string()),
     })?;
     stop.started();
