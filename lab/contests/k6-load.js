@@ -1,8 +1,9 @@
-// What the scripts of all contests share: a contest's load as k6 sends it, in an open model, and its figures as the lab reads them.
-// A contest's own k6.js says what is asked, and what an answer must be.
+// What the scripts of all contests share: a contest's load as k6 sends it, in an open model or by clients,
+// and its figures as the lab reads them. A contest's own k6.js says what is asked, and what an answer must be.
 //
-// Nothing here knows a rate, a name or a status: lab/src/drivers/k6 reads them from contest.toml and passes them as JSON in
-// POUCO_PLAN, so that the contest's file is the only source. In a container k6 finds this file where it is here.
+// Nothing here knows a rate, a name or a status: lab/src/drivers/k6 reads them from contest.toml and passes
+// them as JSON in POUCO_PLAN, so that the contest's file is the only source. In a container k6 finds this
+// file where it is here.
 import http from 'k6/http';
 import exec from 'k6/execution';
 import { SharedArray } from 'k6/data';
@@ -21,8 +22,9 @@ const failed = new Counter('pouco_failed');
 const statuses = new Counter('pouco_statuses');
 const duration = new Trend('pouco_duration', true);
 
-// A file's lines below its header, as lab/src/lines.rs reads them: blanks at their ends belong to them, a CR before the
-// line end and a byte order mark do not, and the last line may have no end. One copy for all virtual users.
+// A file's lines below its header, as lab/src/lines.rs reads them: blanks at their ends belong to them, a CR
+// before the line end and a byte order mark do not, and the last line may have no end. One copy for all
+// virtual users.
 export function lines(path, header) {
   return new SharedArray(header, () => {
     const text = open(path).replace(/^\ufeff/, '').replace(/\n$/, '');
@@ -56,7 +58,8 @@ function scenarioOptions(scenario) {
   };
 }
 
-// k6 keeps figures of one request name, or of one tag, only where a threshold asks for them; these are always met.
+// k6 keeps figures of one request name, or of one tag, only where a threshold asks for them; these are always
+// met.
 function thresholds(own) {
   const wanted = Object.assign({}, own);
   const requests = plan.scenarios.flatMap((scenario) => scenario.requests);
@@ -113,7 +116,7 @@ function dealt(requests) {
   return cards.map((_, place) => cards[(place * step) % cards.length]);
 }
 
-// The request of a mix that this user sends: all of them are dealt from one deck, so that no answer changes it.
+// The request of a mix that this user sends: all are dealt from one deck, so that no answer changes it.
 export function deck(scenario, number) {
   const cards = decks.get(scenario.id);
   return cards[number % cards.length];
@@ -126,8 +129,8 @@ export function send(request, url, body, others) {
   const begunAt = Date.now();
   const settings = { headers: plan.headers, tags, timeout: plan.timeout, redirects: 0 };
   const response = http.request(request.method, url, body, Object.assign(settings, others));
-  // From before the connect, which k6's own http_req_duration leaves out, to the last byte. Of a request without an answer k6
-  // tells no times.
+  // From before the connect, which k6's own http_req_duration leaves out, to the last byte. Of a request
+  // without an answer k6 tells no times.
   const { blocked, duration: afterwards } = response.timings;
   duration.add(response.status === 0 ? Date.now() - begunAt : blocked + afterwards, tags);
   answers.add(response.status === 0 ? 0 : 1);

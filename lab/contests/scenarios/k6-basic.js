@@ -32,7 +32,8 @@ function body(response) {
   }
 }
 
-// For each endpoint what is sent for this `word`, which no other request has, and what holds of a right answer.
+// For each endpoint what is sent for this `word`, which no other request has, and what holds of a right
+// answer.
 export const tasks = {
   health: () => ({
     method: 'GET',

@@ -1,7 +1,13 @@
 'use strict';
-// Each event has the whole of one part, so that nothing is kept here but what is shown. Texts are set as texts;
-// the pictures alone are markup, which the lab has made.
+// Each event has the whole of one part, so that nothing is kept here but what is shown. Texts are set as
+// texts; the pictures alone are markup, which the lab has made.
 const ABSENT = '–';
+const STATES = {
+  running: '',
+  stopping: 'Stopping: what was started is taken down. ',
+  over: 'The run has ended. ',
+};
+const SILENT = 'The generator tells no figures just now; this is what the meters see.';
 const AGAIN_MS = 3000;
 const at = (id) => document.getElementById(id);
 let running = null;
@@ -48,11 +54,11 @@ const parts = {
     at('title').textContent = it.title || 'A campaign';
     at('tool').textContent = it.tool;
     at('command').textContent = it.command;
-    const words = { running: '', stopping: 'Stopping: what was started is taken down. ', over: 'The run has ended. ' };
-    const least = it.left_at_least ? 'at least ' : 'about ';
-    const left = it.state === 'running' && it.ended < it.planned ? `; ${least}${time(it.left_seconds)} to go` : '';
+    const goesOn = it.state === 'running' && it.ended < it.planned;
+    const least = it.left_at_least ? 'at least' : 'about';
+    const left = goesOn ? `; ${least} ${time(it.left_seconds)} to go` : '';
     const ended = `${it.ended} of ${it.planned} attempts have ended in ${time(it.elapsed_seconds)}`;
-    at('left').textContent = `${words[it.state]}${ended}${left}.`;
+    at('left').textContent = `${STATES[it.state]}${ended}${left}.`;
     at('progress').max = Math.max(it.planned, 1);
     at('progress').value = it.ended;
     const soon = it.next_in_seconds === null ? '' : ` in about ${time(it.next_in_seconds)}`;
@@ -64,12 +70,13 @@ const parts = {
     at('now-title').textContent = it ? `Now: ${who(it)}` : 'Now: nobody';
     const silent = it !== null && it.metered && !it.told;
     at('silence').hidden = !silent;
-    at('silence').textContent = silent ? 'The generator tells no figures just now; this is what the meters see.' : '';
+    at('silence').textContent = silent ? SILENT : '';
     const shown = [];
     if (it?.told) {
       const left = it.load_left_seconds > 0 ? time(it.load_left_seconds) : 'done';
       shown.push(['Requests/s', significant(it.requests_per_second)], ['p99, ms', significant(it.p99_ms)]);
-      shown.push(['Users/s, of those asked for', users(it)], ['Failed so far', number(it.failed, 0)], ['Load left', left]);
+      shown.push(['Users/s, of those asked for', users(it)], ['Failed so far', number(it.failed, 0)]);
+      shown.push(['Load left', left]);
     }
     if (it?.metered) {
       shown.push(['CPU, cores', number(it.cpus, 2)], ['Memory, MB', megabytes(it.memory_bytes)]);
@@ -105,19 +112,22 @@ function users(it) {
 }
 
 function outcome(row) {
-  return { waiting: 'waits', running: 'runs', ended: row.words, 'ended-before': `${row.words} (before)` }[row.state];
+  const ended = row.state === 'ended' ? row.words : `${row.words} (before)`;
+  return { waiting: 'waits', running: 'runs' }[row.state] ?? ended;
 }
 
 function figures(row) {
   if (row.state === 'running') {
     const it = running ?? {};
-    const cpu = it.cpus === null || it.cpus === undefined ? ABSENT : `${number(it.cpus, 2)} cores`;
-    const failed = it.told ? number(it.failed, 0) : ABSENT;
-    return [significant(it.requests_per_second), significant(it.p99_ms), cpu, megabytes(it.memory_bytes), failed];
+    return cells(it, `${number(it.cpus, 2)} cores`);
   }
-  const cpu = row.cpu_seconds === null || row.cpu_seconds === undefined ? ABSENT : `${significant(row.cpu_seconds)} s`;
-  const [rate, p99] = [significant(row.requests_per_second), significant(row.p99_ms)];
-  return [rate, p99, cpu, megabytes(row.memory_bytes), number(row.failed, 0)];
+  return cells(row, `${significant(row.cpu_seconds)} s`);
+}
+
+function cells(it, cpu) {
+  const [rate, p99] = [significant(it.requests_per_second), significant(it.p99_ms)];
+  const used = cpu.startsWith(ABSENT) ? ABSENT : cpu;
+  return [rate, p99, used, megabytes(it.memory_bytes), number(it.failed, 0)];
 }
 
 function table() {
@@ -147,7 +157,7 @@ function connect() {
   events.onerror = () => {
     const over = document.body.dataset.state === 'over';
     connection(over ? 'the lab has ended' : 'no connection; trying again', over ? '' : 'bad');
-    // It tries again by itself, but not after an answer that is no stream, as where there are too many viewers.
+    // It tries again by itself, but not after an answer that is no stream, as one viewer too many gets.
     if (events.readyState === EventSource.CLOSED) {
       setTimeout(connect, AGAIN_MS);
     }
