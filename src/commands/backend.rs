@@ -64,7 +64,7 @@ pub(super) fn connector(target: Target, silence: Option<Duration>) -> Result<Con
 }
 
 /// Why there is no session.
-pub(super) fn refused(error: ConnectError) -> Failure {
+pub(super) fn refused(error: &ConnectError) -> Failure {
     let code = if error.is_setting() { EXIT_USAGE } else { EXIT_FAILURE };
     Failure(code, format!("DATABASE_URL: {error}"))
 }
@@ -77,6 +77,6 @@ pub(super) fn with_session<T>(
     work: impl FnOnce(&mut Session) -> Result<T, Failure>,
 ) -> Result<T, Failure> {
     let backend = Backend::open(database)?;
-    let mut session = connector(backend.target.clone(), None)?.open(purpose).map_err(refused)?;
+    let mut session = connector(backend.target, None)?.open(purpose).map_err(|error| refused(&error))?;
     work(&mut session)
 }
