@@ -26,6 +26,7 @@ settings! {
     SOCKET_MODE = text("POUCO_SOCKET_MODE", "660", "octal, 0 to 777", "permissions of Unix sockets");
     SHARE_PORT = text("POUCO_SHARE_PORT", "off", "on or off", "several processes answer on the same public TCP ports, and the kernel shares the connections out");
     DATABASE_URL = text("DATABASE_URL", "embedded", "postgres://… or key=value pairs", "the database; without it a Postgres of our own is fetched and started");
+    DURABILITY = text("POUCO_DURABILITY", "warn", "warn or refuse", "what is done with a Postgres whose fsync or full_page_writes is off, so that it loses what was committed when its machine crashes; a synchronous_commit that is too weak is raised in any case");
     DATA_DIR = text("POUCO_DATA_DIR", "$XDG_DATA_HOME/pouco, as root /var/lib/pouco", "a folder", "where the embedded Postgres keeps its data");
     PG_BIN_DIR = text("POUCO_PG_BIN_DIR", "an installed Postgres from 17 on, else fetched", "a folder with initdb and postgres", "the binaries of the embedded Postgres");
     REPLICA = number("POUCO_REPLICA", 0, 0..=15, "", "the last hexadecimal digit of the ids that this replica gives out, by which a balancer can find the replica that has the row in memory");
@@ -106,6 +107,8 @@ pub struct Config {
     pub http: Limits,
     pub commit: CommitLimits,
     pub read: ReadLimits,
+    /// Whether a Postgres that can lose what it has committed is refused.
+    pub refuse_weak: bool,
     pub silence: Duration,
     /// Replicas that share the database.
     pub replicas: usize,
@@ -147,6 +150,11 @@ impl Config {
             },
             replicas: values.size(&REPLICAS)?,
             several_replicas: several_replicas(values)?,
+            refuse_weak: values.parsed(&DURABILITY, |text| match text {
+                "warn" => Some(false),
+                "refuse" => Some(true),
+                _ => None,
+            })?,
             silence: values.milliseconds(&SILENCE)?,
             feed_interval: values.milliseconds(&FEED_INTERVAL)?,
             shutdown_delay: values.milliseconds(&SHUTDOWN_DELAY)?,

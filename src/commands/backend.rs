@@ -1,6 +1,6 @@
 //! The database of a command.
 
-use pouco::config::Database;
+use pouco::config::{Config, Database};
 use pouco::store::{Connector, Purpose, Session};
 
 #[cfg(not(feature = "embedded"))]
@@ -54,11 +54,15 @@ impl Backend {
 /// Runs `work` on a session of the database, which is there until the work is done: one of our own is stopped
 /// then.
 pub(super) fn with_session<T>(
-    database: &Database,
+    config: &Config,
     purpose: Purpose,
     work: impl FnOnce(&mut Session) -> Result<T, Failure>,
 ) -> Result<T, Failure> {
-    let backend = Backend::open(database)?;
-    let mut session = Connector::new(backend.config).open(purpose).map_err(|error| error.to_string())?;
+    let backend = Backend::open(&config.database)?;
+    let connector = Connector::new(backend.config);
+    if config.refuse_weak {
+        connector.refuse_weak();
+    }
+    let mut session = connector.open(purpose).map_err(|error| error.to_string())?;
     work(&mut session)
 }

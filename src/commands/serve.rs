@@ -30,6 +30,9 @@ pub(super) fn run(values: &Values, mut config: Config) -> Result<(), Failure> {
     let backend = if apis.needs_database() { Some(Backend::open(&config.database)?) } else { None };
     let database = backend.as_ref().map(|it| it.config.clone()).unwrap_or_default();
     let connector = Connector::with_silence(database, config.silence);
+    if config.refuse_weak {
+        connector.refuse_weak();
+    }
     stop.while_starting(&connector);
     // After Postgres was started, which would inherit the limit of open files.
     fit_connections(&mut config.http);

@@ -16,7 +16,7 @@ use postgres::types::PgLsn;
 
 use super::Unavailable;
 use super::pulse::Heard;
-use super::server::{Backend, Lineage, Lost, Server};
+use super::server::{Backend, Durability, Lineage, Lost, Server};
 use super::session::{Opened, Session};
 use super::unconnected::{ConnectError, NoSession};
 use crate::limits;
@@ -120,6 +120,10 @@ struct Shared {
     needed: AtomicUsize,
     /// How many Postgres allows, as it said last.
     allowed: AtomicI32,
+    /// Whether a server that can lose what it has committed is refused.
+    strict: AtomicBool,
+    /// What the last server that writes keeps.
+    durability: Mutex<Option<Durability>>,
 }
 
 impl Connector {
@@ -147,6 +151,8 @@ impl Connector {
             silent: Mutex::new(vec![None; hosts]),
             needed: AtomicUsize::new(0),
             allowed: AtomicI32::new(0),
+            strict: AtomicBool::new(false),
+            durability: Mutex::new(None),
         }))
     }
 
@@ -189,6 +195,31 @@ impl Connector {
             log::warn!(
                 "the replicas need {needed} connections, and Postgres allows {allowed} (max_connections, or the \
                  limit of the role or the database): raise that, or lower POUCO_READ_CONNECTIONS or POUCO_REPLICAS"
+            );
+        }
+    }
+
+    /// Refuses a server that writes and can lose what it has committed. Without this it is warned of.
+    pub fn refuse_weak(&self) {
+        self.0.strict.store(true, Ordering::Relaxed);
+    }
+
+    fn note_durability(&self, server: &Server) {
+        let durability = server.durability;
+        let known = self.0.durability.lock().replace(durability);
+        if known == Some(durability) {
+            return;
+        }
+        if durability.is_weak() {
+            log::warn!(
+                "{durability} in Postgres: what is committed may be lost when its machine crashes; switch that on, \
+                 or set POUCO_DURABILITY=refuse"
+            );
+        }
+        if durability.is_raised() {
+            log::warn!(
+                "synchronous_commit is too weak by the settings of the server, the database or the role: it is \
+                 raised to `on` in each session here, and others that write as this role may lose commits"
             );
         }
     }
@@ -359,6 +390,9 @@ impl Connector {
         if required && server.read_only != read_only {
             return Err(ConnectError::Session { read_only: server.read_only });
         }
+        if !server.read_only && server.durability.is_weak() && self.0.strict.load(Ordering::Relaxed) {
+            return Err(ConnectError::Weak(server.durability));
+        }
         let seen = self.0.lineage.lock().as_ref().and_then(|lineage| lineage.succeeded(server));
         match seen {
             Some((timeline, seen)) if !succeeded => Err(ConnectError::Succeeded { timeline, seen }),
@@ -371,6 +405,9 @@ impl Connector {
     fn take(&self, mut opened: Opened, makeshift: bool) -> Opened {
         let server = opened.server();
         self.note_room(server);
+        if !server.read_only {
+            self.note_durability(server);
+        }
         let mut lineage = self.0.lineage.lock();
         match &mut *lineage {
             Some(known) => match known.lost(server) {

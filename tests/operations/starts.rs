@@ -157,3 +157,40 @@ fn a_terminal_that_goes_away_ends_it_in_order() {
     terminal.wait().unwrap();
     eventually("it ends in order", || says("log", "INFO  stopped"));
 }
+
+/// A Postgres that loses commits when its machine crashes is told of once, or refused.
+#[test]
+fn a_server_that_can_lose_commits_is_told_of_or_refused() {
+    let database = Database::create_with(&["fsync=off", "full_page_writes=off"]);
+    let sql = "DO $$ BEGIN
+        EXECUTE format('ALTER DATABASE %I SET synchronous_commit = off', current_database()); END $$";
+    database.client().batch_execute(sql).unwrap();
+    let folder = open_tempdir();
+    let log = folder.path().join("log");
+    let mut serve = command();
+    serve.env("DATABASE_URL", database.url()).stderr(std::fs::File::create(&log).unwrap());
+    let replica = Replica::spawn_with(&mut serve);
+    assert_eq!(replica.post("/pessoas", ANA).status, 201);
+    // Lost sessions are opened anew, and say nothing new.
+    let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'pouco'";
+    database.client().batch_execute(end).unwrap();
+    eventually("it is written to again", || replica.post("/pessoas", BOB).status == 201);
+    assert!(replica.stop().success());
+    let said = std::fs::read_to_string(&log).unwrap();
+    assert_eq!(said.matches("fsync and full_page_writes are off in Postgres").count(), 1, "{said}");
+    assert_eq!(said.matches("synchronous_commit is too weak").count(), 1, "{said}");
+
+    let refused = |words: &[&str]| {
+        let mut refused = command();
+        run(refused.env("DATABASE_URL", database.url()).env("POUCO_DURABILITY", "refuse").args(words))
+    };
+    for words in [&[][..], &["migrate"]] {
+        let (exit, out, err) = refused(words);
+        assert_eq!((exit, out.as_str()), (Some(1), ""), "{err}");
+        let last = err.lines().last().unwrap();
+        assert!(
+            last.contains("fsync and full_page_writes are off, so what is committed may be lost"),
+            "{err}"
+        );
+    }
+}
