@@ -272,7 +272,7 @@ impl App {
             inner.expose(response);
             Ok::<_, Rejection>(())
         });
-        let server = Server::start(bound.public, router, config.http)?;
+        let server = Server::start_reporting(bound.public, router, config.http, config.reporting)?;
         let apis = Mutex::new(apis);
         let draining = AtomicBool::new(false);
         let pulse = needs_database.then(|| Pulse::new(&connector, &aside));
@@ -376,6 +376,8 @@ impl Inner {
         }
         let help = "Log lines that standard error was too slow for.";
         exposition.sample("pouco_log_lines_dropped_total", help, &[], logging::dropped_lines());
+        let help = "Lines of the access log that standard error was too slow for.";
+        exposition.sample("pouco_access_log_lines_dropped_total", help, &[], logging::dropped_events());
         self.aside.expose(&mut exposition);
         life::expose(&mut exposition);
         let version = [("version", env!("CARGO_PKG_VERSION"))];

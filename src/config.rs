@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::database_url;
-use crate::http::{Address, Limits, TrustedHops};
+use crate::http::{Access, Address, Details, Limits, Reporting, TrustedHops};
 use crate::limits;
 use crate::logging::Format;
 use crate::settings::{ConfigError, Setting, Values};
@@ -65,6 +65,10 @@ settings! {
     SHUTDOWN_GRACE = number("POUCO_SHUTDOWN_GRACE_MS", limits::SHUTDOWN_GRACE_MS, 0..=3_600_000, "ms", "how long requests may take to finish after SIGTERM");
     LOG = text("POUCO_LOG", "info", "off, error, warn, info, debug", "what is logged to standard error");
     LOG_FORMAT = text("POUCO_LOG_FORMAT", "text", "text or json", "how a log line looks");
+    ACCESS_LOG = text("POUCO_ACCESS_LOG", "off", "off, errors, sampled or all", "which requests have a line in the log, whatever POUCO_LOG says: those answered with a 5xx, or one in POUCO_ACCESS_LOG_ONE_IN too");
+    ACCESS_LOG_ONE_IN = number("POUCO_ACCESS_LOG_ONE_IN", limits::ACCESS_LOG_ONE_IN, 1..=1_000_000, "", "one in so many requests, where they are sampled");
+    ACCESS_LOG_DETAILS = text("POUCO_ACCESS_LOG_DETAILS", "none", "none, or comma-separated: path, query, client, agent", "what may be personal, and stands in such a line nevertheless: path and query as they were sent, the client's address, User-Agent");
+    REQUEST_IDS = text("POUCO_REQUEST_IDS", "off", "on or off", "each request has an id, that of its X-Request-Id or one of our own, in its answer and in every line of it; a traceparent is passed on too");
 }
 
 /// Where the database is.
@@ -121,6 +125,7 @@ pub struct Config {
     pub shutdown_grace: Duration,
     pub log_level: log::LevelFilter,
     pub log_format: Format,
+    pub reporting: Reporting,
 }
 
 impl Config {
@@ -166,8 +171,24 @@ impl Config {
                 "json" => Some(Format::Json),
                 _ => None,
             })?,
+            reporting: Reporting {
+                names: values.switch(&REQUEST_IDS)?,
+                access: access(values)?,
+                details: values.parsed(&ACCESS_LOG_DETAILS, Details::parse)?,
+            },
         })
     }
+}
+
+fn access(values: &Values) -> Result<Access, ConfigError> {
+    let one_in = values.number(&ACCESS_LOG_ONE_IN)?;
+    values.parsed(&ACCESS_LOG, |text| match text {
+        "off" => Some(Access::Off),
+        "errors" => Some(Access::Errors),
+        "sampled" => Some(Access::OneIn(one_in)),
+        "all" => Some(Access::OneIn(1)),
+        _ => None,
+    })
 }
 
 fn addresses(values: &Values, setting: &Setting) -> Result<Vec<Address>, ConfigError> {

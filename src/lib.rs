@@ -15,6 +15,7 @@ pub mod dates;
 pub mod embedded;
 pub mod front;
 pub mod http;
+pub mod identity;
 pub mod instruments;
 pub mod limits;
 pub mod logging;

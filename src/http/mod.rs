@@ -309,6 +309,7 @@ pub use route::metrics::{Limit, Metrics, Timeout};
 pub use route::router::{RouteCount, RouteSeconds, RouteTotal, Router, Tally};
 pub use route::scope::{APP, GuardedScope, Scope, Slash};
 pub use serve::listener::{Address, AddressError, Listener};
+pub use serve::report::{Access, Details, Reporting};
 pub use serve::server::{Limits, Server};
 
 pub use crate::waiting::turn::{Turn, Turns};
