@@ -23,6 +23,7 @@ pub mod process;
 pub mod readiness;
 pub mod settings;
 pub mod store;
+pub mod systemd;
 pub mod waiting;
 
 pub use pouco_exposition as metrics;

@@ -204,6 +204,12 @@ impl Connector {
         self.0.strict.store(true, Ordering::Relaxed);
     }
 
+    /// What the last server keeps that writes; `None` if there was none.
+    #[must_use]
+    pub fn durability(&self) -> Option<Durability> {
+        *self.0.durability.lock()
+    }
+
     fn note_durability(&self, server: &Server) {
         let durability = server.durability;
         let known = self.0.durability.lock().replace(durability);

@@ -82,17 +82,19 @@ pub struct Durability {
 impl Durability {
     /// Whether the server can lose what it has acknowledged. Both settings are its own, and no session can
     /// raise them.
-    pub(super) fn is_weak(self) -> bool {
+    #[must_use]
+    pub fn is_weak(self) -> bool {
         !(self.fsync && self.full_page_writes)
     }
 
     /// Whether the role's or the database's `synchronous_commit` had to be raised.
-    pub(super) fn is_raised(self) -> bool {
+    #[must_use]
+    pub fn is_raised(self) -> bool {
         !self.waits
     }
 }
 
-/// The settings that are weak.
+/// Those that are weak, or that none is.
 impl fmt::Display for Durability {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match (self.fsync, self.full_page_writes) {

@@ -5,6 +5,7 @@
 mod support;
 
 mod access;
+mod check;
 mod descriptors;
 mod drain;
 mod ends;
@@ -13,4 +14,5 @@ mod lifecycle;
 mod logging;
 mod metrics;
 mod starts;
+mod systemd;
 mod upgrade;

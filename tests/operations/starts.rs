@@ -126,6 +126,35 @@ fn a_hang_up_without_a_terminal_ends_nothing() {
     assert!(replica.stop().success());
 }
 
+/// Whoever operates it changes the level without a restart.
+#[test]
+fn a_hang_up_without_a_terminal_reads_the_level_anew() {
+    let folder = open_tempdir();
+    let (log, level) = (folder.path().join("log"), folder.path().join("level"));
+    std::fs::write(&level, "warn\n").unwrap();
+    let mut serve = with_hang_ups("default", &["setsid", &program()]);
+    serve.env("POUCO_APIS", "edge").env("POUCO_LOG_LEVEL_FILE", &level).env("POUCO_LOG", "error");
+    let replica = Replica::spawn_with(serve.stderr(std::fs::File::create(&log).unwrap()));
+    let said = || std::fs::read_to_string(&log).unwrap();
+    for (text, expected) in [
+        ("debug", "the level of the log is DEBUG, it was WARN"),
+        ("loud", "the level of the log stays: POUCO_LOG_LEVEL_FILE="),
+        ("info\n", "the level of the log is INFO, it was DEBUG"),
+        ("error", "the level of the log is ERROR, it was INFO"),
+    ] {
+        std::fs::write(&level, text).unwrap();
+        replica.signal(Signal::HUP);
+        eventually(expected, || said().contains(expected));
+    }
+    assert!(replica.stop().success());
+    assert!(!said().contains("stopping"), "{}", said());
+    // A start without its file is refused.
+    std::fs::remove_file(&level).unwrap();
+    let (exit, _, err) = run(command().env("POUCO_LOG_LEVEL_FILE", &level));
+    assert_eq!(exit, Some(2));
+    assert!(err.starts_with("pouco: POUCO_LOG_LEVEL_FILE="), "{err}");
+}
+
 /// nohup(1) has it ignored, and so it stays.
 #[test]
 fn a_hang_up_that_is_ignored_stays_so() {
