@@ -253,6 +253,13 @@ fn addresses(values: &Values, setting: &Setting) -> Result<Vec<Listen>, ConfigEr
 
 fn database(values: &Values) -> Result<Database, ConfigError> {
     let Some(text) = values.given(&DATABASE_URL) else {
+        for folder in [&DATA_DIR, &PG_BIN_DIR] {
+            // What is no Unicode has been replaced: it would be another folder.
+            if let Some(text) = values.given(folder).filter(|text| text.contains(char::REPLACEMENT_CHARACTER))
+            {
+                return Err(folder.refuse(text, "a folder whose path is UTF-8"));
+            }
+        }
         return Ok(Database::Embedded {
             data_dir: values.given(&DATA_DIR).map(PathBuf::from),
             bin_dir: values.given(&PG_BIN_DIR).map(PathBuf::from),
