@@ -282,7 +282,13 @@ impl Connector {
     /// # Errors
     /// [`NoSession`].
     pub fn open_first(&self, purpose: Purpose) -> Result<Session, NoSession> {
-        self.wait_for(purpose, Some(REFUSED_PATIENCE)).map(Session::of_thread)
+        let first = self.wait_for(purpose, Some(REFUSED_PATIENCE))?;
+        // Only a second session can tell that the first one's backend is not its own. Whatever else becomes
+        // of it is met again by whoever needs one.
+        match self.open_once(purpose, true) {
+            Err(pooled @ ConnectError::Pooled) => Err(NoSession::Refused(pooled)),
+            _ => Ok(Session::of_thread(first)),
+        }
     }
 
     /// As [`Connector::open_patiently`], for a session that may go to a coroutine.

@@ -21,7 +21,10 @@ const OLDEST_SERVER: i32 = 170_000;
 /// - no statement waits for a lock for ever, and none runs for ever;
 /// - a commit is not answered before it is on disk, and on the disk of the standbys that it has to wait for:
 ///   `synchronous_commit` is raised to `on` where it is weaker, and stays `remote_apply` where it is that.
-///   What it was is asked before: a list is worked out from its first value to its last.
+///   What it was is asked before: a list is worked out from its first value to its last;
+/// - the backend is this session's alone. It gets a mark, and one that has it already is another session's: a
+///   pooler that shares backends between transactions stands before Postgres. One that gives a backend to a
+///   session for its life has the mark reset (PgBouncer's `server_reset_query`).
 ///
 /// The timeline of a primary is that of the WAL file which it writes; a standby has no such file, and says
 /// what its last checkpoint knew.
@@ -41,6 +44,8 @@ pub(super) const LOOK: &str = "
            current_setting('fsync') = 'on',
            current_setting('full_page_writes') = 'on',
            current_setting('synchronous_commit') IN ('on', 'remote_apply'),
+           coalesce(current_setting('pouco.session', true), '') <> '',
+           set_config('pouco.session', 'begun', false),
            set_config('client_connection_check_interval', $1, false),
            set_config('lock_timeout', $2, false),
            set_config('statement_timeout', $3, false),
@@ -124,6 +129,9 @@ impl Server {
         if encoding != "UTF8" {
             return Err(ConnectError::Encoding(encoding));
         }
+        if row.try_get(13)? {
+            return Err(ConnectError::Pooled);
+        }
         Ok(Self {
             read_only: row.try_get(2)?,
             in_recovery: row.try_get(3)?,
@@ -137,7 +145,7 @@ impl Server {
                 full_page_writes: row.try_get(11)?,
                 waits: row.try_get(12)?,
             },
-            connections: row.try_get::<_, Option<i32>>(17)?.unwrap_or(i32::MAX),
+            connections: row.try_get::<_, Option<i32>>(19)?.unwrap_or(i32::MAX),
         })
     }
 }

@@ -38,6 +38,8 @@ pub enum ConnectError {
     TooOld(i32),
     /// A database in another encoding than UTF8.
     Encoding(String),
+    /// A pooler that shares backends between the transactions of several sessions.
+    Pooled,
     /// A server that can lose what it has committed, where such a one is to be refused.
     Weak(Durability),
 }
@@ -56,7 +58,7 @@ impl ConnectError {
     /// Whether the next try will end alike: somebody has to change a setting, here or there.
     pub(super) fn is_refusal(&self) -> bool {
         match self {
-            Self::TooOld(_) | Self::Encoding(_) | Self::Weak(_) => true,
+            Self::TooOld(_) | Self::Encoding(_) | Self::Weak(_) | Self::Pooled => true,
             // Class 28, invalid authorization; 3D000, no such database (Postgres manual, appendix A).
             Self::Postgres(error) => {
                 error.code().is_some_and(|state| state.code().starts_with("28") || state.code() == "3D000")
@@ -92,6 +94,10 @@ impl fmt::Display for ConnectError {
             }
             Self::TooOld(version) => write!(f, "Postgres {} is too old, 17 is needed", version / 10_000),
             Self::Encoding(encoding) => write!(f, "the database is encoded in {encoding}, UTF8 is needed"),
+            Self::Pooled => f.write_str(
+                "a pooler shares connections between transactions, and sessions here have settings of their own: \
+                 use its session mode (PgBouncer: pool_mode = session), or Postgres itself",
+            ),
             Self::Weak(settings) => {
                 write!(f, "{settings}, so what is committed may be lost (POUCO_DURABILITY=refuse)")
             }

@@ -13,6 +13,7 @@ mod health;
 mod lifecycle;
 mod logging;
 mod metrics;
+mod pooler;
 mod starts;
 mod systemd;
 mod upgrade;
