@@ -127,8 +127,8 @@ impl Listener {
     /// meanwhile waits for the next one.
     ///
     /// # Errors
-    /// Those of the system; `InvalidInput` if it is no stream socket that listens, or has neither a port nor a
-    /// path.
+    /// Those of the system; `InvalidInput` if it is no stream socket that listens,
+    /// or has neither a port nor a path.
     pub fn inherit(socket: Socket) -> io::Result<Self> {
         let no = |what| io::Error::new(io::ErrorKind::InvalidInput, what);
         if socket.r#type()? != Type::STREAM || !socket.is_listener()? {
