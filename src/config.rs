@@ -7,7 +7,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::database_url;
+use crate::database_url::{self, Target};
 use crate::http::{Access, Address, AddressError, Details, Limits, Reporting, TrustedHops};
 use crate::limits;
 use crate::logging::Format;
@@ -30,6 +30,8 @@ settings! {
     SHARE_PORT = text("POUCO_SHARE_PORT", "off", "on or off", "several processes answer on the same public TCP ports, and the kernel shares the connections out");
     DATABASE_URL = text("DATABASE_URL", "embedded", "postgres://… or key=value pairs", "the database; without it a Postgres of our own is fetched and started");
     DURABILITY = text("POUCO_DURABILITY", "warn", "warn or refuse", "what is done with a Postgres whose fsync or full_page_writes is off, so that it loses what was committed when its machine crashes; a synchronous_commit that is too weak is raised in any case");
+    DATABASE_URL_FILE = text("DATABASE_URL_FILE", "none", "a file with a value of DATABASE_URL", "as DATABASE_URL, for one with a password that is mounted");
+    PASSFILE = text("PGPASSFILE", "none", "a file", "passwords for DATABASE_URL, if it has none: lines of host:port:database:user:password that only their owner may read (Postgres manual, section 32.16)");
     DATA_DIR = text("POUCO_DATA_DIR", "$XDG_DATA_HOME/pouco, as root /var/lib/pouco", "a folder", "where the embedded Postgres keeps its data");
     PG_BIN_DIR = text("POUCO_PG_BIN_DIR", "an installed Postgres from 17 on, else fetched", "a folder with initdb and postgres", "the binaries of the embedded Postgres");
     REPLICA = number("POUCO_REPLICA", 0, 0..=15, "", "the last hexadecimal digit of the ids that this replica gives out, by which a balancer can find the replica that has the row in memory");
@@ -79,7 +81,7 @@ settings! {
 #[derive(Clone, Debug)]
 pub enum Database {
     /// A server that somebody else runs.
-    Given(Box<postgres::Config>),
+    Given(Box<Target>),
     /// A Postgres of our own.
     Embedded {
         /// `None`: the place that suits the user.
@@ -252,7 +254,7 @@ fn addresses(values: &Values, setting: &Setting) -> Result<Vec<Listen>, ConfigEr
 }
 
 fn database(values: &Values) -> Result<Database, ConfigError> {
-    let Some(text) = values.given(&DATABASE_URL) else {
+    let Some(bytes) = values.secret(&DATABASE_URL, &DATABASE_URL_FILE)? else {
         for folder in [&DATA_DIR, &PG_BIN_DIR] {
             // What is no Unicode has been replaced: it would be another folder.
             if let Some(text) = values.given(folder).filter(|text| text.contains(char::REPLACEMENT_CHARACTER))
@@ -266,13 +268,16 @@ fn database(values: &Values) -> Result<Database, ConfigError> {
         });
     };
     // The value may carry a password: it is not repeated in the message.
-    let config = database_url::parse(text).map_err(|why| DATABASE_URL.refuse("…", why))?;
-    Ok(Database::Given(Box::new(config)))
+    let text = String::from_utf8(bytes).map_err(|_| DATABASE_URL.refuse("…", "it is not UTF-8"))?;
+    let mut target = database_url::parse(&text).map_err(|why| DATABASE_URL.refuse("…", why))?;
+    target.passfile = target.passfile.or_else(|| values.given(&PASSFILE).map(PathBuf::from));
+    Ok(Database::Given(Box::new(target)))
 }
 
 fn several_replicas(values: &Values) -> Result<bool, ConfigError> {
-    let told = [&DATABASE_URL, &REPLICAS].iter().all(|setting| values.given(setting).is_some());
-    Ok(told && values.size(&REPLICAS)? > 1)
+    let told = |setting| values.given(setting).is_some();
+    let given = (told(&DATABASE_URL) || told(&DATABASE_URL_FILE)) && told(&REPLICAS);
+    Ok(given && values.size(&REPLICAS)? > 1)
 }
 
 fn http_limits(values: &Values) -> Result<Limits, ConfigError> {
@@ -333,7 +338,7 @@ mod tests {
     #[test]
     fn every_bad_value_is_found() {
         // Any word may be the name of a folder.
-        let words = ["POUCO_DATA_DIR", "POUCO_PG_BIN_DIR"];
+        let words = ["PGPASSFILE", "POUCO_DATA_DIR", "POUCO_PG_BIN_DIR"];
         for setting in SETTINGS.iter().filter(|setting| !words.contains(&setting.name)) {
             let error = config(&[(setting.name, "nonsense")]).expect_err(setting.name).to_string();
             assert!(error.starts_with(setting.name), "{error}");

@@ -1,21 +1,108 @@
 //! `DATABASE_URL` as people write it: with the quotes of a file of settings, with blanks around it, with the
 //! options of other programs. What is meant is read, and what cannot be read is told without its secrets.
+//!
+//! The options of TLS are read here ([`Tls`]), since the client library knows only a few of their values.
+
+mod options;
 
 use std::error::Error;
+use std::path::PathBuf;
 
 use postgres::Config;
-use postgres::config::{ChannelBinding, Host, SslMode};
+use postgres::config::{Host, SslMode};
+
+use options::Own;
 
 const SCHEMES: [&str; 2] = ["postgres", "postgresql"];
 
 /// Longer names are no options.
 const LONGEST_OPTION: usize = 40;
 
+/// Where the database is, and how it is spoken to.
+#[derive(Clone, Debug, Default)]
+pub struct Target {
+    /// What the client library knows.
+    pub config: Config,
+    /// How the way to it is encrypted.
+    pub tls: Tls,
+    /// The file in which the passwords are, if none is given.
+    pub passfile: Option<PathBuf>,
+}
+
+impl From<Config> for Target {
+    fn from(config: Config) -> Self {
+        let mode = match config.get_ssl_mode() {
+            SslMode::Disable => Mode::Disable,
+            SslMode::Require => Mode::Require,
+            _ => Mode::Prefer,
+        };
+        Self { config, tls: Tls { mode, ..Tls::default() }, passfile: None }
+    }
+}
+
+/// What is wanted of TLS, in the words of Postgres's own client library (manual, section 32.1.2).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tls {
+    /// `sslmode`.
+    pub mode: Mode,
+    /// `sslnegotiation=direct`: the server is not asked whether it speaks TLS.
+    pub direct: bool,
+    /// `sslrootcert`.
+    pub authorities: Authorities,
+    /// `sslcert` and `sslkey`.
+    pub identity: Option<(PathBuf, PathBuf)>,
+}
+
+/// `sslmode`, from the weakest to the strictest.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Mode {
+    /// Plain text.
+    Disable,
+    /// Plain text, and TLS where the server insists on it.
+    Allow,
+    /// TLS, and plain text where the server has none.
+    #[default]
+    Prefer,
+    /// TLS with whoever answers.
+    Require,
+    /// ... with a certificate of a known authority.
+    VerifyCa,
+    /// ... which is for the host that was asked for.
+    VerifyFull,
+}
+
+impl Mode {
+    /// Its name in `DATABASE_URL`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Disable => "disable",
+            Self::Allow => "allow",
+            Self::Prefer => "prefer",
+            Self::Require => "require",
+            Self::VerifyCa => "verify-ca",
+            Self::VerifyFull => "verify-full",
+        }
+    }
+}
+
+/// Who is believed where a certificate says whose it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Authorities {
+    /// Certificates are not looked at.
+    #[default]
+    None,
+    /// Those that the system knows: `sslrootcert=system`.
+    System,
+    /// Those of a file.
+    File(PathBuf),
+}
+
 /// The connection that `text` describes.
 ///
 /// # Errors
 /// What is wrong, in words that repeat nothing that may be a password.
-pub(crate) fn parse(text: &str) -> Result<Config, String> {
+pub(crate) fn parse(text: &str) -> Result<Target, String> {
     let text = unquoted(text.trim());
     let text = match text.split_once("://") {
         None => text.to_owned(),
@@ -26,14 +113,12 @@ pub(crate) fn parse(text: &str) -> Result<Config, String> {
         Some((before, _)) if before.contains('=') => text.to_owned(),
         Some(_) => return Err("expected postgres://… or key=value pairs, and it begins otherwise".into()),
     };
+    let (text, own) = Own::take(text)?;
     let config: Config = text.parse().map_err(|error| told(&error, &text))?;
     if config.get_hosts().iter().any(|host| matches!(host, Host::Tcp(name) if name.contains('@'))) {
         return Err("its host has an `@`: write one in a password as %40".into());
     }
-    if config.get_ssl_mode() == SslMode::Require || config.get_channel_binding() == ChannelBinding::Require {
-        return Err("it asks for TLS (sslmode, channel_binding), which is not spoken to Postgres yet".into());
-    }
-    Ok(config)
+    own.with(config)
 }
 
 /// `docker run --env-file` keeps the quotes that a shell takes away.
@@ -92,7 +177,7 @@ mod tests {
             "host=h port=1 user=app password=secret dbname=db",
             "host=h port=1 user=app password='secret' dbname=db options='-c a=x://y'",
         ] {
-            let config = parse(text).unwrap_or_else(|why| panic!("{text}: {why}"));
+            let config = parse(text).unwrap_or_else(|why| panic!("{text}: {why}")).config;
             assert_eq!((config.get_user(), config.get_dbname()), (Some("app"), Some("db")), "{text}");
             assert_eq!(config.get_password(), Some(&b"secret"[..]), "{text}");
         }
@@ -111,9 +196,6 @@ mod tests {
             ("host=h user=app password='a'secret=b dbname=db", "cannot be read"),
             ("postgres://app:se@cret@h:1/db", "%40"),
             ("postgres://app:secret@h:port/db", "invalid value for option `port`"),
-            ("postgres://app:secret@h:1/db?sslmode=require", "TLS"),
-            ("postgres://app:secret@h:1/db?sslmode=verify-full", "`sslmode`"),
-            ("postgres://app:secret@h:1/db?channel_binding=require", "TLS"),
             ("app:secret@h", "cannot be read"),
         ] {
             let why = parse(text).err().unwrap_or_else(|| panic!("{text} is read"));

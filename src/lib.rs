@@ -9,10 +9,11 @@ pub mod api;
 pub mod app;
 pub mod cache;
 pub mod config;
-mod database_url;
+pub mod database_url;
 pub mod dates;
 #[cfg(feature = "embedded")]
 pub mod embedded;
+pub mod files;
 pub mod front;
 pub mod http;
 pub mod identity;

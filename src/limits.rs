@@ -24,6 +24,11 @@ pub const POOL_STACK_BYTES: usize = if cfg!(debug_assertions) { 256 * 1024 } els
 /// times as much, and counts against a limit of the address space.
 pub const THREAD_STACK_BYTES: usize = 512 * 1024;
 
+/// A file of certificates or a key: the authorities of a whole system have a quarter of it.
+pub const CERTIFICATES_BYTES: u64 = 1 << 20;
+/// A file with a secret, or with passwords.
+pub const SECRET_FILE_BYTES: u64 = 64 * 1024;
+
 /// Threads for work that would block the one of the coroutines, and jobs that may wait for them.
 pub const ASIDE_THREADS: usize = 2;
 /// See [`ASIDE_THREADS`].
@@ -189,6 +194,8 @@ pub const FEED_INTERVAL_MS: u64 = 80;
 
 /// How long Redis may take to be connected to, and for each answer.
 pub const REDIS_TIMEOUT_MS: u64 = 100;
+/// The longest value that is stored in Redis, and taken from it.
+pub const REDIS_VALUE_BYTES: usize = 1 << 20;
 /// Commands that may wait for the thread that talks with Redis.
 pub const REDIS_QUEUE: usize = 1_024;
 /// How often a Redis that is away is asked whether it is back.

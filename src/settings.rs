@@ -7,7 +7,10 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::ops::RangeInclusive;
+use std::path::Path;
 use std::time::Duration;
+
+use crate::{files, limits};
 
 /// One environment variable.
 #[derive(Clone, Copy, Debug)]
@@ -123,6 +126,28 @@ impl Values {
         self.given(setting).map_or_else(|| setting.default(), str::to_owned)
     }
 
+    /// What is secret, from its own variable or from the file that the other one names. A line end behind it
+    /// is not counted.
+    ///
+    /// # Errors
+    /// Both are set, or the file cannot be read; nothing of what is in it is told.
+    pub fn secret(&self, setting: &Setting, file: &Setting) -> Result<Option<Vec<u8>>, ConfigError> {
+        let given = self.given(setting);
+        let Some(path) = self.given(file) else { return Ok(given.map(Vec::from)) };
+        if given.is_some() {
+            return Err(file.refuse(path, format!("{} is set as well", setting.name)));
+        }
+        let read = files::read(Path::new(path), limits::SECRET_FILE_BYTES);
+        let (mut text, _) = read.map_err(|error| file.refuse(path, error))?;
+        while text.last().is_some_and(|byte| matches!(byte, b'\n' | b'\r')) {
+            text.pop();
+        }
+        match text.is_empty() {
+            true => Err(file.refuse(path, "there is nothing in it")),
+            false => Ok(Some(text)),
+        }
+    }
+
     /// The text as `parse` takes it.
     ///
     /// # Errors
@@ -192,6 +217,33 @@ mod tests {
         for values in [Values::default(), values("")] {
             assert_eq!((values.size(&SIZE), values.switch(&SWITCH)), (Ok(7), Ok(false)));
         }
+    }
+
+    #[test]
+    fn a_secret_may_be_in_a_file() {
+        const SECRET: Setting = Setting::text("SECRET", "none", "a text", "a secret");
+        const FILE: Setting = Setting::text("SECRET_FILE", "none", "a file", "as SECRET");
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("secret");
+        let path = path.to_str().unwrap();
+        let secret = |pairs: &[(&str, &str)]| {
+            let values: Values = pairs.iter().copied().collect();
+            values.secret(&SECRET, &FILE).map_err(|error| error.to_string())
+        };
+        assert_eq!(secret(&[]), Ok(None));
+        assert_eq!(secret(&[("SECRET", "a\n")]), Ok(Some(b"a\n".into())));
+        for (text, expected) in [("a", "a"), ("a\n", "a"), ("a b\r\n\n", "a b")] {
+            std::fs::write(path, text).unwrap();
+            assert_eq!(secret(&[("SECRET_FILE", path)]), Ok(Some(expected.into())));
+        }
+        let both = secret(&[("SECRET_FILE", path), ("SECRET", "S3cret")]).unwrap_err();
+        assert_eq!(both, format!("SECRET_FILE=`{path}` is not allowed: SECRET is set as well"));
+        for text in ["", "\n", &"S3cret".repeat(20_000)] {
+            std::fs::write(path, text).unwrap();
+            let error = secret(&[("SECRET_FILE", path)]).unwrap_err();
+            assert!(error.starts_with("SECRET_FILE=") && !error.contains("S3cret"), "{error}");
+        }
+        assert!(secret(&[("SECRET_FILE", "/nowhere")]).is_err());
     }
 
     #[test]

@@ -98,6 +98,10 @@ pub struct Run {
     /// Use the images that are there
     #[arg(long)]
     pub no_build: bool,
+    /// Show how it goes on a page, by default of this machine's on a free port, which is told; port 0 takes a
+    /// free one
+    #[arg(long, value_name = "ADDRESS:PORT", num_args = 0..=1, default_missing_value = "127.0.0.1:0")]
+    pub serve: Option<SocketAddr>,
     /// Folder of the record; made anew below lab-results by default. One that holds a record of the same
     /// contest is continued; of a series, what is there is not run again
     #[arg(long, value_name = "DIR")]
@@ -242,6 +246,19 @@ mod tests {
         assert!(run.k6_in_container && matches!(run.tool, Some(Tool::K6)));
         let Command::Run(run) = parsed("lab run people") else { panic!("not run") };
         assert!(run.budget.is_none() && !run.k6_in_container && run.tool.is_none());
+    }
+
+    #[test]
+    fn a_page_is_served_where_it_is_asked_for() {
+        let served = |line: &str| match parsed(line) {
+            Command::Run(run) => run.serve.map(|address| address.to_string()),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(served("lab run people"), None);
+        assert_eq!(served("lab run people --serve").as_deref(), Some("127.0.0.1:0"));
+        assert_eq!(served("lab run people --serve --times 2").as_deref(), Some("127.0.0.1:0"));
+        assert_eq!(served("lab run people --serve [::1]:9000").as_deref(), Some("[::1]:9000"));
+        assert!(Cli::try_parse_from(["lab", "run", "people", "--serve", "9000"]).is_err());
     }
 
     #[test]

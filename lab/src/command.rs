@@ -234,7 +234,8 @@ fn text(pipe: &Pipe) -> String {
     String::from_utf8_lossy(&pipe.bytes.lock().unwrap_or_else(PoisonError::into_inner)).into_owned()
 }
 
-fn tail(error: &str) -> &str {
+/// The end of what a program said, without blanks around it.
+pub(crate) fn tail(error: &str) -> &str {
     let error = error.trim();
     let mut start = error.len().saturating_sub(ERROR_BYTES);
     while !error.is_char_boundary(start) {

@@ -37,6 +37,8 @@ pub mod http;
 #[cfg(feature = "contests")]
 pub mod lines;
 #[cfg(feature = "contests")]
+pub mod live;
+#[cfg(feature = "contests")]
 pub mod load;
 #[cfg(feature = "contests")]
 pub mod machine;

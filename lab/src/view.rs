@@ -5,6 +5,9 @@
 use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::time::{Duration, Instant};
 
+#[cfg(feature = "contests")]
+use crate::live::{Event, Teller};
+
 /// Elsewhere than on a terminal a line this often is enough.
 const PLAIN_EVERY: Duration = Duration::from_secs(10);
 
@@ -15,6 +18,8 @@ pub struct Tick {
     pub asked: f64,
     /// Users that started in the last second.
     pub achieved: f64,
+    /// Requests that were answered in it.
+    pub answers: f64,
     /// Of the last second's answers.
     pub p99_ms: Option<f64>,
     /// Failed requests so far.
@@ -62,15 +67,39 @@ pub struct View {
     heading: String,
     drawn: bool,
     last_plain: Option<Instant>,
+    /// The page on which the same is shown.
+    #[cfg(feature = "contests")]
+    page: Option<Teller>,
 }
 
 impl Default for View {
     fn default() -> Self {
-        Self { terminal: io::stderr().is_terminal(), heading: String::new(), drawn: false, last_plain: None }
+        Self {
+            terminal: io::stderr().is_terminal(),
+            heading: String::new(),
+            drawn: false,
+            last_plain: None,
+            #[cfg(feature = "contests")]
+            page: None,
+        }
     }
 }
 
 impl View {
+    /// From now on a page shows the same.
+    #[cfg(feature = "contests")]
+    pub fn show_on(&mut self, page: Teller) {
+        self.page = Some(page);
+    }
+
+    /// What only a page shows.
+    #[cfg(feature = "contests")]
+    pub fn tell(&self, event: impl FnOnce() -> Event) {
+        if let Some(page) = &self.page {
+            page.tell(event());
+        }
+    }
+
     /// What follows is about this.
     pub fn heading(&mut self, text: &str) {
         text.clone_into(&mut self.heading);
@@ -81,10 +110,14 @@ impl View {
     pub fn step(&mut self, text: &str) {
         self.clear();
         say(&format!("[{}] {text}", self.heading));
+        #[cfg(feature = "contests")]
+        self.tell(|| Event::Step(text.to_owned()));
     }
 
     /// A second of the load.
     pub fn tick(&mut self, tick: &Tick) {
+        #[cfg(feature = "contests")]
+        self.tell(|| Event::Tick(tick.clone()));
         let line = format!("[{}] {}", self.heading, shown(tick));
         if self.terminal {
             // Back to the line's beginning, and away with what a longer line has left.
@@ -112,6 +145,9 @@ impl Drop for View {
 
 fn shown(tick: &Tick) -> String {
     let mut text = format!("asked {:.0}/s, achieved {:.0}/s", tick.asked, tick.achieved);
+    if tick.answers > 0.0 {
+        text.push_str(&format!(", answers {:.0}/s", tick.answers));
+    }
     if let Some(p99_ms) = tick.p99_ms {
         text.push_str(&format!(", p99 {p99_ms:.1} ms"));
     }
@@ -141,7 +177,8 @@ mod tests {
             ..Tick::default()
         };
         assert_eq!(shown(&tick), "asked 600/s, achieved 598/s, failed 2, 1:05 left");
-        let tick = Tick { p99_ms: Some(1.25), cpus: Some(0.5), memory_bytes: Some(3 << 20), ..tick };
-        assert!(shown(&tick).contains("p99 1.2 ms, failed 2, CPU 0.50, memory 3 MiB"));
+        let (p99_ms, cpus, memory_bytes) = (Some(1.25), Some(0.5), Some(3 << 20));
+        let tick = Tick { answers: 1_200.0, p99_ms, cpus, memory_bytes, ..tick };
+        assert!(shown(&tick).contains("answers 1200/s, p99 1.2 ms, failed 2, CPU 0.50, memory 3 MiB"));
     }
 }

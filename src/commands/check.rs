@@ -11,9 +11,10 @@ use pouco::http::BACKLOG;
 use pouco::limits;
 use pouco::process;
 use pouco::settings::Values;
-use pouco::store::{Connector, Purpose, Schema, Session, is_current};
+use pouco::store::{Purpose, Schema, Session, is_current};
 use rustix::process::{Resource, getrlimit};
 
+use super::backend::connector;
 use super::{EXIT_USAGE, Failure, print};
 
 /// Whether the role may make tables, in the database and in the schema that is there from the start.
@@ -127,7 +128,10 @@ fn database(report: &mut Report, config: &Config, apis: &Selection) {
             return report.line(Came::Failed, "database", "this build has none of its own: set DATABASE_URL");
         }
     };
-    let connector = Connector::new((**given).clone());
+    let connector = match connector((**given).clone(), None) {
+        Ok(connector) => connector,
+        Err(Failure(_, why)) => return report.line(Came::Failed, "database", why),
+    };
     connector.need(config.read.connections + apis.connections(), config.replicas);
     if config.refuse_weak {
         connector.refuse_weak();

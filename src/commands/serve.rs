@@ -19,7 +19,7 @@ use pouco::waiting::life;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
-use super::backend::Backend;
+use super::backend::{Backend, connector, refused};
 use super::{EXIT_FAILURE, Failure, exit, print};
 
 /// Serves until a signal.
@@ -30,8 +30,8 @@ pub(super) fn run(values: &Values, mut config: Config) -> Result<(), Failure> {
     let stop = Stop::watch(config.log_level_file.clone())?;
     let bound = Bound::new(&config).map_err(|error| error.to_string())?;
     let backend = if apis.needs_database() { Some(Backend::open(&config.database)?) } else { None };
-    let database = backend.as_ref().map(|it| it.config.clone()).unwrap_or_default();
-    let connector = Connector::with_silence(database, config.silence);
+    let target = backend.as_ref().map(|it| it.target.clone()).unwrap_or_default();
+    let connector = connector(target, Some(config.silence))?;
     if config.refuse_weak {
         connector.refuse_weak();
     }
@@ -45,6 +45,7 @@ pub(super) fn run(values: &Values, mut config: Config) -> Result<(), Failure> {
     let app = App::start(config, apis, connector, bound).map_err(|error| match error {
         // By whoever stopped it, who needs no word of it.
         StartError::Stopped => Failure::silent(),
+        StartError::Database(error) => refused(error),
         error => Failure::from(error.to_string()),
     })?;
     stop.started();

@@ -83,6 +83,8 @@ pub struct Cluster {
     postmaster: Postmaster,
     folder: PathBuf,
     sockets: PathBuf,
+    /// `None`: the usual one.
+    port: Option<u16>,
     // Held for the life of the cluster; the kernel frees it at any death.
     _lock: File,
 }
@@ -197,7 +199,8 @@ impl Cluster {
         process::wait_for_orphan(&data)?;
         let log = folder.join("postgres.log");
         let postmaster = Postmaster::spawn(&bin, &data, &sockets, &log, owner.uid(), settings)?;
-        let cluster = Self { postmaster, folder, sockets, _lock: lock };
+        let port = settings.iter().rev().find_map(|setting| setting.strip_prefix("port=")?.parse().ok());
+        let cluster = Self { postmaster, folder, sockets, port, _lock: lock };
         cluster.wait_until_ready()?;
         cluster.create_database()?;
         Ok(cluster)
@@ -214,6 +217,9 @@ impl Cluster {
     pub fn config_of(&self, database: &str) -> Config {
         let mut config = Config::new();
         config.host_path(&self.sockets).user(NAME).dbname(database).connect_timeout(Duration::from_secs(5));
+        if let Some(port) = self.port {
+            config.port(port);
+        }
         config
     }
 

@@ -2,8 +2,8 @@
 //! its item after the commit.
 //!
 //! One writer, one connection, one kind of items a queue. The writer takes what is there (after a short
-//! linger that lets a batch gather, unless a kind goes without while nobody shares), so the batch grows with the
-//! load and the cost per item falls as it does.
+//! linger that lets a batch gather, unless a kind goes without while nobody shares), so the batch grows with
+//! the load and the cost per item falls as it does.
 
 use std::collections::VecDeque;
 use std::fmt;

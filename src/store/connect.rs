@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -15,10 +16,13 @@ use postgres::config::{LoadBalanceHosts, TargetSessionAttrs};
 use postgres::types::PgLsn;
 
 use super::Unavailable;
+use super::passfile;
 use super::pulse::Heard;
 use super::server::{Backend, Durability, Lineage, Lost, Server};
 use super::session::{Opened, Session};
+use super::tls::Security;
 use super::unconnected::{ConnectError, NoSession};
+use crate::database_url::Target;
 use crate::limits;
 use crate::waiting::life;
 
@@ -106,6 +110,8 @@ pub struct Connector(Arc<Shared>);
 
 struct Shared {
     config: Config,
+    security: Security,
+    passfile: Option<PathBuf>,
     silence: Duration,
     stopping: AtomicBool,
     connected: AtomicUsize,
@@ -127,20 +133,23 @@ struct Shared {
 }
 
 impl Connector {
-    /// A connector for `config`; nothing is opened yet.
+    /// A connector for `target`; nothing is opened yet.
     #[must_use]
-    pub fn new(config: Config) -> Self {
-        Self::with_silence(config, Duration::from_millis(limits::SILENCE_MS))
+    pub fn new(target: impl Into<Target>) -> Self {
+        Self::with_silence(target, Duration::from_millis(limits::SILENCE_MS))
     }
 
     /// ... whose sessions may be silent for so long before their server is asked about them.
     #[must_use]
-    pub fn with_silence(mut config: Config, silence: Duration) -> Self {
+    pub fn with_silence(target: impl Into<Target>, silence: Duration) -> Self {
+        let Target { mut config, tls, passfile } = target.into();
         config.application_name("pouco");
         bound_silence(&mut config);
         let hosts = config.get_hosts().len().max(config.get_hostaddrs().len());
         Self(Arc::new(Shared {
             config,
+            security: Security::new(&tls),
+            passfile,
             silence,
             stopping: AtomicBool::new(false),
             connected: AtomicUsize::new(0),
@@ -154,6 +163,15 @@ impl Connector {
             strict: AtomicBool::new(false),
             durability: Mutex::new(None),
         }))
+    }
+
+    /// Reads the files that `DATABASE_URL` names, for a mistake to be found before anything is opened.
+    ///
+    /// # Errors
+    /// What is wrong with which of them; nothing of what is in it.
+    pub fn check(&self) -> Result<(), String> {
+        self.0.security.check()?;
+        self.0.passfile.as_deref().map_or(Ok(()), |path| passfile::read(path).map(drop))
     }
 
     /// Makes every wait for a first connection or for a lost one give up.
@@ -268,6 +286,17 @@ impl Connector {
         &self.0.config
     }
 
+    pub(super) fn security(&self) -> &Security {
+        &self.0.security
+    }
+
+    /// The password for this host in the file of passwords, if there is one.
+    pub(super) fn password(&self, host: usize) -> Result<Option<Vec<u8>>, ConnectError> {
+        let Some(path) = &self.0.passfile else { return Ok(None) };
+        let text = passfile::read(path).map_err(|why| ConnectError::Socket(io::Error::other(why)))?;
+        Ok(passfile::password(&text, &passfile::Login::of(&self.0.config, host)))
+    }
+
     /// Opens a session, trying again until it works or [`Connector::stop_waiting`] is called.
     ///
     /// # Errors
@@ -314,7 +343,8 @@ impl Connector {
                 Err(error) => {
                     refused = error.is_refusal().then(|| refused.unwrap_or_else(Instant::now));
                     let patience = refused_patience.unwrap_or(Duration::MAX);
-                    if refused.is_some_and(|since| since.elapsed() >= patience) {
+                    let is_over = |since: Instant| since.elapsed() >= patience;
+                    if refused.is_some_and(is_over) || refused_patience.is_some() && error.is_final() {
                         return Err(NoSession::Refused(error));
                     }
                     if !said {
@@ -339,7 +369,13 @@ impl Connector {
     /// Takes the first server that fits, otherwise the first that will do.
     fn open_once(&self, purpose: Purpose, succeeded: bool) -> Result<Opened, ConnectError> {
         let mut makeshift = None;
-        let mut last = ConnectError::Socket(io::Error::other("no host is given"));
+        let mut last: Option<ConnectError> = None;
+        // One that may yet come counts more than one that will not have us.
+        let mut note = |error: ConnectError| {
+            if !error.is_final() || last.as_ref().is_none_or(ConnectError::is_final) {
+                last = Some(error);
+            }
+        };
         for (host, avoided) in self.hosts() {
             if avoided && makeshift.is_some() {
                 break;
@@ -347,17 +383,18 @@ impl Connector {
             let opened = match self.open_at(host, self.connect_timeout(), purpose.ends()) {
                 Ok(opened) => opened,
                 Err(error) => {
-                    last = error;
+                    note(error);
                     continue;
                 }
             };
             match self.fits(opened.server(), purpose, succeeded) {
                 Ok(true) => return Ok(self.take(opened, false)),
                 Ok(false) => makeshift = makeshift.or(Some(opened)),
-                Err(error) => last = error,
+                Err(error) => note(error),
             }
         }
-        makeshift.map(|opened| self.take(opened, true)).ok_or(last)
+        let refused = || last.unwrap_or_else(|| io::Error::other("no host is given").into());
+        makeshift.map(|opened| self.take(opened, true)).ok_or_else(refused)
     }
 
     fn open_at(&self, host: usize, timeout: Duration, ends: Ends) -> Result<Opened, ConnectError> {
@@ -565,7 +602,7 @@ mod tests {
 
     #[test]
     fn a_silent_host_is_tried_after_the_others() {
-        let connector = Connector::new("host=a,b,c user=d".parse().unwrap());
+        let connector = Connector::new("host=a,b,c user=d".parse::<Config>().unwrap());
         let order = || connector.hosts();
         assert_eq!(order(), [(0, false), (1, false), (2, false)]);
         connector.avoid(0);

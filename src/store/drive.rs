@@ -10,10 +10,10 @@ use std::task::{Context, Poll, Wake, Waker};
 use futures_util::future::join3;
 use postgres::Error;
 use postgres::error::{DbError, Severity};
-use tokio_postgres::tls::NoTlsStream;
 use tokio_postgres::{AsyncMessage, Client, Connection};
 
 use super::line::Pipe;
+use super::tls::Secured;
 
 /// Sends all three before it waits for the first. What is after a statement that cannot be sent, because its
 /// values do not fit, is not sent either: it would commit what was before. The error of the statement counts
@@ -73,7 +73,7 @@ fn note(notice: &DbError) -> bool {
 
 /// Runs `statement` over `connection` until its answer is whole; `wait` waits for the socket.
 pub(super) fn run<T>(
-    connection: &mut Connection<Pipe, NoTlsStream>,
+    connection: &mut Connection<Pipe, Secured>,
     woken: &Woken,
     warned: &mut bool,
     statement: impl Future<Output = Result<T, Error>>,

@@ -20,7 +20,7 @@ use crate::waiting::interest::{HUNG_UP, Interest, WRITABLE};
 use crate::waiting::life::once;
 
 /// Where Postgres listens if nobody says.
-const DEFAULT_PORT: u16 = 5432;
+pub(super) const DEFAULT_PORT: u16 = 5432;
 
 /// A connected socket.
 pub(super) struct Line {
@@ -204,7 +204,7 @@ impl Line {
     }
 
     /// Reads what has come. `None` if there is nothing.
-    fn read(&self, room: &mut [u8]) -> io::Result<Option<usize>> {
+    pub(super) fn read(&self, room: &mut [u8]) -> io::Result<Option<usize>> {
         if self.unwatched.load(Ordering::Relaxed) {
             return Err(io::Error::other("the event loop takes no more sockets"));
         }
@@ -232,8 +232,13 @@ impl Line {
         Ok(None)
     }
 
+    /// Sends the last bytes of a connection that ends, if there is room; nobody waits for it.
+    pub(super) fn say_farewell(&self, bytes: &[u8]) {
+        let _ = send(&self.socket, bytes, SendFlags::NOSIGNAL | SendFlags::DONTWAIT);
+    }
+
     /// Sends something of `bytes`. `None` if there is no room.
-    fn write(&self, bytes: &[u8]) -> io::Result<Option<usize>> {
+    pub(super) fn write(&self, bytes: &[u8]) -> io::Result<Option<usize>> {
         loop {
             match send(&self.socket, bytes, SendFlags::NOSIGNAL) {
                 Ok(count) => return Ok(Some(count)),

@@ -17,14 +17,15 @@ use std::time::{Duration, Instant};
 
 use futures_core::Stream;
 use postgres::types::ToSql;
-use postgres::{Config, Error, NoTls, Row, Statement};
-use tokio_postgres::tls::NoTlsStream;
+use postgres::{Error, Row, Statement};
+use tokio_postgres::config::{SslMode, SslNegotiation};
 use tokio_postgres::{CancelToken, Client, Connection};
 
 use super::connect::{Activity, Connected, Connector, Ends};
 use super::drive::{Woken, between, run};
 use super::line::{Line, Pipe};
 use super::server::{Backend, LOOK, Server};
+use super::tls::{Prepared, Secured, Way, place, secure};
 use super::transact::Transaction;
 use super::unconnected::ConnectError;
 use crate::limits;
@@ -55,10 +56,11 @@ const END_BACKENDS: &str = "
 /// A session as its opening thread makes it.
 pub(super) struct Opened {
     client: Client,
-    connection: Connection<Pipe, NoTlsStream>,
+    connection: Connection<Pipe, Secured>,
     line: Arc<Line>,
     server: Server,
     host: usize,
+    is_plain: bool,
     connector: Connector,
     history: u64,
     makeshift: bool,
@@ -76,10 +78,45 @@ impl Opened {
         deadline: Instant,
         ends: Ends,
     ) -> Result<Self, ConnectError> {
+        let [first, others @ ..] = connector.security().ways(connector.config(), host) else {
+            return Err(io::Error::other("there is no way to the host").into());
+        };
+        let mut opened = Self::open_by(*first, connector, host, deadline, ends);
+        for way in others {
+            let Err(refused) = &opened else { break };
+            if !refused.asks_for_another_way() {
+                break;
+            }
+            let another = Self::open_by(*way, connector, host, deadline, ends);
+            match another {
+                Ok(another) => {
+                    if *way == Way::Plain {
+                        connector.security().tell_plain(&place(connector.config(), host), refused);
+                    }
+                    opened = Ok(another);
+                }
+                // The first refusal tells more than that the other way is closed as well.
+                Err(error) if !error.asks_for_another_way() => opened = Err(error),
+                Err(_) => {}
+            }
+        }
+        opened
+    }
+
+    fn open_by(
+        way: Way,
+        connector: &Connector,
+        host: usize,
+        deadline: Instant,
+        ends: Ends,
+    ) -> Result<Self, ConnectError> {
         let line = Arc::new(Line::connect(connector.config(), host, deadline)?);
+        let secured = secure(connector.security(), connector.config(), host, way, &line, deadline)?;
         let wait = || line.wait_until(deadline);
-        let (startup, pipe, woken) = (startup(connector.config()), Pipe(line.clone()), Woken::new());
-        let mut opening = pin!(startup.connect_raw(pipe, NoTls));
+        let startup = startup(connector, host, secured.is_some())?;
+        let (pipe, woken) = (Pipe(line.clone()), Woken::new());
+        let is_plain = secured.is_none();
+        let mut opening = pin!(startup.connect_raw(pipe, Prepared(secured)));
         let (client, mut connection) = loop {
             if let Poll::Ready(opened) = opening.as_mut().poll(&mut Context::from_waker(&woken.1)) {
                 break opened?;
@@ -91,9 +128,23 @@ impl Opened {
         let values: [&(dyn ToSql + Sync); 3] = [&check, &lock, &statement];
         let look = client.query_one(LOOK, &values);
         let server = Server::read(&run(&mut connection, &woken, &mut false, look, wait)?)?;
+        if is_plain && way == Way::IfOffered {
+            connector.security().tell_plain(&place(connector.config(), host), &"the server has no TLS");
+        }
         let (connector, connected) = (connector.clone(), connector.count());
         let (history, makeshift) = (0, false);
-        Ok(Self { client, connection, line, server, host, connector, history, makeshift, connected })
+        Ok(Self {
+            client,
+            connection,
+            line,
+            server,
+            host,
+            is_plain,
+            connector,
+            history,
+            makeshift,
+            connected,
+        })
     }
 
     pub(super) fn server(&self) -> &Server {
@@ -107,7 +158,8 @@ impl Opened {
 
     /// What the one needs who looks after the session from aside.
     pub(super) fn watched(&self) -> Watched {
-        Watched { line: Arc::downgrade(&self.line), cancel: self.client.cancel_token(), host: self.host }
+        let (cancel, host, is_plain) = (self.client.cancel_token(), self.host, self.is_plain);
+        Watched { line: Arc::downgrade(&self.line), cancel, host, is_plain }
     }
 
     /// The session in the hands of the coroutine that calls this.
@@ -125,12 +177,13 @@ pub(super) struct Watched {
     pub(super) line: Weak<Line>,
     cancel: CancelToken,
     host: usize,
+    is_plain: bool,
 }
 
 impl Watched {
     /// What asks the server to end the session's statement.
     pub(super) fn cancel(&self) -> Cancel {
-        Cancel { token: self.cancel.clone(), host: self.host }
+        Cancel { token: self.cancel.clone(), host: self.host, is_plain: self.is_plain }
     }
 }
 
@@ -138,6 +191,8 @@ impl Watched {
 pub(super) struct Cancel {
     token: CancelToken,
     host: usize,
+    /// As the session itself: what is secret of it is in the wish.
+    is_plain: bool,
 }
 
 impl Cancel {
@@ -147,8 +202,10 @@ impl Cancel {
     /// What that connection met.
     pub(super) fn send(&self, connector: &Connector, deadline: Instant) -> Result<(), ConnectError> {
         let line = Arc::new(Line::connect(connector.config(), self.host, deadline)?);
+        let way = if self.is_plain { Way::Plain } else { Way::Always };
+        let secured = secure(connector.security(), connector.config(), self.host, way, &line, deadline)?;
         let (pipe, woken) = (Pipe(line.clone()), Woken::new());
-        let mut asking = pin!(self.token.cancel_query_raw(pipe, NoTls));
+        let mut asking = pin!(self.token.cancel_query_raw(pipe, Prepared(secured)));
         loop {
             if let Poll::Ready(asked) = asking.as_mut().poll(&mut Context::from_waker(&woken.1)) {
                 return Ok(asked?);
@@ -158,15 +215,27 @@ impl Cancel {
     }
 }
 
-/// What the start of a session needs; the rest of `config` is for the socket.
-fn startup(config: &Config) -> tokio_postgres::Config {
+/// What the start of a session needs; the rest of its settings is for the socket. Where that is encrypted the
+/// library takes it as one on which TLS begins at once, and never asks for it.
+fn startup(
+    connector: &Connector,
+    host: usize,
+    is_encrypted: bool,
+) -> Result<tokio_postgres::Config, ConnectError> {
+    let config = connector.config();
     let mut startup = tokio_postgres::Config::new();
-    startup.ssl_mode(config.get_ssl_mode()).channel_binding(config.get_channel_binding());
+    startup.ssl_mode(if is_encrypted { SslMode::Require } else { SslMode::Disable });
+    startup.ssl_negotiation(SslNegotiation::Direct).channel_binding(config.get_channel_binding());
     if let Some(user) = config.get_user() {
         startup.user(user);
     }
-    if let Some(password) = config.get_password() {
-        startup.password(password);
+    match config.get_password() {
+        Some(password) => _ = startup.password(password),
+        None => {
+            if let Some(password) = connector.password(host)? {
+                startup.password(password);
+            }
+        }
     }
     if let Some(database) = config.get_dbname() {
         startup.dbname(database);
@@ -177,7 +246,7 @@ fn startup(config: &Config) -> tokio_postgres::Config {
     if let Some(name) = config.get_application_name() {
         startup.application_name(name);
     }
-    startup
+    Ok(startup)
 }
 
 /// An open session. Each statement is prepared once for its life.
@@ -185,7 +254,7 @@ pub struct Session {
     // Order matters: leaves the event loop before `line` closes the descriptor.
     interest: Option<Interest>,
     client: Client,
-    connection: Connection<Pipe, NoTlsStream>,
+    connection: Connection<Pipe, Secured>,
     line: Arc<Line>,
     woken: Woken,
     statements: Vec<(&'static str, Statement)>,
@@ -202,8 +271,9 @@ pub struct Session {
 impl Session {
     /// The session in the hands of the thread that opened it.
     pub(super) fn of_thread(opened: Opened) -> Self {
-        let Opened { client, connection, line, server, host, connector, history, makeshift, connected } =
-            opened;
+        let Opened {
+            client, connection, line, server, host, connector, history, makeshift, connected, ..
+        } = opened;
         let patience = connector.silence();
         Self {
             interest: None,

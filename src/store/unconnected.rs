@@ -5,6 +5,7 @@ use std::io;
 
 use super::failure::Chain;
 use super::server::Durability;
+use super::tls::{self, TlsError};
 
 /// Why there is no first session.
 #[derive(Debug)]
@@ -22,6 +23,8 @@ pub enum ConnectError {
     Postgres(postgres::Error),
     /// The way to it, before anything was said.
     Socket(io::Error),
+    /// It is not encrypted as it has to be.
+    Tls(TlsError),
     /// A server that is read-only where one that writes is wanted, or the other way round.
     Session {
         /// Which it is.
@@ -49,6 +52,7 @@ impl ConnectError {
     pub(super) fn is_silence(&self) -> bool {
         let io = match self {
             Self::Socket(error) => Some(error),
+            Self::Tls(error) => error.socket(),
             Self::Postgres(error) => std::error::Error::source(error).and_then(|cause| cause.downcast_ref()),
             _ => None,
         };
@@ -59,12 +63,57 @@ impl ConnectError {
     pub(super) fn is_refusal(&self) -> bool {
         match self {
             Self::TooOld(_) | Self::Encoding(_) | Self::Weak(_) | Self::Pooled => true,
+            Self::Tls(error) => !error.is_unanswered(),
             // Class 28, invalid authorization; 3D000, no such database (Postgres manual, appendix A).
-            Self::Postgres(error) => {
-                error.code().is_some_and(|state| state.code().starts_with("28") || state.code() == "3D000")
-            }
+            Self::Postgres(error) => match error.code() {
+                Some(state) => state.code().starts_with("28") || state.code() == "3D000",
+                None => tls::cause(error).is_some() || is_unauthenticated(error),
+            },
             Self::Socket(_) | Self::Session { .. } | Self::Succeeded { .. } => false,
         }
+    }
+}
+
+impl ConnectError {
+    /// Whether waiting is of no use at all, as it may be where a server is being set up.
+    pub(super) fn is_final(&self) -> bool {
+        match self {
+            Self::Tls(error) => error.is_final(),
+            Self::Postgres(error) => tls::cause(error).is_some() || is_unauthenticated(error),
+            _ => false,
+        }
+    }
+
+    /// Whether the connection is not as the settings of TLS want it, or not as its files allow.
+    #[must_use]
+    pub fn is_setting(&self) -> bool {
+        self.is_final() || matches!(self, Self::Tls(error) if !error.is_unanswered())
+    }
+
+    /// Whether a server that refuses this way may take us with TLS instead of without, or without instead of
+    /// with it: the handshake failed, or nothing in pg_hba.conf is for us on this one (28000).
+    pub(super) fn asks_for_another_way(&self) -> bool {
+        match self {
+            Self::Tls(error) => !error.is_unanswered(),
+            Self::Postgres(error) => match error.code() {
+                Some(state) => state.code() == "28000",
+                None => tls::cause(error).is_some(),
+            },
+            _ => false,
+        }
+    }
+}
+
+/// The way of signing in is not one that we allow: channel binding is required, no password is given.
+fn is_unauthenticated(error: &postgres::Error) -> bool {
+    // The library has no predicate for it.
+    let text = error.to_string();
+    ["authentication error", "invalid configuration"].iter().any(|start| text.starts_with(start))
+}
+
+impl From<TlsError> for ConnectError {
+    fn from(error: TlsError) -> Self {
+        Self::Tls(error)
     }
 }
 
@@ -83,8 +132,12 @@ impl From<io::Error> for ConnectError {
 impl fmt::Display for ConnectError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Postgres(error) => write!(f, "{}", Chain(error)),
+            Self::Postgres(error) => match tls::cause(error) {
+                Some(error) => write!(f, "TLS: {}", tls::Told(error)),
+                None => write!(f, "{}", Chain(error)),
+            },
             Self::Socket(error) => write!(f, "error connecting to server: {error}"),
+            Self::Tls(error) => write!(f, "{error}"),
             Self::Session { read_only: true } => f.write_str("the server is read-only"),
             Self::Session { read_only: false } => {
                 f.write_str("the server is not read-only, as target_session_attrs asks")

@@ -19,7 +19,10 @@ pub struct Replica {
 pub fn command() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_pouco"));
     for (name, _) in std::env::vars_os() {
-        let own = ["DATABASE_URL", "REDIS_HOST", "USERS_CACHE"].iter().any(|known| name == *known);
+        let own = ["DATABASE_URL", "DATABASE_URL_FILE", "PGPASSFILE", "USERS_CACHE"]
+            .iter()
+            .any(|known| name == *known)
+            || name.to_string_lossy().starts_with("REDIS_");
         if own || name.to_string_lossy().starts_with("POUCO_") {
             command.env_remove(name);
         }

@@ -114,6 +114,7 @@ fn by_jmeter(jmeter: &Jmeter, job: &Job<'_>, options: &Load) -> Result<bool> {
         view.tick(&Tick {
             asked: now.asked - former.asked,
             achieved: now.started.saturating_sub(former.started) as f64,
+            answers: now.answers.saturating_sub(former.answers) as f64,
             p99_ms: now.p99_ms,
             failed: now.failed,
             left: Duration::from_secs_f64((seconds - f64::from(now.second)).max(0.0)),
@@ -215,6 +216,7 @@ fn tick(now: &load::Snapshot) -> Tick {
     Tick {
         asked: now.asked,
         achieved: now.started as f64,
+        answers: now.answers as f64,
         p99_ms: now.p99_ms,
         failed: now.failed,
         left: Duration::from_secs_f64((now.seconds - f64::from(now.second)).max(0.0)),

@@ -1,17 +1,20 @@
 //! `pouco-lab run`.
 
 use std::io::Write;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Context, Result, bail, ensure};
+use clap::ValueEnum;
 use pouco_lab::cli::{Run, Tool};
 use pouco_lab::contest::Contest;
 use pouco_lab::contestant::Contestant;
 use pouco_lab::drivers::{self, Driver};
+use pouco_lab::live::{Campaign, Event, Live};
 use pouco_lab::record::{Record, Status};
 use pouco_lab::runner::{self, Entrant, Settings};
-use pouco_lab::view::{Output, View};
+use pouco_lab::view::{self, Output, View};
 
 use super::feeds::{feeds, of_tool, seed, with_load};
 use super::told::{refuse_told, told};
@@ -19,42 +22,95 @@ use super::{Places, RESULTS, series, stop_flag};
 
 pub(crate) fn run(places: &Places, options: &Run) -> Result<bool> {
     let contest = places.contest(&options.contest)?.within(options.budget.as_deref())?;
-    let loads = series::chosen(&contest, options)?;
     let folder = options.out.clone().unwrap_or_else(|| new_folder(&contest.name));
-    let Some(loads) = loads else {
-        let contest = of_tool(contest, options.tool, &options.sent)?;
-        let stop = stop_flag()?;
-        let record = one(places, options, contest, &folder, false, !options.no_build, &stop)?;
-        return Ok(good(&record) && !stop.load(Ordering::Relaxed));
-    };
+    let loads = loads(contest, options, &folder)?;
+    let is_series = loads.iter().any(|load| load.of_series);
+    let mut view = View::default();
+    // It is served until all is told.
+    let _page = options.serve.map(|address| page(places, options, &loads, address, &mut view)).transpose()?;
     let stop = stop_flag()?;
     let mut records = Vec::new();
-    for name in loads {
+    for load in loads {
         if stop.load(Ordering::Relaxed) {
             break;
         }
-        let contest = with_load(contest.clone(), &options.sent, Some(&name))?;
         // All loads have the same images.
         let build = !options.no_build && records.is_empty();
-        records.push(one(places, options, contest, &folder.join(name), true, build, &stop)?);
+        records.push(one(places, options, load, build, &stop, &mut view)?);
     }
-    series::tell(&folder, &records)?;
+    if is_series {
+        series::tell(&folder, &records)?;
+    }
     Ok(records.iter().all(good) && !stop.load(Ordering::Relaxed))
 }
 
-/// Runs one load of a contest, and shows what came of it. Where it is `complete`, rounds that are in the
-/// folder's record already count among those that are asked for.
+/// One of the loads that are run, each with a record of its own.
+struct OneLoad {
+    contest: Contest,
+    folder: PathBuf,
+    /// Rounds that are in the folder's record already count among those that are asked for.
+    of_series: bool,
+}
+
+/// Those that are asked for, in their order.
+fn loads(contest: Contest, options: &Run, folder: &Path) -> Result<Vec<OneLoad>> {
+    let Some(names) = series::chosen(&contest, options)? else {
+        let contest = of_tool(contest, options.tool, &options.sent)?;
+        return Ok(vec![OneLoad { contest, folder: folder.to_path_buf(), of_series: false }]);
+    };
+    let named = |name: String| {
+        let contest = with_load(contest.clone(), &options.sent, Some(&name))?;
+        Ok(OneLoad { contest, folder: folder.join(name), of_series: true })
+    };
+    names.into_iter().map(named).collect()
+}
+
+/// Serves the page, and tells it all that will be done.
+fn page(
+    places: &Places,
+    options: &Run,
+    loads: &[OneLoad],
+    address: SocketAddr,
+    view: &mut View,
+) -> Result<Live> {
+    let mut planned = Vec::new();
+    let mut campaign = Campaign { command: command(), ..Campaign::default() };
+    for load in loads {
+        let contest = &load.contest;
+        let ids: Vec<String> =
+            entrants(places, contest, &options.contestant)?.iter().map(Entrant::id).collect();
+        let (rounds, sent) = ((options.times, load.of_series), &options.sent);
+        let of_load = runner::planned(contest, &load.folder, &ids, rounds, sent.seconds, sent.find_limit)?;
+        planned.extend(of_load);
+        campaign.title.clone_from(&contest.title);
+        campaign.budget.clone_from(&contest.budget);
+        campaign.tool =
+            tool(options, contest).to_possible_value().map_or(String::new(), |it| it.get_name().to_owned());
+    }
+    let live = Live::start(address)?;
+    view::say(&format!("pouco-lab: how it goes is on http://{}/", live.address()));
+    view.show_on(live.teller());
+    view.tell(|| Event::Planned(campaign, planned));
+    Ok(live)
+}
+
+/// What was typed.
+fn command() -> String {
+    std::env::args().skip(1).fold("pouco-lab".to_owned(), |all, word| all + " " + &word)
+}
+
+/// Runs one load of a contest, and shows what came of it.
 fn one(
     places: &Places,
     options: &Run,
-    contest: Contest,
-    folder: &Path,
-    complete: bool,
+    load: OneLoad,
     build: bool,
     stop: &AtomicBool,
+    view: &mut View,
 ) -> Result<Record> {
+    let OneLoad { contest, folder, of_series } = load;
     let sent = &options.sent;
-    std::fs::create_dir_all(folder)?;
+    std::fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
     // The files live as long as the second of these.
     let (feeds, _files) = feeds(places, &contest, sent)?;
     let settings = Settings {
@@ -66,16 +122,16 @@ fn one(
         seed: seed(&contest, sent),
         driver: driver(places, options, &contest)?,
         feeds,
-        folder: folder.to_path_buf(),
-        complete,
+        folder: folder.clone(),
+        complete: of_series,
         find_limit: sent.find_limit,
         kill: !options.no_kill && contest.kill.is_some(),
         build,
-        command: std::env::args().skip(1).fold("pouco-lab".to_owned(), |all, word| all + " " + &word),
+        command: command(),
         contest,
     };
-    let record = runner::run(&settings, stop, &mut View::default())?;
-    super::report(Some(folder))?;
+    let record = runner::run(&settings, stop, view)?;
+    super::report(Some(&folder))?;
     let report = pouco_lab::report::markdown(&record);
     // Who won what, and the ranking; the rest is for files.
     let end = ["\n## Answer times", "\n## Rows", "\n## Stock"]
@@ -140,22 +196,30 @@ fn jmeter(places: &Places, options: &Run, contest: &Contest) -> Result<Option<dr
     Ok(Some(drivers::Jmeter::find(None, &places.top)?.telling(told(&options.told)?)))
 }
 
+/// The one that is asked for, or else the contest's own.
+fn tool(options: &Run, contest: &Contest) -> Tool {
+    options.tool.unwrap_or(match (options.sent.find_limit, &contest.gatling) {
+        _ if contest.load.jmeter.is_some() => Tool::Jmeter,
+        (true, _) => Tool::Native,
+        _ if contest.is_shop() || contest.load.has_clients() => Tool::Native,
+        (false, Some(_)) => Tool::Gatling,
+        (false, None) => Tool::K6,
+    })
+}
+
 fn driver(places: &Places, options: &Run, contest: &Contest) -> Result<Box<dyn Driver>> {
     if let Some(jmeter) = jmeter(places, options, contest)? {
         return Ok(Box::new(jmeter));
     }
     let find_limit = options.sent.find_limit;
-    let tool = options.tool.unwrap_or(match (find_limit, &contest.gatling) {
-        (true, _) => Tool::Native,
-        _ if contest.is_shop() || contest.load.has_clients() => Tool::Native,
-        (false, Some(_)) => Tool::Gatling,
-        (false, None) => Tool::K6,
-    });
+    let tool = tool(options, contest);
     let name = &contest.name;
-    ensure!(!contest.is_shop() || !matches!(tool, Tool::Gatling), "{name}: Gatling has no simulation of it");
+    let simulated = contest.gatling.is_some();
+    ensure!(simulated || !matches!(tool, Tool::Gatling), "{name}: Gatling has no simulation of it");
     if contest.load.has_clients() {
         let load = contest.load_name.as_deref().unwrap_or("its load");
-        ensure!(!matches!(tool, Tool::K6), "{name}: {load} is of clients, and k6 sends loads of rates");
+        let refused = matches!(tool, Tool::K6) && !contest.adds_to_data();
+        ensure!(!refused, "{name}: {load} is of clients, and its script for k6 knows rates alone");
     }
     ensure!(!find_limit || matches!(tool, Tool::Native), "--find-limit needs the native generator");
     ensure!(!options.k6_in_container || matches!(tool, Tool::K6), "--k6-in-container is for k6 (--tool k6)");
@@ -201,8 +265,8 @@ mod tests {
     #[test]
     fn a_series_is_the_native_generators() {
         assert_eq!(tool("scenarios"), "native");
-        let refused = tool("scenarios --load 05-external-api --tool k6");
-        assert_eq!(refused, "scenarios: 05-external-api is of clients, and k6 sends loads of rates");
+        let refused = tool("scenarios --load 05-external-api --tool gatling");
+        assert_eq!(refused, "scenarios: Gatling has no simulation of it");
     }
 
     #[test]
@@ -213,7 +277,7 @@ mod tests {
         let refused = tool("inventory --load flash-sale --find-limit");
         assert_eq!(refused, "inventory: --find-limit multiplies rates, and flash-sale is of clients");
         let refused = tool("inventory --load flash-sale --tool k6");
-        assert_eq!(refused, "inventory: flash-sale is of clients, and k6 sends loads of rates");
+        assert_eq!(refused, "inventory: flash-sale is of clients, and its script for k6 knows rates alone");
         assert_eq!(tool("inventory --tool gatling"), "inventory: Gatling has no simulation of it");
     }
 }

@@ -16,6 +16,8 @@ use pouco_exposition::Exposition;
 use crate::meters::{Cgroup, Limits, Named, Periods, Sample, containers};
 
 pub use command::{Serving, run};
+#[cfg(feature = "contests")]
+pub(crate) use server::{Request, accept_while, read_request, reply, send};
 pub use server::{serve, serve_while};
 
 /// The kernel's own period, by which a share of a CPU is told where only the share is known.

@@ -34,6 +34,18 @@ pub fn serve_while(
     goes_on: &dyn Fn() -> bool,
     text: &mut dyn FnMut() -> Result<String>,
 ) {
+    accept_while(listener, goes_on, &mut |mut stream| {
+        // A client that goes away, or never asks, is its own loss.
+        let _ = answer(&mut stream, text);
+    });
+}
+
+/// Hands on each connection that comes while `goes_on`.
+pub(crate) fn accept_while(
+    listener: &TcpListener,
+    goes_on: &dyn Fn() -> bool,
+    each: &mut dyn FnMut(TcpStream),
+) {
     while goes_on() {
         match poll(&mut [PollFd::new(listener, PollFlags::IN)], Some(&LOOK)) {
             Ok(0) | Err(Errno::INTR) => continue,
@@ -41,10 +53,7 @@ pub fn serve_while(
             Err(_) => thread::sleep(REST),
         }
         match listener.accept() {
-            // A client that goes away, or never asks, is its own loss.
-            Ok((mut stream, _)) => {
-                let _ = answer(&mut stream, text);
-            }
+            Ok((stream, _)) => each(stream),
             Err(_) => thread::sleep(REST),
         }
     }
@@ -58,16 +67,42 @@ fn answer(stream: &mut TcpStream, text: &mut dyn FnMut() -> Result<String>) -> s
         }
         None => ("400 Bad Request", "no request of HTTP/1.1\n".to_owned(), false),
     };
+    let fields = "Content-Type: text/plain; version=0.0.4; charset=utf-8\r\n";
+    reply(stream, status, fields, &body, head_only)
+}
+
+/// A whole answer, after which the connection ends. `fields` are lines of the head.
+pub(crate) fn reply(
+    stream: &mut TcpStream,
+    status: &str,
+    fields: &str,
+    body: &str,
+    head_only: bool,
+) -> std::io::Result<()> {
     let allow = if status.starts_with("405") { "Allow: GET, HEAD\r\n" } else { "" };
     let head = format!(
-        "HTTP/1.1 {status}\r\nContent-Type: text/plain; version=0.0.4; charset=utf-8\r\nContent-Length: {}\r\n\
-         {allow}Connection: close\r\n\r\n",
+        "HTTP/1.1 {status}\r\n{fields}Content-Length: {}\r\n{allow}Connection: close\r\n\r\n",
         body.len()
     );
-    stream.set_write_timeout(Some(PATIENCE))?;
-    stream.write_all(head.as_bytes())?;
-    if !head_only {
-        stream.write_all(body.as_bytes())?;
+    let deadline = Instant::now() + PATIENCE;
+    send(stream, head.as_bytes(), deadline)?;
+    if head_only { Ok(()) } else { send(stream, body.as_bytes(), deadline) }
+}
+
+/// Writes all of `bytes` before the deadline, or fails: a reader who takes a byte now and then holds nobody up.
+pub(crate) fn send(stream: &mut TcpStream, mut bytes: &[u8], deadline: Instant) -> std::io::Result<()> {
+    while !bytes.is_empty() {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(ErrorKind::TimedOut.into());
+        }
+        stream.set_write_timeout(Some(left))?;
+        match stream.write(bytes) {
+            Ok(0) => return Err(ErrorKind::WriteZero.into()),
+            Ok(count) => bytes = &bytes[count..],
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
     }
     Ok(())
 }
@@ -84,13 +119,14 @@ fn respond(method: &str, path: &str, text: &mut dyn FnMut() -> Result<String>) -
     }
 }
 
-struct Request {
-    method: String,
-    path: String,
+/// What of a request is looked at; `path` is without a query.
+pub(crate) struct Request {
+    pub(crate) method: String,
+    pub(crate) path: String,
 }
 
 /// None if what came is no request, or too large for one.
-fn read_request(stream: &mut TcpStream) -> std::io::Result<Option<Request>> {
+pub(crate) fn read_request(stream: &mut TcpStream) -> std::io::Result<Option<Request>> {
     let deadline = Instant::now() + PATIENCE;
     let mut bytes = Vec::new();
     let mut piece = [0; 2048];

@@ -96,6 +96,12 @@ impl Meter {
         *lock(&self.latest)
     }
 
+    /// The same for somebody else, who gets nothing any more after the meter's end.
+    pub fn reader(&self) -> impl Fn() -> Option<SeriesPoint> + Send + 'static {
+        let latest = Arc::downgrade(&self.latest);
+        move || *lock(&*latest.upgrade()?)
+    }
+
     /// Takes the last sample.
     ///
     /// # Errors

@@ -7,10 +7,10 @@ use super::chart::{Axes, Bars, Row, curves, panels};
 use super::table::Table;
 use super::{View, details, footnotes, format, ranking, shop, words};
 use crate::figures::{Correctness, Metric, Percentile, Standing};
-use crate::record::Record;
+use crate::record::{Record, Second};
 
 /// Light and dark by what the reader's system prefers.
-const STYLE: &str = include_str!("page.css");
+pub(super) const STYLE: &str = include_str!("page.css");
 
 /// `record` as one HTML file that needs nothing beside it.
 #[must_use]
@@ -188,8 +188,8 @@ fn course_part(view: &View<'_>) -> Markup {
     if drawn.is_empty() {
         return markup! {};
     }
-    let attempts: Vec<_> = drawn.iter().map(|(_, attempt)| *attempt).collect();
-    let axes = Axes::of(&attempts, &view.record.budget);
+    let series: Vec<&[Second]> = drawn.iter().map(|(_, attempt)| attempt.series.as_slice()).collect();
+    let axes = Axes::of(&series, &view.record.budget);
     markup! {
         p.note {
             "The round whose CPU seconds are in the middle. All contestants have the same axes; that of p99 is logarithmic. "
@@ -202,7 +202,8 @@ fn course_part(view: &View<'_>) -> Markup {
                 (view.label(standing)) " " span class={ "badge " (tone.class()) } { (symbol) " " (text) }
                 " " small { "round " (attempt.round) }
             }
-            (panels(&format!("course-{}", standing.index), &view.label(standing), attempt, &axes))
+            @let (id, who) = (format!("course-{}", standing.index), view.label(standing));
+            (panels(&id, &who, &attempt.series, &attempt.series, &axes))
         }
     }
 }

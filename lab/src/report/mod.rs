@@ -12,6 +12,7 @@ mod details;
 mod footnotes;
 pub mod format;
 mod html;
+pub mod live;
 mod markdown;
 mod ranking;
 mod series;

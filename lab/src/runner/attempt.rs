@@ -18,6 +18,7 @@ use crate::contest::Budget;
 use crate::drivers::{Creations, Job, KEPT, Outcome, Snapshot};
 use crate::figures::shop as shop_figures;
 use crate::http;
+use crate::live::Event;
 use crate::machine;
 use crate::meters::{Database, Meter, MeterReport, SeriesPoint};
 use crate::oracle::inventory::Looks;
@@ -296,6 +297,7 @@ fn load(
         seconds: settings.seconds,
         shop: shop.map(|before| &before.open),
     };
+    view.tell(|| Event::Metered(Box::new(meter.reader())));
     let whole = whole(settings);
     let mut former = Snapshot::default();
     let mut show = |snapshot: &Snapshot| {
@@ -304,6 +306,7 @@ fn load(
     };
     let watch = shop.map(|_| Watch::start(stack, &entrant.contestant)).transpose()?;
     let outcome = settings.driver.run(&job, stop, &mut show);
+    view.tell(|| Event::Loaded);
     let kept = keep(scratch.path(), &settings.folder, &format!("{name}-{}", settings.driver.name()));
     let outcome = outcome.map_err(|error| {
         // The folder goes with what the tool has written, and that may be all that tells what was wrong with
@@ -345,6 +348,7 @@ fn tick(snapshot: &Snapshot, former: &Snapshot, meter: &Meter, whole: f64) -> Ti
     Tick {
         asked: snapshot.asked - former.asked,
         achieved: snapshot.started.saturating_sub(former.started) as f64,
+        answers: snapshot.answers.saturating_sub(former.answers) as f64,
         p99_ms: snapshot.p99_ms,
         failed: snapshot.failed,
         cpus: latest.as_ref().map(|latest| latest.cpus),

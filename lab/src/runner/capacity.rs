@@ -15,6 +15,7 @@ use anyhow::{Context, Error, Result, ensure};
 use super::attempt::{judge, keep_logs, metered, rows, start_twice, told, too_few_cores};
 use super::{Entrant, Settings, data, now, proof, settle, shop};
 use crate::drivers::Creations;
+use crate::live::Event;
 use crate::load::{self, Ended, PLATEAU_SECONDS, Plan, Rule};
 use crate::machine;
 use crate::meters::Meter;
@@ -221,6 +222,7 @@ impl Search<'_> {
     fn load(&mut self, scale: f64, stack: &dyn Stack, view: &mut View) -> Result<Step> {
         let running = running(stack)?;
         let meter = metered(stack, self.entrant)?;
+        view.tell(|| Event::Metered(Box::new(meter.reader())));
         let plan = self.plan.plateau(scale, plateau_seconds(self.settings), RULE);
         let outcome = load::run(&plan, self.stop, &mut |snapshot| view.tick(&tick(snapshot, &meter)))?;
         self.plan.payload_offset += outcome.payloads_used;
@@ -361,6 +363,7 @@ fn tick(snapshot: &load::Snapshot, meter: &Meter) -> Tick {
     Tick {
         asked: snapshot.asked,
         achieved: snapshot.started as f64,
+        answers: snapshot.answers as f64,
         p99_ms: snapshot.p99_ms,
         failed: snapshot.failed,
         cpus: latest.as_ref().map(|latest| latest.cpus),

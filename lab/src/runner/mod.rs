@@ -12,6 +12,7 @@ mod going_on;
 pub mod kill;
 mod kill_shop;
 pub mod logins;
+mod planned;
 pub mod proof;
 pub mod settle;
 mod shop;
@@ -29,11 +30,13 @@ use anyhow::{Context, Result};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+pub use self::planned::planned;
 pub use self::up::up;
 use crate::contest::Contest;
 use crate::contestant::Contestant;
 use crate::drivers::Driver;
 use crate::lines::Lines;
+use crate::live::{Ended, Event, Key};
 use crate::load::Rule;
 use crate::machine;
 use crate::record::{Attempt, Capacity, Entry, Record, SCHEMA, Status};
@@ -136,43 +139,58 @@ pub fn run(settings: &Settings, stop: &AtomicBool, view: &mut View) -> Result<Re
     }
     let mut record = begin(settings)?;
     let unbuilt = if settings.build { build(settings, stop, view) } else { BTreeMap::new() };
-    let before: Vec<u32> = settings.entrants.iter().map(|entrant| rounds(&record, &entrant.id())).collect();
-    let number = |round: u32, before: u32| if settings.complete { round } else { before + round };
-    for round in 1..=settings.times {
-        for (entrant, before) in settings.entrants.iter().zip(&before) {
-            if stop.load(Ordering::Relaxed) {
-                return finish(settings, record);
-            }
-            if settings.complete && round <= *before {
-                continue;
-            }
-            let reason = unbuilt.get(&entrant.id());
-            if settings.find_limit {
-                view.heading(&entrant.id());
-                let capacity = match reason {
-                    Some(reason) => not_searched(entrant, reason),
-                    None => capacity::search(settings, entrant, stop, view),
-                };
-                if stop.load(Ordering::Relaxed) {
-                    return finish(settings, record);
-                }
-                record.capacities.push(capacity);
-            } else if let Some(reason) = reason {
-                record.attempts.push(not_run(entrant, number(round, *before), reason));
-            } else {
-                let round = number(round, *before);
-                view.heading(&format!("{} {round}", entrant.id()));
-                let attempt = attempt::run(settings, entrant, round, stop, view);
-                // What was cut short says nothing about the contestant.
-                if stop.load(Ordering::Relaxed) {
-                    return finish(settings, record);
-                }
-                record.attempts.push(attempt);
-            }
-            write(settings, &record)?;
+    let ids: Vec<String> = settings.entrants.iter().map(Entrant::id).collect();
+    for (place, round) in planned::turns(&record.attempts, &ids, settings.times, settings.complete) {
+        if stop.load(Ordering::Relaxed) {
+            break;
         }
+        let (entrant, reason) = (&settings.entrants[place], unbuilt.get(&ids[place]));
+        let key = || Key { load: settings.contest.load_name.clone(), contestant: ids[place].clone(), round };
+        view.tell(|| Event::Begins(key()));
+        let Some(ended) = one(settings, entrant, round, reason, &mut record, stop, view) else { break };
+        view.tell(|| Event::Ended(key(), ended));
+        write(settings, &record)?;
     }
     finish(settings, record)
+}
+
+/// One attempt or search, which is in the record then; how it ended, or nothing where it was cut short: that
+/// says nothing about the contestant. For a `reason` it cannot begin.
+fn one(
+    settings: &Settings,
+    entrant: &Entrant,
+    round: u32,
+    reason: Option<&String>,
+    record: &mut Record,
+    stop: &AtomicBool,
+    view: &mut View,
+) -> Option<Ended> {
+    let cut_short = || stop.load(Ordering::Relaxed);
+    if settings.find_limit {
+        view.heading(&entrant.id());
+        let capacity = match reason {
+            Some(reason) => not_searched(entrant, reason),
+            None => capacity::search(settings, entrant, stop, view),
+        };
+        if cut_short() {
+            return None;
+        }
+        let ended = planned::searched(&capacity);
+        record.capacities.push(capacity);
+        return Some(ended);
+    }
+    let attempt = match reason {
+        Some(reason) => not_run(entrant, round, reason),
+        None => {
+            view.heading(&format!("{} {round}", entrant.id()));
+            attempt::run(settings, entrant, round, stop, view)
+        }
+    };
+    if cut_short() {
+        return None;
+    }
+    record.attempts.push(attempt);
+    record.attempts.last().map(|attempt| planned::ended(record, attempt))
 }
 
 /// Makes everybody's images before the first attempt, so that no build runs beside one. Returns who could not
@@ -194,12 +212,6 @@ fn build(settings: &Settings, stop: &AtomicBool, view: &mut View) -> BTreeMap<St
         }
     }
     unbuilt
-}
-
-/// Rounds that a record which is continued holds already.
-fn rounds(record: &Record, contestant: &str) -> u32 {
-    let attempts = record.attempts.iter().filter(|attempt| attempt.contestant == contestant);
-    attempts.map(|attempt| attempt.round).max().unwrap_or(0)
 }
 
 fn begin(settings: &Settings) -> Result<Record> {
@@ -264,8 +276,12 @@ fn write(settings: &Settings, record: &Record) -> Result<()> {
     let file = settings.folder.join("record.json");
     let unfinished = settings.folder.join("record.json.unfinished");
     let text = serde_json::to_string_pretty(record)? + "\n";
-    fs::write(&unfinished, text).with_context(|| unfinished.display().to_string())?;
-    fs::rename(&unfinished, &file).with_context(|| file.display().to_string())
+    let written = fs::write(&unfinished, text).and_then(|()| fs::rename(&unfinished, &file));
+    if written.is_err() {
+        // On a full disk it is in the way of others. What was written before is as it was.
+        let _ = fs::remove_file(&unfinished);
+    }
+    written.with_context(|| format!("{} cannot be written, and stays as it was", file.display()))
 }
 
 /// The moment, as records have it.

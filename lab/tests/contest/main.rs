@@ -2,10 +2,15 @@
 //! its rows, and one whose limits do not hold. The other contests' kinds are in files of their own.
 #![allow(clippy::unwrap_used)] // a test that cannot go on fails
 
+#[path = "../../../tests/support/browser.rs"]
+mod browser;
 mod edge;
+mod ended;
 mod listen;
+mod live;
 mod scenarios;
 mod shop;
+mod started;
 mod tiny;
 mod tiny_edge;
 mod tiny_scenarios;

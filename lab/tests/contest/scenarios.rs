@@ -11,6 +11,7 @@ use postgres::NoTls;
 use pouco::embedded::Cluster;
 use pouco_lab::figures::{Correctness, Standing, standings};
 use pouco_lab::record::{Record, Status};
+use socket2::Socket;
 use tempfile::TempDir;
 
 use crate::{database, reserved_port};
@@ -31,7 +32,13 @@ const LIES: [(&str, &str, bool); 8] = [
 
 /// The real contest on a free port, in `folder`; what it has left is in `out` there.
 fn run(folder: &Path, cluster: &Cluster, arguments: &[&str]) -> Output {
-    let (_reserved, port) = reserved_port();
+    let (_reserved, mut lab) = lab(folder, cluster, arguments);
+    lab.output().unwrap()
+}
+
+/// The same, not yet started, and the port.
+pub(crate) fn lab(folder: &Path, cluster: &Cluster, arguments: &[&str]) -> (Socket, Command) {
+    let (reserved, port) = reserved_port();
     let top = Path::new(env!("CARGO_MANIFEST_DIR"));
     let (from, to) = (top.join("contests/scenarios"), folder.join(CONTEST));
     fs::create_dir(&to).unwrap();
@@ -46,7 +53,7 @@ fn run(folder: &Path, cluster: &Cluster, arguments: &[&str]) -> Output {
     lab.env("POUCO_LAB_TEST_DATABASE", url);
     lab.arg("--contests").arg(folder).arg("--peers").arg(top.join("tests/contest/scenarios-peers"));
     lab.args(["run", CONTEST]).args(arguments).args(["--seconds", "2", "--out"]).arg(folder.join("out"));
-    lab.output().unwrap()
+    (reserved, lab)
 }
 
 /// One run with a database of its own: the records by the names of their loads, and what was said.

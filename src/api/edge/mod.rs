@@ -12,8 +12,12 @@ mod routes;
 
 use std::convert::Infallible;
 use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
+
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 
 use self::pages::Page;
 pub use self::routes::Layer;
@@ -22,7 +26,8 @@ use super::kept::{expose_coalesced, expose_expiring, expose_lookups};
 use super::{Api, Configured, Running, Services};
 use crate::cache::Body;
 use crate::cache::expiring::{self, Expiring};
-use crate::cache::shared::{RedisAddress, RedisSettings, Shared};
+use crate::cache::shared::{Login, RedisAddress, RedisSettings, Shared};
+use crate::files;
 use crate::http::{Method, Router, Tally};
 use crate::instruments::Counter;
 use crate::limits;
@@ -50,7 +55,19 @@ pub(super) static API: Api = Api {
     in_all: true,
     example: "/static-text",
     openapi: Some(openapi::describe),
-    settings: &[KEEPER, TTL, BYTES, ENTRIES, REDIS_HOST, REDIS_TTL, REDIS_TIMEOUT],
+    settings: &[
+        KEEPER,
+        TTL,
+        BYTES,
+        ENTRIES,
+        REDIS_HOST,
+        REDIS_USER,
+        REDIS_PASSWORD,
+        REDIS_PASSWORD_FILE,
+        REDIS_ROOT_CERT,
+        REDIS_TTL,
+        REDIS_TIMEOUT,
+    ],
     stored: None,
     configure,
 };
@@ -86,8 +103,23 @@ const ENTRIES: Setting = Setting::number(
 const REDIS_HOST: Setting = Setting::text(
     "REDIS_HOST",
     "none",
-    "host, host:port or unix:/PATH",
+    "host, host:port, unix:/PATH or rediss://host:port, which is with TLS",
     "the Redis that the replicas share as a cache; without it those values are computed each time",
+);
+const REDIS_USER: Setting = Setting::text(
+    "REDIS_USER",
+    "Redis's default user",
+    "a name",
+    "who we are for Redis, with REDIS_PASSWORD",
+);
+const REDIS_PASSWORD: Setting = Setting::text("REDIS_PASSWORD", "none", "a text", "the password for Redis");
+const REDIS_PASSWORD_FILE: Setting =
+    Setting::text("REDIS_PASSWORD_FILE", "none", "a file", "as REDIS_PASSWORD, for one that is mounted");
+const REDIS_ROOT_CERT: Setting = Setting::text(
+    "POUCO_REDIS_ROOT_CERT",
+    "the authorities that the system knows",
+    "a file (PEM)",
+    "who is believed where REDIS_HOST is with TLS: certificates of authorities",
 );
 const REDIS_TTL: Setting =
     Setting::number("POUCO_REDIS_TTL_MS", 60_000, 1..=86_400_000, "ms", "how long a value lives in Redis");
@@ -98,6 +130,41 @@ const REDIS_TIMEOUT: Setting = Setting::number(
     "ms",
     "how long Redis may take to be connected to, and for each answer; then it counts as away",
 );
+
+fn redis(values: &Values) -> Result<Option<RedisSettings>, ConfigError> {
+    let Some(text) = values.given(&REDIS_HOST) else {
+        // Of no use without it, and maybe meant for a Redis that is then not asked.
+        let idle = [&REDIS_USER, &REDIS_PASSWORD, &REDIS_PASSWORD_FILE, &REDIS_ROOT_CERT];
+        return match idle.into_iter().find(|setting| values.given(setting).is_some()) {
+            Some(setting) => Err(setting.refuse("…", "it needs REDIS_HOST")),
+            None => Ok(None),
+        };
+    };
+    let address = text.parse::<RedisAddress>().map_err(|why| {
+        // What stands before an `@` may be a password.
+        REDIS_HOST.refuse(if text.contains('@') { "…" } else { text }, why)
+    })?;
+    let user = values.given(&REDIS_USER);
+    let login = match (values.secret(&REDIS_PASSWORD, &REDIS_PASSWORD_FILE)?, user) {
+        (Some(password), user) => Some(Login { user: user.map(str::to_owned), password }),
+        (None, Some(user)) => return Err(REDIS_USER.refuse(user, "it needs REDIS_PASSWORD")),
+        (None, None) => None,
+    };
+    let authorities = values.given(&REDIS_ROOT_CERT);
+    if let Some(path) = authorities {
+        if !matches!(address, RedisAddress::Tls(..)) {
+            return Err(REDIS_ROOT_CERT.refuse(path, "it needs a REDIS_HOST with TLS, rediss://…"));
+        }
+        let read = files::read(Path::new(path), limits::CERTIFICATES_BYTES);
+        let (text, _) = read.map_err(|error| REDIS_ROOT_CERT.refuse(path, error))?;
+        let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&text).collect();
+        if found.is_err() || found.is_ok_and(|found| found.is_empty()) {
+            return Err(REDIS_ROOT_CERT.refuse(path, "there is no certificate in it (PEM)"));
+        }
+    }
+    let timeout = values.milliseconds(&REDIS_TIMEOUT)?;
+    Ok(Some(RedisSettings { address, timeout, login, authorities: authorities.map(PathBuf::from) }))
+}
 
 /// Checked settings.
 #[derive(Clone, Debug)]
@@ -118,11 +185,6 @@ impl Settings {
     /// # Errors
     /// The first setting that is not allowed.
     pub fn read(values: &Values) -> Result<Self, ConfigError> {
-        let timeout = values.milliseconds(&REDIS_TIMEOUT)?;
-        let redis = values.given(&REDIS_HOST).map(|text| {
-            let address = text.parse::<RedisAddress>().map_err(|why| REDIS_HOST.refuse(text, why))?;
-            Ok(RedisSettings { address, timeout })
-        });
         Ok(Self {
             plain: values.parsed(&KEEPER, Layer::parse)?,
             memory: expiring::Limits {
@@ -130,7 +192,7 @@ impl Settings {
                 entries: values.size(&ENTRIES)?,
                 ttl: values.milliseconds(&TTL)?,
             },
-            redis: redis.transpose()?,
+            redis: redis(values)?,
             redis_ttl: values.milliseconds(&REDIS_TTL)?,
         })
     }

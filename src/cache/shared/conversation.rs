@@ -9,22 +9,24 @@ use std::time::{Duration, Instant};
 
 use redis::{
     Client, Cmd, Connection, ConnectionAddr, ErrorKind, IntoConnectionInfo, RedisConnectionInfo, RedisError,
-    RedisResult, Value,
+    RedisResult, TlsCertificates, Value,
 };
 
 use super::RedisAddress;
 use super::remote::{Answer, Job, LookUp, Remote};
-use crate::limits;
 use crate::waiting::queue::Popped;
+use crate::{files, limits};
 
 /// How often a Redis that is away is asked whether it is back.
 const RETRY: Duration = Duration::from_millis(limits::REDIS_RETRY_MS);
 /// How often a look-up looks again whose value another replica computes.
 const LOOK_AGAIN: Duration = Duration::from_millis(limits::REDIS_LOCK_LOOK_MS);
 
-/// KEYS: value, lock; ARGV: token, how long the lock lasts. The value and how long it will live, or 1 if the
-/// caller has the lock (also from a try before whose answer was lost), or 0.
-const LOOK_UP: &str = "local value = redis.call('GET', KEYS[1])
+/// KEYS: value, lock; ARGV: token, how long the lock lasts, how long a value may be. The value and how long
+/// it will live, or 1 if the caller has the lock (also from a try before whose answer was lost), or 0. A
+/// value that is longer is none of ours, and is not sent: 2.
+const LOOK_UP: &str = "if redis.call('STRLEN', KEYS[1]) > tonumber(ARGV[3]) then return 2 end
+local value = redis.call('GET', KEYS[1])
 if value then return {value, redis.call('PTTL', KEYS[1])} end
 if redis.call('GET', KEYS[2]) == ARGV[1] then return 1 end
 if redis.call('SET', KEYS[2], ARGV[1], 'NX', 'PX', ARGV[2]) then return 1 end
@@ -96,6 +98,11 @@ impl Conversation {
         match job {
             Job::LookUp(one) => self.look_up(one),
             Job::Fill { key, token, value, ttl } => {
+                if value.len() > limits::REDIS_VALUE_BYTES {
+                    self.refuse(&"a value is too long for it");
+                    let _ = self.ask(&script(RELEASE, &key, token));
+                    return;
+                }
                 let mut fill = script(FILL, &key, token);
                 fill.arg(&*value).arg(millis(ttl));
                 let _ = self.ask(&fill);
@@ -117,7 +124,7 @@ impl Conversation {
             return;
         }
         let mut look_up = script(LOOK_UP, &one.key, one.token);
-        look_up.arg(limits::REDIS_LOCK_MS);
+        look_up.arg(limits::REDIS_LOCK_MS).arg(limits::REDIS_VALUE_BYTES);
         let answer = self.ask(&look_up).map(|value| self.read(value));
         match answer {
             Ok(Answer::Busy) if Instant::now() < one.give_up && self.later.len() < limits::REDIS_QUEUE => {
@@ -133,6 +140,10 @@ impl Conversation {
         match value {
             Value::Int(1) => return Answer::Claimed,
             Value::Int(0) => return Answer::Busy,
+            Value::Int(2) => {
+                self.refuse(&"it has a value that is too long to be ours");
+                return Answer::Away;
+            }
             Value::Array(parts) => {
                 if let Ok([Value::BulkString(value), Value::Int(left)]) = <[Value; 2]>::try_from(parts) {
                     let left = Duration::from_millis(u64::try_from(left).unwrap_or_default());
@@ -208,28 +219,53 @@ impl Conversation {
 /// or has none to wait for; the look-up of a host's name has no bound here.)
 fn connect(remote: &Remote) -> RedisResult<Connection> {
     let timeout = remote.settings.timeout;
-    let address = match &remote.settings.address {
-        RedisAddress::Tcp(host, port) => ConnectionAddr::Tcp(host.clone(), *port),
-        RedisAddress::Unix(path) => ConnectionAddr::Unix(path.clone()),
-    };
-    // Nothing is sent but what is asked for.
-    let settings = RedisConnectionInfo::default().set_skip_set_lib_name();
-    let info = address.into_connection_info()?.set_redis_settings(settings);
-    let mut connection = Client::open(info)?.get_connection_with_timeout(timeout)?;
+    let mut connection = client(remote)?.get_connection_with_timeout(timeout)?;
     connection.set_read_timeout(Some(timeout))?;
     connection.set_write_timeout(Some(timeout))?;
+    // By us: the library signs in before an answer has any bound. TLS is agreed on with what is sent first.
+    if let Some(login) = &remote.settings.login {
+        redis::cmd("AUTH").arg(&login.user).arg(&login.password).exec(&mut connection)?;
+    }
     redis::cmd("PING").exec(&mut connection)?;
     Ok(connection)
 }
 
-/// Whether the connection is of no more use; else Redis has answered, and refused.
+fn client(remote: &Remote) -> RedisResult<Client> {
+    let address = match &remote.settings.address {
+        RedisAddress::Tcp(host, port) => ConnectionAddr::Tcp(host.clone(), *port),
+        RedisAddress::Tls(host, port) => {
+            ConnectionAddr::TcpTls { host: host.clone(), port: *port, insecure: false, tls_params: None }
+        }
+        RedisAddress::Unix(path) => ConnectionAddr::Unix(path.clone()),
+    };
+    let encrypted = matches!(address, ConnectionAddr::TcpTls { .. });
+    // Nothing is sent but what is asked for.
+    let settings = RedisConnectionInfo::default().set_skip_set_lib_name();
+    let info = address.into_connection_info()?.set_redis_settings(settings);
+    if !encrypted {
+        return Client::open(info);
+    }
+    // Another one may be there already, and is as good.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    // Read with each connection: a file that is replaced needs no restart.
+    let authorities = remote.settings.authorities.as_deref();
+    let root_cert = authorities.map(|path| files::read(path, limits::CERTIFICATES_BYTES)).transpose()?;
+    let root_cert = root_cert.map(|(text, _)| text);
+    Client::build_with_tls(info, TlsCertificates { client_tls: None, root_cert })
+}
+
+/// Whether the connection is of no more use; else Redis has answered, and refused. Who may not sign in need
+/// not ask.
 fn is_lost(error: &RedisError) -> bool {
-    matches!(error.kind(), ErrorKind::Io | ErrorKind::Parse)
+    use ErrorKind::{AuthenticationFailed, InvalidClientConfig, Io, Parse};
+    let away = matches!(error.kind(), Io | Parse | AuthenticationFailed | InvalidClientConfig);
+    away || matches!(error.code(), Some("WRONGPASS" | "NOAUTH"))
 }
 
 fn script(script: &str, key: &str, token: u64) -> Cmd {
     let mut command = redis::cmd("EVAL");
-    command.arg(script).arg(2).arg(key).arg(format!("{key}:lock")).arg(token);
+    // In braces: a cluster keeps both in the same place.
+    command.arg(script).arg(2).arg(key).arg(format!("{{{key}}}:lock")).arg(token);
     command
 }
 

@@ -38,6 +38,8 @@ const DEFAULT_PORT: u16 = 6379;
 pub enum RedisAddress {
     /// A host and its port.
     Tcp(String, u16),
+    /// The same, with TLS: `rediss://`.
+    Tls(String, u16),
     /// A socket.
     Unix(PathBuf),
 }
@@ -52,6 +54,17 @@ impl FromStr for RedisAddress {
                 false => Err("the path of a socket begins with a slash"),
             };
         }
+        if text.contains('@') {
+            return Err(
+                "a host, host:port or unix:/path; user and password are REDIS_USER and REDIS_PASSWORD",
+            );
+        }
+        let (text, make): (_, fn(String, u16) -> Self) = match text.split_once("://") {
+            None => (text, Self::Tcp),
+            Some(("redis", rest)) => (rest.strip_suffix('/').unwrap_or(rest), Self::Tcp),
+            Some(("rediss", rest)) => (rest.strip_suffix('/').unwrap_or(rest), Self::Tls),
+            Some(_) => return Err("a URL begins with redis:// or rediss://"),
+        };
         let (host, port) = match text.rsplit_once(':') {
             // An address of IPv6 has colons of its own, and stands in brackets if a port follows.
             Some((host, _)) if host.contains(':') && !host.ends_with(']') => (text, None),
@@ -59,21 +72,41 @@ impl FromStr for RedisAddress {
             None => (text, None),
         };
         let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-        if host.is_empty() || host.contains(|c: char| c.is_whitespace() || c == '/' || c == '@') {
-            return Err("a host, host:port or unix:/path");
+        if host.is_empty() || host.contains(|c: char| c.is_whitespace() || c == '/') {
+            return Err("a host, host:port, unix:/path or rediss://host:port");
         }
         let port = port.map_or(Ok(DEFAULT_PORT), str::parse);
-        Ok(Self::Tcp(host.to_owned(), port.map_err(|_| "a port is a number up to 65535")?))
+        Ok(make(host.to_owned(), port.map_err(|_| "a port is a number up to 65535")?))
     }
 }
 
 impl fmt::Display for RedisAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Self::Tls(..) = self {
+            f.write_str("rediss://")?;
+        }
         match self {
-            Self::Tcp(host, port) if host.contains(':') => write!(f, "[{host}]:{port}"),
-            Self::Tcp(host, port) => write!(f, "{host}:{port}"),
+            Self::Tcp(host, port) | Self::Tls(host, port) if host.contains(':') => {
+                write!(f, "[{host}]:{port}")
+            }
+            Self::Tcp(host, port) | Self::Tls(host, port) => write!(f, "{host}:{port}"),
             Self::Unix(path) => write!(f, "unix:{}", path.display()),
         }
+    }
+}
+
+/// Who we are for Redis. Nothing of it is shown.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Login {
+    /// `None`: its default user.
+    pub user: Option<String>,
+    /// Any bytes.
+    pub password: Vec<u8>,
+}
+
+impl fmt::Debug for Login {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Login")
     }
 }
 
@@ -84,6 +117,10 @@ pub struct RedisSettings {
     pub address: RedisAddress,
     /// To connect, and for each answer.
     pub timeout: Duration,
+    /// `None`: it asks for none.
+    pub login: Option<Login>,
+    /// Certificates of the authorities that are believed (PEM); `None`: those that the system knows.
+    pub authorities: Option<PathBuf>,
 }
 
 /// What was counted of the look-ups.

@@ -9,7 +9,8 @@ use super::*;
 const BOUND: Duration = Duration::from_secs(10);
 
 fn start(address: &str) -> (Shared<&'static str>, Arc<Janitor>) {
-    let settings = RedisSettings { address: address.parse().unwrap(), timeout: Duration::from_millis(100) };
+    let (address, timeout) = (address.parse().unwrap(), Duration::from_millis(100));
+    let settings = RedisSettings { address, timeout, login: None, authorities: None };
     let janitor = Janitor::start().unwrap();
     (Shared::start(Some(&settings), Duration::from_secs(60), &janitor).unwrap(), janitor)
 }
@@ -34,12 +35,25 @@ fn addresses_are_read_and_written() {
     assert_eq!("::1".parse(), tcp("::1", 6379));
     assert_eq!("[::1]:7000".parse(), tcp("::1", 7000));
     assert_eq!("unix:/run/r.sock".parse(), Ok(RedisAddress::Unix("/run/r.sock".into())));
-    for text in ["redis:6379", "10.0.0.1:7000", "[::1]:7000", "unix:/run/r.sock"] {
+    assert_eq!("redis://redis:7000/".parse(), tcp("redis", 7000));
+    assert_eq!("rediss://redis".parse(), Ok(RedisAddress::Tls("redis".into(), 6379)));
+    for text in ["redis:6379", "10.0.0.1:7000", "[::1]:7000", "unix:/run/r.sock", "rediss://[::1]:7000"] {
         assert_eq!(text.parse::<RedisAddress>().unwrap().to_string(), text);
     }
-    for wrong in
-        ["", ":6379", "redis:", "redis:many", "redis:70000", "unix:r.sock", "a b", "redis://a", "p@h"]
-    {
+    for wrong in [
+        "",
+        ":6379",
+        "redis:",
+        "redis:many",
+        "redis:70000",
+        "unix:r.sock",
+        "a b",
+        "http://a",
+        "redis://a/1",
+        "rediss://",
+        "p@h",
+        "rediss://u:p@h",
+    ] {
         assert!(wrong.parse::<RedisAddress>().is_err(), "{wrong}");
     }
 }

@@ -1,8 +1,8 @@
 // The smallest answer there is: GET /health.
-import { health } from '../k6-basic.js';
+import { ask, tasks } from '../k6-basic.js';
 
 export { options } from '../k6-basic.js';
 
 export default function () {
-  health();
+  ask(tasks.health);
 }

@@ -1,8 +1,8 @@
 // A new row each time: POST /users. Empty and seed the database afterwards.
-import { create } from '../k6-basic.js';
+import { ask, tasks } from '../k6-basic.js';
 
 export { options } from '../k6-basic.js';
 
 export default function () {
-  create();
+  ask(tasks.create);
 }

@@ -1,8 +1,8 @@
 // A token and an id of the request: GET /protected.
-import { protect } from '../k6-basic.js';
+import { ask, tasks } from '../k6-basic.js';
 
 export { options } from '../k6-basic.js';
 
 export default function () {
-  protect();
+  ask(tasks.protect);
 }

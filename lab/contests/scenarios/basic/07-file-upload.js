@@ -1,8 +1,8 @@
 // A file of 1,024 bytes in a form: POST /upload.
-import { upload } from '../k6-basic.js';
+import { ask, tasks } from '../k6-basic.js';
 
 export { options } from '../k6-basic.js';
 
 export default function () {
-  upload();
+  ask(tasks.upload);
 }

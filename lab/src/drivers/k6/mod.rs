@@ -6,9 +6,13 @@
 //! does not keep one connection for a user's chain. Seconds have no percentiles: they come from k6's REST
 //! interface, asked once a second, because its logs of single requests cost more than the load itself.
 //!
+//! Clients of a closed loop are virtual users who begin again, in scenarios alone.
+//!
 //! It is a program of this machine's, or a container that has it (`container.rs`).
 
+mod console;
 mod container;
+mod made;
 mod plan;
 mod shop;
 mod summary;
@@ -26,11 +30,12 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::oracle::inventory::Deed;
+use crate::oracle::scenarios::Task;
 use crate::record::{Generator, Second};
 
 use super::figures::{arrival_bottlenecks, trim};
 use super::process::{Attended, attend_other, cores, last_output, now};
-use super::{Arrivals, Driver, Job, Outcome, Snapshot, raise_open_files};
+use super::{Arrivals, Creation, Creations, Driver, Job, Outcome, Snapshot, raise_open_files};
 use container::Container;
 use plan::Plan;
 use summary::{Summary, Sums};
@@ -106,8 +111,9 @@ impl K6 {
         let mut command = match &self.how {
             How::Program(program) => Command::new(program),
             How::Container(container) => {
-                let common = common(script);
-                container.command(&[files, &[script, &common]].concat(), folder)?
+                let scripts = scripts(script)?;
+                let scripts = scripts.iter().map(PathBuf::as_path);
+                container.command(&files.iter().copied().chain(scripts).collect::<Vec<_>>(), folder)?
             }
         };
         command.args(["run", "--quiet", "--no-color", "--no-usage-report", "--address", &rest.to_string()]);
@@ -170,7 +176,7 @@ impl Driver for K6 {
         let plan_text = serde_json::to_string(&plan)?;
         let mut command = self.command(&script, &plan_text, rest, &[job.payloads, job.terms], job.folder)?;
         let console = job.folder.join("k6-console.out");
-        if job.shop.is_some() {
+        if job.shop.is_some() || job.contest.adds_to_data() {
             command.arg("--console-output").arg(std::path::absolute(&console)?);
         }
         let at_most =
@@ -193,7 +199,11 @@ impl Driver for K6 {
         let text = fs::read_to_string(&summary).with_context(|| summary.display().to_string())?;
         let summary = Summary::parse(&text).with_context(|| summary.display().to_string())?;
         let deeds = told(job, &summary, &console, attended.interrupted)?;
-        let outcome = outcome(job, &summary, &plan, &arrivals, &live, &attended, warning)?;
+        let mut outcome = outcome(job, &summary, &plan, &arrivals, &live, &attended, warning)?;
+        if job.contest.adds_to_data() {
+            outcome.creations = Creations::Each(made(job, &summary, &console, attended.interrupted)?);
+            outcome.answers = Some(summary.judged());
+        }
         Ok(Outcome { deeds, ..outcome })
     }
 }
@@ -202,6 +212,19 @@ impl Driver for K6 {
 fn common(script: &Path) -> PathBuf {
     let contests = script.parent().and_then(Path::parent);
     contests.unwrap_or(Path::new("/")).join(COMMON)
+}
+
+/// A contest's script, those beside it, which it may import, and what all have in common.
+fn scripts(script: &Path) -> Result<Vec<PathBuf>> {
+    let folder = script.parent().unwrap_or(Path::new("/"));
+    let mut all = vec![common(script)];
+    for entry in fs::read_dir(folder).with_context(|| folder.display().to_string())? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|ending| ending == "js") {
+            all.push(path);
+        }
+    }
+    Ok(all)
 }
 
 /// Those of the environment's variables that would change the load.
@@ -276,6 +299,22 @@ fn told(job: &Job<'_>, summary: &Summary, console: &Path, interrupted: bool) -> 
         shop::complete(&deeds, changing.map(|request| summary.sent(&request.name)).sum())?;
     }
     Ok(deeds)
+}
+
+/// What the script of scenarios has told the oracle; nothing where its load creates nothing.
+fn made(job: &Job<'_>, summary: &Summary, console: &Path, interrupted: bool) -> Result<Vec<Creation>> {
+    let requests = job.contest.load.scenarios.iter().flat_map(|scenario| &scenario.requests);
+    let creating = requests.filter(|it| Task::of(&it.method, &it.path) == Some(Task::Create));
+    let sent = creating.map(|request| summary.sent(&request.name)).sum();
+    if sent == 0 {
+        return Ok(Vec::new());
+    }
+    let text = fs::read_to_string(console).with_context(|| console.display().to_string())?;
+    let creations = made::creations(&text)?;
+    if !interrupted {
+        made::complete(&creations, sent)?;
+    }
+    Ok(creations)
 }
 
 fn outcome(

@@ -67,6 +67,9 @@ const PAGES: PlannedPages = PlannedPages {
 #[derive(Debug, Serialize)]
 struct PlannedScenario {
     id: String,
+    /// So many for the whole time, instead of arrivals at rates.
+    clients: Option<u32>,
+    duration: String,
     start_rate: u64,
     time_unit: String,
     stages: Vec<Stage>,
@@ -89,6 +92,8 @@ struct PlannedRequest {
     sends_payload: bool,
     /// What it is about in a shop.
     errand: Option<&'static str>,
+    /// Of a mix.
+    share: u32,
     accept: Vec<u16>,
     pause_ms: Option<(f64, f64)>,
 }
@@ -106,7 +111,7 @@ impl Plan {
         for scenario in &load.scenarios {
             let name = &scenario.name;
             ensure!(
-                scenario.clients.is_none(),
+                scenario.clients.is_none() || job.contest.adds_to_data(),
                 "k6: scenario {name}: its script knows rates, and no clients"
             );
         }
@@ -173,12 +178,15 @@ fn planned(
             path: request.path.clone(),
             sends_payload: sends_payload(request),
             errand: is_shop.then(|| shop::errand(request)).transpose()?,
+            share: request.share.unwrap_or(1),
             accept: request.accept.clone(),
             pause_ms: request.pause_ms,
         })
     };
     Ok(PlannedScenario {
         id: format!("scenario_{number}"),
+        clients: scenario.clients,
+        duration: milliseconds(arrivals.seconds()),
         start_rate: arrivals.phases.first().map_or(0, |phase| rate(phase.from)),
         time_unit: format!("{RATE_UNIT_SECONDS}s"),
         stages: stages(arrivals),
@@ -358,6 +366,19 @@ mod tests {
         let sale = inventory.with_load(Some("flash-sale")).unwrap();
         let refused = plan_of(&sale, 1.0, None, Some(&shop)).unwrap_err().to_string();
         assert!(refused.contains("no clients"), "{refused}");
+    }
+
+    #[test]
+    fn clients_of_scenarios_stay_for_the_whole_time_and_a_mix_has_its_shares() {
+        let scenarios =
+            Contest::load(&Path::new(env!("CARGO_MANIFEST_DIR")).join(".."), "scenarios").unwrap();
+        let mixed = scenarios.with_load(Some("08-concurrent-mixed")).unwrap();
+        let plan = plan(&mixed, 1.0, Some(7)).unwrap();
+        let scenario = &plan["scenarios"][0];
+        assert_eq!((&scenario["clients"], &scenario["duration"]), (&10.into(), &"7000ms".into()));
+        let requests = scenario["requests"].as_array().unwrap();
+        let shares: Vec<_> = requests.iter().map(|it| it["share"].as_u64().unwrap()).collect();
+        assert_eq!(shares, [5, 15, 40, 10, 15, 15]);
     }
 
     #[test]

@@ -1,15 +1,16 @@
 //! A shop as its script `k6.js` wants it, and what the script tells the oracle.
 //!
 //! k6 gives sums of what was sent, and the oracle must know each request that changed the shop: which
-//! product, how many, what was answered. So the script writes a line of its console for each, which k6 puts
-//! into a file: `pouco-deed,KIND,CUSTOMER,STATUS,ORDER,PRODUCT,PIECES,end`, with a product and its pieces for
-//! each line of an order. Nothing in it needs quotes, whatever k6 writes around it.
+//! product, how many, what was answered. So the script writes a line of its console for each:
+//! `pouco-deed,KIND,CUSTOMER,STATUS,ORDER,PRODUCT,PIECES,end`, with a product and its pieces for each line of
+//! an order.
 
 use std::collections::HashMap;
 
 use anyhow::{Context, Result, ensure};
 use serde::Serialize;
 
+use super::console;
 use crate::contest::Request;
 use crate::load::{BOUGHT, DELIVERED, PAGE};
 use crate::oracle::inventory::{Answer, Deed, Line};
@@ -91,15 +92,12 @@ pub(super) fn changes(request: &Request) -> bool {
 /// A line is cut short, or is about what is not in the shop.
 pub(super) fn deeds(console: &str, shop: &Open) -> Result<Vec<Deed>> {
     let cents: HashMap<i64, i64> = shop.products.iter().map(|product| (product.id, product.cents)).collect();
-    let told = console.lines().filter_map(|line| Some(&line[line.find(MARK)? + MARK.len()..]));
-    told.map(|line| deed(line, &cents).with_context(|| format!("a line of k6's console: {line}"))).collect()
+    console::told(console, MARK, |fields| deed(fields, &cents))
 }
 
-fn deed(line: &str, cents: &HashMap<i64, i64>) -> Result<Deed> {
-    let end = line.find(|c: char| !c.is_ascii_alphanumeric() && c != ',').unwrap_or(line.len());
-    let fields: Vec<&str> = line[..end].split(',').collect();
-    let [kind, customer, status, order, lines @ .., "end"] = fields.as_slice() else {
-        anyhow::bail!("it is cut short")
+fn deed(fields: &[&str], cents: &HashMap<i64, i64>) -> Result<Deed> {
+    let [kind, customer, status, order, lines @ ..] = fields else {
+        anyhow::bail!("{} fields are no deed", fields.len())
     };
     let id = (!order.is_empty()).then(|| order.parse()).transpose()?;
     let answer = Answer::of(status.parse()?, id);

@@ -129,6 +129,12 @@ impl Summary {
         }
     }
 
+    /// What the script found in answers with an allowed status, in a contest of scenarios.
+    pub(super) fn judged(&self) -> Answers {
+        let wrong = self.count("pouco_wrong");
+        Answers { checked: self.count("pouco_right") + wrong, wrong, ..Answers::default() }
+    }
+
     fn of_status(&self, request: &str, status: &str) -> u64 {
         self.count(&format!("pouco_statuses{{request:{request},status:{status}}}"))
     }

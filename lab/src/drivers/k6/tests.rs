@@ -45,11 +45,14 @@ summary=$(printf %s "$POUCO_PLAN" | sed 's/.*"summary":"\([^"]*\)".*/\1/')
 }
 
 fn drive(driver: &K6, folder: &Path, stop: &AtomicBool) -> Result<Outcome> {
-    let contest = people();
+    drive_at(driver, &people(), 0.5, folder, stop)
+}
+
+fn drive_at(driver: &K6, contest: &Contest, scale: f64, folder: &Path, stop: &AtomicBool) -> Result<Outcome> {
     let job = Job {
-        contest: &contest,
+        contest,
         top: folder,
-        scale: 0.5,
+        scale,
         seed: 7,
         payloads: &folder.join("payloads.tsv"),
         terms: &folder.join("terms.tsv"),
@@ -108,6 +111,50 @@ fn a_threshold_that_is_crossed_is_a_result() {
     let driver = stand_in(folder.path(), "cp \"$home/recorded\" \"$summary\"; exit 99");
     let outcome = drive(&driver, folder.path(), &AtomicBool::new(false)).unwrap();
     assert_eq!(outcome.figures.users_started, 572);
+}
+
+#[test]
+fn clients_of_scenarios_are_judged_by_what_their_script_tells() {
+    let folder = tempfile::tempdir().unwrap();
+    let counts = [
+        ("pouco_users", 10),
+        ("pouco_duration", 2),
+        ("pouco_duration{request:creation}", 2),
+        ("pouco_sent{request:creation}", 2),
+        ("pouco_statuses{request:creation,status:201}", 2),
+        ("pouco_right", 1),
+        ("pouco_wrong", 1),
+    ];
+    let metrics: serde_json::Map<_, _> = counts
+        .into_iter()
+        .map(|(name, count)| (name.to_owned(), serde_json::json!({ "values": { "count": count } })))
+        .collect();
+    let told = serde_json::json!({
+        "metrics": metrics,
+        "state": { "testRunDurationMs": 2_000.0 },
+        "root_group": { "checks": [{ "name": "the user has an id", "fails": 1 }] },
+    });
+    fs::write(folder.path().join("told"), told.to_string()).unwrap();
+    let script = r#"cp "$home/told" "$summary"
+while [ "$1" != --console-output ]; do shift; done
+echo 'level=info msg="pouco-made,0,201,1001,end" source=console' >"$2"
+echo 'level=info msg="pouco-made,1,201,,end" source=console' >>"$2""#;
+    let driver = stand_in(folder.path(), script);
+    let top = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let contest = Contest::load(&top, "scenarios").unwrap().with_load(Some("04-db-write")).unwrap();
+    let never = AtomicBool::new(false);
+    let outcome = drive_at(&driver, &contest, 1.0, folder.path(), &never).unwrap();
+    let Creations::Each(each) = outcome.creations else { panic!("{:?}", outcome.creations) };
+    let each: Vec<_> = each.iter().map(|it| (it.payload, it.status, it.id)).collect();
+    assert_eq!(each, [(0, 201, Some(1_001)), (1, 201, None)]);
+    let answers = outcome.answers.unwrap();
+    assert_eq!((answers.checked, answers.wrong), (2, 1));
+    assert_eq!(outcome.figures.errors[0].message, "does not hold: the user has an id");
+    // One of which nobody was told would be a row that nobody asked for.
+    fs::remove_file(folder.path().join("k6-summary.json")).unwrap();
+    let driver = stand_in(folder.path(), &script[..script.rfind('\n').unwrap()]);
+    let error = drive_at(&driver, &contest, 1.0, folder.path(), &never).unwrap_err().to_string();
+    assert_eq!(error, "k6 sent 2 creations, and its script told of 1");
 }
 
 #[test]
@@ -253,7 +300,7 @@ fn settings_of_the_users_own_do_not_reach_it() {
 #[test]
 fn what_scripts_share_is_where_they_import_it_from() {
     let contests = Path::new(env!("CARGO_MANIFEST_DIR")).join("contests");
-    for name in ["people", "users", "edge", "inventory"] {
+    for name in ["people", "users", "edge", "inventory", "scenarios"] {
         let script = contests.join(name).join("k6.js");
         assert_eq!(common(&script), contests.join(COMMON));
         let text = fs::read_to_string(&script).unwrap();
@@ -277,8 +324,8 @@ fn each_scenario_has_a_script_of_its_own_with_the_contests_tasks() {
             "{name}"
         );
         for request in &load.scenarios[0].requests {
-            let call = format!("http.{}(`${{url}}{}`", request.method.to_lowercase(), request.path);
-            assert!(shared.contains(&call), "{name}: {call}");
+            let sent = format!("method: '{}',\n    path: '{}',", request.method, request.path);
+            assert!(shared.replace("\n      ", "\n    ").contains(&sent), "{name}: {sent}");
         }
     }
     let (_, mix) = shared.split_once("const mix = [").unwrap();

@@ -4,7 +4,7 @@ use maud::{Markup, html};
 
 use super::{Scale, WIDTH, path, picture, round_up};
 use crate::contest::Budget;
-use crate::record::{Attempt, Second};
+use crate::record::Second;
 use crate::report::format;
 
 const HEIGHT: f64 = 150.0;
@@ -28,9 +28,9 @@ pub(in crate::report) struct Axes {
 }
 
 impl Axes {
-    /// Wide enough for all of `attempts`.
-    pub(in crate::report) fn of(attempts: &[&Attempt], budget: &Budget) -> Self {
-        let all = || attempts.iter().flat_map(|attempt| &attempt.series);
+    /// Wide enough for all of `series`.
+    pub(in crate::report) fn of(series: &[&[Second]], budget: &Budget) -> Self {
+        let all = || series.iter().copied().flatten();
         let largest = |read: fn(&Second) -> f64| all().map(read).fold(0.0, f64::max);
         let limit_memory_mb = budget.memory_bytes as f64 / 1e6;
         Self {
@@ -73,9 +73,15 @@ struct Panel<'a> {
     failures: bool,
 }
 
-/// The four panels of `attempt`.
-pub(in crate::report) fn panels(id: &str, who: &str, attempt: &Attempt, axes: &Axes) -> Markup {
-    let series = &attempt.series;
+/// The four panels of one load: two of what the generator saw, two of what was `used` meanwhile. While the
+/// generator has told nothing yet its two are not drawn.
+pub(in crate::report) fn panels(
+    id: &str,
+    who: &str,
+    seen: &[Second],
+    used: &[Second],
+    axes: &Axes,
+) -> Markup {
     let rate: [Line<'_>; 3] = [
         Line { class: "answers", read: &|second| Some(second.answers as f64) },
         Line { class: "asked", read: &|second| Some(second.asked) },
@@ -89,14 +95,14 @@ pub(in crate::report) fn panels(id: &str, who: &str, attempt: &Attempt, axes: &A
     let memory_limit = (axes.limit_memory_mb, format!("limit {}", format::significant(axes.limit_memory_mb)));
     let linear = |max: f64| Scale::Linear { max };
     let all = [
-        ("rate", "Users and answers, 1/s", linear(axes.rate), None, &rate[..]),
-        ("p99", "p99, ms", axes.p99, None, &p99[..]),
-        ("cpu", "CPU, cores", linear(axes.cpus), Some(cpu_limit), &cpus[..]),
-        ("memory", "Memory, MB", linear(axes.memory_mb), Some(memory_limit), &memory[..]),
+        ("rate", "Users and answers, 1/s", linear(axes.rate), None, &rate[..], seen),
+        ("p99", "p99, ms", axes.p99, None, &p99[..], seen),
+        ("cpu", "CPU, cores", linear(axes.cpus), Some(cpu_limit), &cpus[..], used),
+        ("memory", "Memory, MB", linear(axes.memory_mb), Some(memory_limit), &memory[..], used),
     ];
     html! {
         div.panels {
-            @for (name, title, scale, limit, lines) in all {
+            @for (name, title, scale, limit, lines, series) in all.into_iter().filter(|panel| !panel.5.is_empty()) {
                 figure {
                     figcaption { (title) }
                     (Panel { id: format!("{id}-{name}"), title, scale, limit, lines, failures: name == "rate" }

@@ -123,12 +123,34 @@ impl Compose {
         })
     }
 
-    fn compose(&self, arguments: &[&str], limit: Duration) -> Result<()> {
+    fn compose_command(&self, arguments: &[&str]) -> Command {
         let mut command = self.engine.compose();
         for file in &self.files {
             command.arg("-f").arg(file);
         }
-        self.run(command.args(["-p", &self.project]).args(arguments), limit).map(drop)
+        command.args(["-p", &self.project]).args(arguments);
+        command
+    }
+
+    fn compose(&self, arguments: &[&str], limit: Duration) -> Result<()> {
+        self.run(&mut self.compose_command(arguments), limit).map(drop)
+    }
+
+    /// podman-compose passes over a service that cannot be made, as where its image is missing: without this
+    /// it would be waited for until it serves. What it `said` tells why.
+    fn all_there(&self, said: &str) -> Result<()> {
+        let there = self.containers()?;
+        let missing = |name: &&String| !there.iter().any(|container| container.service == **name);
+        let missing: Vec<&str> =
+            self.shares.iter().map(|(name, _)| name).filter(missing).map(String::as_str).collect();
+        ensure!(
+            missing.is_empty(),
+            "{}: no container was made for {}, whose image may be missing: {}",
+            self.project,
+            missing.join(", "),
+            command::tail(said)
+        );
+        Ok(())
     }
 
     fn run(&self, command: &mut Command, limit: Duration) -> Result<String> {
@@ -261,7 +283,9 @@ impl Stack for Compose {
         self.clear().context("what a former run has left")?;
         port::free(&self.address)?;
         self.up = true;
-        self.compose(&["up", "--detach", "--no-build"], PROJECT_LIMIT)?;
+        let mut up = self.compose_command(&["up", "--detach", "--no-build"]);
+        let (_, said) = command::both(&mut up, PROJECT_LIMIT)?;
+        self.all_there(&said)?;
         self.own_volumes_only()
     }
 

@@ -1,17 +1,15 @@
 // Routes, and the one place where an error becomes an answer.
 
-import { setTimeout as sleep } from 'node:timers/promises'
 import express from 'express'
 import multer from 'multer'
 import * as input from './input.js'
 import { Rejection } from './rejection.js'
 
-const EXTERNAL_MS = 100
 const JSON_LIMIT = '64kb'
 const FILE_BYTES = 10 * 1024 * 1024
 
-// The server and the other service as the scenarios have them; `users` are the handlers in one of two styles.
-export function createApp(users) {
+// `handlers` are those that wait, in one of two styles.
+export function createApp(handlers) {
   const app = express()
   app.disable('x-powered-by')
   // Nobody asks again for what has not changed: a hash of each body would be for nothing.
@@ -21,16 +19,12 @@ export function createApp(users) {
 
   app.get('/health', (_request, response) => response.json({ status: 'ok', server: 'express' }))
   app.post('/echo', json, (request, response) => response.json(input.echo(request.body)))
-  app.get('/users', users.list)
-  app.post('/users', json, users.create)
-  app.get('/users/:id', users.get)
-  app.put('/users/:id', json, users.put)
-  app.delete('/users/:id', users.delete)
-  app.get('/external', async (_request, response) => {
-    const started = performance.now()
-    await sleep(EXTERNAL_MS)
-    response.json({ source: 'external', latency_ms: performance.now() - started, data: { status: 'ok' } })
-  })
+  app.get('/users', handlers.list)
+  app.post('/users', json, handlers.create)
+  app.get('/users/:id', handlers.get)
+  app.put('/users/:id', json, handlers.put)
+  app.delete('/users/:id', handlers.delete)
+  app.get('/external', handlers.external)
   app.get('/protected', authenticate, identify, (_request, response) => {
     response.json({ message: 'Access granted', user: 'bearer' })
   })

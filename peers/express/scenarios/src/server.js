@@ -2,8 +2,8 @@
 
 import { createServer } from 'node:http'
 import { createApp } from './app.js'
+import { withCallbacks, withPromises } from './handlers.js'
 import { Store } from './store.js'
-import { withCallbacks, withPromises } from './users.js'
 
 const KEEP_ALIVE_MS = 90_000
 const STYLES = { async: withPromises, callback: withCallbacks }

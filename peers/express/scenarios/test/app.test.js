@@ -5,8 +5,8 @@ import { once } from 'node:events'
 import { createServer } from 'node:http'
 import test from 'node:test'
 import { createApp } from '../src/app.js'
+import { withCallbacks, withPromises } from '../src/handlers.js'
 import { Rejection } from '../src/rejection.js'
-import { withCallbacks, withPromises } from '../src/users.js'
 
 // Users as the statements leave them.
 class MemoryStore {
@@ -83,6 +83,12 @@ for (const style of [withPromises, withCallbacks]) {
       assert.equal((await ask('DELETE', '/users/1'))[0], 404)
       assert.equal((await ask('GET', '/users/1'))[0], 404)
     }))
+
+  test(`${style.name}: the other service takes 100 ms`, () =>
+    serving(style, async (ask) => {
+      const [status, { source, latency_ms: took }] = await ask('GET', '/external')
+      assert.ok(status === 200 && source && took >= 99, String(took))
+    }))
 }
 
 test('an echo is the message and the data', () =>
@@ -92,12 +98,6 @@ test('an echo is the message and the data', () =>
     assert.deepEqual(await ask('POST', '/echo', sent), [200, { message: 'é', data }])
     assert.equal((await ask('POST', '/echo', { timestamp: 1, data }))[0], 422)
     assert.equal((await ask('POST', '/echo', { ...sent, data: { items: [] } }))[0], 422)
-  }))
-
-test('the other service takes 100 ms', () =>
-  serving(withPromises, async (ask) => {
-    const [status, { source, latency_ms: took }] = await ask('GET', '/external')
-    assert.ok(status === 200 && source && took >= 99, String(took))
   }))
 
 test('a token of ten characters has access', () =>

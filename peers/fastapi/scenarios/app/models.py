@@ -5,9 +5,10 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, StringConstraints
 
-Name = Annotated[str, StringConstraints(min_length=1, max_length=100)]
+# Postgres stores any character but U+0000.
+Name = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=r"^[^\x00]+$")]
 # That it is an address at all, and no more.
-Email = Annotated[str, StringConstraints(max_length=254, pattern=r"^[^@\s]+@[^@\s]+$")]
+Email = Annotated[str, StringConstraints(max_length=254, pattern=r"^[^@\s\x00]+@[^@\s\x00]+$")]
 
 
 class Health(BaseModel):
@@ -57,6 +58,6 @@ class Protected(BaseModel):
 
 
 class Uploaded(BaseModel):
-    filename: str
+    filename: str | None
     size: int
-    content_type: str
+    content_type: str | None

@@ -17,7 +17,12 @@ def _word(name: str, allowed: tuple[str, ...]) -> str:
     return word
 
 
+LISTEN = os.environ.get("LISTEN", "0.0.0.0:9999")
 DATABASE_HOST = os.environ.get("DATABASE_HOST", "/run/postgresql")
+# Who reads and renders: Pydantic in one file or in layers, or msgspec.
+API = _word("API", ("pragmatic", "strict", "msgspec"))
+# Uvicorn, or gunicorn over its workers.
+SERVER = _word("SERVER", ("uvicorn", "gunicorn"))
 # Who asks Postgres: the ORM, or its driver without it.
 STORE = _word("STORE", ("sqlalchemy", "asyncpg"))
 WORKERS = _number("WORKERS", default=1, least=1, most=256)

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Sequence
+from operator import itemgetter
 from typing import Any
 
 import asyncpg
@@ -28,6 +29,8 @@ async def _as_it_is(connection: asyncpg.Connection) -> None:
 
 
 class Store:
+    # Of a row as it is given here, in the order of the columns.
+    values = staticmethod(itemgetter("id", "name", "email", "created_at"))
     _pool: asyncpg.Pool
 
     async def open(self) -> None:

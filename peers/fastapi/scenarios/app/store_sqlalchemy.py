@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from operator import attrgetter
 
 from sqlalchemy import BigInteger, DateTime, Identity, Text, func, select
 from sqlalchemy.exc import IntegrityError
@@ -27,6 +28,9 @@ class User(Base):
 
 
 class Store:
+    # Of a row as it is given here, in the order of the columns.
+    values = staticmethod(attrgetter("id", "name", "email", "created_at"))
+
     def __init__(self) -> None:
         self._engine = create_async_engine(
             f"postgresql+asyncpg://pouco@/pouco?host={settings.DATABASE_HOST}",

@@ -4,8 +4,8 @@
 //! for a few seconds afterwards: most requests verify no signature and are no statement, and many who ask at
 //! once are one.
 //!
-//! Race window: an account that is switched off is served for as long as it is known, five seconds at most. The
-//! end of a token is looked at each time.
+//! Race window: an account that is switched off is served for as long as it is known, five seconds at most.
+//! The end of a token is looked at each time.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,6 +1,5 @@
 //! The settings of accounts: secrets, lifetimes, what a hash costs, and the limits.
 
-use std::fs;
 use std::time::Duration;
 
 use super::attempts;
@@ -13,6 +12,7 @@ pub(in crate::api::inventory) const SETTINGS: &[Setting] = &[
     SECRET,
     SECRET_FILE,
     SECRET_BEFORE,
+    SECRET_BEFORE_FILE,
     LIFETIME,
     REFRESH_LIFETIME,
     COST,
@@ -39,6 +39,12 @@ const SECRET_BEFORE: Setting = Setting::text(
     "none",
     "32 bytes or more",
     "the secret before that one: tokens signed with it are still taken, and no new ones made",
+);
+const SECRET_BEFORE_FILE: Setting = Setting::text(
+    "POUCO_JWT_SECRET_BEFORE_FILE",
+    "none",
+    "a file with 32 bytes or more; a line end behind them is not counted",
+    "as POUCO_JWT_SECRET_BEFORE, for a secret that is mounted",
 );
 const LIFETIME: Setting =
     Setting::number("POUCO_JWT_LIFETIME_S", 1_800, 1..=31_536_000, "s", "how long an access token is good");
@@ -86,8 +92,6 @@ const FAILURES_BY_ADDRESS: Setting = Setting::number(
 );
 /// Shorter ones are guessed (RFC 7518 section 3.2).
 const SECRET_BYTES: usize = 32;
-/// Of a file; nobody's secret is longer.
-const SECRET_FILE_BYTES: u64 = 64 * 1024;
 
 /// Checked settings.
 pub(in crate::api::inventory) struct Settings {
@@ -106,8 +110,8 @@ impl Settings {
         let seconds = |setting| Ok(u32::try_from(values.number(setting)?).unwrap_or(u32::MAX));
         Ok(Self {
             tokens: TokenSettings {
-                secret: secret(values)?,
-                before: given_secret(values, &SECRET_BEFORE)?,
+                secret: secret(values, &SECRET, &SECRET_FILE)?,
+                before: secret(values, &SECRET_BEFORE, &SECRET_BEFORE_FILE)?,
                 lifetime_s: seconds(&LIFETIME)?,
             },
             refresh_lifetime_s: seconds(&REFRESH_LIFETIME)?,
@@ -138,32 +142,16 @@ impl Settings {
     }
 }
 
-fn secret(values: &Values) -> Result<Option<Secret>, ConfigError> {
-    let given = given_secret(values, &SECRET)?;
-    let Some(path) = values.given(&SECRET_FILE) else { return Ok(given) };
-    if given.is_some() {
-        return Err(SECRET_FILE.refuse(path, "POUCO_JWT_SECRET is set as well"));
+/// From the setting or from its file. The value is not repeated in a message.
+fn secret(values: &Values, setting: &Setting, file: &Setting) -> Result<Option<Secret>, ConfigError> {
+    let Some(bytes) = values.secret(setting, file)? else { return Ok(None) };
+    if bytes.len() < SECRET_BYTES {
+        return Err(match values.given(file) {
+            Some(path) => file.refuse(path, file.allowed()),
+            None => setting.refuse("…", setting.allowed()),
+        });
     }
-    let long = fs::metadata(path).is_ok_and(|file| file.len() > SECRET_FILE_BYTES);
-    let bytes =
-        if long { Err("it is too long".to_owned()) } else { fs::read(path).map_err(|e| e.to_string()) };
-    let mut bytes =
-        bytes.map_err(|why| SECRET_FILE.refuse(path, format!("{}: {why}", SECRET_FILE.allowed())))?;
-    while bytes.last().is_some_and(|byte| matches!(byte, b'\n' | b'\r')) {
-        bytes.pop();
-    }
-    let long_enough = bytes.len() >= SECRET_BYTES;
-    let secret = long_enough.then(|| Secret::new(bytes));
-    secret.map(Some).ok_or_else(|| SECRET_FILE.refuse(path, SECRET_FILE.allowed()))
-}
-
-/// The value is not repeated in the message.
-fn given_secret(values: &Values, setting: &Setting) -> Result<Option<Secret>, ConfigError> {
-    let Some(text) = values.given(setting) else { return Ok(None) };
-    if text.len() < SECRET_BYTES {
-        return Err(setting.refuse("…", setting.allowed()));
-    }
-    Ok(Some(Secret::new(text.into())))
+    Ok(Some(Secret::new(bytes)))
 }
 
 #[cfg(test)]
@@ -194,7 +182,7 @@ mod tests {
         let file = tempfile::NamedTempFile::new().unwrap();
         let path = file.path().to_str().unwrap();
         for (text, taken) in [("", false), (&LONG[..31], false), ("a short one\r\n\n", false), (LONG, true)] {
-            fs::write(path, format!("{text}\n")).unwrap();
+            std::fs::write(path, format!("{text}\n")).unwrap();
             assert_eq!(read(&[("POUCO_JWT_SECRET_FILE", path)]).is_ok(), taken, "{text}");
         }
         let both = error(&[("POUCO_JWT_SECRET_FILE", path), ("POUCO_JWT_SECRET", LONG)]);

@@ -1,8 +1,16 @@
-// The handlers of users, in the two styles that Express knows: promises, and callbacks with `next`.
+// The handlers that wait, in the two styles that Express knows: promises, and callbacks with `next`.
 
+import { setTimeout as sleep } from 'node:timers/promises'
 import * as input from './input.js'
 import { Rejection } from './rejection.js'
 import * as sql from './sql.js'
+
+const EXTERNAL_MS = 100
+
+// What the other service says, with how long it took.
+function external(started) {
+  return { source: 'external', latency_ms: performance.now() - started, data: { status: 'ok' } }
+}
 
 function found(rows) {
   if (rows.length === 0) throw new Rejection(404, 'no such user')
@@ -28,6 +36,11 @@ export function withPromises(store) {
     delete: async (request, response) => {
       found(await store.rows(sql.DELETE, [input.id(request.params.id)]))
       response.status(204).end()
+    },
+    external: async (_request, response) => {
+      const started = performance.now()
+      await sleep(EXTERNAL_MS)
+      response.json(external(started))
     },
   }
 }
@@ -66,6 +79,10 @@ export function withCallbacks(store) {
         response.status(204).end()
       }
       store.rowsThen(sql.DELETE, [input.id(request.params.id)], then(next, answer))
+    },
+    external: (_request, response) => {
+      const started = performance.now()
+      setTimeout(() => response.json(external(started)), EXTERNAL_MS)
     },
   }
 }

@@ -1,0 +1,38 @@
+"""What is sent, and in the ModelViewSet what is answered."""
+
+from typing import Any
+
+from rest_framework import serializers
+
+from .models import User
+
+
+class EchoData(serializers.Serializer):
+    items = serializers.ListField()
+    nested = serializers.DictField()
+
+
+class Echo(serializers.Serializer):
+    message = serializers.CharField(allow_blank=True, trim_whitespace=False)
+    timestamp = serializers.JSONField()
+    data = EchoData()
+
+    def validate_timestamp(self, value: Any) -> Any:
+        if isinstance(value, bool) or not isinstance(value, int | float | str):
+            raise serializers.ValidationError("a number or a string is allowed")
+        return value
+
+
+class NewUser(serializers.Serializer):
+    name = serializers.CharField(max_length=100, trim_whitespace=False)
+    email = serializers.EmailField(max_length=254)
+
+
+class UserModel(serializers.ModelSerializer):
+    """As the documentation has it: that an address is free is asked for, before it is stored."""
+
+    class Meta:
+        model = User
+        fields = ["id", "name", "email", "created_at"]
+        read_only_fields = ["created_at"]
+        extra_kwargs = {"name": {"trim_whitespace": False}}

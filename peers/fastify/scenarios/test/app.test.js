@@ -1,0 +1,122 @@
+// The application with schemas and without, while Postgres is away: what is answered, and what is refused
+// before that is noticed.
+
+import assert from 'node:assert/strict'
+import { mkdtempSync, rmdirSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import test from 'node:test'
+import { createApp } from '../src/app.js'
+import { SCHEMAS } from '../src/schemas.js'
+import { Store } from '../src/store.js'
+
+async function serving(schemas, run) {
+  const folder = mkdtempSync(join(tmpdir(), 'pouco-'))
+  process.env.PGHOST = folder
+  const app = createApp(new Store({ connections: 1 }), { schemas })
+  const base = await app.listen({ port: 0, host: '127.0.0.1' })
+  const ask = async (method, path, body, headers = {}) => {
+    const type = typeof body === 'string' ? { 'content-type': 'application/json' } : {}
+    const response = await fetch(base + path, { method, body, headers: { ...type, ...headers } })
+    return [response.status, await response.json()]
+  }
+  try {
+    await run(ask)
+  } finally {
+    await app.close()
+    rmdirSync(folder)
+  }
+}
+
+const ANA = '{"name":"Ana","email":"ana@example.com"}'
+const DATA = '"data":{"items":[],"nested":{}}'
+const LONG = 'a'.repeat(101)
+const CASES = [
+  ['GET', '/health', undefined, 200],
+  ['GET', '/nothing', undefined, 404],
+
+  ['POST', '/echo', `{"message":"","timestamp":0,${DATA}}`, 200],
+  ['POST', '/echo', `{"message":"a","timestamp":"now",${DATA}}`, 200],
+  ['POST', '/echo', `{"timestamp":1,${DATA}}`, 422],
+  ['POST', '/echo', `{"message":1,"timestamp":1,${DATA}}`, 422],
+  ['POST', '/echo', `{"message":"a",${DATA}}`, 422],
+  ['POST', '/echo', `{"message":"a","timestamp":[],${DATA}}`, 422],
+  ['POST', '/echo', '{"message":"a","timestamp":1}', 422],
+  ['POST', '/echo', '{"message":"a","timestamp":1,"data":{"items":[]}}', 422],
+  ['POST', '/echo', '{"message":"a","timestamp":1,"data":{"items":1,"nested":{}}}', 422],
+  ['POST', '/echo', '{"message":', 400],
+  ['POST', '/echo', `"${'a'.repeat(64 * 1024)}"`, 413],
+
+  ['GET', '/users', undefined, 503],
+  ['GET', '/users/1', undefined, 503],
+  ['POST', '/users', ANA, 503],
+  ['PUT', '/users/1', ANA, 503],
+  ['DELETE', '/users/1', undefined, 503],
+  ['GET', '/users/x', undefined, 422],
+  ['GET', '/users/-1', undefined, 422],
+  ['GET', '/users/9223372036854775808', undefined, 422],
+  ['PUT', '/users/x', ANA, 422],
+  ['DELETE', '/users/x', undefined, 422],
+  ['POST', '/users', '{"name":"Ana"}', 422],
+  ['POST', '/users', '{"email":"ana@example.com"}', 422],
+  ['POST', '/users', '{"name":"","email":"ana@example.com"}', 422],
+  ['POST', '/users', `{"name":"${LONG}","email":"ana@example.com"}`, 422],
+  ['POST', '/users', '{"name":"Ana","email":"ana"}', 422],
+  ['POST', '/users', '[]', 422],
+  ['PUT', '/users/1', '{"name":"Ana"}', 422],
+]
+
+for (const schemas of [true, false]) {
+  test(`schemas ${schemas}: what is refused`, () =>
+    serving(schemas, async (ask) => {
+      for (const [method, path, body, want] of CASES) {
+        const [status, answer] = await ask(method, path, body)
+        const shown = `${method} ${path} ${body}: ${status} ${JSON.stringify(answer)}`
+        assert.equal(status, want, shown)
+        assert.equal(typeof answer.error === 'string', want !== 200, shown)
+      }
+    }))
+
+  test(`schemas ${schemas}: an echo is the message and the data`, () =>
+    serving(schemas, async (ask) => {
+      const data = { items: [1, 'é', null, { a: [] }], nested: { a: { b: true }, c: 1.5 } }
+      const sent = JSON.stringify({ message: '日本', timestamp: 1704067200000, data })
+      assert.deepEqual(await ask('POST', '/echo', sent), [200, { message: '日本', data }])
+    }))
+
+  test(`schemas ${schemas}: the other service takes 100 ms`, () =>
+    serving(schemas, async (ask) => {
+      const [status, { source, latency_ms: took, data }] = await ask('GET', '/external')
+      assert.ok(status === 200 && source && data.status === 'ok' && took >= 99, String(took))
+    }))
+
+  test(`schemas ${schemas}: a token of ten characters has access`, () =>
+    serving(schemas, async (ask) => {
+      const asked = async (headers) => (await ask('GET', '/protected', undefined, headers))[0]
+      assert.equal(await asked({ authorization: 'Bearer 0123456789' }), 200)
+      assert.equal(await asked({ authorization: 'Bearer 012345678' }), 401)
+      assert.equal(await asked({ authorization: 'Basic 0123456789' }), 401)
+      assert.equal(await asked({}), 401)
+    }))
+
+  test(`schemas ${schemas}: an upload is its name, size and type`, () =>
+    serving(schemas, async (ask) => {
+      const form = (field) => {
+        const form = new FormData()
+        form.set(field, new Blob(['x'.repeat(1024)], { type: 'application/octet-stream' }), 'a.bin')
+        return form
+      }
+      const answer = { filename: 'a.bin', size: 1024, content_type: 'application/octet-stream' }
+      assert.deepEqual(await ask('POST', '/upload', form('file')), [200, answer])
+      assert.equal((await ask('POST', '/upload', form('other')))[0], 422)
+      const text = new FormData()
+      text.set('file', 'x')
+      assert.equal((await ask('POST', '/upload', text))[0], 422)
+    }))
+}
+
+test('every route has a schema of its answer', () => {
+  for (const [name, { response }] of Object.entries(SCHEMAS)) {
+    assert.equal(response === undefined, name === 'delete', name)
+  }
+})

@@ -1,0 +1,92 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+const (
+	columns    = "id, name, email, created_at"
+	selectAll  = "SELECT " + columns + " FROM users"
+	selectByID = "SELECT " + columns + " FROM users WHERE id = $1"
+	insertUser = "INSERT INTO users (name, email) VALUES ($1, $2) RETURNING " + columns
+	updateUser = "UPDATE users SET name = $2, email = $3 WHERE id = $1 RETURNING " + columns
+	deleteUser = "DELETE FROM users WHERE id = $1"
+
+	uniqueViolation = "23505"
+)
+
+var (
+	errNobody = errors.New("no such user")
+	errTaken  = errors.New("the e-mail address is taken")
+)
+
+// User is a row, and the JSON of one.
+type User struct {
+	ID        int64     `json:"id"`
+	Name      string    `json:"name"`
+	Email     string    `json:"email"`
+	CreatedAt time.Time `json:"created_at"`
+}
+
+// Store is users in Postgres. Each method is a statement, and so a transaction, that has ended when it
+// returns.
+type Store struct{ pool *pgxpool.Pool }
+
+// openPool connects when it is first asked. pgx prepares every statement once a connection, when it is first
+// used there.
+func openPool(ctx context.Context, c config) (*pgxpool.Pool, error) {
+	settings, err := pgxpool.ParseConfig(c.database)
+	if err != nil {
+		return nil, err
+	}
+	settings.MaxConns = c.connections
+	return pgxpool.NewWithConfig(ctx, settings)
+}
+
+func (s Store) all(ctx context.Context) ([]User, error) {
+	rows, err := s.pool.Query(ctx, selectAll)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (User, error) { return scanUser(row) })
+}
+
+func (s Store) byID(ctx context.Context, id int64) (User, error) {
+	return scanUser(s.pool.QueryRow(ctx, selectByID, id))
+}
+
+func (s Store) create(ctx context.Context, name, email string) (User, error) {
+	return scanUser(s.pool.QueryRow(ctx, insertUser, name, email))
+}
+
+func (s Store) change(ctx context.Context, id int64, name, email string) (User, error) {
+	return scanUser(s.pool.QueryRow(ctx, updateUser, id, name, email))
+}
+
+func (s Store) remove(ctx context.Context, id int64) error {
+	done, err := s.pool.Exec(ctx, deleteUser, id)
+	if err == nil && done.RowsAffected() == 0 {
+		return errNobody
+	}
+	return err
+}
+
+func scanUser(row pgx.Row) (User, error) {
+	var u User
+	err := row.Scan(&u.ID, &u.Name, &u.Email, &u.CreatedAt)
+	u.CreatedAt = u.CreatedAt.UTC()
+	var refused *pgconn.PgError
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
+		err = errNobody
+	case errors.As(err, &refused) && refused.Code == uniqueViolation:
+		err = errTaken
+	}
+	return u, err
+}

@@ -1,0 +1,19 @@
+"""Becomes the server that was chosen: gunicorn for Flask (gunicorn.conf.py), uvicorn for Quart."""
+
+import os
+
+import settings
+
+if settings.FRAMEWORK == "flask":
+    command = ["gunicorn"]
+else:
+    host, _, port = settings.LISTEN.rpartition(":")
+    command = ["uvicorn", "quart_app:app", "--host", host, "--port", port]
+    command += ["--workers", str(settings.WORKERS), "--loop", "uvloop", "--http", "httptools"]
+    command += ["--ws", "none", "--backlog", "4096"]
+    command += ["--timeout-keep-alive", "75", "--timeout-graceful-shutdown", "10"]
+    # A worker that waits for its CPU quota is not dead: more than the 5 s after which uvicorn would replace
+    # it.
+    command += ["--timeout-worker-healthcheck", "30"]
+    command += ["--no-access-log", "--no-server-header", "--log-level", "warning"]
+os.execvp(command[0], command)

@@ -1,0 +1,36 @@
+"""What the environment sets. A value that is not allowed ends the start, with a sentence that names it."""
+
+import os
+
+
+def _number(name: str, default: int, least: int, most: int) -> int:
+    text = os.environ.get(name, str(default))
+    if not text.isdecimal() or not least <= int(text) <= most:
+        raise SystemExit(f"{name} = {text!r}: a whole number from {least} to {most} is allowed")
+    return int(text)
+
+
+def _word(name: str, allowed: tuple[str, ...]) -> str:
+    word = os.environ.get(name, allowed[0])
+    if word not in allowed:
+        raise SystemExit(f"{name} = {word!r}: {' or '.join(allowed)} is allowed")
+    return word
+
+
+LISTEN = os.environ.get("LISTEN", "0.0.0.0:9999")
+DATABASE_HOST = os.environ.get("DATABASE_HOST", "/run/postgresql")
+# Flask with threads, or Quart with coroutines.
+FRAMEWORK = _word("FRAMEWORK", ("flask", "quart"))
+WORKERS = _number("WORKERS", default=1, least=1, most=256)
+# Of all workers together in the environment, of one worker here: each has a pool of its own.
+CONNECTIONS = _number("DATABASE_CONNECTIONS", default=18, least=WORKERS, most=1000) // WORKERS
+# Of a gunicorn worker.
+THREADS = min(16, CONNECTIONS)
+
+# What a statement may take, and how long a request waits for a connection: as long as the clients do, so that
+# under load a request is late rather than refused.
+STATEMENT_SECONDS = 60
+POOL_SECONDS = 60
+EXTERNAL_SECONDS = 0.1
+# Of a request: a file of 10 MiB, and its form around it.
+BODY_BYTES = 10 * 2**20 + 2**16

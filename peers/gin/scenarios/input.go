@@ -1,0 +1,57 @@
+package main
+
+import (
+	"errors"
+	"strconv"
+	"strings"
+)
+
+const tokenCharacters = 10
+
+// What is wrong with a request.
+var (
+	errID        = errors.New("id: expected a number")
+	errTimestamp = errors.New("timestamp: expected a number or a string")
+	errFile      = errors.New("file: is missing")
+	errToken     = errors.New("a token is needed")
+)
+
+// echoRequest is what is echoed. The message may be empty, and must be there.
+type echoRequest struct {
+	Message   *string  `json:"message" binding:"required"`
+	Timestamp any      `json:"timestamp"`
+	Data      echoData `json:"data"`
+}
+
+type echoData struct {
+	Items  []any          `json:"items" binding:"required"`
+	Nested map[string]any `json:"nested" binding:"required"`
+}
+
+type userIn struct {
+	Name  string `json:"name" binding:"required,max=100"`
+	Email string `json:"email" binding:"required,max=254,email"`
+}
+
+func (e echoRequest) check() error {
+	switch e.Timestamp.(type) {
+	case float64, string:
+		return nil
+	}
+	return errTimestamp
+}
+
+func parseID(text string) (int64, error) {
+	// 63 bits: what Postgres takes. Unlike ParseInt it takes no sign.
+	id, err := strconv.ParseUint(text, 10, 63)
+	if err != nil {
+		return 0, errID
+	}
+	return int64(id), nil
+}
+
+// hasToken reads an `Authorization: Bearer …`.
+func hasToken(header string) bool {
+	scheme, token, _ := strings.Cut(header, " ")
+	return strings.EqualFold(scheme, "bearer") && len(token) >= tokenCharacters
+}

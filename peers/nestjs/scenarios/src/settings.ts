@@ -1,0 +1,25 @@
+// What the environment sets. A value that is not allowed ends the start, with a sentence that names it.
+
+function number(name: string, otherwise: number, least: number, most: number): number {
+  const value = Number(process.env[name] || otherwise)
+  if (Number.isInteger(value) && value >= least && value <= most) return value
+  throw new Error(`${name}=${process.env[name]}: a whole number from ${least} to ${most} is allowed`)
+}
+
+export const ADAPTERS = ['express', 'fastify'] as const
+export type Adapter = (typeof ADAPTERS)[number]
+
+function adapter(): Adapter {
+  const word = process.env.ADAPTER || ADAPTERS[0]
+  const found = ADAPTERS.find((it) => it === word)
+  if (found) return found
+  throw new Error(`ADAPTER=${word}: ${ADAPTERS.join(' or ')} is allowed`)
+}
+
+export function settings() {
+  return {
+    adapter: adapter(),
+    port: number('PORT', 9999, 1, 65_535),
+    connections: number('DATABASE_CONNECTIONS', 18, 1, 1000),
+  }
+}

@@ -1,0 +1,107 @@
+//! Asks a server for TLS, and agrees on it. Blocks: by threads alone.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Instant;
+
+use postgres::Config;
+use rustls::ClientConnection;
+
+use super::certificates::PROTOCOL;
+use super::stream::{Secured, Wire};
+use super::{Security, TlsError, Way, Why, nameless, place, server_name};
+use crate::database_url::Mode;
+use crate::store::line::Line;
+
+/// "Do you speak TLS?" (Postgres manual, section 54.7).
+const REQUEST: [u8; 8] = [0, 0, 0, 8, 4, 210, 22, 47];
+
+/// Encrypts a socket to the host of this index on which nothing was said yet. `None`: it stays in plain text.
+///
+/// # Errors
+/// It cannot be encrypted, as it has to be; then the socket is of no more use.
+pub(in crate::store) fn secure(
+    security: &Security,
+    config: &Config,
+    host: usize,
+    way: Way,
+    line: &Arc<Line>,
+    deadline: Instant,
+) -> Result<Option<Secured>, TlsError> {
+    let failed = |why| security.failure(&place(config, host), why);
+    let must = match way {
+        Way::Plain => return Ok(None),
+        Way::IfOffered => false,
+        Way::Always => true,
+    };
+    let name = match server_name(config, host) {
+        Some(name) => name,
+        None if security.wanted.mode == Mode::VerifyFull => return Err(failed(Why::Name)),
+        None => nameless(),
+    };
+    let certificates = security.certificates.current().map_err(|why| failed(Why::Files(why)))?;
+    let direct = security.wanted.direct;
+    if !direct && !is_offered(line, deadline).map_err(failed)? {
+        return if must { Err(failed(Why::Refused)) } else { Ok(None) };
+    }
+    let mut tls = ClientConnection::new(certificates, name).map_err(|error| failed(Why::Handshake(error)))?;
+    agree(&mut tls, line, deadline).map_err(failed)?;
+    // Whoever is asked nothing before says so that it is Postgres (manual, section 54.2.11).
+    if direct && tls.alpn_protocol() != Some(PROTOCOL) {
+        return Err(failed(Why::NotDirect));
+    }
+    Ok(Some(Secured::new(line.clone(), Box::new(tls))))
+}
+
+/// Nothing but the answer is read: what a stranger may have sent with it is not taken for Postgres's.
+fn is_offered(line: &Line, deadline: Instant) -> Result<bool, Why> {
+    let mut rest = &REQUEST[..];
+    while !rest.is_empty() {
+        match line.write(rest).map_err(Why::Unanswered)? {
+            Some(count) => rest = &rest[count..],
+            None => line.wait_until(deadline),
+        }
+    }
+    let mut answer = [0];
+    loop {
+        match line.read(&mut answer).map_err(Why::Unanswered)? {
+            Some(0) => return Err(Why::Unanswered(io::ErrorKind::UnexpectedEof.into())),
+            Some(_) => break,
+            None => line.wait_until(deadline),
+        }
+    }
+    match answer[0] {
+        b'S' => Ok(true),
+        b'N' => Ok(false),
+        // It has no process for us; what it says of that may be anybody's word.
+        b'E' => Err(Why::Unanswered(io::Error::other("the server answers with an error"))),
+        other => Err(Why::NoAnswer(other)),
+    }
+}
+
+fn agree(tls: &mut ClientConnection, line: &Line, deadline: Instant) -> Result<(), Why> {
+    while tls.is_handshaking() || tls.wants_write() {
+        let done = if tls.wants_write() {
+            tls.write_tls(&mut Wire(line)).map(drop)
+        } else {
+            match tls.read_tls(&mut Wire(line)) {
+                Ok(0) => return Err(Why::Socket(io::ErrorKind::UnexpectedEof.into())),
+                read => read.map(drop),
+            }
+        };
+        match done {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                line.wait_until(deadline);
+                continue;
+            }
+            Err(error) => return Err(Why::Socket(error)),
+        }
+        if let Err(error) = tls.process_new_packets() {
+            // What is wrong is told to the other side, if it still hears.
+            let _ = tls.write_tls(&mut Wire(line));
+            return Err(Why::Handshake(error));
+        }
+    }
+    Ok(())
+}
