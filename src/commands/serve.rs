@@ -45,7 +45,7 @@ pub(super) fn run(values: &Values, mut config: Config) -> Result<(), Failure> {
     let app = App::start(config, apis, connector, bound).map_err(|error| match error {
         // By whoever stopped it, who needs no word of it.
         StartError::Stopped => Failure::silent(),
-        StartError::Database(error) => refused(error),
+        StartError::Database(error) => refused(&error),
         error => Failure::from(error.to_string()),
     })?;
     stop.started();
