@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# nginx with TLS (deploy/tls) before one replica, in containers without a network, with a certificate that is made here.
+# nginx with TLS (deploy/tls) before one replica, in containers without a network, with a certificate that is
+# made here.
 #
-#   tests/stack/tls.sh        needs the images pouco-server and pouco-nginx, curl with HTTP/2, openssl, and root for nsenter
+#   tests/stack/tls.sh     needs the images pouco-server and pouco-nginx, curl with HTTP/2, openssl, and root
 set -euo pipefail
 export LC_ALL=C
 cd "$(dirname "$0")/../.."
@@ -24,10 +25,12 @@ openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -su
   -addext subjectAltName=DNS:api.example -keyout "$work/key.pem" -out "$work/cert.pem" 2>/dev/null
 chmod 755 "$work" && chmod 644 "$work"/*.pem
 
-"$engine" run -d --name "$name-api" --network none -v "$volume:/run/pouco" -e POUCO_APIS=edge \
+"$engine" run -d --name "$name-api" --network none --ulimit nofile=20000:20000 --ulimit nproc=4096:4096 \
+  -v "$volume:/run/pouco" -e POUCO_APIS=edge \
   -e POUCO_LISTEN=unix:/run/pouco/api1.sock -e POUCO_ADMIN_LISTEN=off pouco-server >/dev/null
 "$engine" run -d --name "$name-nginx" --network none --sysctl net.ipv4.ip_unprivileged_port_start=80 --read-only \
-  --tmpfs /tmp:size=16m,mode=1777 --cap-drop ALL --ulimit nofile=20000:20000 -v "$volume:/run/pouco" \
+  --tmpfs /tmp:size=16m,mode=1777 --cap-drop ALL --ulimit nofile=20000:20000 --ulimit nproc=4096:4096 \
+  -v "$volume:/run/pouco" \
   -v "$PWD/nginx.conf:/etc/nginx/nginx.conf:ro" -v "$PWD/deploy/tls:/etc/nginx/tls:ro" -v "$work:/run/tls:ro" \
   pouco-nginx >/dev/null
 inside=$("$engine" inspect -f '{{.State.Pid}}' "$name-nginx")

@@ -132,6 +132,7 @@ const REDIS_TIMEOUT: Setting = Setting::number(
 );
 
 fn redis(values: &Values) -> Result<Option<RedisSettings>, ConfigError> {
+    let timeout = values.milliseconds(&REDIS_TIMEOUT)?;
     let Some(text) = values.given(&REDIS_HOST) else {
         // Of no use without it, and maybe meant for a Redis that is then not asked.
         let idle = [&REDIS_USER, &REDIS_PASSWORD, &REDIS_PASSWORD_FILE, &REDIS_ROOT_CERT];
@@ -162,7 +163,6 @@ fn redis(values: &Values) -> Result<Option<RedisSettings>, ConfigError> {
             return Err(REDIS_ROOT_CERT.refuse(path, "there is no certificate in it (PEM)"));
         }
     }
-    let timeout = values.milliseconds(&REDIS_TIMEOUT)?;
     Ok(Some(RedisSettings { address, timeout, login, authorities: authorities.map(PathBuf::from) }))
 }
 
