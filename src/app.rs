@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use socket2::Socket;
 
 use crate::api::{Running, Selection, Services};
-use crate::config::Config;
+use crate::config::{Config, Listen};
 use crate::front;
 use crate::http::{Address, Limits, Listener, Method, Rejection, Response, Router, Server, Status};
 use crate::limits;
@@ -21,6 +22,7 @@ use crate::readiness::{Readiness, health as health_json};
 use crate::store::{
     ConnectError, Connector, MigrateError, NoSession, Pool, PoolThreads, Pulse, Purpose, is_current, migrate,
 };
+use crate::systemd;
 use crate::waiting::aside::Aside;
 use crate::waiting::life::{self, Watchdog};
 use crate::waiting::{Janitor, sleep};
@@ -77,18 +79,26 @@ impl Bound {
     /// # Errors
     /// The first that cannot be bound.
     pub fn new(config: &Config) -> Result<Self, BindError> {
-        let bind_all = |addresses: &[Address], shared: bool, proxy_protocol: bool| {
-            let bind = |address: &Address| {
+        let mut inherited = HandedOver(systemd::take_sockets());
+        let mut bind_all = |addresses: &[Listen], shared: bool, proxy_protocol: bool| {
+            let mut bound = Vec::new();
+            for address in addresses {
                 let bind = if shared { Listener::bind_shared } else { Listener::bind };
-                bind(address, config.socket_mode)
-                    .map(|listener| listener.behind(config.trusted_hops.clone(), proxy_protocol))
-                    .map_err(|error| BindError { address: address.clone(), error })
-            };
-            addresses.iter().map(bind).collect::<Result<Vec<_>, _>>()
+                let listeners = match address {
+                    Listen::Systemd(name) => inherited.named(name),
+                    Listen::At(address) => bind(address, config.socket_mode).map(|listener| vec![listener]),
+                };
+                let listeners = listeners.map_err(|error| BindError { address: address.clone(), error })?;
+                let behind = |one: Listener| one.behind(config.trusted_hops.clone(), proxy_protocol);
+                bound.extend(listeners.into_iter().map(behind));
+            }
+            Ok(bound)
         };
         // What a process says of itself must not come from another.
         let admin = bind_all(&config.admin_listen, false, false)?;
-        Ok(Self { public: bind_all(&config.listen, config.share_port, config.proxy_protocol)?, admin })
+        let public = bind_all(&config.listen, config.share_port, config.proxy_protocol)?;
+        inherited.warn_of_rest();
+        Ok(Self { public, admin })
     }
 
     /// The public addresses, with the port that was given for port 0.
@@ -102,11 +112,41 @@ impl Bound {
     }
 }
 
+/// Sockets that a service manager has bound, until somebody takes them by name.
+struct HandedOver(Vec<(String, Socket)>);
+
+impl HandedOver {
+    /// All of this name: a unit may have several.
+    fn named(&mut self, wanted: &str) -> io::Result<Vec<Listener>> {
+        let (named, rest) = std::mem::take(&mut self.0).into_iter().partition(|(name, _)| name == wanted);
+        self.0 = rest;
+        let named: Vec<(String, Socket)> = named;
+        if named.is_empty() {
+            return Err(io::Error::new(io::ErrorKind::NotFound, "no socket of this name was handed over"));
+        }
+        named.into_iter().map(|(_, socket)| Listener::inherit(socket)).collect()
+    }
+
+    fn warn_of_rest(&self) {
+        for (name, _) in &self.0 {
+            log::warn!("a socket `{name}` was handed over that nobody asks for: POUCO_LISTEN=systemd:{name}");
+        }
+    }
+}
+
 /// An address that cannot be bound.
 #[derive(Debug)]
 pub struct BindError {
-    address: Address,
+    address: Listen,
     error: io::Error,
+}
+
+impl BindError {
+    /// Whether another process has it.
+    #[must_use]
+    pub fn is_in_use(&self) -> bool {
+        self.error.kind() == io::ErrorKind::AddrInUse
+    }
 }
 
 impl fmt::Display for BindError {
@@ -272,7 +312,7 @@ impl App {
             inner.expose(response);
             Ok::<_, Rejection>(())
         });
-        let server = Server::start(bound.public, router, config.http)?;
+        let server = Server::start_reporting(bound.public, router, config.http, config.reporting)?;
         let apis = Mutex::new(apis);
         let draining = AtomicBool::new(false);
         let pulse = needs_database.then(|| Pulse::new(&connector, &aside));
@@ -376,6 +416,8 @@ impl Inner {
         }
         let help = "Log lines that standard error was too slow for.";
         exposition.sample("pouco_log_lines_dropped_total", help, &[], logging::dropped_lines());
+        let help = "Lines of the access log that standard error was too slow for.";
+        exposition.sample("pouco_access_log_lines_dropped_total", help, &[], logging::dropped_events());
         self.aside.expose(&mut exposition);
         life::expose(&mut exposition);
         let version = [("version", env!("CARGO_PKG_VERSION"))];

@@ -1,11 +1,14 @@
 //! Settings of the process, the engine and the store: raw values become one checked [`Config`]. Those of an
 //! API are in its folder.
 
-use std::path::PathBuf;
+use std::fmt;
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::database_url::{self, Target};
-use crate::http::{Address, Limits, TrustedHops};
+use crate::http::{Access, Address, AddressError, Details, Limits, Reporting, TrustedHops};
 use crate::limits;
 use crate::logging::Format;
 use crate::settings::{ConfigError, Setting, Values};
@@ -21,11 +24,12 @@ macro_rules! settings {
 }
 
 settings! {
-    LISTEN = text("POUCO_LISTEN", "tcp:0.0.0.0:9999", "tcp:HOST:PORT or unix:/PATH, several parted by commas", "where the API answers; port 0 takes a free one");
+    LISTEN = text("POUCO_LISTEN", "tcp:0.0.0.0:9999", "tcp:HOST:PORT, unix:/PATH or systemd:NAME, several parted by commas", "where the API answers; port 0 takes a free one, and systemd:NAME the sockets that a service manager hands over under this name");
     ADMIN_LISTEN = text("POUCO_ADMIN_LISTEN", "tcp:127.0.0.1:9998", "as POUCO_LISTEN, or `off`", "where /healthz, /readyz and /metrics answer; never the public port");
     SOCKET_MODE = text("POUCO_SOCKET_MODE", "660", "octal, 0 to 777", "permissions of Unix sockets");
     SHARE_PORT = text("POUCO_SHARE_PORT", "off", "on or off", "several processes answer on the same public TCP ports, and the kernel shares the connections out");
     DATABASE_URL = text("DATABASE_URL", "embedded", "postgres://… or key=value pairs", "the database; without it a Postgres of our own is fetched and started");
+    DURABILITY = text("POUCO_DURABILITY", "warn", "warn or refuse", "what is done with a Postgres whose fsync or full_page_writes is off, so that it loses what was committed when its machine crashes; a synchronous_commit that is too weak is raised in any case");
     DATABASE_URL_FILE = text("DATABASE_URL_FILE", "none", "a file with a value of DATABASE_URL", "as DATABASE_URL, for one with a password that is mounted");
     PASSFILE = text("PGPASSFILE", "none", "a file", "passwords for DATABASE_URL, if it has none: lines of host:port:database:user:password that only their owner may read (Postgres manual, section 32.16)");
     DATA_DIR = text("POUCO_DATA_DIR", "$XDG_DATA_HOME/pouco, as root /var/lib/pouco", "a folder", "where the embedded Postgres keeps its data");
@@ -66,6 +70,11 @@ settings! {
     SHUTDOWN_GRACE = number("POUCO_SHUTDOWN_GRACE_MS", limits::SHUTDOWN_GRACE_MS, 0..=3_600_000, "ms", "how long requests may take to finish after SIGTERM");
     LOG = text("POUCO_LOG", "info", "off, error, warn, info, debug", "what is logged to standard error");
     LOG_FORMAT = text("POUCO_LOG_FORMAT", "text", "text or json", "how a log line looks");
+    LOG_LEVEL_FILE = text("POUCO_LOG_LEVEL_FILE", "none", "a file", "one of the words of POUCO_LOG, which goes before that; SIGHUP reads it anew");
+    ACCESS_LOG = text("POUCO_ACCESS_LOG", "off", "off, errors, sampled or all", "which requests have a line in the log, whatever POUCO_LOG says: those answered with a 5xx, or one in POUCO_ACCESS_LOG_ONE_IN too");
+    ACCESS_LOG_ONE_IN = number("POUCO_ACCESS_LOG_ONE_IN", limits::ACCESS_LOG_ONE_IN, 1..=1_000_000, "", "one in so many requests, where they are sampled");
+    ACCESS_LOG_DETAILS = text("POUCO_ACCESS_LOG_DETAILS", "none", "none, or comma-separated: path, query, client, agent", "what may be personal, and stands in such a line nevertheless: path and query as they were sent, the client's address, User-Agent");
+    REQUEST_IDS = text("POUCO_REQUEST_IDS", "off", "on or off", "each request has an id, that of its X-Request-Id or one of our own, in its answer and in every line of it; a traceparent is passed on too");
 }
 
 /// Where the database is.
@@ -80,6 +89,33 @@ pub enum Database {
         /// `None`: an installed one, else a fetched one.
         bin_dir: Option<PathBuf>,
     },
+}
+
+/// A socket to answer on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Listen {
+    /// One of our own.
+    At(Address),
+    /// Those that a service manager hands over under this name.
+    Systemd(String),
+}
+
+impl Listen {
+    fn read(text: &str) -> Result<Self, AddressError> {
+        match text.strip_prefix("systemd:").filter(|name| !name.is_empty()) {
+            Some(name) => Ok(Self::Systemd(name.to_owned())),
+            None => text.parse().map(Self::At),
+        }
+    }
+}
+
+impl fmt::Display for Listen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::At(address) => write!(f, "{address}"),
+            Self::Systemd(name) => write!(f, "systemd:{name}"),
+        }
+    }
 }
 
 /// Reading connections and their queue.
@@ -97,8 +133,8 @@ pub struct ReadLimits {
 #[derive(Clone, Debug)]
 #[allow(missing_docs)] // each is the setting of its name
 pub struct Config {
-    pub listen: Vec<Address>,
-    pub admin_listen: Vec<Address>,
+    pub listen: Vec<Listen>,
+    pub admin_listen: Vec<Listen>,
     pub socket_mode: u32,
     pub share_port: bool,
     pub trusted_hops: TrustedHops,
@@ -108,6 +144,8 @@ pub struct Config {
     pub http: Limits,
     pub commit: CommitLimits,
     pub read: ReadLimits,
+    /// Whether a Postgres that can lose what it has committed is refused.
+    pub refuse_weak: bool,
     pub silence: Duration,
     /// Replicas that share the database.
     pub replicas: usize,
@@ -119,7 +157,10 @@ pub struct Config {
     pub shutdown_delay: Duration,
     pub shutdown_grace: Duration,
     pub log_level: log::LevelFilter,
+    /// Where the level is, to be read anew.
+    pub log_level_file: Option<PathBuf>,
     pub log_format: Format,
+    pub reporting: Reporting,
 }
 
 impl Config {
@@ -149,29 +190,78 @@ impl Config {
             },
             replicas: values.size(&REPLICAS)?,
             several_replicas: several_replicas(values)?,
+            refuse_weak: values.parsed(&DURABILITY, |text| match text {
+                "warn" => Some(false),
+                "refuse" => Some(true),
+                _ => None,
+            })?,
             silence: values.milliseconds(&SILENCE)?,
             feed_interval: values.milliseconds(&FEED_INTERVAL)?,
             shutdown_delay: values.milliseconds(&SHUTDOWN_DELAY)?,
             shutdown_grace: values.milliseconds(&SHUTDOWN_GRACE)?,
-            log_level: values
-                .parsed(&LOG, |text| text.parse().ok().filter(|level| *level <= log::LevelFilter::Debug))?,
+            log_level: match values.given(&LOG_LEVEL_FILE) {
+                Some(file) => level_in(Path::new(file))?,
+                None => values.parsed(&LOG, level)?,
+            },
+            log_level_file: values.given(&LOG_LEVEL_FILE).map(PathBuf::from),
             log_format: values.parsed(&LOG_FORMAT, |text| match text {
                 "text" => Some(Format::Text),
                 "json" => Some(Format::Json),
                 _ => None,
             })?,
+            reporting: Reporting {
+                names: values.switch(&REQUEST_IDS)?,
+                access: access(values)?,
+                details: values.parsed(&ACCESS_LOG_DETAILS, Details::parse)?,
+            },
         })
     }
 }
 
-fn addresses(values: &Values, setting: &Setting) -> Result<Vec<Address>, ConfigError> {
+fn level(text: &str) -> Option<log::LevelFilter> {
+    text.parse().ok().filter(|level| *level <= log::LevelFilter::Debug)
+}
+
+/// The level that a file holds.
+///
+/// # Errors
+/// If it cannot be read, or holds something else.
+pub fn level_in(file: &Path) -> Result<log::LevelFilter, ConfigError> {
+    let shown = file.display().to_string();
+    let mut text = String::new();
+    // A word and a line's end; more is no level, however much there is.
+    let read = File::open(file).and_then(|file| file.take(16).read_to_string(&mut text));
+    read.map_err(|error| LOG_LEVEL_FILE.refuse(&shown, error))?;
+    let allowed = || format!("the file holds none of {}", LOG.allowed());
+    level(text.trim()).ok_or_else(|| LOG_LEVEL_FILE.refuse(&shown, allowed()))
+}
+
+fn access(values: &Values) -> Result<Access, ConfigError> {
+    let one_in = values.number(&ACCESS_LOG_ONE_IN)?;
+    values.parsed(&ACCESS_LOG, |text| match text {
+        "off" => Some(Access::Off),
+        "errors" => Some(Access::Errors),
+        "sampled" => Some(Access::OneIn(one_in)),
+        "all" => Some(Access::OneIn(1)),
+        _ => None,
+    })
+}
+
+fn addresses(values: &Values, setting: &Setting) -> Result<Vec<Listen>, ConfigError> {
     let text = values.text(setting);
-    let addresses = text.split(',').map(|one| one.trim().parse::<Address>());
+    let addresses = text.split(',').map(|one| Listen::read(one.trim()));
     addresses.collect::<Result<_, _>>().map_err(|why| setting.refuse(&text, why))
 }
 
 fn database(values: &Values) -> Result<Database, ConfigError> {
     let Some(bytes) = values.secret(&DATABASE_URL, &DATABASE_URL_FILE)? else {
+        for folder in [&DATA_DIR, &PG_BIN_DIR] {
+            // What is no Unicode has been replaced: it would be another folder.
+            if let Some(text) = values.given(folder).filter(|text| text.contains(char::REPLACEMENT_CHARACTER))
+            {
+                return Err(folder.refuse(text, "a folder whose path is UTF-8"));
+            }
+        }
         return Ok(Database::Embedded {
             data_dir: values.given(&DATA_DIR).map(PathBuf::from),
             bin_dir: values.given(&PG_BIN_DIR).map(PathBuf::from),

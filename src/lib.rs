@@ -16,6 +16,7 @@ pub mod embedded;
 pub mod files;
 pub mod front;
 pub mod http;
+pub mod identity;
 pub mod instruments;
 pub mod limits;
 pub mod logging;
@@ -23,6 +24,7 @@ pub mod process;
 pub mod readiness;
 pub mod settings;
 pub mod store;
+pub mod systemd;
 pub mod waiting;
 
 pub use pouco_exposition as metrics;

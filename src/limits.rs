@@ -211,6 +211,12 @@ pub const REDIS_LOCK_LOOK_MS: u64 = 5;
 pub const LOG_QUEUE_BYTES: usize = 256 * 1024;
 /// Bytes of one log message; what is longer is cut.
 pub const LOG_MESSAGE_BYTES: usize = 16 * 1024;
+/// Bytes of a client's text in the line of a request: its path, its query, its agent.
+pub const LOG_TEXT_BYTES: usize = 512;
+/// Bytes of a request's id, as a client or a proxy may give it.
+pub const REQUEST_ID_BYTES: usize = 64;
+/// One in so many requests is logged, where they are sampled.
+pub const ACCESS_LOG_ONE_IN: u64 = 100;
 /// How long the process waits for standard error to take what is queued, before its last words, behind them,
 /// and at its end.
 pub const LOG_FLUSH_MS: u64 = 1_000;
@@ -271,6 +277,8 @@ const _: () = assert!(
     "a buffer of usual requests is answered in one turn"
 );
 const _: () = assert!(LOG_MESSAGE_BYTES < LOG_QUEUE_BYTES);
+// Lines of requests have half of the queue, and one has four texts of a client at most.
+const _: () = assert!(8 * LOG_TEXT_BYTES < LOG_QUEUE_BYTES);
 const _: () = assert!(SHUTDOWN_GRACE_MS + 3 * LOG_FLUSH_MS < STOP_GRACE_PERIOD_MS);
 const _: () = assert!(COMMIT_BATCH_ROWS <= COMMIT_QUEUE_ROWS);
 const _: () = assert!(

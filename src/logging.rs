@@ -2,14 +2,18 @@
 //!
 //! Standard error may be a pipe that nobody empties, and a write to it then waits for ever. So whoever logs
 //! only puts a line into a bounded queue, and one thread writes. Past the bound lines are dropped; how many
-//! is a metric, and a line of its own once the queue is empty again.
+//! is a metric, and a line of its own once the queue is empty again. Lines about single requests have half of
+//! the queue, so that there is always room for the others.
+//!
+//! A line that is logged while a request is served has its name ([`crate::identity`]).
 //!
 //! What is logged may hold what a client, a file or a server has said. So a line is one line, whatever is in
 //! it: what controls a terminal, ends a line or turns the direction of writing is written as its code.
 
+mod line;
+
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::collections::VecDeque;
-use std::fmt::Write as _;
 use std::io::{self, Write as _};
 use std::panic::PanicHookInfo;
 use std::sync::OnceLock;
@@ -20,132 +24,17 @@ use std::time::{Duration, Instant, SystemTime};
 use log::{Level, LevelFilter, Log, Metadata, Record};
 use parking_lot::{Condvar, Mutex};
 
-use crate::dates::{Fraction, moment};
-use crate::limits::{LOG_FLUSH_MS, LOG_MESSAGE_BYTES, LOG_QUEUE_BYTES};
+use crate::identity;
+use crate::limits::{LOG_FLUSH_MS, LOG_QUEUE_BYTES};
 use crate::waiting::life::keep;
+use line::{Escaped, Line, cut};
+pub use line::{Event, Format, Value};
 
-/// Memory of a queued line beside its message, about.
-const LINE_OVERHEAD_BYTES: usize = 128;
+/// The target of what this room itself says.
+const TARGET: &str = module_path!();
 
 /// How long a coroutine that panics waits for its message to be written: the process may be about to abort.
 const PANIC_FLUSH: Duration = Duration::from_millis(10);
-
-/// How a line looks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Format {
-    /// `2026-01-31T12:00:00.000Z INFO text`
-    Text,
-    /// One JSON object a line: `time`, `level`, `target`, `message`.
-    Json,
-}
-
-/// What was logged and is not yet a line.
-enum Line {
-    Logged {
-        at: SystemTime,
-        level: Level,
-        target: String,
-        message: String,
-    },
-    /// Written without time and level.
-    Plain(String),
-    /// A panic with its frames, which are named here, since that takes more of a stack than a coroutine has.
-    Panicked {
-        at: SystemTime,
-        message: String,
-        frames: Backtrace,
-    },
-}
-
-impl Line {
-    fn bytes(&self) -> usize {
-        LINE_OVERHEAD_BYTES
-            + match self {
-                Self::Logged { target, message, .. } => target.len() + message.len(),
-                Self::Plain(text) => text.len(),
-                Self::Panicked { .. } => LOG_MESSAGE_BYTES,
-            }
-    }
-
-    fn render(self, format: Format) -> String {
-        match (self, format) {
-            (Self::Plain(text), _) => format!("{}\n", Escaped(&text)),
-            (Self::Logged { at, level, message, .. }, Format::Text) => {
-                format!("{} {level:5} {}\n", moment(at, Fraction::Milliseconds), Escaped(&message))
-            }
-            (Self::Panicked { at, message, frames }, Format::Text) => {
-                let first = Self::panic(at, message).render(Format::Text);
-                // No line of ours begins with a blank.
-                let frames =
-                    cut(&frames).lines().map(|frame| format!("    {}\n", Escaped(frame))).collect::<String>();
-                first + &frames
-            }
-            (Self::Panicked { at, message, frames }, Format::Json) => {
-                Self::panic(at, format!("{message}\n{}", cut(&frames))).render(Format::Json)
-            }
-            (Self::Logged { at, level, target, message }, Format::Json) => {
-                let line = serde_json::json!({
-                    "time": moment(at, Fraction::Milliseconds),
-                    "level": level.as_str(),
-                    "target": target,
-                    "message": message,
-                });
-                format!("{}\n", in_json(line.to_string()))
-            }
-        }
-    }
-
-    fn panic(at: SystemTime, message: String) -> Self {
-        Self::Logged { at, level: Level::Error, target: module_path!().to_owned(), message }
-    }
-}
-
-/// A text as a part of one line.
-struct Escaped<'t>(&'t str);
-
-impl std::fmt::Display for Escaped<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let mut rest = self.0;
-        while let Some(at) = rest.find(controls) {
-            f.write_str(&rest[..at])?;
-            let mut after = rest[at..].chars();
-            after.next().map_or(Ok(()), |control| write!(f, "{}", control.escape_default()))?;
-            rest = after.as_str();
-        }
-        f.write_str(rest)
-    }
-}
-
-/// Whether a character does something to a terminal, a line, or the direction of writing.
-fn controls(char: char) -> bool {
-    char.is_control()
-        || matches!(char, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-}
-
-/// JSON with the same meaning. Its own escapes end below the blank, and outside of its strings there is no
-/// such character.
-fn in_json(line: String) -> String {
-    if !line.contains(controls) {
-        return line;
-    }
-    let mut out = String::with_capacity(line.len() + 16);
-    for char in line.chars() {
-        match controls(char) {
-            // All of them are of the first plane. A String takes everything.
-            true => drop(write!(out, "\\u{:04x}", u32::from(char))),
-            false => out.push(char),
-        }
-    }
-    out
-}
-
-/// A text no longer than a message may be.
-fn cut(text: &dyn std::fmt::Display) -> String {
-    let mut cut = Bounded(String::new());
-    // It fails only where it is cut.
-    let _ = write!(cut, "{text}");
-    cut.0
-}
 
 #[derive(Default)]
 struct Queue {
@@ -171,6 +60,7 @@ struct QueuedLog {
     /// Rung when all lines are written.
     written: Condvar,
     dropped: AtomicU64,
+    dropped_events: AtomicU64,
     format: Format,
 }
 
@@ -221,10 +111,37 @@ pub fn dropped_lines() -> u64 {
     LOG.get().map_or(0, |log| log.dropped.load(Ordering::Relaxed))
 }
 
+/// How many [`Event`]s were dropped for the same reason.
+#[must_use]
+pub fn dropped_events() -> u64 {
+    LOG.get().map_or(0, |log| log.dropped_events.load(Ordering::Relaxed))
+}
+
+/// Writes a line about a request, whatever the level is. Without [`install`] nobody reads it.
+pub fn tell(event: Event) {
+    if let Some(log) = LOG.get() {
+        log.push_event(Line::Event { at: SystemTime::now(), event });
+    }
+}
+
 impl QueuedLog {
     fn new(format: Format) -> Self {
         let (came, written) = (Condvar::new(), Condvar::new());
-        Self { queue: Mutex::default(), came, written, dropped: AtomicU64::new(0), format }
+        let (dropped, dropped_events) = (AtomicU64::new(0), AtomicU64::new(0));
+        Self { queue: Mutex::default(), came, written, dropped, dropped_events, format }
+    }
+
+    fn push_event(&self, line: Line) {
+        let bytes = line.bytes();
+        let mut queue = self.queue.lock();
+        if queue.dropped > 0 || queue.bytes + bytes > LOG_QUEUE_BYTES / 2 {
+            self.dropped_events.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        queue.bytes += bytes;
+        queue.lines.push_back(line);
+        drop(queue);
+        self.came.notify_one();
     }
 
     fn push(&self, line: Line) {
@@ -268,8 +185,9 @@ impl QueuedLog {
                 return Line::Logged {
                     at: SystemTime::now(),
                     level: Level::Warn,
-                    target: module_path!().to_owned(),
+                    target: TARGET.to_owned(),
                     message: format!("{dropped} log lines were dropped: standard error was too slow"),
+                    identity: None,
                 };
             }
             self.written.notify_all();
@@ -302,28 +220,13 @@ impl Log for QueuedLog {
                 level: record.level(),
                 target: record.target().to_owned(),
                 message: cut(record.args()),
+                identity: identity::current(),
             });
         }
     }
 
     fn flush(&self) {
         flush();
-    }
-}
-
-/// A message that is cut where it is too long.
-struct Bounded(String);
-
-impl std::fmt::Write for Bounded {
-    fn write_str(&mut self, text: &str) -> std::fmt::Result {
-        let room = LOG_MESSAGE_BYTES - self.0.len();
-        if text.len() <= room {
-            self.0.push_str(text);
-            return Ok(());
-        }
-        let cut = (0..=room).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
-        self.0.push_str(&text[..cut]);
-        Err(std::fmt::Error)
     }
 }
 
@@ -342,9 +245,10 @@ fn log_panic(panic: &PanicHookInfo<'_>) {
     }
     let Some(log) = LOG.get() else { return };
     let message = cut(&format_args!("thread {name}: {panic}"));
+    let (at, identity) = (SystemTime::now(), identity::current());
     match frames.status() {
-        BacktraceStatus::Captured => log.push(Line::Panicked { at: SystemTime::now(), message, frames }),
-        _ => log.push(Line::panic(SystemTime::now(), message)),
+        BacktraceStatus::Captured => log.push(Line::Panicked { at, message, frames, identity }),
+        _ => log.push(Line::panic(at, message, identity)),
     }
     if !in_coroutine {
         return flush();
@@ -360,7 +264,8 @@ fn log_panic(panic: &PanicHookInfo<'_>) {
 
 #[cfg(test)]
 mod tests {
-    use super::{Format, Line, QueuedLog};
+    use super::line::{Format, Line};
+    use super::{Event, QueuedLog};
     use crate::limits::{LOG_MESSAGE_BYTES, LOG_QUEUE_BYTES};
     use log::{Level, Log, Record};
     use std::sync::atomic::Ordering;
@@ -406,49 +311,25 @@ mod tests {
         assert!(lines.recv().unwrap().ends_with("again\n"));
     }
 
-    /// Whatever is logged, it is one line, and nothing in it reaches a terminal as anything but text.
-    #[test]
-    fn nothing_that_is_logged_makes_a_line_of_its_own() {
-        let forged = "a\n2026-01-31T12:00:00.000Z ERROR forged\r\x1b[2J\u{9b}\u{7f}\u{2028}\u{202e}é\\\"";
-        for format in [Format::Text, Format::Json] {
-            let logged = || Line::Logged {
-                at: std::time::SystemTime::UNIX_EPOCH,
-                level: Level::Info,
-                target: "pouco".into(),
-                message: forged.into(),
-            };
-            let lines = [logged().render(format), Line::Plain(forged.into()).render(format)];
-            for line in &lines {
-                let text = line.strip_suffix('\n').unwrap();
-                assert!(!text.contains(super::controls), "{line}");
-                assert!(text.contains('é'), "{line}");
-            }
-            if format == Format::Json {
-                let value: serde_json::Value = serde_json::from_str(&lines[0]).unwrap();
-                assert_eq!(value["message"], forged);
-            }
-        }
-    }
-
-    #[test]
-    fn frames_of_a_panic_are_told_from_lines() {
-        let line = Line::Panicked {
-            at: std::time::SystemTime::UNIX_EPOCH,
-            message: "first\nsecond".into(),
-            frames: std::backtrace::Backtrace::force_capture(),
-        };
-        let text = line.render(Format::Text);
-        let mut lines = text.lines();
-        assert_eq!(lines.next(), Some("1970-01-01T00:00:00.000Z ERROR first\\nsecond"));
-        assert!(lines.all(|line| line.starts_with("    ")), "{text}");
-        assert!(text.contains("frames_of_a_panic_are_told_from_lines"), "{text}");
-    }
-
     #[test]
     fn a_long_message_is_cut_between_two_characters() {
         let log = QueuedLog::new(Format::Text);
         record(&log, &format!("a{}", "é".repeat(LOG_MESSAGE_BYTES)));
         let Some(Line::Logged { message, .. }) = log.queue.lock().lines.pop_front() else { panic!("a line") };
         assert_eq!(message.len(), LOG_MESSAGE_BYTES - 1);
+    }
+    /// Lines of requests leave room for those that somebody waits for.
+    #[test]
+    fn lines_of_requests_have_half_of_the_queue() {
+        let log = QueuedLog::new(Format::Text);
+        let event = || Event { target: "t", message: "x".repeat(1_000), members: Vec::new(), identity: None };
+        while log.dropped_events.load(Ordering::Relaxed) < 3 {
+            log.push_event(Line::Event { at: std::time::SystemTime::UNIX_EPOCH, event: event() });
+            assert!(log.queue.lock().bytes <= LOG_QUEUE_BYTES / 2);
+        }
+        record(&log, "there is room");
+        assert_eq!((log.dropped.load(Ordering::Relaxed), log.queue.lock().dropped), (0, 0));
+        let last = log.queue.lock().lines.pop_back();
+        assert!(matches!(last, Some(Line::Logged { message, .. }) if message == "there is room"));
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use pouco::config::Database;
+use pouco::config::{Config, Database};
 use pouco::database_url::Target;
 use pouco::store::{ConnectError, Connector, Purpose, Session};
 
@@ -72,11 +72,15 @@ pub(super) fn refused(error: &ConnectError) -> Failure {
 /// Runs `work` on a session of the database, which is there until the work is done: one of our own is stopped
 /// then.
 pub(super) fn with_session<T>(
-    database: &Database,
+    config: &Config,
     purpose: Purpose,
     work: impl FnOnce(&mut Session) -> Result<T, Failure>,
 ) -> Result<T, Failure> {
-    let backend = Backend::open(database)?;
-    let mut session = connector(backend.target, None)?.open(purpose).map_err(|error| refused(&error))?;
+    let backend = Backend::open(&config.database)?;
+    let connector = connector(backend.target, None)?;
+    if config.refuse_weak {
+        connector.refuse_weak();
+    }
+    let mut session = connector.open(purpose).map_err(|error| refused(&error))?;
     work(&mut session)
 }

@@ -19,7 +19,7 @@ pub(super) fn statement(name: Option<&str>) -> Result<&'static str, Failure> {
 }
 
 pub(super) fn run(config: &Config, statement: &'static str) -> Result<(), Failure> {
-    let count: i64 = with_session(&config.database, Purpose::Read, |session| {
+    let count: i64 = with_session(config, Purpose::Read, |session| {
         let rows = session.query(statement, &[]);
         let count = rows.and_then(|rows| rows.first().map_or(Ok(0), |row| row.try_get(0)));
         Ok(count.map_err(|error| format!("cannot count: {}", Chain(&error)))?)

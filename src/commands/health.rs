@@ -5,7 +5,7 @@ use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
-use pouco::config::Config;
+use pouco::config::{Config, Listen};
 use pouco::http::Address;
 
 use super::Failure;
@@ -17,13 +17,16 @@ const TIMEOUT: Duration = Duration::from_secs(2);
 pub(super) fn run(config: &Config) -> Result<(), Failure> {
     let address = config.admin_listen.first().ok_or_else(|| "POUCO_ADMIN_LISTEN is off".to_owned())?;
     let answer = match address {
-        Address::Tcp(host_port) => {
-            TcpStream::connect(host_port.replace("0.0.0.0", "127.0.0.1")).and_then(|stream| {
+        Listen::At(Address::Tcp(host_port)) => TcpStream::connect(host_port.replace("0.0.0.0", "127.0.0.1"))
+            .and_then(|stream| {
                 stream.set_read_timeout(Some(TIMEOUT))?;
                 ask(stream)
-            })
+            }),
+        Listen::Systemd(name) => {
+            let why = format!("the sockets `{name}` are systemd's: name the address in POUCO_ADMIN_LISTEN");
+            return Err(Failure::from(why));
         }
-        Address::Unix(path) => UnixStream::connect(path).and_then(|stream| {
+        Listen::At(Address::Unix(path)) => UnixStream::connect(path).and_then(|stream| {
             stream.set_read_timeout(Some(TIMEOUT))?;
             ask(stream)
         }),

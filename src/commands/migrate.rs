@@ -10,7 +10,7 @@ use super::{Failure, print};
 
 pub(super) fn run(values: &Values, config: &Config) -> Result<(), Failure> {
     let schemas = Selection::read(values)?.schemas();
-    let applied = with_session(&config.database, Purpose::Maintain, |session| {
+    let applied = with_session(config, Purpose::Maintain, |session| {
         Ok(migrate(session, &schemas).map_err(|error| error.to_string())?)
     })?;
     print(&format!("{applied} migrations applied\n"))

@@ -1,12 +1,14 @@
 //! The commands, a file each, and what they share: an exit code with a line for the user, and the help.
 
 mod backend;
+mod check;
 mod count;
 mod health;
 mod migrate;
 mod seed;
 mod serve;
 
+use std::ffi::OsStr;
 use std::io::{self, Write};
 
 use pouco::api::{APIS, SELECTED};
@@ -23,6 +25,11 @@ const EXIT_FAILURE: u8 = 1;
 pub(crate) struct Failure(pub(crate) u8, pub(crate) String);
 
 impl Failure {
+    /// Of an argument that is no UTF-8.
+    pub(crate) fn no_text(word: &OsStr) -> Self {
+        Self(EXIT_USAGE, format!("an argument is no UTF-8: `{}`", word.to_string_lossy()))
+    }
+
     /// Of whom nobody needs to hear.
     fn silent() -> Self {
         Self(EXIT_FAILURE, String::new())
@@ -44,12 +51,14 @@ impl From<ConfigError> for Failure {
 /// Runs what the command line asks for.
 pub(crate) fn run(words: &[&str]) -> Result<(), Failure> {
     match *words {
+        [name, "-h" | "--help", ..] => Command::find(name).map_or_else(|| Err(unknown(name)), Command::help),
         [] | ["serve"] => with_config(|values, config| serve::run(&values, config)),
         ["migrate"] => with_config(|values, config| migrate::run(&values, &config)),
         ["seed", ref options @ ..] => {
             let order = seed::Order::parse(options)?;
             with_config(|_, config| order.run(&config))
         }
+        ["check"] => check::run(),
         ["health"] => with_config(|_, config| health::run(&config)),
         ["count", ref name @ ..] if name.len() <= 1 => {
             let statement = count::statement(name.first().copied())?;
@@ -57,8 +66,16 @@ pub(crate) fn run(words: &[&str]) -> Result<(), Failure> {
         }
         ["-h" | "--help" | "help"] => help(),
         ["-V" | "--version"] => print(&format!("pouco {}\n", env!("CARGO_PKG_VERSION"))),
-        [other, ..] => Err(Failure(EXIT_USAGE, format!("`{other}` is no command; see pouco --help"))),
+        [name, ref more @ ..] if Command::find(name).is_some() => {
+            let more = more.last().copied().unwrap_or_default();
+            Err(Failure(EXIT_USAGE, format!("`{more}` is no argument of {name}; see pouco {name} --help")))
+        }
+        [other, ..] => Err(unknown(other)),
     }
+}
+
+fn unknown(word: &str) -> Failure {
+    Failure(EXIT_USAGE, format!("`{word}` is no command; see pouco --help"))
 }
 
 fn with_config(run: impl FnOnce(Values, Config) -> Result<(), Failure>) -> Result<(), Failure> {
@@ -83,18 +100,71 @@ fn print(text: &str) -> Result<(), Failure> {
     }
 }
 
+/// A word of the command line.
+struct Command {
+    name: &'static str,
+    arguments: &'static str,
+    meaning: &'static str,
+}
+
+const COMMANDS: [Command; 6] = [
+    Command { name: "serve", arguments: "", meaning: "serve the APIs until SIGTERM or Ctrl-C (default)" },
+    Command {
+        name: "check",
+        arguments: "",
+        meaning: "look whether settings, database and machine will do, and end; exit code 2 if they do not",
+    },
+    Command { name: "migrate", arguments: "", meaning: "bring the tables of these APIs up to date and end" },
+    Command {
+        name: "seed",
+        arguments: "API [OPTIONS]",
+        meaning: "fill the tables of an API for a try, the same for the same seed",
+    },
+    Command {
+        name: "health",
+        arguments: "",
+        meaning: "ask a running replica on its admin address; exit code 0 if it answers",
+    },
+    Command {
+        name: "count",
+        arguments: "[API]",
+        meaning: "print how many rows an API has, the first of them unless told",
+    },
+];
+
+impl Command {
+    fn find(name: &str) -> Option<&'static Self> {
+        COMMANDS.iter().find(|command| command.name == name)
+    }
+
+    fn help(&self) -> Result<(), Failure> {
+        let Self { name, arguments, .. } = self;
+        let mut text = format!("usage: pouco {name} {arguments}").trim_end().to_owned();
+        text.push_str(&format!("\n\n  {}\n\n", self.told()));
+        add_settings(&mut text);
+        print(&text)
+    }
+
+    fn told(&self) -> String {
+        match self.name {
+            "seed" => format!("{}: {} [--seed 1]", self.meaning, seed::filled()),
+            _ => self.meaning.to_owned(),
+        }
+    }
+}
+
 fn help() -> Result<(), Failure> {
-    let mut text = format!(
-        "pouco: a backend that needs little\n\n\
-         usage: pouco [serve | migrate | seed API [OPTIONS] | health | count [API]]\n\n  \
-         serve    serve the APIs until SIGTERM or Ctrl-C (default)\n  \
-         migrate  bring the tables of these APIs up to date and end\n  \
-         seed     fill the tables of an API for a try, the same for the same seed: {} [--seed 1]\n  \
-         health   ask a running replica on its admin address; exit code 0 if it answers\n  \
-         count    print how many rows an API has, the first of them unless told\n\n\
-         settings (environment variables; an empty one counts as not set):\n",
-        seed::filled()
-    );
+    let mut text = "pouco: a backend that needs little\n\nusage: pouco [COMMAND]\n\n".to_owned();
+    for command in &COMMANDS {
+        text.push_str(&format!("  {:<9}{}\n", command.name, command.told()));
+    }
+    text.push('\n');
+    add_settings(&mut text);
+    print(&text)
+}
+
+fn add_settings(text: &mut String) {
+    text.push_str("settings (environment variables; an empty one counts as not set):\n");
     for setting in settings() {
         text.push_str(&format!(
             "  {}\n      {}\n      default: {}; allowed: {}\n",
@@ -104,7 +174,6 @@ fn help() -> Result<(), Failure> {
             setting.allowed()
         ));
     }
-    print(&text)
 }
 
 /// All of them: those of the process, then those of each API.

@@ -57,7 +57,7 @@ impl Order {
 
     pub(super) fn run(&self, config: &Config) -> Result<(), Failure> {
         let api = self.schema.api;
-        let added = with_session(&config.database, Purpose::Maintain, |session| {
+        let added = with_session(config, Purpose::Maintain, |session| {
             migrate(session, &[self.schema]).map_err(|error| error.to_string())?;
             let added = (self.seed.fill)(session, &self.counts, self.number);
             Ok(added.map_err(|error| format!("cannot fill {api}: {}", Chain(&error)))?)

@@ -1,18 +1,20 @@
 //! `pouco serve`: from the sockets to the last line, with the signals between them.
 
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use parking_lot::Mutex;
 use pouco::api::Selection;
 use pouco::app::{App, Bound, StartError, fit_connections};
-use pouco::config::Config;
+use pouco::config::{Config, level_in};
 use pouco::front;
 use pouco::http::Address;
 use pouco::limits;
 use pouco::process;
 use pouco::settings::Values;
 use pouco::store::Connector;
+use pouco::systemd;
 use pouco::waiting::life;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
@@ -25,16 +27,20 @@ pub(super) fn run(values: &Values, mut config: Config) -> Result<(), Failure> {
     map_large_blocks();
     let apis = Selection::read(values)?;
     apis.check(config.several_replicas)?;
-    let stop = Stop::watch()?;
+    let stop = Stop::watch(config.log_level_file.clone())?;
     let bound = Bound::new(&config).map_err(|error| error.to_string())?;
     let backend = if apis.needs_database() { Some(Backend::open(&config.database)?) } else { None };
     let target = backend.as_ref().map(|it| it.target.clone()).unwrap_or_default();
     let connector = connector(target, Some(config.silence))?;
+    if config.refuse_weak {
+        connector.refuse_weak();
+    }
     stop.while_starting(&connector);
     // After Postgres was started, which would inherit the limit of open files.
     fit_connections(&mut config.http);
     pouco::http::configure_coroutines();
     let delay = config.shutdown_delay;
+    tell_manager("STATUS=waiting for Postgres");
     let greeting = greeting(&bound, backend.as_ref(), &apis);
     let app = App::start(config, apis, connector, bound).map_err(|error| match error {
         // By whoever stopped it, who needs no word of it.
@@ -44,7 +50,10 @@ pub(super) fn run(values: &Values, mut config: Config) -> Result<(), Failure> {
     })?;
     stop.started();
     print(&greeting)?;
+    tell_manager("READY=1\nSTATUS=serving");
+    keep_manager_told()?;
     stop.wait();
+    tell_manager("STOPPING=1\nSTATUS=finishing what has begun");
     if !delay.is_zero() {
         log::info!("stopping: not ready any more, serving on for {} ms", delay.as_millis());
         app.announce_end();
@@ -81,7 +90,7 @@ enum Phase {
 }
 
 impl Stop {
-    fn watch() -> Result<Self, Failure> {
+    fn watch(level_file: Option<PathBuf>) -> Result<Self, Failure> {
         // Who was started by nohup is to go on without its terminal.
         let terminal = process::has_terminal();
         let hangs_up = if process::ignores(SIGHUP) { None } else { Some(SIGHUP) };
@@ -94,7 +103,7 @@ impl Stop {
         let watch = move || {
             for signal in signals.forever() {
                 if signal == SIGHUP && (!terminal || process::has_terminal()) {
-                    log::info!("SIGHUP: there is nothing to read anew");
+                    read_level_anew(level_file.as_deref());
                     continue;
                 }
                 count += 1;
@@ -137,6 +146,45 @@ impl Stop {
     fn wait(&self) {
         let _ = self.signalled.recv();
     }
+}
+
+/// SIGHUP of whoever operates the process. What cannot be read leaves all as it was.
+fn read_level_anew(file: Option<&Path>) {
+    let Some(file) = file else {
+        return log::info!("SIGHUP: there is nothing to read anew, since POUCO_LOG_LEVEL_FILE is not set");
+    };
+    match level_in(file) {
+        Ok(level) => {
+            // Said while it is heard: before a level that is lower, or after one that is higher.
+            let known = log::max_level();
+            log::set_max_level(known.max(level));
+            log::info!("SIGHUP: the level of the log is {level}, it was {known}");
+            log::set_max_level(level);
+        }
+        Err(error) => log::warn!("SIGHUP: the level of the log stays: {error}"),
+    }
+}
+
+/// Nobody serves worse where the manager does not listen.
+fn tell_manager(state: &str) {
+    if let Err(error) = systemd::notify(state) {
+        log::warn!("the service manager does not hear of `{}`: {error}", state.replace('\n', ", "));
+    }
+}
+
+/// A manager that has a watchdog hears twice in its time that all parts get on, or nothing.
+fn keep_manager_told() -> Result<(), Failure> {
+    let Some(period) = systemd::watchdog() else { return Ok(()) };
+    let watch = move || {
+        loop {
+            std::thread::sleep(period / 2);
+            if life::stuck().is_empty() {
+                tell_manager("WATCHDOG=1");
+            }
+        }
+    };
+    let started = life::keep("pouco-manager", None, watch);
+    started.map(drop).map_err(|error| Failure::from(format!("no thread for the service manager: {error}")))
 }
 
 /// Ends a start that does not end by itself: a Postgres that stands still takes a connection and never greets

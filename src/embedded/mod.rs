@@ -12,7 +12,7 @@ mod process;
 use std::fmt;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
-use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -42,6 +42,8 @@ const START_TIMEOUT: Duration = Duration::from_secs(60);
 pub enum EmbeddedError {
     /// Another process uses the data folder.
     InUse(PathBuf),
+    /// A folder that is there already is somebody else's: whose, and whose it would have to be.
+    NotOurs(PathBuf, u32, u32),
     /// There are no binaries and none could be fetched.
     NoBinaries(String),
     /// The file system.
@@ -56,6 +58,12 @@ impl fmt::Display for EmbeddedError {
             Self::InUse(folder) => write!(
                 f,
                 "the data folder {} is in use by another pouco; stop it, or set POUCO_DATA_DIR to another folder",
+                folder.display()
+            ),
+            Self::NotOurs(folder, owner, wanted) => write!(
+                f,
+                "the folder {} is there already and belongs to user {owner}, not to user {wanted}, who runs \
+                 Postgres; it stays as it is: set POUCO_DATA_DIR to a folder that does not exist yet",
                 folder.display()
             ),
             Self::NoBinaries(why) => write!(
@@ -113,16 +121,33 @@ impl Owner {
         }
     }
 
-    /// Makes a folder that the database's user owns and nobody else enters.
+    /// Makes a folder that the database's user owns and nobody else enters. One that is there already stays
+    /// as it is if that user owns it. Another one is ours only if we own it and nothing is in it: whatever
+    /// else it is, somebody needs it as it is.
     fn own_folder(&self, folder: &Path) -> Result<(), EmbeddedError> {
+        let io = |error| EmbeddedError::Io(format!("cannot make {}", folder.display()), error);
+        let ours = rustix::process::geteuid().as_raw();
+        let wanted = self.uid().unwrap_or(ours);
+        match fs::metadata(folder) {
+            Ok(known) if known.uid() == wanted => return Ok(()),
+            Ok(known) => {
+                let is_empty = fs::read_dir(folder).map_err(io)?.next().is_none();
+                if known.uid() != ours || !is_empty {
+                    return Err(EmbeddedError::NotOurs(folder.to_owned(), known.uid(), wanted));
+                }
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                fs::create_dir_all(folder).map_err(io)?;
+            }
+            Err(error) => return Err(io(error)),
+        }
         let make = || {
-            fs::create_dir_all(folder)?;
             if let Some(uid) = self.uid() {
                 chown(folder, Some(uid), Some(uid))?;
             }
             fs::set_permissions(folder, fs::Permissions::from_mode(0o700))
         };
-        make().map_err(|error| EmbeddedError::Io(format!("cannot make {}", folder.display()), error))
+        make().map_err(io)
     }
 }
 

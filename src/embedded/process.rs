@@ -4,8 +4,10 @@
 //! and that has to happen between fork and exec.
 #![allow(unsafe_code)]
 
+use std::ffi::OsString;
 use std::fs::File;
 use std::io;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -63,7 +65,7 @@ impl Postmaster {
         for setting in SETTINGS.iter().copied().chain(more.iter().map(String::as_str)) {
             command.args(["-c", setting]);
         }
-        command.arg("-c").arg(format!("unix_socket_directories={}", sockets.display()));
+        command.arg("-c").arg(socket_setting(sockets));
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log_file);
         run_as(&mut command, uid, data);
         end_with_parent(&mut command);
@@ -150,6 +152,20 @@ pub(super) fn run_as(command: &mut Command, uid: Option<u32>, folder: &Path) {
         command.uid(uid).gid(uid);
     }
     command.current_dir(folder).process_group(0).env_remove("PGDATA").env("LC_ALL", "C");
+    // What a service manager says is for us.
+    for variable in crate::systemd::VARIABLES {
+        command.env_remove(variable);
+    }
+}
+
+/// The setting is a list, in which a name with commas or blanks is quoted. A path may be any bytes.
+fn socket_setting(folder: &Path) -> OsString {
+    let mut setting = b"unix_socket_directories=\"".to_vec();
+    for byte in folder.as_os_str().as_bytes() {
+        setting.extend(std::iter::repeat_n(*byte, if *byte == b'"' { 2 } else { 1 }));
+    }
+    setting.push(b'"');
+    OsString::from_vec(setting)
 }
 
 fn end_with_parent(command: &mut Command) {

@@ -308,7 +308,8 @@ pub use route::guard::Guard;
 pub use route::metrics::{Limit, Metrics, Timeout};
 pub use route::router::{RouteCount, RouteSeconds, RouteTotal, Router, Tally};
 pub use route::scope::{APP, GuardedScope, Scope, Slash};
-pub use serve::listener::{Address, AddressError, Listener};
+pub use serve::listener::{Address, AddressError, BACKLOG, Listener};
+pub use serve::report::{Access, Details, Reporting};
 pub use serve::server::{Limits, Server};
 
 pub use crate::waiting::turn::{Turn, Turns};

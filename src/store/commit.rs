@@ -23,6 +23,7 @@ use super::failure::{Chain, Failure};
 use super::reply::{self, Reply};
 use super::session::Session;
 use super::writer::Writer;
+use crate::identity::{self, Identity};
 use crate::instruments::{Histogram, ROWS, SECONDS};
 use crate::limits;
 use crate::waiting::life::{self, keep};
@@ -110,6 +111,8 @@ struct Pending<B: Batch> {
     bytes: usize,
     since: Instant,
     reply: Reply<B::Answer>,
+    /// The request that waits for it, if it has a name.
+    asker: Option<Arc<Identity>>,
 }
 
 struct Queue<B: Batch> {
@@ -171,6 +174,7 @@ impl<B: Batch> CommitQueue<B> {
     pub fn commit(&self, item: B::Item) -> Result<B::Answer, Unavailable> {
         let bytes = Self::OWN_BYTES + B::bytes(&item);
         let (reply, waiter) = reply::channel();
+        let asker = identity::current();
         {
             let mut queue = self.queue.lock();
             if queue.closed {
@@ -180,7 +184,7 @@ impl<B: Batch> CommitQueue<B> {
                 self.metrics.queue_full.fetch_add(1, Memory::Relaxed);
                 return Err(Unavailable::QueueFull);
             }
-            queue.rows.push_back(Pending { item, bytes, since: Instant::now(), reply });
+            queue.rows.push_back(Pending { item, bytes, since: Instant::now(), reply, asker });
             queue.bytes += bytes;
             self.note_waiting(&queue);
             // The writer sleeps through the rows in between: it looks again when its linger is over.
@@ -389,10 +393,12 @@ impl<B: Batch> CommitQueue<B> {
         for pending in batch {
             let label = B::label(&pending.item);
             if failed.failure() == Failure::Data {
-                log::warn!("{name}: {label} is refused: {failed}");
+                identity::within(pending.asker, || log::warn!("{name}: {label} is refused: {failed}"));
                 pending.reply.send(B::unstorable());
             } else {
-                log::error!("{name}: {label} is not stored, it fails alone too: {failed}");
+                identity::within(pending.asker, || {
+                    log::error!("{name}: {label} is not stored, it fails alone too: {failed}");
+                });
                 pending.reply.fail(Unavailable::Refused);
             }
         }

@@ -18,7 +18,7 @@ use postgres::types::PgLsn;
 use super::Unavailable;
 use super::passfile;
 use super::pulse::Heard;
-use super::server::{Backend, Lineage, Lost, Server};
+use super::server::{Backend, Durability, Lineage, Lost, Server};
 use super::session::{Opened, Session};
 use super::tls::Security;
 use super::unconnected::{ConnectError, NoSession};
@@ -126,6 +126,10 @@ struct Shared {
     needed: AtomicUsize,
     /// How many Postgres allows, as it said last.
     allowed: AtomicI32,
+    /// Whether a server that can lose what it has committed is refused.
+    strict: AtomicBool,
+    /// What the last server that writes keeps.
+    durability: Mutex<Option<Durability>>,
 }
 
 impl Connector {
@@ -156,6 +160,8 @@ impl Connector {
             silent: Mutex::new(vec![None; hosts]),
             needed: AtomicUsize::new(0),
             allowed: AtomicI32::new(0),
+            strict: AtomicBool::new(false),
+            durability: Mutex::new(None),
         }))
     }
 
@@ -207,6 +213,37 @@ impl Connector {
             log::warn!(
                 "the replicas need {needed} connections, and Postgres allows {allowed} (max_connections, or the \
                  limit of the role or the database): raise that, or lower POUCO_READ_CONNECTIONS or POUCO_REPLICAS"
+            );
+        }
+    }
+
+    /// Refuses a server that writes and can lose what it has committed. Without this it is warned of.
+    pub fn refuse_weak(&self) {
+        self.0.strict.store(true, Ordering::Relaxed);
+    }
+
+    /// What the last server keeps that writes; `None` if there was none.
+    #[must_use]
+    pub fn durability(&self) -> Option<Durability> {
+        *self.0.durability.lock()
+    }
+
+    fn note_durability(&self, server: &Server) {
+        let durability = server.durability;
+        let known = self.0.durability.lock().replace(durability);
+        if known == Some(durability) {
+            return;
+        }
+        if durability.is_weak() {
+            log::warn!(
+                "{durability} in Postgres: what is committed may be lost when its machine crashes; switch that on, \
+                 or set POUCO_DURABILITY=refuse"
+            );
+        }
+        if durability.is_raised() {
+            log::warn!(
+                "synchronous_commit is too weak by the settings of the server, the database or the role: it is \
+                 raised to `on` in each session here, and others that write as this role may lose commits"
             );
         }
     }
@@ -274,7 +311,13 @@ impl Connector {
     /// # Errors
     /// [`NoSession`].
     pub fn open_first(&self, purpose: Purpose) -> Result<Session, NoSession> {
-        self.wait_for(purpose, Some(REFUSED_PATIENCE)).map(Session::of_thread)
+        let first = self.wait_for(purpose, Some(REFUSED_PATIENCE))?;
+        // Only a second session can tell that the first one's backend is not its own. Whatever else becomes
+        // of it is met again by whoever needs one.
+        match self.open_once(purpose, true) {
+            Err(pooled @ ConnectError::Pooled) => Err(NoSession::Refused(pooled)),
+            _ => Ok(Session::of_thread(first)),
+        }
     }
 
     /// As [`Connector::open_patiently`], for a session that may go to a coroutine.
@@ -396,6 +439,9 @@ impl Connector {
         if required && server.read_only != read_only {
             return Err(ConnectError::Session { read_only: server.read_only });
         }
+        if !server.read_only && server.durability.is_weak() && self.0.strict.load(Ordering::Relaxed) {
+            return Err(ConnectError::Weak(server.durability));
+        }
         let seen = self.0.lineage.lock().as_ref().and_then(|lineage| lineage.succeeded(server));
         match seen {
             Some((timeline, seen)) if !succeeded => Err(ConnectError::Succeeded { timeline, seen }),
@@ -408,6 +454,9 @@ impl Connector {
     fn take(&self, mut opened: Opened, makeshift: bool) -> Opened {
         let server = opened.server();
         self.note_room(server);
+        if !server.read_only {
+            self.note_durability(server);
+        }
         let mut lineage = self.0.lineage.lock();
         match &mut *lineage {
             Some(known) => match known.lost(server) {

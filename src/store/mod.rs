@@ -39,6 +39,7 @@ pub use lanes::Lane;
 pub use migrate::{MigrateError, Migration, Schema, is_current, migrate};
 pub use pool::{Pool, PoolMetrics, PoolThreads};
 pub use pulse::Pulse;
+pub use server::Durability;
 pub use session::Session;
 pub use transact::{NotDone, Refusal, Transaction, Undo};
 pub use unconnected::{ConnectError, NoSession};

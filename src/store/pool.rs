@@ -26,6 +26,7 @@ use super::failure::{Chain, Failure};
 use super::lanes::{Lane, Lanes, Taken};
 use super::reply::{self, Reply, Waiter};
 use super::session::{Cancel, Opened, Session, Watched};
+use crate::identity::{self, Identity};
 use crate::limits;
 use crate::waiting::life::{self, Life};
 use crate::waiting::queue::{Queue, Refused};
@@ -47,7 +48,7 @@ pub(super) trait Job: Send {
 
 /// What waits for a connection.
 enum Work {
-    Job(Box<dyn Job>),
+    Job(Box<dyn Job>, Option<Arc<Identity>>),
     /// Asks the server of an idle connection whether it still answers.
     Probe,
 }
@@ -202,7 +203,7 @@ impl Pool {
     }
 
     pub(super) fn submit(&self, lane: Lane, job: Box<dyn Job>) -> Result<(), Unavailable> {
-        self.jobs.push(lane, Work::Job(job)).map_err(|refused| match refused {
+        self.jobs.push(lane, Work::Job(job, identity::current())).map_err(|refused| match refused {
             Refused::Closed => Unavailable::ShuttingDown,
             Refused::Full => {
                 self.metrics.queue_full.fetch_add(1, Ordering::Relaxed);
@@ -292,22 +293,24 @@ impl Pool {
     /// Gives back what can be used again: the connection if it lives and is idle, the work if its connection
     /// did not.
     fn run(&self, mut session: Session, work: Work) -> (Option<Session>, Option<Work>) {
-        let Work::Job(mut job) = work else { return (self.probed(session), None) };
+        let Work::Job(mut job, asker) = work else { return (self.probed(session), None) };
         self.metrics.reads.fetch_add(1, Ordering::Relaxed);
-        let run = panic::catch_unwind(AssertUnwindSafe(|| job.run(&mut session)));
+        let run = panic::catch_unwind(AssertUnwindSafe(|| {
+            identity::within(asker.clone(), || job.run(&mut session))
+        }));
         session.set_end(None);
         match run {
             // The wish to cancel may come late, and would meet what is run next.
             Ok(Ok(())) => (Some(session).filter(|session| !session.was_cancelled()), None),
             Ok(Err(error)) => {
                 log::warn!("a connection of the pool is lost: {}", Chain(&error));
-                (None, Some(Work::Job(job)))
+                (None, Some(Work::Job(job, asker)))
             }
             // Its replies say so when they are dropped; this coroutine is needed by others. The connection
             // may be in the middle of anything: its end undoes what it has not committed.
             Err(_) => {
                 log::error!("what ran on a connection of the pool panicked");
-                (None, Some(job).filter(|job| job.goes_on_after_panic()).map(Work::Job))
+                (None, Some(job).filter(|job| job.goes_on_after_panic()).map(|job| Work::Job(job, asker)))
             }
         }
     }

@@ -21,6 +21,10 @@ const OLDEST_SERVER: i32 = 170_000;
 /// - no statement waits for a lock for ever, and none runs for ever;
 /// - a commit is not answered before it is on disk, and on the disk of the standbys that it has to wait for:
 ///   `synchronous_commit` is raised to `on` where it is weaker, and stays `remote_apply` where it is that.
+///   What it was is asked before: a list is worked out from its first value to its last;
+/// - the backend is this session's alone. It gets a mark, and one that has it already is another session's: a
+///   pooler that shares backends between transactions stands before Postgres. One that gives a backend to a
+///   session for its life has the mark reset (PgBouncer's `server_reset_query`).
 ///
 /// The timeline of a primary is that of the WAL file which it writes; a standby has no such file, and says
 /// what its last checkpoint knew.
@@ -37,6 +41,11 @@ pub(super) const LOOK: &str = "
                 ELSE ('x' || left(pg_walfile_name(pg_current_wal_insert_lsn()), 8))::bit(32)::int END,
            CASE WHEN pg_is_in_recovery() THEN coalesce(pg_last_wal_replay_lsn(), '0/0') ELSE pg_current_wal_insert_lsn() END,
            CASE WHEN pg_is_in_recovery() THEN coalesce(pg_last_wal_replay_lsn(), '0/0') ELSE pg_current_wal_flush_lsn() END,
+           current_setting('fsync') = 'on',
+           current_setting('full_page_writes') = 'on',
+           current_setting('synchronous_commit') IN ('on', 'remote_apply'),
+           coalesce(current_setting('pouco.session', true), '') <> '',
+           set_config('pouco.session', 'begun', false),
            set_config('client_connection_check_interval', $1, false),
            set_config('lock_timeout', $2, false),
            set_config('statement_timeout', $3, false),
@@ -61,8 +70,45 @@ pub(super) struct Server {
     position: PgLsn,
     /// What of it is safe.
     flushed: PgLsn,
+    pub(super) durability: Durability,
     /// How many connections the server, the role and the database allow, whichever is least.
     pub(super) connections: i32,
+}
+
+/// Whether what is committed stays, by the settings of the server, the database and the role.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Durability {
+    fsync: bool,
+    full_page_writes: bool,
+    /// Whether `synchronous_commit` was strong enough before [`LOOK`] has raised it.
+    waits: bool,
+}
+
+impl Durability {
+    /// Whether the server can lose what it has acknowledged. Both settings are its own, and no session can
+    /// raise them.
+    #[must_use]
+    pub fn is_weak(self) -> bool {
+        !(self.fsync && self.full_page_writes)
+    }
+
+    /// Whether the role's or the database's `synchronous_commit` had to be raised.
+    #[must_use]
+    pub fn is_raised(self) -> bool {
+        !self.waits
+    }
+}
+
+/// Those that are weak, or that none is.
+impl fmt::Display for Durability {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match (self.fsync, self.full_page_writes) {
+            (false, false) => "fsync and full_page_writes are off",
+            (false, true) => "fsync is off",
+            (true, false) => "full_page_writes is off",
+            (true, true) => "fsync and full_page_writes are on",
+        })
+    }
 }
 
 /// The server process of a session. Its number alone may have been another's before.
@@ -83,6 +129,9 @@ impl Server {
         if encoding != "UTF8" {
             return Err(ConnectError::Encoding(encoding));
         }
+        if row.try_get(13)? {
+            return Err(ConnectError::Pooled);
+        }
         Ok(Self {
             read_only: row.try_get(2)?,
             in_recovery: row.try_get(3)?,
@@ -91,7 +140,12 @@ impl Server {
             timeline: row.try_get(7)?,
             position: row.try_get(8)?,
             flushed: row.try_get(9)?,
-            connections: row.try_get::<_, Option<i32>>(14)?.unwrap_or(i32::MAX),
+            durability: Durability {
+                fsync: row.try_get(10)?,
+                full_page_writes: row.try_get(11)?,
+                waits: row.try_get(12)?,
+            },
+            connections: row.try_get::<_, Option<i32>>(19)?.unwrap_or(i32::MAX),
         })
     }
 }
@@ -185,6 +239,7 @@ mod tests {
             timeline,
             position: position.into(),
             flushed: position.into(),
+            durability: Durability { fsync: true, full_page_writes: true, waits: true },
             connections: 97,
         }
     }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::io;
 
 use super::failure::Chain;
+use super::server::Durability;
 use super::tls::{self, TlsError};
 
 /// Why there is no first session.
@@ -40,6 +41,10 @@ pub enum ConnectError {
     TooOld(i32),
     /// A database in another encoding than UTF8.
     Encoding(String),
+    /// A pooler that shares backends between the transactions of several sessions.
+    Pooled,
+    /// A server that can lose what it has committed, where such a one is to be refused.
+    Weak(Durability),
 }
 
 impl ConnectError {
@@ -57,7 +62,7 @@ impl ConnectError {
     /// Whether the next try will end alike: somebody has to change a setting, here or there.
     pub(super) fn is_refusal(&self) -> bool {
         match self {
-            Self::TooOld(_) | Self::Encoding(_) => true,
+            Self::TooOld(_) | Self::Encoding(_) | Self::Weak(_) | Self::Pooled => true,
             Self::Tls(error) => !error.is_unanswered(),
             // Class 28, invalid authorization; 3D000, no such database (Postgres manual, appendix A).
             Self::Postgres(error) => match error.code() {
@@ -142,6 +147,13 @@ impl fmt::Display for ConnectError {
             }
             Self::TooOld(version) => write!(f, "Postgres {} is too old, 17 is needed", version / 10_000),
             Self::Encoding(encoding) => write!(f, "the database is encoded in {encoding}, UTF8 is needed"),
+            Self::Pooled => f.write_str(
+                "a pooler shares connections between transactions, and sessions here have settings of their own: \
+                 use its session mode (PgBouncer: pool_mode = session), or Postgres itself",
+            ),
+            Self::Weak(settings) => {
+                write!(f, "{settings}, so what is committed may be lost (POUCO_DURABILITY=refuse)")
+            }
         }
     }
 }

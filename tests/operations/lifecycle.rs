@@ -1,5 +1,7 @@
 //! Start and stop: configuration, restarts, signals, addresses in use.
 
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::process::{Command, Stdio};
 
 use crate::support::replica::{command, run};
@@ -78,6 +80,53 @@ fn embedded_data_survives_a_restart() {
     let third = start();
     assert_eq!(third.get("/contagem-pessoas").text(), "1");
     assert!(third.stop().success());
+}
+
+/// Blanks, quotes, commas and what else a list of Postgres's or a shell would take for its own.
+#[test]
+fn a_data_folder_may_have_any_characters() {
+    let folder = open_tempdir();
+    let data = folder.path().join("a b,c\"d\"e'f$g%h\\i=é");
+    let start = || Replica::spawn(command().env("POUCO_DATA_DIR", &data));
+    let first = start();
+    assert_eq!(first.post("/pessoas", ANA).status, 201);
+    assert!(first.stop().success());
+    let second = start();
+    assert_eq!(second.get("/contagem-pessoas").text(), "1");
+    assert!(second.stop().success());
+    // What is no UTF-8 would be another folder.
+    let broken = std::ffi::OsStr::from_bytes(b"/tmp/pouco-\xff");
+    let (code, _, err) = run(command().env("POUCO_DATA_DIR", broken));
+    assert_eq!((code, err.lines().count()), (Some(2), 1), "{err}");
+}
+
+/// Whoever names a folder by mistake keeps it as it is.
+#[test]
+fn a_data_folder_that_is_not_ours_stays_as_it_is() {
+    let folder = open_tempdir();
+    let theirs = folder.path().join("theirs");
+    std::fs::create_dir(&theirs).unwrap();
+    std::fs::write(theirs.join("file"), "theirs").unwrap();
+    let is_root = rustix::process::geteuid().is_root();
+    if is_root {
+        std::os::unix::fs::chown(&theirs, Some(1234), Some(1234)).unwrap();
+    }
+    let before = std::fs::metadata(&theirs).unwrap();
+    let state = |known: &std::fs::Metadata| (known.uid(), known.gid(), known.mode());
+    if is_root {
+        let (code, out, err) = run(command().env("POUCO_DATA_DIR", &theirs));
+        assert_eq!((code, out.as_str(), err.lines().count()), (Some(1), "", 1), "{err}");
+        assert!(err.contains("belongs to user 1234") && err.contains("POUCO_DATA_DIR"), "{err}");
+    } else {
+        // One of one's own is used, and no right to it is taken from anybody.
+        assert!(Replica::spawn(command().env("POUCO_DATA_DIR", &theirs)).stop().success());
+    }
+    assert_eq!(state(&std::fs::metadata(&theirs).unwrap()), state(&before));
+    assert_eq!(std::fs::read_to_string(theirs.join("file")).unwrap(), "theirs");
+    // An empty one of our own is taken, as a volume comes.
+    let empty = folder.path().join("empty");
+    std::fs::create_dir(&empty).unwrap();
+    assert!(Replica::spawn(command().env("POUCO_DATA_DIR", &empty)).stop().success());
 }
 
 #[test]

@@ -15,7 +15,7 @@ use pouco::logging::{self, Format};
 use rustix::process::Signal;
 
 /// A pipe that has not room for a byte.
-fn full_pipe() -> (PipeReader, PipeWriter) {
+pub(crate) fn full_pipe() -> (PipeReader, PipeWriter) {
     let (reader, mut writer) = pipe().unwrap();
     rustix::io::ioctl_fionbio(&writer, true).unwrap();
     let error = loop {

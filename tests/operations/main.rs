@@ -4,6 +4,8 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod access;
+mod check;
 mod descriptors;
 mod drain;
 mod ends;
@@ -11,5 +13,7 @@ mod health;
 mod lifecycle;
 mod logging;
 mod metrics;
+mod pooler;
 mod starts;
+mod systemd;
 mod upgrade;

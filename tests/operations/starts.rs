@@ -126,6 +126,35 @@ fn a_hang_up_without_a_terminal_ends_nothing() {
     assert!(replica.stop().success());
 }
 
+/// Whoever operates it changes the level without a restart.
+#[test]
+fn a_hang_up_without_a_terminal_reads_the_level_anew() {
+    let folder = open_tempdir();
+    let (log, level) = (folder.path().join("log"), folder.path().join("level"));
+    std::fs::write(&level, "warn\n").unwrap();
+    let mut serve = with_hang_ups("default", &["setsid", &program()]);
+    serve.env("POUCO_APIS", "edge").env("POUCO_LOG_LEVEL_FILE", &level).env("POUCO_LOG", "error");
+    let replica = Replica::spawn_with(serve.stderr(std::fs::File::create(&log).unwrap()));
+    let said = || std::fs::read_to_string(&log).unwrap();
+    for (text, expected) in [
+        ("debug", "the level of the log is DEBUG, it was WARN"),
+        ("loud", "the level of the log stays: POUCO_LOG_LEVEL_FILE="),
+        ("info\n", "the level of the log is INFO, it was DEBUG"),
+        ("error", "the level of the log is ERROR, it was INFO"),
+    ] {
+        std::fs::write(&level, text).unwrap();
+        replica.signal(Signal::HUP);
+        eventually(expected, || said().contains(expected));
+    }
+    assert!(replica.stop().success());
+    assert!(!said().contains("stopping"), "{}", said());
+    // A start without its file is refused.
+    std::fs::remove_file(&level).unwrap();
+    let (exit, _, err) = run(command().env("POUCO_LOG_LEVEL_FILE", &level));
+    assert_eq!(exit, Some(2));
+    assert!(err.starts_with("pouco: POUCO_LOG_LEVEL_FILE="), "{err}");
+}
+
 /// nohup(1) has it ignored, and so it stays.
 #[test]
 fn a_hang_up_that_is_ignored_stays_so() {
@@ -156,4 +185,41 @@ fn a_terminal_that_goes_away_ends_it_in_order() {
     terminal.kill().unwrap();
     terminal.wait().unwrap();
     eventually("it ends in order", || says("log", "INFO  stopped"));
+}
+
+/// A Postgres that loses commits when its machine crashes is told of once, or refused.
+#[test]
+fn a_server_that_can_lose_commits_is_told_of_or_refused() {
+    let database = Database::create_with(&["fsync=off", "full_page_writes=off"]);
+    let sql = "DO $$ BEGIN
+        EXECUTE format('ALTER DATABASE %I SET synchronous_commit = off', current_database()); END $$";
+    database.client().batch_execute(sql).unwrap();
+    let folder = open_tempdir();
+    let log = folder.path().join("log");
+    let mut serve = command();
+    serve.env("DATABASE_URL", database.url()).stderr(std::fs::File::create(&log).unwrap());
+    let replica = Replica::spawn_with(&mut serve);
+    assert_eq!(replica.post("/pessoas", ANA).status, 201);
+    // Lost sessions are opened anew, and say nothing new.
+    let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'pouco'";
+    database.client().batch_execute(end).unwrap();
+    eventually("it is written to again", || replica.post("/pessoas", BOB).status == 201);
+    assert!(replica.stop().success());
+    let said = std::fs::read_to_string(&log).unwrap();
+    assert_eq!(said.matches("fsync and full_page_writes are off in Postgres").count(), 1, "{said}");
+    assert_eq!(said.matches("synchronous_commit is too weak").count(), 1, "{said}");
+
+    let refused = |words: &[&str]| {
+        let mut refused = command();
+        run(refused.env("DATABASE_URL", database.url()).env("POUCO_DURABILITY", "refuse").args(words))
+    };
+    for words in [&[][..], &["migrate"]] {
+        let (exit, out, err) = refused(words);
+        assert_eq!((exit, out.as_str()), (Some(1), ""), "{err}");
+        let last = err.lines().last().unwrap();
+        assert!(
+            last.contains("fsync and full_page_writes are off, so what is committed may be lost"),
+            "{err}"
+        );
+    }
 }

@@ -53,6 +53,8 @@ pub struct Response<'o> {
     safe: bool,
     /// Where the answer begins in the output.
     answer_at: usize,
+    /// Field lines of the request's name, which every answer to it has.
+    named: &'o str,
 }
 
 /// What the `Connection` field has to say.
@@ -86,6 +88,7 @@ impl<'o> Response<'o> {
             most_bytes: usize::MAX,
             safe: true,
             answer_at: 0,
+            named: "",
         }
     }
 
@@ -102,6 +105,12 @@ impl<'o> Response<'o> {
     pub(crate) fn within(mut self, most_bytes: usize, safe: bool) -> Self {
         self.most_bytes = most_bytes;
         self.safe = safe;
+        self
+    }
+
+    /// Gives these field lines to whatever the answer becomes.
+    pub(crate) fn named(mut self, lines: &'o str) -> Self {
+        self.named = lines;
         self
     }
 
@@ -332,6 +341,11 @@ impl<'o> Response<'o> {
         self.status
     }
 
+    /// Bytes of the answer, if all of it is in the output.
+    pub(crate) fn bytes(&self) -> Option<usize> {
+        (self.progress == Progress::Written).then(|| self.out.len() - self.answer_at)
+    }
+
     fn head(&mut self) {
         // Two would be taken for those of two requests.
         assert!(self.progress == Progress::Unwritten, "a request has one answer");
@@ -356,6 +370,9 @@ impl<'o> Response<'o> {
         }
         if !self.fields.is_empty() {
             self.out.extend_from_slice(&self.fields);
+        }
+        if !self.named.is_empty() {
+            self.out.extend_from_slice(self.named.as_bytes());
         }
     }
 }

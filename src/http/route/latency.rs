@@ -79,6 +79,11 @@ impl Timing {
         }
     }
 
+    /// When the bytes were read that ended the head of the present request, if it is timed.
+    pub(crate) fn came(&self) -> Option<Instant> {
+        self.came
+    }
+
     /// A request was answered.
     pub(crate) fn answered(&mut self, router: &Router, series: Series) {
         if self.came.is_none() {

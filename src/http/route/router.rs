@@ -368,6 +368,12 @@ impl Router {
         seconds.observe_duration(duration, requests);
     }
 
+    /// Template and method of a series.
+    pub(crate) fn label(&self, series: Series) -> (&str, &'static str) {
+        let route = self.routes.get(series.0 as usize);
+        route.map_or(("other", "other"), |route| (route.tally.template(), route.tally.method()))
+    }
+
     /// The template that a panic or a log line is about.
     pub(crate) fn template_of(&self, path: &str) -> &str {
         self.places.at(path).map_or("other", |found| &*self.templates[*found.value].0)

@@ -3,6 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use super::call::call;
+use super::report::Present;
 use super::wire::Wire;
 use crate::http::message::fields::Field;
 use crate::http::message::head::Head;
@@ -33,6 +34,7 @@ pub(crate) struct Answering {
     pub(crate) timing: Timing,
     /// What the guard of the present request has handed over, until its body is there.
     pub(super) pass: Option<Pass>,
+    pub(super) present: Present,
 }
 
 impl Answering {
@@ -45,12 +47,15 @@ impl Answering {
         body: &mut [u8],
     ) -> After {
         let last = self.begin(wire, head);
+        self.meet(wire, fields);
         let mut request = Request::new(RequestHead::new(head, fields, Some(wire)), body);
         let arrival = self.pass.take().map_or(Arrival::Whole, Arrival::Admitted);
-        let (after, series) = call(wire, &mut self.output, head, last, |response| {
+        let named = self.present.fields();
+        let (after, told) = call(wire, &mut self.output, named, head, last, |response| {
             answer(wire, head, &mut request, arrival, response)
         });
-        self.timing.answered(&wire.shared.router, series);
+        self.timing.answered(&wire.shared.router, told.series);
+        self.report(wire, Some((head, fields)), told);
         // What found no room in the account does not wait for the next answers.
         if self.output.capacity() > wire.held() && self.flush(wire).is_err() {
             return After::Cut;
@@ -80,9 +85,11 @@ impl Answering {
         body: &mut BodyReader<'_>,
     ) -> After {
         let last = self.begin(wire, head);
+        self.meet(wire, fields);
         wire.expect_body(head.framing);
         let mut request = Request::new(RequestHead::new(head, fields, Some(wire)), &mut []);
-        let (after, series) = call(wire, &mut self.output, head, last, |response| {
+        let named = self.present.fields();
+        let (after, told) = call(wire, &mut self.output, named, head, last, |response| {
             let series = answer(wire, head, &mut request, Arrival::Stream(body), response);
             match body.refusal() {
                 Err(_) => response.give_up(),
@@ -100,7 +107,8 @@ impl Answering {
             }
             series
         });
-        self.timing.answered(&wire.shared.router, series);
+        self.timing.answered(&wire.shared.router, told.series);
+        self.report(wire, Some((head, fields)), told);
         // What is left of a cut answer must not follow it: an open chunk looks like the last one.
         if matches!(after, After::Cut) {
             return After::Cut;

@@ -4,6 +4,9 @@
 //! an answer, though the connection was made. So the door is closed first. A Unix socket loses its path; what
 //! comes for a TCP port is dropped by a filter, and the client's next try, a second later, is refused. Then
 //! the queue is emptied, and what was connected before has its coroutine when the listener goes.
+//!
+//! A socket that a service manager has handed over stays open, and its queue is the next process's: it is
+//! left as it is.
 
 use std::fs;
 use std::io;
@@ -23,6 +26,9 @@ const DROP_ALL: [SockFilter; 1] = [SockFilter::new(0x06, 0, 0, 0)];
 
 /// Accepts whoever is in the kernel's queue.
 pub(super) fn accept_rest(listener: &Listener, shared: &Arc<Shared>) {
+    if !listener.is_owned() {
+        return;
+    }
     if let Err(error) = close_door(listener) {
         log::warn!("{}: clients that connect now may be cut off: {error}", listener.address());
     }

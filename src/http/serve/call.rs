@@ -4,6 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
 
 use super::answering::After;
+use super::report::Told;
 use super::wire::Wire;
 use crate::http::message::head::Head;
 use crate::http::message::request::Method;
@@ -16,6 +17,7 @@ use crate::http::route::router::Series;
 pub(super) fn response_to<'o>(
     wire: &'o Wire<'o>,
     output: &'o mut Vec<u8>,
+    named: &'o str,
     head: &Head<'_>,
     last: bool,
 ) -> Response<'o> {
@@ -29,30 +31,42 @@ pub(super) fn response_to<'o>(
     Response::new(output, &shared.clock.date, persistence, omit_body)
         .over(wire, &shared.draining, head.http10)
         .within(wire.held(), head.method.is_safe())
+        .named(named)
 }
 
-/// Lets `answer` write the answer, and says what it is counted under. A panic in it, or no answer, is a 500
+/// Lets `answer` write the answer, and says what became of it. A panic in it, or no answer, is a 500
 /// and ends the connection.
 pub(super) fn call(
     wire: &Wire<'_>,
     output: &mut Vec<u8>,
+    named: &str,
     head: &Head<'_>,
     last: bool,
     answer: impl FnOnce(&mut Response<'_>) -> Series,
-) -> (After, Series) {
+) -> (After, Told) {
     let answer_at = output.len();
-    let mut response = response_to(wire, output, head, last);
+    let mut response = response_to(wire, output, named, head, last);
     let outcome = catch_unwind(AssertUnwindSafe(|| answer(&mut response)));
     let fault = match (&outcome, response.progress()) {
         (Ok(series), Progress::Written | Progress::Streamed) => {
-            return (if response.closes() { After::Close } else { After::Next }, *series);
+            let after = if response.closes() { After::Close } else { After::Next };
+            return (after, told(&response, *series));
         }
-        (Ok(series), Progress::Cut) => return (After::Cut, *series),
+        (Ok(series), Progress::Cut) => return (After::Cut, told(&response, *series)),
         (Ok(_), Progress::Unwritten) => "wrote no answer",
         (Err(_), _) => "panicked",
     };
     let progress = response.progress();
-    (fail(wire, output, answer_at, head, progress, fault), Series::OTHER)
+    let after = fail(wire, output, answer_at, named, head, progress, fault);
+    (after, FAILED)
+}
+
+/// What is told of an answer that no handler has given.
+pub(super) const FAILED: Told =
+    Told { status: Status::InternalServerError, series: Series::OTHER, bytes: None };
+
+pub(super) fn told(response: &Response<'_>, series: Series) -> Told {
+    Told { status: response.current_status(), series, bytes: response.bytes() }
 }
 
 /// Answers for a handler or a guard that did not.
@@ -61,6 +75,7 @@ pub(super) fn fail(
     wire: &Wire<'_>,
     output: &mut Vec<u8>,
     answer_at: usize,
+    named: &str,
     head: &Head<'_>,
     progress: Progress,
     fault: &str,
@@ -74,6 +89,6 @@ pub(super) fn fail(
     // What the handler had begun to write is not an answer.
     output.truncate(answer_at);
     shared.router.count_other(Status::InternalServerError);
-    response_to(wire, output, head, true).refuse(Status::InternalServerError);
+    response_to(wire, output, named, head, true).refuse(Status::InternalServerError);
     After::Close
 }

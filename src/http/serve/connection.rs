@@ -8,6 +8,7 @@ use socket2::Socket;
 
 use super::answering::{After, Answering};
 use super::proxy;
+use super::report::Told;
 use super::server::Shared;
 use super::wire::{Arrival, Wire};
 use crate::http::message::body::{ChunkedDecoder, Decoded};
@@ -414,10 +415,17 @@ impl Connection<'_> {
         // A connection that has last words to say is not idle.
         self.wire.registered.idle.store(false, Ordering::Release);
         self.answering.timing.answered(&self.shared.router, Series::OTHER);
+        // Nobody has read its fields, unless a guard was asked.
+        self.answering.meet(&self.wire, &[]);
         // What answers HEAD has no content, whatever it is (RFC 9110 section 9.3.2).
         let omit_body = self.input.unread().starts_with(b"HEAD ");
-        Response::new(&mut self.answering.output, &self.shared.clock.date, Persistence::Close, omit_body)
-            .refuse(status);
+        let named = self.answering.present.fields();
+        let mut response =
+            Response::new(&mut self.answering.output, &self.shared.clock.date, Persistence::Close, omit_body)
+                .named(named);
+        response.refuse(status);
+        let told = Told { status, series: Series::OTHER, bytes: response.bytes() };
+        self.answering.report(&self.wire, None, told);
         self.last_words()
     }
 

@@ -14,7 +14,7 @@ use socket2::{Domain, SockAddr, Socket, Type};
 use crate::http::message::client::TrustedHops;
 
 /// Connections that the kernel keeps ready for `accept`; the kernel lowers it to its own limit (`somaxconn`).
-const BACKLOG: i32 = 4096;
+pub const BACKLOG: i32 = 4096;
 
 /// Where to listen: `tcp:HOST:PORT` (or only `HOST:PORT`) or `unix:/path/of/socket`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,12 +73,14 @@ impl fmt::Display for Address {
 }
 
 /// A bound, non-blocking socket that listens once its server starts. A Unix socket's file is removed when
-/// this is dropped.
+/// this is dropped, unless the socket was handed over.
 #[derive(Debug)]
 pub struct Listener {
     pub(crate) socket: Socket,
     pub(crate) trust: Arc<Trust>,
     address: Address,
+    /// Whether it goes with this process. One that was handed over is its manager's, and serves on.
+    owned: bool,
     /// Held while the socket lives: who has it may unlink the path. The file itself stays, since unlinking a
     /// lock file lets two processes lock two files of one name.
     _lock: Option<File>,
@@ -121,6 +123,35 @@ impl Listener {
         Ok(listener)
     }
 
+    /// A socket that somebody else has bound, listens on, and keeps when this process ends: whoever connects
+    /// meanwhile waits for the next one.
+    ///
+    /// # Errors
+    /// Those of the system; `InvalidInput` if it is no stream socket that listens,
+    /// or has neither a port nor a path.
+    pub fn inherit(socket: Socket) -> io::Result<Self> {
+        let no = |what| io::Error::new(io::ErrorKind::InvalidInput, what);
+        if socket.r#type()? != Type::STREAM || !socket.is_listener()? {
+            return Err(no("it is no stream socket that listens"));
+        }
+        let bound = socket.local_addr()?;
+        let address = match (bound.as_socket(), bound.as_pathname()) {
+            (Some(address), _) => {
+                socket.set_tcp_nodelay(true)?;
+                Address::Tcp(address.to_string())
+            }
+            (None, Some(path)) => Address::Unix(path.to_owned()),
+            (None, None) => return Err(no("it has neither a port nor a path")),
+        };
+        socket.set_nonblocking(true)?;
+        Ok(Self { socket, trust: Arc::default(), address, owned: false, _lock: None })
+    }
+
+    /// Whether it goes with this process.
+    pub(crate) fn is_owned(&self) -> bool {
+        self.owned
+    }
+
     /// Behind other hops than those that are trusted by default. With `proxy_protocol` each connection of a
     /// trusted one begins with a header of that protocol, version 1 or 2, and is cut without it.
     #[must_use]
@@ -134,7 +165,7 @@ impl Listener {
     /// # Errors
     /// Those of the system; `AddrInUse` if another process came first.
     pub(crate) fn listen(&self) -> io::Result<()> {
-        self.socket.listen(BACKLOG)
+        if self.owned { self.socket.listen(BACKLOG) } else { Ok(()) }
     }
 
     /// The address in use; for port 0 the port that was given.
@@ -154,7 +185,7 @@ impl Listener {
         socket.bind(&resolved.into())?;
         let bound = socket.local_addr()?.as_socket().ok_or(io::ErrorKind::AddrNotAvailable)?;
         let address = Address::Tcp(bound.to_string());
-        Ok(Self { socket, trust: Arc::default(), address, _lock: None })
+        Ok(Self { socket, trust: Arc::default(), address, owned: true, _lock: None })
     }
 
     /// Race window: between a killed process and its successor the path still exists. Binding needs it gone,
@@ -170,13 +201,15 @@ impl Listener {
         socket.bind(&SockAddr::unix(path)?)?;
         fs::set_permissions(path, fs::Permissions::from_mode(socket_mode))?;
         let address = Address::Unix(path.to_owned());
-        Ok(Self { socket, trust: Arc::default(), address, _lock: Some(lock) })
+        Ok(Self { socket, trust: Arc::default(), address, owned: true, _lock: Some(lock) })
     }
 }
 
 impl Drop for Listener {
     fn drop(&mut self) {
-        if let Address::Unix(path) = &self.address {
+        if self.owned
+            && let Address::Unix(path) = &self.address
+        {
             // Only the file is left to clean; if that fails the next start does it under the lock.
             let _ = fs::remove_file(path);
         }

@@ -12,5 +12,6 @@ pub(in crate::http) mod listener;
 mod proxy;
 mod rates;
 pub(in crate::http) mod registry;
+pub(in crate::http) mod report;
 pub(in crate::http) mod server;
 pub(in crate::http) mod wire;

@@ -20,6 +20,7 @@ use super::connection;
 use super::listener::Listener;
 use super::rates::Rates;
 use super::registry::{Bounds, Registered, Registry};
+use super::report::Reporting;
 use super::wire::Arrival;
 use crate::http::message::buffer::{Account, BufferPool};
 use crate::http::message::client::Network;
@@ -30,6 +31,7 @@ use crate::http::message::status::Status;
 use crate::http::route::latency::Stopwatch;
 use crate::http::route::metrics::{Limit, Metrics};
 use crate::http::route::router::Router;
+use crate::identity;
 use crate::limits;
 use crate::waiting::interest::Interest;
 use crate::waiting::life::{self, Life};
@@ -153,6 +155,9 @@ pub(crate) struct Shared {
     pub(crate) metrics: Metrics,
     pub(crate) clock: Clock,
     pub(crate) stopwatch: Stopwatch,
+    pub(super) reporting: Reporting,
+    /// Whether it asks for anything.
+    pub(super) reports: bool,
     pub(crate) buffers: BufferPool,
     pub(crate) draining: AtomicBool,
     /// When that began, in the clock's milliseconds.
@@ -266,6 +271,22 @@ impl Server {
     /// If the timer, the sweeper's thread or a listener's registration fails; a
     /// [`RouteError`](crate::http::RouteError) with the kind `InvalidInput` if a route could not be added.
     pub fn start(listeners: Vec<Listener>, router: Router, limits: Limits) -> io::Result<Self> {
+        Self::start_reporting(listeners, router, limits, Reporting::default())
+    }
+
+    /// As [`Server::start`], and tells of single requests.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn start_reporting(
+        listeners: Vec<Listener>,
+        router: Router,
+        limits: Limits,
+        reporting: Reporting,
+    ) -> io::Result<Self> {
+        if reporting.names {
+            identity::enable();
+        }
         router.check().map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
         configure_coroutines();
         // While there are descriptors: who accepts sleeps where there is none.
@@ -278,6 +299,8 @@ impl Server {
             metrics: Metrics::default(),
             clock: Clock::new(),
             stopwatch,
+            reporting,
+            reports: reporting.is_on(),
             buffers: BufferPool::new(
                 limits.buffer_bytes,
                 limits.pooled_buffers,

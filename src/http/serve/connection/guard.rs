@@ -16,7 +16,7 @@ use crate::http::route::guard::Admission;
 use crate::http::route::metrics::Limit;
 use crate::http::route::router::Series;
 use crate::http::serve::answering::{After, Answering};
-use crate::http::serve::call::{fail, response_to};
+use crate::http::serve::call::{FAILED, fail, response_to, told};
 use crate::http::serve::rates::Rates;
 use crate::http::serve::wire::Wire;
 
@@ -39,10 +39,13 @@ impl Answering {
         router.count_other(status);
         let invite = head.expects_continue;
         let last = self.begin(wire, head) || !may_be_skipped(head.framing, invite);
-        let mut response = response_to(wire, &mut self.output, head, last);
+        self.meet(wire, fields);
+        let mut response = response_to(wire, &mut self.output, self.present.fields(), head, last);
         response.refuse(status);
         let after = if response.closes() { After::Close } else { After::Next };
+        let told = told(&response, Series::OTHER);
         self.timing.answered(router, Series::OTHER);
+        self.report(wire, Some((head, fields)), told);
         Some(Begun::Declined { head_bytes: head.head_bytes, framing: head.framing, invite, after })
     }
 
@@ -60,10 +63,13 @@ impl Answering {
         let router = &wire.shared.router;
         let last = !may_be_skipped(head.framing, invite) || self.is_last(wire, head, self.requests + 1);
         let answer_at = self.output.len();
-        let mut response = response_to(wire, &mut self.output, head, last);
+        self.meet(wire, fields);
+        let named = self.present.fields();
+        let mut response = response_to(wire, &mut self.output, named, head, last);
         let seen = RequestHead::new(head, fields, Some(wire));
         let outcome = catch_unwind(AssertUnwindSafe(|| router.admit(&seen, &mut response)));
         let (progress, closes) = (response.progress(), response.closes());
+        let told = |series| told(&response, series);
         let (fault, answered) = match (outcome, progress) {
             (Ok(Admission::Unguarded), _) => return None,
             (Ok(Admission::Admitted(pass)), Progress::Unwritten) => {
@@ -71,18 +77,19 @@ impl Answering {
                 return None;
             }
             (Ok(Admission::Declined(series)), Progress::Written | Progress::Streamed) => {
-                (None, (if closes { After::Close } else { After::Next }, series))
+                (None, (if closes { After::Close } else { After::Next }, told(series)))
             }
-            (Ok(Admission::Declined(series)), Progress::Cut) => (None, (After::Cut, series)),
-            (Ok(_), _) => (Some("has a guard without an answer"), (After::Close, Series::OTHER)),
-            (Err(_), _) => (Some("panicked"), (After::Close, Series::OTHER)),
+            (Ok(Admission::Declined(series)), Progress::Cut) => (None, (After::Cut, told(series))),
+            (Ok(_), _) => (Some("has a guard without an answer"), (After::Close, FAILED)),
+            (Err(_), _) => (Some("panicked"), (After::Close, FAILED)),
         };
-        let (mut after, series) = answered;
+        let (mut after, told) = answered;
         if let Some(fault) = fault {
-            after = fail(wire, &mut self.output, answer_at, head, progress, fault);
+            after = fail(wire, &mut self.output, answer_at, named, head, progress, fault);
         }
         self.begin(wire, head);
-        self.timing.answered(router, series);
+        self.timing.answered(router, told.series);
+        self.report(wire, Some((head, fields)), told);
         Some(Begun::Declined { head_bytes: head.head_bytes, framing: head.framing, invite, after })
     }
 }
