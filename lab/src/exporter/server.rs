@@ -89,7 +89,8 @@ pub(crate) fn reply(
     if head_only { Ok(()) } else { send(stream, body.as_bytes(), deadline) }
 }
 
-/// Writes all of `bytes` before the deadline, or fails: a reader who takes a byte now and then holds nobody up.
+/// Writes all of `bytes` before the deadline, or fails: a reader who takes a byte now and then holds nobody
+/// up.
 pub(crate) fn send(stream: &mut TcpStream, mut bytes: &[u8], deadline: Instant) -> std::io::Result<()> {
     while !bytes.is_empty() {
         let left = deadline.saturating_duration_since(Instant::now());

@@ -220,13 +220,6 @@ endpoints people-1 people-3
 prometheus=http://$(podman inspect --format "{{(index .NetworkSettings.Networks \"$prefix\").IPAddress}}" "$prefix-watch-prometheus"):9090
 check "dashboard kubernetes: no query of the containers is empty" env ONLY='[( ]container_(?!network)' \
   python3 tests/stack/prometheus.py "$prometheus" dashboard deploy/kubernetes/base/files/kubernetes.json
-# shellcheck disable=SC2317 # by check
-drawn() {
-  ONLY='[( ]container_(?!network)' tests/stack/pictures.py deploy/kubernetes/base/files/kubernetes.json \
-    --prometheus "$prometheus" --minutes 1 --html "$scratch/kubernetes.html" \
-    --png "${PICTURES:-$scratch}/dashboard-kubernetes.png" && test -s "${PICTURES:-$scratch}/dashboard-kubernetes.png"
-}
-check "dashboard kubernetes: a picture, with something in each panel of the containers" drawn
 wait "$stop"
 check "it ended by itself, with code 0" equal "$(state "$prefix-people-2-pouco" ExitCode)" 0
 podman pod rm --force "$prefix-people-2" >/dev/null 2>&1
@@ -237,6 +230,13 @@ replaced() {
 }
 check "another one takes its place" replaced
 check "and is asked" wait_for 30 served 100
+# shellcheck disable=SC2317 # by check
+drawn() {
+  ONLY='[( ]container_(?!network)' tests/stack/pictures.py deploy/kubernetes/base/files/kubernetes.json \
+    --prometheus "$prometheus" --minutes 1 --html "$scratch/kubernetes.html" \
+    --png "${PICTURES:-$scratch}/dashboard-kubernetes.png" && test -s "${PICTURES:-$scratch}/dashboard-kubernetes.png"
+}
+check "dashboard kubernetes: a picture, with something in each panel of the containers" drawn
 kill -TERM "$load"
 wait "$load"
 ended=$?
