@@ -49,7 +49,8 @@ fn sleeper() -> Child {
     Command::new("sleep").arg("600").spawn().unwrap()
 }
 
-/// Compose says that all is well, as podman-compose does where an image is missing, and no container is there.
+/// Compose says that all is well, as podman-compose does where an image is missing, and no container is
+/// there.
 fn nothing_is_made(compose: &mut Compose) {
     let error = format!("{:#}", compose.up().unwrap_err());
     let missing = "no container was made for api1, api2, nginx, postgres, whose image may be missing: ";
