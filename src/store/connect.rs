@@ -229,22 +229,8 @@ impl Connector {
     }
 
     fn note_durability(&self, server: &Server) {
-        let durability = server.durability;
-        let known = self.0.durability.lock().replace(durability);
-        if known == Some(durability) {
-            return;
-        }
-        if durability.is_weak() {
-            log::warn!(
-                "{durability} in Postgres: what is committed may be lost when its machine crashes; switch that on, \
-                 or set POUCO_DURABILITY=refuse"
-            );
-        }
-        if durability.is_raised() {
-            log::warn!(
-                "synchronous_commit is too weak by the settings of the server, the database or the role: it is \
-                 raised to `on` in each session here, and others that write as this role may lose commits"
-            );
+        if self.0.durability.lock().replace(server.durability) != Some(server.durability) {
+            server.durability.warn();
         }
     }
 

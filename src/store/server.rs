@@ -97,6 +97,22 @@ impl Durability {
     pub fn is_raised(self) -> bool {
         !self.waits
     }
+
+    /// Says what is weak.
+    pub(super) fn warn(self) {
+        if self.is_weak() {
+            log::warn!(
+                "{self} in Postgres: what is committed may be lost when its machine crashes; switch that on, or set \
+                 POUCO_DURABILITY=refuse"
+            );
+        }
+        if self.is_raised() {
+            log::warn!(
+                "synchronous_commit is too weak by the settings of the server, the database or the role: it is \
+                 raised to `on` in each session here, and others that write as this role may lose commits"
+            );
+        }
+    }
 }
 
 /// Those that are weak, or that none is.
