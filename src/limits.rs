@@ -131,8 +131,8 @@ pub const COMMIT_LINGER_MS: u64 = 8;
 pub const COMMIT_QUEUE_ROWS: usize = 8_192;
 /// Bytes that may wait for the writer.
 pub const COMMIT_QUEUE_BYTES: usize = 16 * 1024 * 1024;
-/// How long a row may wait unsent.
-pub const COMMIT_DEADLINE_MS: u64 = 10_000;
+/// How long a row may wait unsent. Many clients wait ten seconds for an answer: the 503 shall come before.
+pub const COMMIT_DEADLINE_MS: u64 = 8_000;
 
 /// Reads that may wait for a connection.
 pub const READ_QUEUE: usize = 4_096;
