@@ -27,7 +27,7 @@ finish() {
   rm -rf "$scratch"
   all_ran
   printf '%d passed, %d failed\n' "$passed" "$failed"
-  [ "$failed" -eq 0 ]
+  [ "$failed" -eq 0 ] || exit 1
 }
 trap finish EXIT
 
