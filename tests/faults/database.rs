@@ -56,7 +56,8 @@ fn terminated_backends_lose_nothing() {
 
 #[test]
 fn a_connection_cut_in_the_middle_of_a_commit_leaves_no_doubt() {
-    let mut setup = setup();
+    // Sessions that come back slowly on a busy machine refuse nobody here.
+    let mut setup = setup().set("POUCO_COMMIT_DEADLINE_MS", 20_000);
     setup.proxied = true;
     let mut run = start(&setup);
     for cut in [Cut::Before, Cut::During, Cut::After] {

@@ -96,8 +96,9 @@ pub(crate) fn fence(data: &Path) -> Result<(), Failure> {
 /// A copy that `postgres` began: a file that changes meanwhile is put right by WAL.
 fn copy_running(primary: &Postgres, folder: &Path) -> Result<(), Failure> {
     let from = data(primary)?;
+    let around = from.parent().ok_or("the data folder has no folder around it")?;
     let to = folder.join(from.file_name().ok_or("the data folder has no name")?);
-    fs::create_dir_all(folder)?;
+    make_folder_like(around, folder)?;
     let mut client = primary.client()?;
     client.execute("SELECT pg_backup_start('standby', true)", &[])?;
     copy(&from, &to, LEFT_OUT)?;
