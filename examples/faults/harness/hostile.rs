@@ -245,7 +245,12 @@ impl Place<'_> {
         let allowed = usize::try_from(descriptors().saturating_sub(OTHER_DESCRIPTORS)).unwrap_or(usize::MAX);
         let each = count.min(allowed).div_ceil(CONNECTORS);
         let parts: Vec<_> = thread::scope(|scope| {
-            let connect = || (0..each).filter_map(|number| self.idle(number % 2 == 1)).collect::<Vec<_>>();
+            let connect = || {
+                let mut readers: Vec<_> = (0..each).filter_map(|number| self.idle(number % 2 == 1)).collect();
+                // Until the server has taken all of them: those that ask have an answer then, or their end.
+                readers.iter_mut().filter(|reader| reader.asked).for_each(Reader::hear);
+                readers
+            };
             let threads: Vec<_> = (0..CONNECTORS).map(|_| scope.spawn(connect)).collect();
             threads.into_iter().map(thread::ScopedJoinHandle::join).collect()
         });
@@ -262,12 +267,12 @@ impl Place<'_> {
     /// A connection that may send a request, and does not wait for the answer.
     fn idle(&self, asks: bool) -> Option<Reader> {
         self.note(|tally| tally.tried += 1);
-        let connect = || {
+        let connect = || -> io::Result<Reader> {
             let mut stream = self.connect()?;
             if asks {
                 stream.write_all(get(self.path).as_bytes())?;
             }
-            Reader::new(stream)
+            Ok(Reader { asked: asks, ..Reader::new(stream)? })
         };
         // Who is turned away may find it closed by now.
         let reader = connect();
@@ -332,6 +337,8 @@ impl Place<'_> {
 /// A connection whose answer is taken in sips, if at all.
 struct Reader {
     stream: TcpStream,
+    /// Whether an answer will come.
+    asked: bool,
     /// The first of what came.
     head: Vec<u8>,
     bytes: usize,
@@ -341,7 +348,16 @@ struct Reader {
 impl Reader {
     fn new(stream: TcpStream) -> io::Result<Self> {
         stream.set_nonblocking(true)?;
-        Ok(Self { stream, head: Vec::new(), bytes: 0, ended: false })
+        Ok(Self { stream, asked: false, head: Vec::new(), bytes: 0, ended: false })
+    }
+
+    /// Waits until something comes, or the end does.
+    fn hear(&mut self) {
+        let stream = &self.stream;
+        if stream.set_read_timeout(Some(PATIENCE)).and_then(|()| stream.set_nonblocking(false)).is_ok() {
+            self.sip(4_096);
+        }
+        self.ended |= self.stream.set_nonblocking(true).is_err();
     }
 
     /// Takes what is there, up to so much; how much it was.
