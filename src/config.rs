@@ -55,7 +55,7 @@ settings! {
     MIN_BYTES_PER_S = number("POUCO_MIN_BYTES_PER_S", limits::MIN_BYTES_PER_S, 0..=1_073_741_824, "bytes a second", "what a client must take of an answer, or send of a streamed body, while it is waited for; 0 is no such rate");
     RATE_GRACE = number("POUCO_RATE_GRACE_MS", limits::RATE_GRACE_MS, 250..=3_600_000, "ms", "how far a client may be behind that rate; then its answer is cut, or its body a 408");
     STREAM_TIMEOUT = number("POUCO_STREAM_TIMEOUT_MS", limits::STREAM_TIMEOUT_MS, 250..=604_800_000, "ms", "for a streamed answer or body whose length nobody knows, as a whole; then it is cut, or a 408");
-    COMMIT_LINGER = number("POUCO_COMMIT_LINGER_MS", limits::COMMIT_LINGER_MS, 0..=1000, "ms", "how long the first row of a batch waits for company");
+    COMMIT_LINGER = number("POUCO_COMMIT_LINGER_MS", limits::COMMIT_LINGER_MS, 0..=1000, "ms", "how long the first row of a batch waits for company at most");
     COMMIT_BATCH = number("POUCO_COMMIT_BATCH_ROWS", limits::COMMIT_BATCH_ROWS as u64, 1..=10_000, "rows", "rows of one INSERT");
     COMMIT_QUEUE = number("POUCO_COMMIT_QUEUE_ROWS", limits::COMMIT_QUEUE_ROWS as u64, 1..=1_000_000, "rows", "rows that may wait to be sent; one more is a 503");
     COMMIT_QUEUE_BYTES = number("POUCO_COMMIT_QUEUE_BYTES", limits::COMMIT_QUEUE_BYTES as u64, 65_536..=1_073_741_824, "bytes", "bytes that may wait to be sent; more is a 503");

@@ -2,8 +2,8 @@
 //! its item after the commit.
 //!
 //! One writer, one connection, one kind of items a queue. The writer takes what is there (after a short
-//! linger that lets a batch gather, unless a kind goes without while nobody shares), so the batch grows with
-//! the load and the cost per item falls as it does.
+//! linger that lets a batch gather, as long as more company can be expected), so the batch grows with the
+//! load and the cost per item falls as it does.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -18,6 +18,7 @@ use parking_lot::{Condvar, Mutex};
 
 use super::Unavailable;
 use super::batch::Batch;
+use super::company::Company;
 use super::connect::Connector;
 use super::failure::{Chain, Failure};
 use super::reply::{self, Reply};
@@ -47,7 +48,7 @@ const IDLE_CHECK: Duration = Duration::from_millis(limits::IDLE_CHECK_MS);
 pub struct CommitLimits {
     /// Rows of one statement.
     pub batch_rows: usize,
-    /// How long the first row of a batch waits for company.
+    /// How long the first row of a batch waits for company at most.
     pub linger: Duration,
     /// Rows that may wait to be sent.
     pub queue_rows: usize,
@@ -122,19 +123,21 @@ struct Queue<B: Batch> {
     taken: Option<Instant>,
     /// Whether the batch before was of one row at most.
     alone: bool,
+    company: Company,
     closed: bool,
 }
 
 impl<B: Batch> Queue<B> {
-    const fn new() -> Self {
-        Self { rows: VecDeque::new(), bytes: 0, taken: None, alone: true, closed: false }
+    fn new() -> Self {
+        let (rows, company) = (VecDeque::new(), Company::new());
+        Self { rows, bytes: 0, taken: None, alone: true, company, closed: false }
     }
 }
 
 /// The queue in front of one writer.
 pub struct CommitQueue<B: Batch> {
     queue: Mutex<Queue<B>>,
-    /// Rung when the first row comes, when a batch is full, and when the queue closes.
+    /// Rung when the first row comes, when a batch waits for no more, and when the queue closes.
     bell: Condvar,
     limits: CommitLimits,
     metrics: CommitMetrics,
@@ -188,7 +191,7 @@ impl<B: Batch> CommitQueue<B> {
             queue.bytes += bytes;
             self.note_waiting(&queue);
             // The writer sleeps through the rows in between: it looks again when its linger is over.
-            if queue.rows.len() == 1 || queue.rows.len() == self.limits.batch_rows {
+            if queue.rows.len() == 1 || queue.rows.len() == self.enough(&queue) {
                 self.bell.notify_one();
             }
         }
@@ -219,6 +222,11 @@ impl<B: Batch> CommitQueue<B> {
     #[must_use]
     pub fn limits(&self) -> &CommitLimits {
         &self.limits
+    }
+
+    /// Rows that wait for no more of them.
+    fn enough(&self, queue: &Queue<B>) -> usize {
+        self.limits.batch_rows.min(queue.company.expected())
     }
 
     fn note_waiting(&self, queue: &Queue<B>) {
@@ -268,8 +276,8 @@ impl<B: Batch> CommitQueue<B> {
         }
     }
 
-    /// Returns when a batch is full or its first row has waited long enough, and when nothing has come for a
-    /// while.
+    /// Returns when a batch is full or as large as can be expected, when its first row has waited long
+    /// enough, and when nothing has come for a while.
     fn wait_for_rows(&self) -> Awaited {
         let mut queue = self.queue.lock();
         let idle_since = Instant::now();
@@ -284,7 +292,7 @@ impl<B: Batch> CommitQueue<B> {
                     let lingers = B::LINGERS_ALONE || !queue.alone;
                     let linger = if lingers { self.limits.linger } else { Duration::ZERO };
                     let left = linger.saturating_sub(first.since.elapsed());
-                    if left.is_zero() || queue.rows.len() >= self.limits.batch_rows || queue.closed {
+                    if left.is_zero() || queue.rows.len() >= self.enough(&queue) || queue.closed {
                         return Awaited::Rows;
                     }
                     left
@@ -302,6 +310,9 @@ impl<B: Batch> CommitQueue<B> {
         queue.bytes -= batch.iter().map(|pending| pending.bytes).sum::<usize>();
         queue.taken = batch.iter().map(|pending| pending.since).min();
         queue.alone = batch.len() <= 1;
+        if !batch.is_empty() {
+            queue.company.note(batch.len());
+        }
         self.note_waiting(&queue);
         drop(queue);
         let taken = Instant::now();

@@ -10,6 +10,7 @@
 
 mod batch;
 pub mod commit;
+mod company;
 mod connect;
 mod drive;
 mod exposition;

@@ -77,6 +77,31 @@ fn who_is_alone_waits_for_nobody_until_a_batch_was_shared() {
     assert_eq!(counted(&rig.queue.metrics().batches), 5);
 }
 
+/// Nobody else is on the way, where clients wait for their answers: here too the wait would have no end.
+#[test]
+fn a_batch_as_large_as_those_before_it_waits_for_no_more() {
+    let database = database();
+    let rig: Rig<HastyItems> = Rig::of(&database, one_batch_of(8));
+    for number in 0..16 {
+        assert_eq!(rig.commit(&format!("alone {number}")), Ok(Outcome::Stored));
+    }
+    let mut foreign = foreign(&database, &foreign_item("c"));
+    let first = rig.send(item("c"));
+    wait_until_blocked(&database);
+    let two = rig.send_all(["d", "e"]);
+    rig.wait_until_waiting(2);
+    foreign.batch_execute("ROLLBACK").unwrap();
+    assert_eq!(first.join().unwrap(), Ok(Outcome::Stored));
+    assert_eq!(answers(two), [Ok(Outcome::Stored); 2]);
+
+    let batches = counted(&rig.queue.metrics().batches);
+    let first = rig.send(item("f"));
+    rig.wait_until_waiting(1);
+    assert_eq!(rig.commit("g"), Ok(Outcome::Stored));
+    assert_eq!(first.join().unwrap(), Ok(Outcome::Stored));
+    assert_eq!(counted(&rig.queue.metrics().batches), batches + 1);
+}
+
 #[test]
 fn each_row_of_a_batch_has_its_own_outcome() {
     let database = database();
