@@ -237,9 +237,10 @@ fn lead(view: &View<'_>, field: &[&Standing<'_>], won: &[(&'static str, &Standin
     let field_words = match (first.correctness, view.has_rows()) {
         (Correctness::Exact, true) if view.is_shop() => "whose stock and orders were exact",
         (Correctness::Unchecked, true) if view.is_shop() => "whose stock was not checked",
-        (_, true) if view.names_first() => "with a rank, all of which were caught",
+        (Correctness::Exact, true) if view.names_first() => "whose answers and rows were exact",
         (Correctness::Exact, true) => "whose rows were exact",
         (Correctness::Unchecked, true) => "whose rows were not checked",
+        (_, true) if view.names_first() => "with a rank, all of which were caught",
         (_, true) => "with a rank, all of which lost rows",
         (Correctness::Exact, false) => "whose answers were right",
         (Correctness::Unchecked, false) => "whose answers were not checked",

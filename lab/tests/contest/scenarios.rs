@@ -150,6 +150,7 @@ fn check_table(name: &str, lie: &str, folder: &Path) {
     let ranking = &report[report.find("## Ranking").unwrap()..];
     let (liar, honest) = (ranking.find("liar").unwrap(), ranking.find("1. honest").unwrap());
     assert!(liar < honest && !ranking.contains("2. liar"), "{ranking}");
+    assert!(report.contains("honest is the only one of 2 contestants whose answers and rows were exact"));
     let table = fs::read_to_string(folder.join("out/series.md")).unwrap();
     let caught = table.lines().find(|line| line.starts_with("* ✗ **liar**")).unwrap();
     let what = if name.starts_with("04") { "lost " } else { "wrong answers (" };
