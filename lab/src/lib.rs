@@ -1,6 +1,8 @@
 //! The lab: contests between backends in equal budgets.
 //!
-//! A contest is a folder below `lab/contests/`, a contestant is a folder below `peers/`; neither needs Rust.
+//! A contestant is a folder below `peers/` and needs no Rust. A contest is a folder below `lab/contests/` and
+//! names the oracle by which it is judged, which is Rust (`src/oracle/`).
+//!
 //! The lab starts the contestants one at a time within the contest's budget, proves from their cgroups that
 //! the budget holds, checks the API's rules, loads it, compares the stored rows with what was acknowledged,
 //! kills everything and compares again, and writes what it saw as JSON, HTML and Markdown.
