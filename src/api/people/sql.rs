@@ -29,7 +29,7 @@ const TRIGRAM_CHARS: usize = 3;
 ///
 /// `INSERT` stores all rows or, where one conflicts, none; then `INSERT_FREE` stores those that conflict with
 /// nothing. Conflicts are rare, because a nickname that this replica knows is refused before it comes here,
-/// and the second statement costs every row a sixth more (ARCHITECTURE.md, Decisions).
+/// and the second statement costs every row a sixth more (docs/decisions/0016).
 macro_rules! insert {
     () => {
         "INSERT INTO people (id, apelido, nome, nascimento, stack)
