@@ -1,6 +1,7 @@
 //! What a reviewer would otherwise have to look for: long files, leftovers, links and names that lead
 //! nowhere.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -199,21 +200,52 @@ fn anchor_of(line: &str) -> Option<String> {
     Some(kept.map(|c| if c == ' ' { '-' } else { c.to_ascii_lowercase() }).collect())
 }
 
+/// But for what a reader is told to add.
 #[test]
-fn every_place_that_the_architecture_names_exists() {
-    let text = fs::read_to_string(top().join("ARCHITECTURE.md")).unwrap();
+fn every_place_that_a_document_names_exists() {
     let roots =
         ["src/", "tests/", "stress-test/", "deploy/", "results/", "lab/", "peers/", "benches/", "fuzz/"];
-    let named: Vec<&str> = text
-        .split('`')
-        .skip(1)
-        .step_by(2)
-        .filter(|name| roots.iter().any(|root| name.starts_with(root)) && !name.contains(['<', '*', ' ']))
-        .collect();
-    assert!(named.len() > 10, "only {} names found", named.len());
-    for name in named {
-        assert!(top().join(name).exists(), "ARCHITECTURE.md names {name}");
+    let mut seen = 0;
+    for path in [files(&top().join("docs"), &[".md"]), vec![top().join("ARCHITECTURE.md")]].concat() {
+        let document = shown(&path);
+        if document.starts_with("docs/add-") {
+            continue;
+        }
+        let text = read(&path);
+        let names = text.split('`').skip(1).step_by(2).filter(|name| !name.contains(['<', '*', ' ', '\n']));
+        for name in names.filter(|name| roots.iter().any(|root| name.starts_with(root))) {
+            assert!(top().join(name).exists(), "{document} names {name}");
+            seen += 1;
+        }
     }
+    assert!(seen > 150, "only {seen} names found");
+}
+
+/// What is longer than its page belongs below `docs/`.
+#[test]
+fn first_pages_stay_short() {
+    for (name, most) in [("ARCHITECTURE.md", 160), ("README.md", 110), ("README.pt-BR.md", 110)] {
+        let lines = read(&top().join(name)).lines().count();
+        assert!(lines <= most, "{name} has {lines} lines, and {most} are allowed");
+    }
+}
+
+/// The commands, the links and the figures of the tables, which have a comma where the others have a point.
+#[test]
+fn the_readme_says_the_same_in_both_languages() {
+    let pages = ["README.md", "README.pt-BR.md"].map(|name| read(&top().join(name)));
+    let [english, portuguese] = pages.each_ref().map(|text| {
+        let commands: Vec<&str> = text.split("```").skip(1).step_by(2).collect();
+        let links = text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
+        let links: BTreeSet<&str> = links.filter(|link| !link.starts_with("README.")).collect();
+        let rows = text.lines().filter(|line| line.starts_with('|'));
+        let figures: Vec<String> =
+            rows.map(|row| row.chars().filter(char::is_ascii_digit).collect()).collect();
+        (commands, links, figures)
+    });
+    assert!(english.0.len() >= 4 && english.1.len() > 20 && english.2.len() > 8);
+    assert_eq!(english, portuguese);
+    assert!(pages[0].contains("](README.pt-BR.md)") && pages[1].contains("](README.md)"));
 }
 
 #[test]
@@ -268,26 +300,51 @@ fn every_kept_run_is_in_the_document_of_its_folder() {
     }
 }
 
-/// Links are looked at above; these are the runs that figures name in plain words, in ARCHITECTURE.md by a
-/// short form.
+/// Links are looked at above; these are the runs that figures name in plain words.
 #[test]
 fn runs_that_figures_come_from_exist() {
     let mut seen = 0;
     for path in files(top(), &[".md", "Cargo.toml"]) {
         let text = fs::read_to_string(&path).unwrap();
-        for name in text.split('`').skip(1).step_by(2).filter(|name| !name.contains([' ', '\n', '<', '*'])) {
-            let run = match name.split_once('/') {
-                Some(("results", _)) => name.to_owned(),
-                Some((number @ ("2" | "3" | "4"), rest)) if path.ends_with("ARCHITECTURE.md") => {
-                    format!("results/2026-11-21-2core-xeon-{number}/{rest}")
-                }
-                _ => continue,
-            };
-            assert!(top().join(&run).exists(), "{} names {run}", shown(&path));
+        let names = text.split('`').skip(1).step_by(2).filter(|name| name.starts_with("results/"));
+        for run in names.filter(|name| !name.contains([' ', '\n', '<', '*'])) {
+            assert!(top().join(run).exists(), "{} names {run}", shown(&path));
             seen += 1;
         }
     }
-    assert!(seen > 15, "only {seen} names of runs found");
+    assert!(seen > 30, "only {seen} names of runs found");
+}
+
+/// A title with the number of the file's name, and below it whether the decision holds or which one
+/// supersedes it.
+#[test]
+fn every_decision_says_whether_it_holds() {
+    let folder = top().join("docs/decisions");
+    let decisions = files(&folder, &[".md"]);
+    assert!(decisions.len() > 12, "only {} decisions", decisions.len());
+    let elsewhere: String = files(top(), &[".md"])
+        .iter()
+        .filter(|path| !path.starts_with(&folder))
+        .map(|path| read(path))
+        .collect();
+    let mut numbers = BTreeSet::new();
+    for path in decisions {
+        let name = path.file_name().unwrap().to_str().unwrap();
+        let number: u32 = name.split('-').next().unwrap().parse().unwrap();
+        assert!(name.starts_with(&format!("{number:04}-")) && numbers.insert(number), "{name}: its number");
+        let text = read(&path);
+        let [title, "", status, ""] = text.lines().take(4).collect::<Vec<_>>()[..] else {
+            panic!("{name}: a title, a status and its text, with an empty line between them");
+        };
+        assert!(title.starts_with(&format!("# {number}. ")), "{name}: {title}");
+        let by = status.strip_prefix("Status: superseded by [").and_then(|rest| rest.split_once("]("));
+        let superseded = by.is_some_and(|(by, link)| {
+            let target = by.parse().map_or_else(|_| String::new(), |by: u32| format!("{by:04}-"));
+            link.strip_suffix(')').is_some_and(|link| link.starts_with(&target) && folder.join(link).exists())
+        });
+        assert!(status == "Status: holds" || superseded, "{name}: {status}");
+        assert!(elsewhere.contains(&format!("decisions/{name}")), "no document links to {name}");
+    }
 }
 
 /// Git for Windows writes CR LF unless it is told otherwise, and Linux, in WSL or a container, then finds no
