@@ -1,5 +1,5 @@
-//! What the workflows in `.github` promise: which change starts which of them, that nothing in them is
-//! without a bound or a fixed version, and that what they call is there. Their syntax is actionlint's matter
+//! What the workflows in `.github` promise: that nothing in them is without a bound or a fixed version, that
+//! what they call is there, and that a file can start them. Their syntax is actionlint's matter
 //! (`tests/workflows.sh`).
 
 use std::collections::BTreeSet;
@@ -111,51 +111,6 @@ fn patterns_match_as_on_github() {
     ] {
         assert!(!matches(pattern, path), "{pattern} {path}");
     }
-}
-
-#[test]
-fn a_change_starts_what_the_document_says() {
-    let document = read("docs/ci.md");
-    let workflows = workflows();
-    let mut seen = 0;
-    let table = document.split("## What starts what\n").nth(1).unwrap().split("\n## ").next().unwrap();
-    for row in table.lines().filter(|line| line.starts_with("| `")) {
-        let (changed, started) = row.trim_matches('|').split_once('|').unwrap();
-        let said: BTreeSet<&str> = started.split(',').map(str::trim).collect();
-        for path in changed.split('`').skip(1).step_by(2) {
-            assert!(top().join(path).is_file(), "docs/ci.md names {path}");
-            let starts = |text: &str| paths(text, "push").iter().any(|pattern| matches(pattern, path));
-            let started: BTreeSet<&str> =
-                workflows.iter().filter(|(_, text)| starts(text)).map(|(name, _)| name.as_str()).collect();
-            assert_eq!(started, said, "{path}");
-            seen += 1;
-        }
-    }
-    assert!(seen >= 20, "only {seen} paths in the table of docs/ci.md");
-    for (name, _) in &workflows {
-        assert!(document.contains(&format!("| `{name}.yml` |")), "{name} is not in docs/ci.md");
-    }
-}
-
-/// `.ci/run` warns by the table of what its steps take, which are in it in the order that they run in.
-#[test]
-fn every_step_of_ci_is_in_the_document_with_its_time() {
-    let document = read("docs/ci.md");
-    let table = document.split("## What `.ci/run` takes\n").nth(1).unwrap().split("\n## ").next().unwrap();
-    let mut recorded = Vec::new();
-    for row in table.lines().filter(|line| line.starts_with("| `")) {
-        let [step, _, seconds, cpu] = row.trim_matches('|').split('|').map(str::trim).collect::<Vec<_>>()[..]
-        else {
-            panic!("{row}");
-        };
-        assert!(seconds.parse::<u32>().is_ok() && cpu.parse::<u32>().is_ok(), "{row}");
-        recorded.push(step.trim_matches('`').to_owned());
-    }
-    assert_eq!(recorded.pop().as_deref(), Some("tests"));
-    let script = read(".ci/run");
-    let steps = script.lines().filter_map(|line| line.strip_prefix("run "));
-    let steps: Vec<&str> = steps.map(|step| step.split(' ').next().unwrap()).collect();
-    assert_eq!(steps, recorded);
 }
 
 #[test]
