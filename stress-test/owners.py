@@ -17,14 +17,14 @@ from pathlib import Path
 THREADS = [
     (re.compile(r"^pouco-w-"), "store: commit queue and its client"),
     (re.compile(r"^pouco-feed"), "feed: its client, and entering others' people"),
-    (re.compile(r"^pouco-r-"), "store: readers"),
+    (re.compile(r"^pouco-(opener|stand-in)"), "store: connections and indexes"),
     (re.compile(r"^pouco-(janitor|sweeper|log|turns|signals)"), "clock, deadlines, log"),
 ]
 
 # The coroutines' thread, innermost frame first.
 FRAMES = [
     (re.compile(r"pouco::cache::search|pouco::api::people::directory"), "search and directory"),
-    (re.compile(r"simd_json|serde_json|pouco::http::json|pouco::api::people::model"), "JSON: parsing, checking, rendering"),
+    (re.compile(r"simd_json|serde_json|pouco::http::(message::)?json|pouco::api::people::model"), "JSON: parsing, checking, rendering"),
     (re.compile(r"pouco::store"), "store: handing over and waiting"),
     (re.compile(r"pouco::http|may::|generator::"), "HTTP and coroutines"),
 ]
