@@ -3,5 +3,6 @@
 
 mod observability;
 mod rooms;
+mod supply;
 mod tidy;
 mod workflows;
