@@ -10,6 +10,7 @@ export LC_ALL=C
 say()  { printf 'install-podman: %s\n' "$*"; }
 fail() { printf 'install-podman: %s\n' "$*" >&2; exit 1; }
 
+here=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
 containers_conf=/etc/containers/containers.conf
 
 command -v apt-get >/dev/null || fail "needs apt-get (Debian or Ubuntu); elsewhere install podman, a runtime and podman-compose with your own package manager"
@@ -35,13 +36,11 @@ install_packages() {
   # runc runs on every cgroup layout; crun refuses the hybrid one.
   # uidmap, slirp4netns and fuse-overlayfs are what rootless podman stands on.
   for package in podman runc catatonit netavark aardvark-dns containernetworking-plugins \
-    uidmap slirp4netns fuse-overlayfs mmdebstrap debian-archive-keyring ca-certificates curl python3-pip; do
+    uidmap slirp4netns fuse-overlayfs mmdebstrap debian-archive-keyring ca-certificates curl python3-venv; do
     installed "$package" || wanted+=("$package")
   done
-  # A pip that does not come from a package (pyenv and the like) serves as well.
-  if command -v pip3 >/dev/null || command -v pip >/dev/null; then
-    wanted=("${wanted[@]/#python3-pip/}")
-  fi
+  # A Python that does not come from a package (pyenv and the like) serves as well.
+  if python3 -c 'import ensurepip, venv' 2>/dev/null; then wanted=("${wanted[@]/#python3-venv/}"); fi
   local missing=()
   for package in "${wanted[@]}"; do [ -n "$package" ] && missing+=("$package"); done
   if [ "${#missing[@]}" -eq 0 ]; then
@@ -104,23 +103,29 @@ configure() {
   fi
 }
 
+# Into a folder of its own, so that no package of the system's Python is touched: the versions and the files that
+# requirements.txt names, and no others.
 install_podman_compose() {
   if command -v podman-compose >/dev/null; then
     say "podman-compose: there already ($(podman-compose --version 2>/dev/null | grep -m1 -i 'podman-compose version'))"
     return
   fi
-  local pip arguments=(install --quiet podman-compose)
-  pip=$(command -v pip3 || command -v pip) || fail "no pip: install python3-pip and run this again"
-  [ "$(id -u)" -eq 0 ] || arguments+=(--user)
-  # Debian 12 and later mark the system's Python as theirs (PEP 668). podman-compose has two small
-  # dependencies and no other place to go, so this one package may enter it.
-  if "$pip" install --help | grep -q -- --break-system-packages; then arguments+=(--break-system-packages); fi
-  PIP_ROOT_USER_ACTION=ignore "$pip" "${arguments[@]}"
+  local home=/opt/pouco-podman-compose programs=/usr/local/bin
+  if [ "$(id -u)" -ne 0 ]; then
+    home=${XDG_DATA_HOME:-$HOME/.local/share}/pouco-podman-compose
+    programs=$HOME/.local/bin
+  fi
+  python3 -m venv --clear "$home" || fail "no Python environment in $home: is python3-venv installed?"
+  PIP_ROOT_USER_ACTION=ignore "$home/bin/pip" install --quiet --disable-pip-version-check \
+    --only-binary :all: --no-deps --require-hashes --requirement "$here/requirements.txt" ||
+    fail "no podman-compose as deploy/requirements.txt has it for $(python3 --version) on $(uname -m); install one"
+  mkdir -p "$programs"
+  ln -sf "$home/bin/podman-compose" "$programs/podman-compose"
   hash -r
   if command -v podman-compose >/dev/null; then
     say "podman-compose: installed ($(podman-compose --version 2>/dev/null | grep -m1 -i 'podman-compose version'))"
   else
-    say "podman-compose: installed into $HOME/.local/bin, which is not in your PATH yet"
+    say "podman-compose: installed into $programs, which is not in your PATH yet"
   fi
 }
 

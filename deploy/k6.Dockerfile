@@ -1,5 +1,6 @@
 # k6, for `pouco-lab run users --k6-in-container`. Context: this folder, of which nothing is used.
-FROM docker.io/library/debian:trixie-slim AS build
+ARG DEBIAN_IMAGE=docker.io/library/debian:trixie-slim
+FROM ${DEBIAN_IMAGE} AS build
 RUN apt-get update && \
     DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends golang-1.24-go ca-certificates && \
     rm -rf /var/lib/apt/lists/*
@@ -8,6 +9,6 @@ ENV PATH=/usr/lib/go-1.24/bin:/usr/local/bin:/usr/bin:/bin GOTOOLCHAIN=local CGO
 # The version is in lab/src/drivers/k6/container.rs too.
 RUN GOBIN=/out go install -trimpath -ldflags='-s -w' go.k6.io/k6@v1.3.0
 
-FROM docker.io/library/debian:trixie-slim
+FROM ${DEBIAN_IMAGE}
 COPY --from=build /out/k6 /usr/local/bin/k6
 ENTRYPOINT ["k6"]

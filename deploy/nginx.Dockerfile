@@ -1,5 +1,6 @@
 # The load balancer. Its configuration is not in the image: docker-compose.yml mounts nginx.conf.
-FROM docker.io/library/debian:trixie-slim
+ARG DEBIAN_IMAGE=docker.io/library/debian:trixie-slim
+FROM ${DEBIAN_IMAGE}
 RUN apt-get update && \
     DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends nginx && \
     rm -rf /var/lib/apt/lists/*

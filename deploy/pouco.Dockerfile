@@ -1,14 +1,17 @@
 # The server. Context: the top of the repository.
 #   podman build -f deploy/pouco.Dockerfile -t pouco-server .
 
+ARG DEBIAN_IMAGE=docker.io/library/debian:trixie-slim
+ARG RUST_IMAGE=docker.io/library/rust:1.95-slim-trixie
+
 # 1. Manifests alone: this stage runs at every change of any file, and ends with the same content as long as no
 #    manifest changes, so the next stage stays cached.
-FROM docker.io/library/debian:trixie-slim AS manifests
+FROM ${DEBIAN_IMAGE} AS manifests
 COPY . /sources
 RUN sh /sources/deploy/stub-workspace.sh /sources /skeleton
 
 # 2. Dependencies.
-FROM docker.io/library/rust:1.95-slim-trixie AS build
+FROM ${RUST_IMAGE} AS build
 WORKDIR /build
 # Cargo's profile. `tool` has no LTO and is built sooner: for where nothing is measured.
 ARG PROFILE=release
@@ -25,7 +28,7 @@ RUN find exposition src -exec touch {} + && \
     objcopy --strip-debug "target/$PROFILE/pouco" /pouco
 
 # 4. The image that runs.
-FROM docker.io/library/debian:trixie-slim
+FROM ${DEBIAN_IMAGE}
 # The same number in every image of the stack: it owns the sockets, and Postgres recognises the peer by it.
 # A new volume takes owner and mode over from the folder that it is first mounted on, in whichever container that is:
 # so the folders of both kinds of sockets are the same in every image that mounts them (10002 is Postgres).

@@ -2,11 +2,14 @@
 # The network is used while this image is built; the run of the tests needs none.
 #   podman build -f deploy/tests.Dockerfile -t pouco-tests .
 
-FROM docker.io/library/debian:trixie-slim AS manifests
+ARG DEBIAN_IMAGE=docker.io/library/debian:trixie-slim
+ARG RUST_IMAGE=docker.io/library/rust:1.95-slim-trixie
+
+FROM ${DEBIAN_IMAGE} AS manifests
 COPY . /sources
 RUN sh /sources/deploy/stub-workspace.sh /sources /skeleton
 
-FROM docker.io/library/rust:1.95-slim-trixie
+FROM ${RUST_IMAGE}
 # The tests start servers of their own from the binaries in /usr/lib/postgresql/17/bin. Debian's package would first
 # make a cluster at its installation, which nobody needs here.
 RUN mkdir -p /etc/postgresql-common && \

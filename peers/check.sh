@@ -8,8 +8,9 @@
 set -euo pipefail
 cd "$(dirname "$(readlink -f "$0")")"
 
-readonly ruff_version=0.17.6
-readonly tools=${XDG_CACHE_HOME:-$HOME/.cache}/pouco-ci/ruff-$ruff_version
+readonly python_tools=$PWD/common/requirements.txt
+tools=${XDG_CACHE_HOME:-$HOME/.cache}/pouco-ci/ruff-$(sed -n 's/^ruff==\([0-9.]*\).*/\1/p' "$python_tools")
+readonly tools
 
 fail() { printf 'check: %s\n' "$*" >&2; exit 1; }
 
@@ -46,7 +47,7 @@ check_python() {
   need python3
   if [ ! -x "$tools/bin/ruff" ]; then
     python3 -m venv "$tools"
-    "$tools/bin/pip" install --quiet --only-binary :all: "ruff==$ruff_version"
+    "$tools/bin/pip" install --quiet --only-binary :all: --no-deps --require-hashes -r "$python_tools"
   fi
   # What is wrong, and not how it looks; the same whatever ruff's defaults become.
   "$tools/bin/ruff" check --isolated --no-cache --select E4,E7,E9,F .

@@ -28,7 +28,7 @@ settings! {
     ADMIN_LISTEN = text("POUCO_ADMIN_LISTEN", "tcp:127.0.0.1:9998", "as POUCO_LISTEN, or `off`", "where /healthz, /readyz and /metrics answer; never the public port");
     SOCKET_MODE = text("POUCO_SOCKET_MODE", "660", "octal, 0 to 777", "permissions of Unix sockets");
     SHARE_PORT = text("POUCO_SHARE_PORT", "off", "on or off", "several processes answer on the same public TCP ports, and the kernel shares the connections out");
-    DATABASE_URL = text("DATABASE_URL", "embedded", "postgres://… or key=value pairs", "the database; without it a Postgres of our own is fetched and started");
+    DATABASE_URL = secret("DATABASE_URL", "embedded", "postgres://… or key=value pairs", "the database; without it a Postgres of our own is fetched and started");
     DURABILITY = text("POUCO_DURABILITY", "warn", "warn or refuse", "what is done with a Postgres whose fsync or full_page_writes is off, so that it loses what was committed when its machine crashes; a synchronous_commit that is too weak is raised in any case");
     DATABASE_URL_FILE = text("DATABASE_URL_FILE", "none", "a file with a value of DATABASE_URL", "as DATABASE_URL, for one with a password that is mounted");
     PASSFILE = text("PGPASSFILE", "none", "a file", "passwords for DATABASE_URL, if it has none: lines of host:port:database:user:password that only their owner may read (Postgres manual, section 32.16)");
@@ -169,6 +169,7 @@ impl Config {
     /// # Errors
     /// The first setting that is not allowed.
     pub fn read(values: &Values) -> Result<Self, ConfigError> {
+        values.check_ends(SETTINGS)?;
         let admin_off = values.text(&ADMIN_LISTEN) == "off";
         Ok(Self {
             listen: addresses(values, &LISTEN)?,

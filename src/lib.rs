@@ -21,6 +21,7 @@ pub mod instruments;
 pub mod limits;
 pub mod logging;
 pub mod process;
+pub mod random;
 pub mod readiness;
 pub mod settings;
 pub mod store;

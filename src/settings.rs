@@ -20,6 +20,7 @@ pub struct Setting {
     /// What it does.
     pub meaning: &'static str,
     kind: Kind,
+    is_secret: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -38,7 +39,8 @@ impl Setting {
         unit: &'static str,
         meaning: &'static str,
     ) -> Self {
-        Self { name, meaning, kind: Kind::Number { default, low: *range.start(), high: *range.end(), unit } }
+        let kind = Kind::Number { default, low: *range.start(), high: *range.end(), unit };
+        Self { name, meaning, kind, is_secret: false }
     }
 
     /// A text; `default` and `allowed` are sentences where no single word will do.
@@ -49,7 +51,18 @@ impl Setting {
         allowed: &'static str,
         meaning: &'static str,
     ) -> Self {
-        Self { name, meaning, kind: Kind::Text { default, allowed } }
+        Self { name, meaning, kind: Kind::Text { default, allowed }, is_secret: false }
+    }
+
+    /// A text that is shown to nobody, and counts as it is: quotes and blanks may be part of a password.
+    #[must_use]
+    pub const fn secret(
+        name: &'static str,
+        default: &'static str,
+        allowed: &'static str,
+        meaning: &'static str,
+    ) -> Self {
+        Self { name, meaning, kind: Kind::Text { default, allowed }, is_secret: true }
     }
 
     /// What holds if it is not set.
@@ -74,6 +87,7 @@ impl Setting {
     /// The error of a value that is not allowed, with what would be.
     #[must_use]
     pub fn refuse(&self, value: &str, allowed: impl fmt::Display) -> ConfigError {
+        let value = if self.is_secret && !value.is_empty() { "…" } else { value };
         ConfigError { name: self.name, value: value.to_owned(), allowed: allowed.to_string() }
     }
 }
@@ -118,6 +132,25 @@ impl Values {
     #[must_use]
     pub fn given(&self, setting: &Setting) -> Option<&str> {
         self.0.get(setting.name).map(String::as_str).filter(|text| !text.is_empty())
+    }
+
+    /// Refuses what a file of settings may leave around a value: the quotes of a shell, blanks, a line end of
+    /// Windows. A path with any of it would be another one.
+    ///
+    /// # Errors
+    /// The first setting with such a value.
+    pub fn check_ends(&self, settings: &[Setting]) -> Result<(), ConfigError> {
+        for setting in settings.iter().filter(|setting| !setting.is_secret) {
+            let Some(text) = self.given(setting) else { continue };
+            let is_quoted = |quote| text.len() > 1 && text.starts_with(quote) && text.ends_with(quote);
+            if text.trim() != text {
+                return Err(setting.refuse(text, "it has a blank or a line end before or behind it"));
+            }
+            if is_quoted('"') || is_quoted('\'') {
+                return Err(setting.refuse(text, "it is in quotes, which nobody takes away here"));
+            }
+        }
+        Ok(())
     }
 
     /// The text that was given, or the default.
@@ -217,6 +250,26 @@ mod tests {
         for values in [Values::default(), values("")] {
             assert_eq!((values.size(&SIZE), values.switch(&SWITCH)), (Ok(7), Ok(false)));
         }
+    }
+
+    #[test]
+    fn what_stands_around_a_value_is_refused() {
+        const PATH: Setting = Setting::text("A_PATH", "none", "a path", "a path");
+        const SECRET: Setting = Setting::secret("A_SECRET", "none", "a text", "a secret");
+        let check = |value: &str| {
+            let values: Values = [("A_PATH", value), ("A_SECRET", "\" S3cret\r")].into_iter().collect();
+            values.check_ends(&[SECRET, PATH]).map_err(|error| error.to_string())
+        };
+        for value in ["/a b", "\"", "a\"", "\"a\"b", "it's", "", "/a\rb"] {
+            assert_eq!(check(value), Ok(()), "{value}");
+        }
+        for (value, why) in [("/a\r", "line end"), (" /a", "blank"), ("\"/a\"", "quotes"), ("'/a'", "quotes")]
+        {
+            let error = check(value).unwrap_err();
+            assert!(error.starts_with(&format!("A_PATH=`{value}` is not allowed: ")), "{error}");
+            assert!(error.contains(why), "{error}");
+        }
+        assert_eq!(SECRET.refuse("S3cret", "longer").to_string(), "A_SECRET=`…` is not allowed: longer");
     }
 
     #[test]

@@ -51,11 +51,22 @@ is_whole() {
 }
 
 recipe() {
-  (cd "$here" && cat install-gatling.sh gatling/pom.xml gatling/bin/gatling.sh gatling/conf/* | sha256sum)
+  (cd "$here" &&
+    cat install-gatling.sh gatling/pom.xml gatling/lib.sha256 gatling/bin/gatling.sh gatling/conf/* | sha256sum)
 }
 
 is_official_bundle() {
   [ ! -f "$1/$manifest" ] && [ -f "$1/bin/gatling.sh" ] && compgen -G "$1/lib/gatling-app-*.jar" >/dev/null
+}
+
+# Maven compares with sums that come from where the files come from. These are ours: the same files, no other.
+# With another version: (cd DIR/gatling-…/lib && sha256sum -- *) | LC_ALL=C sort -k 2 >gatling/lib.sha256
+verify() {
+  local strange
+  strange=$(cd "$1" && sha256sum -- * | sort - "$here/gatling/lib.sha256" | uniq -u |
+    awk '{ print $2 }' | sort -u)
+  [ -z "$strange" ] ||
+    die "not as in stress-test/gatling/lib.sha256, and nothing is installed: ${strange//$'\n'/ }"
 }
 
 # Fills $1; on failure nothing but $1 is left behind, and the caller removes that.
@@ -68,7 +79,7 @@ build() {
   mvn --batch-mode -Dstyle.color=never --quiet --strict-checksums -f "$here/gatling/pom.xml" \
     "-Dpouco.lib=$staging/lib" dependency:copy-dependencies ||
     die "Maven failed (see above). Check the network or the proxy settings of Maven, then run this again"
-  [ -f "$staging/lib/gatling-app-$version.jar" ] || die "Maven ended well and left no gatling-app-$version.jar"
+  verify "$staging/lib"
   recipe >"$staging/recipe.sha256"
   (cd "$staging" && find bin conf lib -type f -print0 | sort -z | xargs -0 sha256sum >"$manifest")
 }

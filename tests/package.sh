@@ -2,7 +2,7 @@
 # The Debian package: built, installed in a container, asked, started, stopped, removed and purged. The program is
 # built in the profile `tool`, whose rules are those of a release; with PROFILE=dev as `cargo build` does.
 #
-#   cargo install cargo-deb --locked    is what builds it
+#   cargo install cargo-deb --version 3.8.0 --locked    is what builds it
 set -uo pipefail
 export LC_ALL=C
 cd "$(dirname "$(readlink -f "$0")")/.." || exit
@@ -26,7 +26,7 @@ finish() {
 }
 trap finish EXIT
 
-command -v cargo-deb >/dev/null || { echo 'there is no cargo-deb: cargo install cargo-deb --locked'; exit 1; }
+command -v cargo-deb >/dev/null || { echo 'there is no cargo-deb: cargo install cargo-deb --version 3.8.0 --locked'; exit 1; }
 check 'it is built' cargo deb --quiet --locked --package pouco --profile "$profile" --output "$scratch/pouco.deb"
 chmod 755 "$scratch"
 

@@ -164,7 +164,10 @@ impl Selection {
     /// One of them is unknown or named twice, or a setting is not allowed.
     pub fn read(values: &Values) -> Result<Self, ConfigError> {
         let apis = named(values)?;
-        let configured = apis.into_iter().map(|api| Ok((api, (api.configure)(values)?)));
+        let configured = apis.into_iter().map(|api| {
+            values.check_ends(api.settings)?;
+            Ok((api, (api.configure)(values)?))
+        });
         configured.collect::<Result<_, _>>().map(Self)
     }
 

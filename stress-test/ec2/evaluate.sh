@@ -63,7 +63,7 @@ choose_engine() {
   case $(basename "$engine") in
     docker*) compose=("$engine" compose) ;;
     *)
-      PATH=$PATH:$HOME/.local/bin # where pip puts podman-compose for a plain user
+      PATH=$PATH:$HOME/.local/bin # where a plain user's podman-compose is
       if [ "$(id -u)" -eq 0 ] || ! command -v podman >/dev/null || ! command -v podman-compose >/dev/null; then
         "$top/deploy/install-podman.sh"
       fi

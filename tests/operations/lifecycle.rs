@@ -15,12 +15,23 @@ const ANA: &str = r#"{"apelido":"ana","nome":"Ana","nascimento":"2000-10-01","st
 
 #[test]
 fn a_bad_setting_is_one_line_and_exit_code_2() {
-    for (name, value) in [("POUCO_MAX_CONNECTIONS", "many"), ("POUCO_LISTEN", "9999"), ("POUCO_APIS", "cats")]
-    {
+    for (name, value) in [
+        ("POUCO_MAX_CONNECTIONS", "many"),
+        ("POUCO_LISTEN", "9999"),
+        ("POUCO_APIS", "cats"),
+        // As files of settings leave them: with quotes, with blanks, with the line ends of Windows.
+        ("POUCO_MAX_CONNECTIONS", "\"8000\""),
+        ("POUCO_MAX_CONNECTIONS", " 8000"),
+        ("POUCO_DATA_DIR", "'/tmp/pouco-in-quotes'"),
+        ("POUCO_LISTEN", "unix:/tmp/pouco.sock\r"),
+        ("POUCO_LOG_LEVEL_FILE", "/etc/pouco/level\r\n"),
+        ("POUCO_EDGE_CACHE", "memory\r"),
+    ] {
         let (code, out, err) = run(command().env(name, value));
-        assert_eq!(code, Some(2), "{name}");
-        assert_eq!(out, "");
+        assert_eq!((code, out.as_str()), (Some(2), ""), "{name}");
         assert_eq!(err.lines().count(), 1, "{err}");
+        // What would do something to a terminal is shown by its name.
+        let value = value.replace('\r', "\\r").replace('\n', "\\n");
         assert!(err.starts_with(&format!("pouco: {name}=`{value}` is not allowed: ")), "{err}");
     }
     let (code, _, err) = run(command().arg("dance"));

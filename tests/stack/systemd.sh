@@ -8,7 +8,7 @@ set -uo pipefail
 export LC_ALL=C
 cd "$(dirname "$(readlink -f "$0")")/../.." || exit
 
-readonly planned=6
+readonly planned=7
 readonly clients=8 requests=100
 # 0 is a service that may do nothing, 100 one without any bound.
 readonly most_exposure=15
@@ -51,6 +51,18 @@ broken_is_found() {
 }
 check 'the units are right' verified
 check 'a broken unit is found' broken_is_found
+# The lines of docs/operation.md.
+with_a_credential() {
+  mkdir -p "$scratch/credential"
+  sed -n '/^\x60\{3\}ini$/,/^\x60\{3\}$/{/^\x60/d;p}' docs/operation.md >"$scratch/drop-in"
+  contains "$(cat "$scratch/drop-in")" LoadCredential= || return
+  cat "$scratch/pouco.service" "$scratch/drop-in" >"$scratch/credential/pouco.service"
+  local said
+  said=$(systemd-analyze verify "$scratch/credential/pouco.service" "$scratch/pouco.socket" 2>&1 |
+    grep -F pouco)
+  [ -z "$said" ] || { printf '%s\n' "$said"; return 1; }
+}
+check 'a secret that systemd hands over, as the document has it' with_a_credential
 check 'the service may do little' systemd-analyze security --offline=yes --no-pager \
   --threshold=$most_exposure "$scratch/pouco.service"
 

@@ -3,8 +3,10 @@
 use std::path::Path;
 use std::process::Stdio;
 
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+
 use crate::authority::write;
-use crate::server::{PASSWORD, Server, counts, refuses};
+use crate::server::{PASSWORD, Server, count, counts, refuses};
 use crate::support::replica::{command, run};
 use crate::support::{Replica, open_tempdir};
 
@@ -62,6 +64,35 @@ fn a_password_comes_from_a_file() {
     // A password in the URL counts more.
     with_passfile(&server.url("by_password", "password=S3cret-other"), &passfile, 1);
     with_passfile(&server.url_as("127.0.0.1", "by_password", ""), &passfile, 2);
+}
+
+/// Each character that ASCII shows, and others: in both forms of `DATABASE_URL`, and in a file.
+#[test]
+fn a_password_may_have_any_characters() {
+    let server = Server::shared();
+    let password: String = "S3cret".chars().chain(' '..='~').chain("é日".chars()).collect();
+    let quoted = password.replace('\'', "''");
+    let role = format!("CREATE ROLE by_any LOGIN SUPERUSER PASSWORD '{quoted}'");
+    server.client().batch_execute(&role).unwrap();
+
+    let encoded = utf8_percent_encode(&password, NON_ALPHANUMERIC).to_string();
+    let url = |password: &str| {
+        let place = format!("localhost:{}/pouco?hostaddr=127.0.0.1&sslmode=require", server.port);
+        format!("postgres://by_any:{password}@{place}")
+    };
+    counts(&url(&encoded));
+    let escaped = password.replace('\\', "\\\\").replace('\'', "\\'");
+    counts(&server.url("by_any", &format!("password='{escaped}'")));
+    let line = password.replace('\\', "\\\\").replace(':', "\\:");
+    let line = format!("localhost:{}:pouco:by_any:{line}\n", server.port);
+    let passfile = write(server.folder.path(), "any", &line, 0o600);
+    counts(&server.url("by_any", &format!("passfile={}", passfile.display())));
+    let file = write(server.folder.path(), "any-url", &format!("{}\n", url(&encoded)), 0o600);
+    let (code, _, err) = run(command().env("DATABASE_URL_FILE", file).args(["count", "people"]));
+    assert_eq!(code, Some(0), "{err}");
+    // One character less is another password.
+    let (code, said) = count(&url(&encoded[..encoded.len() - 9]));
+    assert!(code == Some(1) && said.contains("28P01"), "{code:?} {said}");
 }
 
 /// The environment and the words of a process can be read by others, its log by more.

@@ -1,5 +1,5 @@
 //! The way to Redis: with TLS, a user and a password. The other side speaks Redis's protocol as far as the
-//! cache does, over a TLS of its own.
+//! cache does, over a TLS of its own, and can be told to misbehave. `tests/stack/tls.sh` asks a real one.
 
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Write};

@@ -21,6 +21,7 @@ const RULES: &str = "
     host       all  either         127.0.0.1/32  trust
     hostssl    all  by_certificate 127.0.0.1/32  cert
     host       all  by_password    127.0.0.1/32  scram-sha-256
+    host       all  by_any         127.0.0.1/32  scram-sha-256
 ";
 
 pub(crate) const PASSWORD: &str = "S3cret:W\\ord";

@@ -9,6 +9,7 @@ use crate::api::email::Email;
 use crate::api::text::Text;
 use crate::dates::{Fraction, write_moment};
 use crate::http::json;
+use crate::random;
 
 /// Characters of a name.
 pub(super) const NAME_CHARS: usize = 100;
@@ -17,14 +18,10 @@ pub(super) const NAME_CHARS: usize = 100;
 #[derive(Deserialize)]
 pub(super) struct NewUser {
     /// Chosen by us: after a lost answer the row is looked for by it.
-    #[serde(skip, default = "new_request")]
+    #[serde(skip, default = "random::uuid")]
     pub(super) request: Uuid,
     pub(super) name: Text<NAME_CHARS>,
     pub(super) email: Email,
-}
-
-fn new_request() -> Uuid {
-    Uuid::from_u128(fastrand::u128(..))
 }
 
 /// What is to be different of a user; what is missing stays.

@@ -112,7 +112,7 @@ const REDIS_USER: Setting = Setting::text(
     "a name",
     "who we are for Redis, with REDIS_PASSWORD",
 );
-const REDIS_PASSWORD: Setting = Setting::text("REDIS_PASSWORD", "none", "a text", "the password for Redis");
+const REDIS_PASSWORD: Setting = Setting::secret("REDIS_PASSWORD", "none", "a text", "the password for Redis");
 const REDIS_PASSWORD_FILE: Setting =
     Setting::text("REDIS_PASSWORD_FILE", "none", "a file", "as REDIS_PASSWORD, for one that is mounted");
 const REDIS_ROOT_CERT: Setting = Setting::text(

@@ -17,6 +17,7 @@ use super::paging::{Page, page};
 use super::{Inventory, Outcome};
 use crate::dates::{Fraction, write_moment};
 use crate::http::{Rejection, Request, Response, Status};
+use crate::random;
 use crate::store::{Lane, NotDone, Session, Transaction, Undo};
 
 /// As the table has it.
@@ -220,7 +221,7 @@ impl Inventory {
             let error = "expected a whole number from 1 to 2147483647";
             return Err(Rejection::of_field(Status::UnprocessableContent, error, "quantity"));
         }
-        let number = Uuid::from_u128(fastrand::u128(..));
+        let number = random::uuid();
         let by = sign * i64::from(quantity);
         let key = claim.as_ref().map_or_else(|| Key::own(caller.id, number), |claim| claim.key.clone());
         match self.change(&key, number, product_id, by) {

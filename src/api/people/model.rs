@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use crate::dates::write_date;
 use crate::http::{Rejection, Status, json};
+use crate::random;
 
 /// Characters of a nickname and of an element of the stack; UTF-8 takes up to four bytes for each.
 pub(super) const SHORT_CHARS: usize = 32;
@@ -232,9 +233,7 @@ fn parse_date(text: &str) -> Option<Date> {
 fn new_id(replica: u8) -> Uuid {
     let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let millis = u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX);
-    let random = fastrand::u128(..).to_ne_bytes();
-    let mut bits = [0; 10];
-    bits.copy_from_slice(&random[..10]);
+    let mut bits: [u8; 10] = random::bytes();
     bits[9] = bits[9] & 0xf0 | replica & 0x0f;
     uuid::Builder::from_unix_timestamp_millis(millis, &bits).into_uuid()
 }

@@ -14,6 +14,7 @@ use super::RedisSettings;
 use super::conversation::Conversation;
 use crate::cache::Body;
 use crate::limits;
+use crate::random;
 use crate::waiting::life::keep;
 use crate::waiting::queue::Queue;
 use crate::waiting::reply::{self, Reply, Slot};
@@ -125,7 +126,7 @@ impl Remote {
             return None;
         }
         let (reply, waiter) = reply::channel();
-        let (now, token) = (Instant::now(), fastrand::u64(..));
+        let (now, token) = (Instant::now(), u64::from_ne_bytes(random::bytes()));
         let wait = Duration::from_millis(limits::REDIS_LOCK_WAIT_MS);
         // To connect, to be greeted, and for the command, each within the time-out; and the wait for another
         // replica.

@@ -25,6 +25,11 @@ mkdir -p "$draft/lib/ext" "$draft/lib/junit"
 cp "$here/pom.xml" "$draft/pom.xml"
 mvn -q -B -f "$draft/pom.xml" dependency:copy-dependencies -Dpouco.lib="$draft/lib" ||
   die "Maven could not fetch JMeter $version"
+# Maven compares with sums that come from where the files come from. These are ours: the same files, no other.
+# With another version: (cd DIR && sha256sum -- *.jar) | LC_ALL=C sort -k 2 >lib.sha256, of what Maven copies.
+strange=$(cd "$draft/lib" && sha256sum -- *.jar | sort - "$here/lib.sha256" | uniq -u |
+  awk '{ print $2 }' | sort -u)
+[ -z "$strange" ] || die "not as in jmeter/lib.sha256, and nothing is installed: ${strange//$'\n'/ }"
 (cd "$draft" && unzip -qo "lib/ApacheJMeter_config-$version.jar" 'bin/*')
 mv "$draft/lib/ApacheJMeter-$version.jar" "$draft/bin/ApacheJMeter.jar"
 for part in components core functions http; do

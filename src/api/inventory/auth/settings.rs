@@ -22,7 +22,7 @@ pub(in crate::api::inventory) const SETTINGS: &[Setting] = &[
     FAILURES_BY_ADDRESS,
 ];
 
-const SECRET: Setting = Setting::text(
+const SECRET: Setting = Setting::secret(
     "POUCO_JWT_SECRET",
     "none: random with each start",
     "32 bytes or more",
@@ -34,7 +34,7 @@ const SECRET_FILE: Setting = Setting::text(
     "a file with 32 bytes or more; a line end behind them is not counted",
     "as POUCO_JWT_SECRET, for a secret that is mounted",
 );
-const SECRET_BEFORE: Setting = Setting::text(
+const SECRET_BEFORE: Setting = Setting::secret(
     "POUCO_JWT_SECRET_BEFORE",
     "none",
     "32 bytes or more",

@@ -6,7 +6,6 @@ mod model;
 mod sql;
 
 use serde::Deserialize;
-use uuid::Uuid;
 
 use self::batch::{Placed, Waiting};
 use self::life::{Refused, Wish};
@@ -18,6 +17,7 @@ use super::keys::Answer;
 use super::paging::{self, Page};
 use super::{Inventory, Outcome};
 use crate::http::{Rejection, Request, Response, Status};
+use crate::random;
 use crate::store::{Lane, NotDone};
 
 const NOT_FOUND: Rejection = Rejection::new(Status::NotFound, "no such order");
@@ -40,7 +40,7 @@ impl Inventory {
         let claim = self.under_way.claim(caller.id, "/orders", request)?;
         let wanted = request.valid_json::<Asked>()?.wanted()?;
         let key = claim.as_ref().map(|claim| claim.key.clone());
-        let number = Uuid::from_u128(fastrand::u128(..));
+        let number = random::uuid();
         let placed = self.orders.commit(Waiting { request: number, customer: caller.id, key, wanted })?;
         match placed {
             Placed::Stored(order) => {
@@ -97,7 +97,7 @@ impl Inventory {
     ) -> Result<(), Rejection> {
         let order = paging::id(request)?;
         let Change { status: step } = request.valid_json()?;
-        let (customer, request) = (caller.id, Uuid::from_u128(fastrand::u128(..)));
+        let (customer, request) = (caller.id, random::uuid());
         let wish = Wish { customer, order, step, request };
         let taken = self.pool.transact(
             move |session| life::settled(session, wish),

@@ -6,7 +6,6 @@ mod sql;
 use std::io::Write;
 
 use serde::{Deserialize, Deserializer};
-use uuid::Uuid;
 
 use super::Inventory;
 use super::auth::Caller;
@@ -16,6 +15,7 @@ use crate::api::text::Text;
 use crate::cache::Body;
 use crate::http::json::write_string;
 use crate::http::{Rejection, Request, Response, Status};
+use crate::random;
 use crate::store::{Lane, NotDone};
 
 pub(super) use self::sql::of_ids;
@@ -99,7 +99,7 @@ impl Inventory {
         response: &mut Response<'_>,
     ) -> Result<(), Rejection> {
         let new: NewProduct = request.valid_json()?;
-        let (number, owner) = (Uuid::from_u128(fastrand::u128(..)), caller.id);
+        let (number, owner) = (random::uuid(), caller.id);
         let stored = self.pool.transact::<_, Rejection>(
             move |session| Ok(sql::of_request(session, number)?.map(Some)),
             move |transaction| sql::insert(transaction, number, owner, &new),
