@@ -10,8 +10,8 @@ import http from 'k6/http';
 import exec from 'k6/execution';
 import { check } from 'k6';
 
-const url = (__ENV.BASE_URL || 'http://127.0.0.1:9999').replace(/\/$/, '');
-const json = { 'content-type': 'application/json' };
+export const url = (__ENV.BASE_URL || 'http://127.0.0.1:9999').replace(/\/$/, '');
+export const json = { 'content-type': 'application/json' };
 // The data of seed.sql.
 const ROWS = 1000;
 const FILE_BYTES = 1024;
@@ -24,7 +24,7 @@ export const options = {
 };
 
 // The document of an answer; null where it is none.
-function body(response) {
+export function body(response) {
   try {
     return response.json();
   } catch (_) {
@@ -140,10 +140,15 @@ export function answered(task, response) {
   return check(response, Object.assign(checks, task.checks));
 }
 
-// Asks once for what the task makes of a word that no request had before, whatever ran before.
-export function ask(make) {
+// Sends what the task makes of a word that no request had before, whatever ran before.
+export function send(make) {
   const task = make(`${Date.now().toString(36)}-${exec.vu.idInTest}-${exec.vu.iterationInScenario}`);
   const response = http.request(task.method, url + task.path, task.body ?? null, { headers: task.headers });
+  return { task, response };
+}
+
+export function ask(make) {
+  const { task, response } = send(make);
   return answered(task, response);
 }
 

@@ -2,6 +2,7 @@
 start."""
 
 import os
+import secrets
 
 
 def _number(name: str, default: int, least: int, most: int) -> int:
@@ -33,3 +34,9 @@ WORKERS = _number("WORKERS", default=1, least=1, most=256)
 CONNECTIONS = _number("DATABASE_CONNECTIONS", default=18, least=WORKERS, most=1000) // WORKERS
 # Of a gunicorn worker. Each keeps a connection of its own.
 THREADS = min(16, CONNECTIONS)
+# A cache of users; without it there is none but the process's.
+REDIS_URL = os.environ.get("REDIS_URL", "")
+# Who has it may sign tokens. One that is made here goes to all workers (serve.py).
+JWT_SECRET = os.environ.get("JWT_SECRET") or secrets.token_hex(32)
+if len(JWT_SECRET.encode()) < 32:
+    raise SystemExit("JWT_SECRET: at least 32 bytes are asked of a key for HS256")

@@ -16,4 +16,5 @@ else:
     # it.
     command += ["--timeout-worker-healthcheck", "30"]
     command += ["--no-access-log", "--no-server-header", "--log-level", "warning"]
+os.environ["JWT_SECRET"] = environment.JWT_SECRET
 os.execvp(command[0], command)

@@ -1,10 +1,13 @@
 package main
 
 import (
+	"crypto/rand"
 	"fmt"
 	"os"
 	"strconv"
 )
+
+const secretLeast = 32
 
 // config is what the environment says, checked.
 type config struct {
@@ -12,6 +15,8 @@ type config struct {
 	database    string // keywords of libpq
 	prefork     bool   // processes rather than threads
 	workers     int    // how many of them
+	redis       string // where it is; nowhere if it is empty
+	secret      []byte // that tokens are signed with
 	connections int32  // to Postgres, of this process
 }
 
@@ -26,6 +31,12 @@ func readConfig() (config, error) {
 	case "off":
 	default:
 		return c, fmt.Errorf("PREFORK=%s: on or off is allowed", prefork)
+	}
+	c.redis = variable("REDIS_URL", "")
+	// One that is made here is this process's alone.
+	c.secret = []byte(variable("JWT_SECRET", rand.Text()+rand.Text()))
+	if len(c.secret) < secretLeast {
+		return c, fmt.Errorf("JWT_SECRET: at least %d bytes are asked of a key for HS256", secretLeast)
 	}
 	var err error
 	if c.workers, err = number("WORKERS", 1, 1, 256); err != nil {

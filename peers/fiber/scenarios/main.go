@@ -42,7 +42,11 @@ func run() error {
 		return err
 	}
 	defer pool.Close()
-	return serve(stop, scenarios{Store{pool}}.app(), config)
+	kept, err := places(config.redis)
+	if err != nil {
+		return err
+	}
+	return serve(stop, scenarios{Store{pool}, kept, config.secret}.app(), config)
 }
 
 // serve ends when what has begun is answered: Listen returns as soon as nothing more is accepted.

@@ -22,7 +22,12 @@ const (
 )
 
 // scenarios is what the handlers share.
-type scenarios struct{ store Store }
+type scenarios struct {
+	store Store
+	kept  map[string]place
+	// That tokens are signed with.
+	secret []byte
+}
 
 func (s scenarios) app() *fiber.App {
 	app := fiber.New(fiber.Config{
@@ -43,6 +48,8 @@ func (s scenarios) app() *fiber.App {
 	app.Get("/external", other)
 	app.Get("/protected", authenticate, identify, protected)
 	app.Post("/upload", upload)
+	s.routesOfCache(app.Group("/cache"))
+	s.routesOfAuth(app.Group("/auth"))
 	return app
 }
 
@@ -190,6 +197,9 @@ func fail(c fiber.Ctx, err error) error {
 		status, text = fiber.StatusNotFound, err.Error()
 	case errors.Is(err, errTaken):
 		status, text = fiber.StatusConflict, err.Error()
+	case errors.Is(err, errInvalid):
+		c.Set(fiber.HeaderWWWAuthenticate, "Bearer")
+		status, text = fiber.StatusUnauthorized, err.Error()
 	case errors.As(err, &own):
 		status, text = own.Code, own.Message
 	default:

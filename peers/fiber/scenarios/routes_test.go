@@ -30,7 +30,12 @@ func served(t *testing.T, request *http.Request) (int, map[string]any) {
 		t.Fatal(err)
 	}
 	defer pool.Close()
-	answer, err := scenarios{Store{pool}}.app().Test(request, fiber.TestConfig{Timeout: testMost})
+	kept, err := places("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	app := scenarios{Store{pool}, kept, []byte(testSecret)}.app()
+	answer, err := app.Test(request, fiber.TestConfig{Timeout: testMost})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,6 +94,22 @@ func TestWhatIsRefused(t *testing.T) {
 		{"POST", "/users", `{"name":"Ana","email":"ana"}`, 422},
 		{"POST", "/users", "[]", 422},
 		{"PUT", "/users/1", `{"name":"Ana"}`, 422},
+
+		{"POST", "/cache/warmup", "", 503},
+		{"POST", "/cache/warmup?count=0", "", 422},
+		{"POST", "/cache/warmup?count=10001", "", 422},
+		{"POST", "/cache/warmup?count=x", "", 422},
+		{"GET", "/cache/users/1/no-cache", "", 503},
+		{"GET", "/cache/users/1/process", "", 503},
+		{"GET", "/cache/users/x/process", "", 422},
+		{"GET", "/cache/users/1/redis", "", 404},
+		{"GET", "/auth/public", "", 200},
+		{"POST", "/auth/login/jwt", "", 422},
+		{"POST", "/auth/login/jwt?user_id=x", "", 422},
+		{"POST", "/auth/login/session?user_id=1", "", 503},
+		{"GET", "/auth/protected/jwt", "", 401},
+		{"GET", "/auth/protected/jwt-user", "", 401},
+		{"GET", "/auth/protected/session", "", 401},
 	} {
 		status, body := served(t, asked(test.method, test.path, test.body))
 		if status != test.want {

@@ -1,16 +1,21 @@
 package main
 
 import (
+	"crypto/rand"
 	"fmt"
 	"os"
 	"strconv"
 )
+
+const secretLeast = 32
 
 // config is what the environment says, checked.
 type config struct {
 	listen      string // host:port
 	database    string // keywords of libpq
 	workers     int    // threads that run Go code at once
+	redis       string // where it is; nowhere if it is empty
+	secret      []byte // that tokens are signed with
 	connections int32  // to Postgres; this process is the only one
 }
 
@@ -18,6 +23,12 @@ func readConfig() (config, error) {
 	c := config{
 		listen:   variable("LISTEN", "0.0.0.0:9999"),
 		database: variable("DATABASE_URL", "host=/run/postgresql user=pouco dbname=pouco"),
+	}
+	c.redis = variable("REDIS_URL", "")
+	// One that is made here is this process's alone.
+	c.secret = []byte(variable("JWT_SECRET", rand.Text()+rand.Text()))
+	if len(c.secret) < secretLeast {
+		return c, fmt.Errorf("JWT_SECRET: at least %d bytes are asked of a key for HS256", secretLeast)
 	}
 	var err error
 	if c.workers, err = number("WORKERS", 1, 1, 256); err != nil {

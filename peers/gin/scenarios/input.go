@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"strconv"
 	"strings"
 )
@@ -10,6 +11,7 @@ const tokenCharacters = 10
 
 // What is wrong with a request.
 var (
+	errCount     = fmt.Errorf("count: expected a number up to %d", mostUsers)
 	errID        = errors.New("id: expected a number")
 	errTimestamp = errors.New("timestamp: expected a number or a string")
 	errFile      = errors.New("file: is missing")
@@ -48,6 +50,18 @@ func parseID(text string) (int64, error) {
 		return 0, errID
 	}
 	return int64(id), nil
+}
+
+// parseCount reads how many: 1,000 unless told.
+func parseCount(text string) (int64, error) {
+	if text == "" {
+		return 1000, nil
+	}
+	count, err := strconv.ParseUint(text, 10, 63)
+	if err != nil || count < 1 || count > mostUsers {
+		return 0, errCount
+	}
+	return int64(count), nil
 }
 
 // hasToken reads an `Authorization: Bearer …`.

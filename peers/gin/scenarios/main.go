@@ -42,9 +42,13 @@ func run() error {
 		return err
 	}
 	defer pool.Close()
+	kept, err := places(config.redis)
+	if err != nil {
+		return err
+	}
 	server := &http.Server{
 		Addr:              config.listen,
-		Handler:           scenarios{Store{pool}}.routes(),
+		Handler:           scenarios{Store{pool}, kept, config.secret}.routes(),
 		ReadHeaderTimeout: headerMost,
 		IdleTimeout:       idleMost,
 	}

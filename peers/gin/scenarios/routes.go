@@ -21,7 +21,12 @@ const (
 )
 
 // scenarios is what the handlers share.
-type scenarios struct{ store Store }
+type scenarios struct {
+	store Store
+	kept  map[string]place
+	// That tokens are signed with.
+	secret []byte
+}
 
 func (s scenarios) routes() http.Handler {
 	router := gin.New()
@@ -38,6 +43,8 @@ func (s scenarios) routes() http.Handler {
 	router.GET("/external", other)
 	router.GET("/protected", authenticate, identify, protected)
 	router.POST("/upload", limited(formBytes), upload)
+	s.routesOfCache(router.Group("/cache"))
+	s.routesOfAuth(router.Group("/auth"))
 	router.NoRoute(func(c *gin.Context) { say(c, http.StatusNotFound, "there is nothing here") })
 	router.NoMethod(func(c *gin.Context) { say(c, http.StatusMethodNotAllowed, "not with this method") })
 	return router
@@ -198,6 +205,9 @@ func fail(c *gin.Context, err error) {
 		say(c, http.StatusNotFound, err.Error())
 	case errors.Is(err, errTaken):
 		say(c, http.StatusConflict, err.Error())
+	case errors.Is(err, errInvalid):
+		c.Header("WWW-Authenticate", "Bearer")
+		say(c, http.StatusUnauthorized, err.Error())
 	default:
 		log.Printf("a request failed: %v", err)
 		say(c, http.StatusServiceUnavailable, "try again later")

@@ -29,8 +29,12 @@ func served(t *testing.T, request *http.Request) (int, map[string]any) {
 		t.Fatal(err)
 	}
 	defer pool.Close()
+	kept, err := places("")
+	if err != nil {
+		t.Fatal(err)
+	}
 	answer := httptest.NewRecorder()
-	scenarios{Store{pool}}.routes().ServeHTTP(answer, request)
+	scenarios{Store{pool}, kept, []byte(testSecret)}.routes().ServeHTTP(answer, request)
 	var body map[string]any
 	if err := json.Unmarshal(answer.Body.Bytes(), &body); err != nil {
 		t.Fatalf("%s: %v in %s", request.URL, err, answer.Body)
@@ -86,6 +90,22 @@ func TestWhatIsRefused(t *testing.T) {
 		{"POST", "/users", `{"name":"Ana","email":"ana"}`, 422},
 		{"POST", "/users", "[]", 422},
 		{"PUT", "/users/1", `{"name":"Ana"}`, 422},
+
+		{"POST", "/cache/warmup", "", 503},
+		{"POST", "/cache/warmup?count=0", "", 422},
+		{"POST", "/cache/warmup?count=10001", "", 422},
+		{"POST", "/cache/warmup?count=x", "", 422},
+		{"GET", "/cache/users/1/no-cache", "", 503},
+		{"GET", "/cache/users/1/process", "", 503},
+		{"GET", "/cache/users/x/process", "", 422},
+		{"GET", "/cache/users/1/redis", "", 404},
+		{"GET", "/auth/public", "", 200},
+		{"POST", "/auth/login/jwt", "", 422},
+		{"POST", "/auth/login/jwt?user_id=x", "", 422},
+		{"POST", "/auth/login/session?user_id=1", "", 503},
+		{"GET", "/auth/protected/jwt", "", 401},
+		{"GET", "/auth/protected/jwt-user", "", 401},
+		{"GET", "/auth/protected/session", "", 401},
 	} {
 		status, body := served(t, asked(test.method, test.path, test.body))
 		if status != test.want {

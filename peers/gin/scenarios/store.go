@@ -17,6 +17,14 @@ const (
 	insertUser = "INSERT INTO users (name, email) VALUES ($1, $2) RETURNING " + columns
 	updateUser = "UPDATE users SET name = $2, email = $3 WHERE id = $1 RETURNING " + columns
 	deleteUser = "DELETE FROM users WHERE id = $1"
+	// Who is put into the caches before anybody asks.
+	selectFirst = "SELECT " + columns + " FROM users WHERE id <= $1 ORDER BY id"
+	// A session of an hour, if there is such a user; and whose it is.
+	insertSession = "INSERT INTO sessions (token, user_id, expires_at) " +
+		"SELECT $1::text, id, now() + interval '1 hour' FROM users WHERE id = $2"
+	selectBySession = "SELECT users.id, users.name, users.email, users.created_at " +
+		"FROM sessions JOIN users ON users.id = sessions.user_id " +
+		"WHERE sessions.token = $1 AND sessions.expires_at > now()"
 
 	uniqueViolation = "23505"
 )
@@ -49,8 +57,14 @@ func openPool(ctx context.Context, c config) (*pgxpool.Pool, error) {
 	return pgxpool.NewWithConfig(ctx, settings)
 }
 
-func (s Store) all(ctx context.Context) ([]User, error) {
-	rows, err := s.pool.Query(ctx, selectAll)
+func (s Store) all(ctx context.Context) ([]User, error) { return s.several(ctx, selectAll) }
+
+func (s Store) first(ctx context.Context, count int64) ([]User, error) {
+	return s.several(ctx, selectFirst, count)
+}
+
+func (s Store) several(ctx context.Context, statement string, values ...any) ([]User, error) {
+	rows, err := s.pool.Query(ctx, statement, values...)
 	if err != nil {
 		return nil, err
 	}
@@ -75,6 +89,19 @@ func (s Store) remove(ctx context.Context, id int64) error {
 		return errNobody
 	}
 	return err
+}
+
+// newSession fails with errNobody where there is no such user.
+func (s Store) newSession(ctx context.Context, token string, id int64) error {
+	done, err := s.pool.Exec(ctx, insertSession, token, id)
+	if err == nil && done.RowsAffected() == 0 {
+		return errNobody
+	}
+	return err
+}
+
+func (s Store) bySession(ctx context.Context, token string) (User, error) {
+	return scanUser(s.pool.QueryRow(ctx, selectBySession, token))
 }
 
 func scanUser(row pgx.Row) (User, error) {

@@ -13,6 +13,7 @@ from . import serializers
 
 EXTERNAL_SECONDS = 0.1
 
+PUBLIC = {"message": "public"}
 HEALTH = {"status": "ok", "server": "django"}
 
 
@@ -28,6 +29,14 @@ def echo(request: Request) -> Response:
 
 def new_user(request: Request) -> dict[str, Any]:
     return _valid(serializers.NewUser(data=request.data))
+
+
+def count(request: Request) -> int:
+    return _valid(serializers.Count(data=request.query_params))["count"]
+
+
+def user_id(request: Request) -> int:
+    return _valid(serializers.Login(data=request.query_params))["user_id"]
 
 
 def found(user: dict[str, Any] | None) -> Response:

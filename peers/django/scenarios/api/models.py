@@ -1,4 +1,4 @@
-"""A user in Postgres. Whoever fills the table makes it: the model is not managed."""
+"""Users and their sessions in Postgres. Whoever fills the tables makes them: the models are not managed."""
 
 from django.db import models
 from django.db.models.functions import Now
@@ -13,3 +13,13 @@ class User(models.Model):
     class Meta:
         managed = False
         db_table = "users"
+
+
+class Session(models.Model):
+    token = models.TextField(primary_key=True)
+    user = models.ForeignKey(User, models.CASCADE)
+    expires_at = models.DateTimeField()
+
+    class Meta:
+        managed = False
+        db_table = "sessions"

@@ -4,6 +4,7 @@ from typing import Any
 
 from django.db import DatabaseError, IntegrityError, InterfaceError
 from django.http import HttpRequest, JsonResponse
+from redis.exceptions import RedisError
 from rest_framework.exceptions import APIException
 from rest_framework.response import Response
 from rest_framework.views import exception_handler
@@ -20,10 +21,10 @@ class Unavailable(APIException):
 
 
 def handler(error: Exception, context: dict[str, Any]) -> Response | None:
-    """What Postgres refuses, as an answer. The table's one constraint is that addresses differ."""
+    """What Postgres and Redis refuse, as an answer. The one constraint of users is that addresses differ."""
     if isinstance(error, IntegrityError):
         error = Taken()
-    elif isinstance(error, DatabaseError | InterfaceError):
+    elif isinstance(error, DatabaseError | InterfaceError | RedisError):
         error = Unavailable()
     return exception_handler(error, context)
 

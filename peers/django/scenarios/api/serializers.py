@@ -28,6 +28,15 @@ class NewUser(serializers.Serializer):
     email = serializers.EmailField(max_length=254)
 
 
+class Count(serializers.Serializer):
+    count = serializers.IntegerField(min_value=1, max_value=10_000, default=1000)
+
+
+class Login(serializers.Serializer):
+    # What Postgres takes.
+    user_id = serializers.IntegerField(min_value=0, max_value=2**63 - 1)
+
+
 class UserModel(serializers.ModelSerializer):
     """As the documentation has it: that an address is free is asked for, before it is stored."""
 

@@ -1,9 +1,14 @@
 """What needs no Postgres, which SimpleTestCase forbids to ask; with one, the lab's rules check the rest. Both
 interfaces have them: INTERFACE says which."""
 
+from datetime import UTC, datetime, timedelta
+
+import jwt
 from django.conf import settings
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import SimpleTestCase
+
+import environment
 
 ECHO = {"message": " é ", "timestamp": 1704067200000, "data": {"items": [1, "2", None], "nested": {"k": {}}}}
 USER = {"name": "Ana", "email": "ana@example.com"}
@@ -62,6 +67,45 @@ class Answers(SimpleTestCase):
             self.assertEqual(self.answer(200, "get", "/protected", headers=headers(good)), granted)
         for bad in ("", "Bearer", "Bearer 012345678", "Basic 0123456789"):
             self.answer(401, "get", "/protected", headers=headers(bad))
+
+    def test_json_web_tokens(self):
+        def asked(status, token):
+            headers = {"authorization": f"Bearer {token}"}
+            return self.answer(status, "get", "/auth/protected/jwt", headers=headers)
+
+        def signed(claims, key=environment.JWT_SECRET, algorithm="HS256"):
+            return jwt.encode(claims, key, algorithm)
+
+        hour, ago = datetime.now(UTC) + timedelta(hours=1), datetime.now(UTC) - timedelta(seconds=1)
+        good = signed({"sub": "7", "exp": hour})
+        self.assertEqual(asked(200, good), {"user_id": 7, "message": "Access granted"})
+        head, claims, signature = good.split(".")
+        other = signed({"sub": "8", "exp": hour}).split(".")[1]
+        for token in (
+            "",
+            "7",
+            f"{head}.{claims}.",
+            f"{head}.{other}.{signature}",
+            signed({"sub": "7", "exp": hour}, None, "none"),
+            signed({"sub": "7", "exp": hour}, "x" * 32),
+            signed({"sub": "7", "exp": ago}),
+            signed({"sub": "-7", "exp": hour}),
+            signed({"sub": "7"}),
+        ):
+            asked(401, token)
+        self.assertEqual(self.answer(200, "get", "/auth/public"), {"message": "public"})
+        for path in ("/auth/protected/jwt", "/auth/protected/jwt-user", "/auth/protected/session"):
+            self.answer(401, "get", path)
+
+    def test_queries_that_are_refused(self):
+        for path in ("/auth/login/jwt", "/auth/login/session?user_id=-1", "/auth/login/jwt?user_id=x"):
+            self.answer(400, "post", path)
+        for count in ("0", "10001", "x", "9" * 5000):
+            self.answer(400, "post", f"/cache/warmup?count={count}")
+
+    def test_without_redis_there_is_no_such_cache(self):
+        for place in ("redis", "cached", "other"):
+            self.answer(404, "get", f"/cache/users/1/{place}")
 
     def test_uploads(self):
         file = SimpleUploadedFile("é.bin", b"12345", "application/x-one")

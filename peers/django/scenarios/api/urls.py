@@ -14,6 +14,14 @@ urlpatterns = [
     path("external", views.External.as_view()),
     path("protected", views.Protected.as_view()),
     path("upload", views.Upload.as_view()),
+    path("cache/warmup", views.WarmUp.as_view()),
+    path("cache/users/<int:pk>/<str:place>", views.Cached.as_view()),
+    path("auth/public", views.Public.as_view()),
+    path("auth/login/jwt", views.LoginJwt.as_view()),
+    path("auth/login/session", views.LoginSession.as_view()),
+    path("auth/protected/jwt", views.ByJwt.as_view()),
+    path("auth/protected/jwt-user", views.ByJwtWithUser.as_view()),
+    path("auth/protected/session", views.BySession.as_view()),
 ]
 
 if environment.VIEWS == "viewset":

@@ -1,6 +1,5 @@
 """REST framework's APIViews, for threads."""
 
-import importlib
 import time
 
 from rest_framework.parsers import MultiPartParser
@@ -9,13 +8,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-import environment
-
-from . import answers
-from .authentication import BearerToken
-
-# The one that was chosen, and nothing of the other.
-store = importlib.import_module(f"api.store_{environment.STORE}")
+from . import answers, cached, tokens
+from .authentication import AnyToken, BearerToken, JsonWebToken
+from .chosen import store
 
 
 class Health(APIView):
@@ -67,3 +62,49 @@ class Upload(APIView):
 
     def post(self, request: Request) -> Response:
         return answers.upload(request)
+
+
+class WarmUp(APIView):
+    def post(self, request: Request) -> Response:
+        return Response(cached.warm_up(answers.count(request)))
+
+
+class Cached(APIView):
+    def get(self, request: Request, pk: int, place: str) -> Response:
+        return Response(cached.user(pk, place))
+
+
+class Public(APIView):
+    def get(self, request: Request) -> Response:
+        return Response(answers.PUBLIC)
+
+
+class LoginJwt(APIView):
+    def post(self, request: Request) -> Response:
+        return Response(tokens.issue(answers.user_id(request)))
+
+
+class LoginSession(APIView):
+    def post(self, request: Request) -> Response:
+        return Response(tokens.open_session(answers.user_id(request)))
+
+
+class ByJwt(APIView):
+    authentication_classes = [JsonWebToken]
+    permission_classes = [IsAuthenticated]
+
+    def get(self, request: Request) -> Response:
+        return Response(tokens.granted(request.user.id))
+
+
+class ByJwtWithUser(ByJwt):
+    def get(self, request: Request) -> Response:
+        return Response(tokens.by_user(request.user.id))
+
+
+class BySession(APIView):
+    authentication_classes = [AnyToken]
+    permission_classes = [IsAuthenticated]
+
+    def get(self, request: Request) -> Response:
+        return Response(tokens.by_session(request.auth))

@@ -2,7 +2,6 @@
 what asks Postgres runs on the request's thread, as in the ORM's methods that begin with `a`."""
 
 import asyncio
-import importlib
 import time
 
 from adrf.views import APIView
@@ -12,13 +11,9 @@ from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-import environment
-
-from . import answers
-from .authentication import BearerToken
-
-# The one that was chosen, and nothing of the other.
-store = importlib.import_module(f"api.store_{environment.STORE}")
+from . import answers, cached, tokens
+from .authentication import AnyToken, BearerToken, JsonWebToken
+from .chosen import store
 
 
 class Health(APIView):
@@ -70,3 +65,49 @@ class Upload(APIView):
 
     async def post(self, request: Request) -> Response:
         return answers.upload(request)
+
+
+class WarmUp(APIView):
+    async def post(self, request: Request) -> Response:
+        return Response(await sync_to_async(cached.warm_up)(answers.count(request)))
+
+
+class Cached(APIView):
+    async def get(self, request: Request, pk: int, place: str) -> Response:
+        return Response(await sync_to_async(cached.user)(pk, place))
+
+
+class Public(APIView):
+    async def get(self, request: Request) -> Response:
+        return Response(answers.PUBLIC)
+
+
+class LoginJwt(APIView):
+    async def post(self, request: Request) -> Response:
+        return Response(await sync_to_async(tokens.issue)(answers.user_id(request)))
+
+
+class LoginSession(APIView):
+    async def post(self, request: Request) -> Response:
+        return Response(await sync_to_async(tokens.open_session)(answers.user_id(request)))
+
+
+class ByJwt(APIView):
+    authentication_classes = [JsonWebToken]
+    permission_classes = [IsAuthenticated]
+
+    async def get(self, request: Request) -> Response:
+        return Response(tokens.granted(request.user.id))
+
+
+class ByJwtWithUser(ByJwt):
+    async def get(self, request: Request) -> Response:
+        return Response(await sync_to_async(tokens.by_user)(request.user.id))
+
+
+class BySession(APIView):
+    authentication_classes = [AnyToken]
+    permission_classes = [IsAuthenticated]
+
+    async def get(self, request: Request) -> Response:
+        return Response(await sync_to_async(tokens.by_session)(request.auth))

@@ -8,8 +8,8 @@ import { Rejection } from './rejection.js'
 const JSON_LIMIT = '64kb'
 const FILE_BYTES = 10 * 1024 * 1024
 
-// `handlers` are those that wait, in one of two styles.
-export function createApp(handlers) {
+// `handlers` are those that wait, in one of two styles; `more` are routers by their paths.
+export function createApp(handlers, more = {}) {
   const app = express()
   app.disable('x-powered-by')
   // Nobody asks again for what has not changed: a hash of each body would be for nothing.
@@ -33,6 +33,8 @@ export function createApp(handlers) {
     const { originalname, size, mimetype } = request.file
     response.json({ filename: originalname, size, content_type: mimetype })
   })
+
+  for (const [path, router] of Object.entries(more)) app.use(path, router)
 
   app.use(() => {
     throw new Rejection(404, 'there is nothing here')

@@ -37,6 +37,20 @@ export function id(text) {
   return value
 }
 
+// How many, of the query: 1,000 unless told.
+export function count(text = '1000', most) {
+  const value = Number(text)
+  must(/^[0-9]{1,15}$/.test(text) && value >= 1 && value <= most, `count: expected a number up to ${most}`)
+  return value
+}
+
+// Of `Authorization: Bearer …`, whatever it is worth.
+export function bearer(header = '') {
+  const [scheme, value = ''] = header.split(' ')
+  if (scheme.toLowerCase() !== 'bearer' || value === '') throw new Rejection(401, 'a valid token is needed')
+  return value
+}
+
 // Of `Authorization: Bearer …`.
 export function token(header = '') {
   const [scheme, value = ''] = header.split(' ')

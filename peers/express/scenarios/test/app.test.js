@@ -1,16 +1,46 @@
 // The application with users in its memory, in both of its styles: what is answered, and what is refused.
 
 import assert from 'node:assert/strict'
+import { createHmac } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import test from 'node:test'
 import { createApp } from '../src/app.js'
+import { authRoutes } from '../src/auth.js'
+import { cacheRoutes } from '../src/cache.js'
 import { withCallbacks, withPromises } from '../src/handlers.js'
+import { places } from '../src/kept.js'
 import { Rejection } from '../src/rejection.js'
+
+const SECRET = 'of this test, and of nothing else there is'
+const HOUR = Math.floor(Date.now() / 1000) + 3600
+
+// A token as anybody might write one.
+function signed(claims, key = SECRET, alg = 'HS256') {
+  const part = (value) => Buffer.from(JSON.stringify(value)).toString('base64url')
+  const text = `${part({ alg, typ: 'JWT' })}.${part(claims)}`
+  const signature = alg === 'none' ? '' : createHmac('sha256', key).update(text).digest('base64url')
+  return `${text}.${signature}`
+}
+
+const [HEAD, CLAIMS, SIGNATURE] = signed({ sub: '7', exp: HOUR }).split('.')
+const FORGED = [
+  '',
+  '7',
+  `${HEAD}.${CLAIMS}.`,
+  `${HEAD}.${signed({ sub: '8', exp: HOUR }).split('.')[1]}.${SIGNATURE}`,
+  signed({ sub: '7', exp: HOUR }, SECRET, 'none'),
+  signed({ sub: '7', exp: HOUR }, 'of somebody else, and long enough'),
+  signed({ sub: '7', exp: HOUR - 7200 }),
+  signed({ sub: '-7', exp: HOUR }),
+  signed({ sub: '7' }),
+  signed({ exp: HOUR }),
+]
 
 // Users as the statements leave them.
 class MemoryStore {
   users = new Map()
+  sessions = new Map()
   last = 0
 
   #run({ name }, values = []) {
@@ -22,6 +52,13 @@ class MemoryStore {
       return [this.users.get(id)]
     }
     if (name === 'create') return put(++this.last, ...values)
+    if (name === 'first') return [...this.users.values()].filter(({ id }) => id <= values[0])
+    if (name === 'of-session') return this.#run({ name: 'user' }, [this.sessions.get(values[0])])
+    if (name === 'new-session') {
+      const [token, id] = values
+      if (this.users.has(id)) this.sessions.set(token, id)
+      return this.users.has(id) ? [{ user_id: id }] : []
+    }
     const [id] = values
     const user = this.users.get(id)
     if (!user) return []
@@ -45,13 +82,16 @@ class MemoryStore {
 }
 
 async function serving(style, run) {
-  const server = createServer(createApp(style(new MemoryStore())))
+  const store = new MemoryStore()
+  const more = { '/cache': cacheRoutes(store, places()), '/auth': authRoutes(store, SECRET) }
+  const server = createServer(createApp(style(store), more))
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   const base = `http://127.0.0.1:${server.address().port}`
   const ask = async (method, path, body, headers = { 'content-type': 'application/json' }) => {
     const text = body === undefined || body instanceof FormData ? body : JSON.stringify(body)
-    const response = await fetch(base + path, { method, body: text, headers: text === body ? {} : headers })
+    const fields = body instanceof FormData ? {} : headers
+    const response = await fetch(base + path, { method, body: text, headers: fields })
     const answer = await response.text()
     return [response.status, answer && JSON.parse(answer)]
   }
@@ -118,4 +158,48 @@ test('an upload is its name, size and type', () =>
     const other = new FormData()
     other.set('other', new Blob(['x']), 'a.bin')
     assert.equal((await ask('POST', '/upload', other))[0], 422)
+  }))
+
+test('a user is kept from the first time on', () =>
+  serving(withPromises, async (ask) => {
+    const from = async (path) => {
+      const [status, { source, user }] = await ask('GET', `/cache/users/${path}`)
+      return [status, source, user?.name]
+    }
+    for (const name of ['Ana', 'Eva']) await ask('POST', '/users', { name, email: `${name}@example.com` })
+    assert.deepEqual(await from('1/process'), [200, 'database', 'Ana'])
+    assert.deepEqual(await from('1/process'), [200, 'cache', 'Ana'])
+    assert.deepEqual(await ask('POST', '/cache/warmup?count=10'), [200, { count: 2 }])
+    assert.deepEqual(await from('2/process'), [200, 'cache', 'Eva'])
+    assert.deepEqual(await from('2/no-cache'), [200, 'database', 'Eva'])
+    for (const nothing of ['3/process', '3/no-cache', '1/redis', '1/constructor']) {
+      assert.equal((await from(nothing))[0], 404, nothing)
+    }
+    for (const count of ['0', '10001', 'x']) {
+      assert.equal((await ask('POST', `/cache/warmup?count=${count}`))[0], 422, count)
+    }
+  }))
+
+test('a token is of whoever was logged in or of nobody', () =>
+  serving(withPromises, async (ask) => {
+    const asked = (how, token) => {
+      return ask('GET', `/auth/protected/${how}`, undefined, { authorization: `Bearer ${token}` })
+    }
+    const [, ana] = await ask('POST', '/users', { name: 'Ana', email: 'ana@example.com' })
+    const granted = { user_id: 1, message: 'Access granted' }
+    for (const [how, ways] of [['jwt', ['jwt', 'jwt-user']], ['session', ['session']]]) {
+      const [status, { access_token: token }] = await ask('POST', `/auth/login/${how}?user_id=1`)
+      assert.equal(status, 200)
+      for (const way of ways) {
+        const answer = way === 'jwt' ? granted : { ...granted, user: ana }
+        assert.deepEqual(await asked(way, token), [200, answer], way)
+      }
+      assert.equal((await ask('POST', `/auth/login/${how}?user_id=2`))[0], 404)
+      assert.equal((await ask('POST', `/auth/login/${how}`))[0], 422)
+    }
+    for (const token of FORGED) {
+      for (const how of ['jwt', 'jwt-user', 'session']) assert.equal((await asked(how, token))[0], 401, token)
+    }
+    assert.equal((await asked('jwt-user', signed({ sub: '7', exp: HOUR })))[0], 401)
+    assert.deepEqual(await ask('GET', '/auth/public'), [200, { message: 'public' }])
   }))

@@ -11,6 +11,7 @@ from typing import Annotated
 from fastapi import FastAPI, Header, HTTPException, Path, Response
 
 import settings
+from limit import Limit
 
 EXTERNAL_SECONDS = 0.1
 TOKEN_CHARACTERS = 10
@@ -32,7 +33,10 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 
 
 def application() -> FastAPI:
-    return FastAPI(lifespan=_lifespan, openapi_url=None, redirect_slashes=False, max_body_size=BODY_BYTES)
+    app = FastAPI(lifespan=_lifespan, openapi_url=None, redirect_slashes=False, max_body_size=BODY_BYTES)
+    if settings.MOST_REQUESTS:
+        app.add_middleware(Limit, most=settings.MOST_REQUESTS)
+    return app
 
 
 async def asked_elsewhere() -> float:

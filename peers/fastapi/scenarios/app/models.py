@@ -37,6 +37,13 @@ class UserIn(BaseModel):
     email: Email
 
 
+class UserChange(BaseModel):
+    """What is not sent stays."""
+
+    name: Name
+    email: Email | None = None
+
+
 class User(BaseModel):
     model_config = ConfigDict(from_attributes=True)
 

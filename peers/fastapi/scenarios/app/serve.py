@@ -15,4 +15,5 @@ else:
     # it.
     command += ["--timeout-worker-healthcheck", "30"]
     command += ["--no-access-log", "--no-server-header", "--log-level", "warning"]
+os.environ["JWT_SECRET"] = settings.JWT_SECRET
 os.execvp(command[0], command)

@@ -14,7 +14,7 @@ _COLUMNS = "id, name, email, created_at"
 ALL = f"SELECT {_COLUMNS} FROM users"
 ONE = f"SELECT {_COLUMNS} FROM users WHERE id = $1"
 CREATE = f"INSERT INTO users (name, email) VALUES ($1, $2) RETURNING {_COLUMNS}"
-CHANGE = f"UPDATE users SET name = $2, email = $3 WHERE id = $1 RETURNING {_COLUMNS}"
+CHANGE = f"UPDATE users SET name = $2, email = COALESCE($3, email) WHERE id = $1 RETURNING {_COLUMNS}"
 DELETE = "DELETE FROM users WHERE id = $1 RETURNING id"
 
 # What a statement may take.
@@ -68,8 +68,8 @@ class Store:
         except asyncpg.UniqueViolationError:
             return None
 
-    async def change(self, user_id: int, name: str, email: str) -> Any | None:
-        """As `create`; a `LookupError` where there is no such user."""
+    async def change(self, user_id: int, name: str, email: str | None) -> Any | None:
+        """As `create`, and without an address it stays; a `LookupError` where there is no such user."""
         try:
             row = await self._pool.fetchrow(CHANGE, user_id, name, email)
         except asyncpg.UniqueViolationError:

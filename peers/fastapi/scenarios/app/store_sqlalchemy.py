@@ -39,7 +39,7 @@ class Store:
             # As long as the clients wait: under load a request is late rather than refused.
             pool_timeout=60,
         )
-        self._session = async_sessionmaker(self._engine, expire_on_commit=False)
+        self.session = async_sessionmaker(self._engine, expire_on_commit=False)
 
     async def open(self) -> None:
         """The engine connects when it is asked for the first time."""
@@ -48,16 +48,16 @@ class Store:
         await self._engine.dispose()
 
     async def users(self) -> Sequence[User]:
-        async with self._session() as session:
+        async with self.session() as session:
             return (await session.scalars(select(User))).all()
 
     async def user(self, user_id: int) -> User | None:
-        async with self._session() as session:
+        async with self.session() as session:
             return await session.get(User, user_id)
 
     async def create(self, name: str, email: str) -> User | None:
         """Nothing where the address is taken."""
-        async with self._session() as session:
+        async with self.session() as session:
             user = User(name=name, email=email)
             session.add(user)
             try:
@@ -66,13 +66,15 @@ class Store:
                 return None
             return user
 
-    async def change(self, user_id: int, name: str, email: str) -> User | None:
-        """As `create`; a `LookupError` where there is no such user."""
-        async with self._session() as session:
+    async def change(self, user_id: int, name: str, email: str | None) -> User | None:
+        """As `create`, and without an address it stays; a `LookupError` where there is no such user."""
+        async with self.session() as session:
             user = await session.get(User, user_id)
             if user is None:
                 raise LookupError
-            user.name, user.email = name, email
+            user.name = name
+            if email is not None:
+                user.email = email
             try:
                 await session.commit()
             except IntegrityError:
@@ -80,7 +82,7 @@ class Store:
             return user
 
     async def delete(self, user_id: int) -> bool:
-        async with self._session() as session:
+        async with self.session() as session:
             user = await session.get(User, user_id)
             if user is None:
                 return False

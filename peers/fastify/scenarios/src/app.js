@@ -1,8 +1,11 @@
 // Routes, and the one place where an error becomes an answer.
 
 import { setTimeout as sleep } from 'node:timers/promises'
+import jwt from '@fastify/jwt'
 import multipart from '@fastify/multipart'
 import fastify from 'fastify'
+import { addAuth, jwtOptions } from './auth.js'
+import { addCaches } from './cache.js'
 import * as input from './input.js'
 import { Rejection } from './rejection.js'
 import { SCHEMAS } from './schemas.js'
@@ -18,8 +21,8 @@ const asIs = (value) => value
 const VALIDATED = { echo: asIs, user: asIs, id: asIs }
 
 // With schemas Fastify validates and serialises by them; without, `input` checks by hand and JSON.stringify
-// renders.
-export function createApp(store, { schemas }) {
+// renders. `places` are the caches, by name, and `secret` is what tokens are signed with.
+export function createApp(store, { schemas, places, secret }) {
   const app = fastify({
     bodyLimit: JSON_BYTES,
     keepAliveTimeout: KEEP_ALIVE_MS,
@@ -27,18 +30,24 @@ export function createApp(store, { schemas }) {
     ajv: { customOptions: { coerceTypes: false, removeAdditional: false, allowUnionTypes: true } },
   })
   app.register(multipart, { limits: { fileSize: FILE_BYTES, files: 1, fields: 10, parts: 11 } })
+  app.register(jwt, jwtOptions(secret))
   app.setErrorHandler(answerError)
   app.setNotFoundHandler(() => {
     throw new Rejection(404, 'there is nothing here')
   })
-  // After the plugin: its parser must be there when the routes are.
+  // After the plugins: a parser must be there when the routes are.
   app.register(async (routes) => {
     const of = (name) => (schemas ? { schema: SCHEMAS[name] } : {})
     const read = schemas ? VALIDATED : input
     addTasks(routes, of, read)
     addUsers(routes, of, read, store)
+    addCaches(routes, of, read, store, places)
+    addAuth(routes, of, read, store)
   })
-  app.addHook('onClose', () => store.close())
+  app.addHook('onClose', async () => {
+    for (const place of Object.values(places)) place.close()
+    await store.close()
+  })
   return app
 }
 

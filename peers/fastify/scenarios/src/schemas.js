@@ -21,7 +21,11 @@ const userIn = object({
   name: { type: 'string', minLength: 1, maxLength: NAME_CHARACTERS },
   email: { type: 'string', maxLength: EMAIL_CHARACTERS, pattern: EMAIL.source },
 })
-const params = object({ id: { type: 'string', pattern: ID.source } })
+const id = { type: 'string', pattern: ID.source }
+const params = object({ id })
+const granted = { user_id: { type: 'integer' }, message: text }
+// How many is checked by hand: it may be missing, and has a bound.
+const count = { type: 'object', properties: { count: text } }
 
 // By the route's name in app.js.
 export const SCHEMAS = {
@@ -39,5 +43,14 @@ export const SCHEMAS = {
     response: { 200: object({ source: text, latency_ms: { type: 'number' }, data: anything }) },
   },
   protected: { response: { 200: object({ message: text, user: text }) } },
+  warmup: { querystring: count, response: { 200: object({ count: { type: 'integer' } }) } },
+  cached: { params, response: { 200: object({ source: text, user }) } },
+  public: { response: { 200: object({ message: text }) } },
+  login: {
+    querystring: object({ user_id: id }),
+    response: { 200: object({ access_token: text, token_type: text }) },
+  },
+  granted: { response: { 200: object(granted) } },
+  grantedUser: { response: { 200: object({ ...granted, user }) } },
   upload: { response: { 200: object({ filename: text, size: { type: 'integer' }, content_type: text }) } },
 }

@@ -2,18 +2,45 @@
 // before that is noticed.
 
 import assert from 'node:assert/strict'
+import { createHmac } from 'node:crypto'
 import { mkdtempSync, rmdirSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import test from 'node:test'
 import { createApp } from '../src/app.js'
+import { places } from '../src/kept.js'
 import { SCHEMAS } from '../src/schemas.js'
 import { Store } from '../src/store.js'
+
+const SECRET = 'of this test, and of nothing else there is'
+const HOUR = Math.floor(Date.now() / 1000) + 3600
+
+// A token as anybody might write one.
+function signed(claims, key = SECRET, alg = 'HS256') {
+  const part = (value) => Buffer.from(JSON.stringify(value)).toString('base64url')
+  const text = `${part({ alg, typ: 'JWT' })}.${part(claims)}`
+  const signature = alg === 'none' ? '' : createHmac('sha256', key).update(text).digest('base64url')
+  return `${text}.${signature}`
+}
+
+const [HEAD, CLAIMS, SIGNATURE] = signed({ sub: '7', exp: HOUR }).split('.')
+const FORGED = [
+  '',
+  '7',
+  `${HEAD}.${CLAIMS}.`,
+  `${HEAD}.${signed({ sub: '8', exp: HOUR }).split('.')[1]}.${SIGNATURE}`,
+  signed({ sub: '7', exp: HOUR }, SECRET, 'none'),
+  signed({ sub: '7', exp: HOUR }, 'of somebody else, and long enough'),
+  signed({ sub: '7', exp: HOUR - 7200 }),
+  signed({ sub: '-7', exp: HOUR }),
+  signed({ sub: '7' }),
+  signed({ exp: HOUR }),
+]
 
 async function serving(schemas, run) {
   const folder = mkdtempSync(join(tmpdir(), 'pouco-'))
   process.env.PGHOST = folder
-  const app = createApp(new Store({ connections: 1 }), { schemas })
+  const app = createApp(new Store({ connections: 1 }), { schemas, places: places(), secret: SECRET })
   const base = await app.listen({ port: 0, host: '127.0.0.1' })
   const ask = async (method, path, body, headers = {}) => {
     const type = typeof body === 'string' ? { 'content-type': 'application/json' } : {}
@@ -64,6 +91,23 @@ const CASES = [
   ['POST', '/users', '{"name":"Ana","email":"ana"}', 422],
   ['POST', '/users', '[]', 422],
   ['PUT', '/users/1', '{"name":"Ana"}', 422],
+
+  ['POST', '/cache/warmup', undefined, 503],
+  ['POST', '/cache/warmup?count=0', undefined, 422],
+  ['POST', '/cache/warmup?count=10001', undefined, 422],
+  ['POST', '/cache/warmup?count=x', undefined, 422],
+  ['GET', '/cache/users/1/no-cache', undefined, 503],
+  ['GET', '/cache/users/1/process', undefined, 503],
+  ['GET', '/cache/users/x/process', undefined, 422],
+  ['GET', '/cache/users/1/redis', undefined, 404],
+  ['GET', '/cache/users/1/constructor', undefined, 404],
+  ['GET', '/auth/public', undefined, 200],
+  ['POST', '/auth/login/jwt', undefined, 422],
+  ['POST', '/auth/login/jwt?user_id=x', undefined, 422],
+  ['POST', '/auth/login/session?user_id=1', undefined, 503],
+  ['GET', '/auth/protected/jwt', undefined, 401],
+  ['GET', '/auth/protected/jwt-user', undefined, 401],
+  ['GET', '/auth/protected/session', undefined, 401],
 ]
 
 for (const schemas of [true, false]) {
@@ -99,6 +143,16 @@ for (const schemas of [true, false]) {
       assert.equal(await asked({}), 401)
     }))
 
+  test(`schemas ${schemas}: a JSON Web Token is good or is of nobody`, () =>
+    serving(schemas, async (ask) => {
+      const asked = (token) => {
+        return ask('GET', '/auth/protected/jwt', undefined, { authorization: `Bearer ${token}` })
+      }
+      const granted = [200, { user_id: 7, message: 'Access granted' }]
+      assert.deepEqual(await asked(signed({ sub: '7', exp: HOUR })), granted)
+      for (const token of FORGED) assert.equal((await asked(token))[0], 401, token)
+    }))
+
   test(`schemas ${schemas}: an upload is its name, size and type`, () =>
     serving(schemas, async (ask) => {
       const form = (field) => {
@@ -119,4 +173,11 @@ test('every route has a schema of its answer', () => {
   for (const [name, { response }] of Object.entries(SCHEMAS)) {
     assert.equal(response === undefined, name === 'delete', name)
   }
+})
+
+test('what is put into the process is found there', async () => {
+  const { process } = places()
+  assert.equal(await process.get(1), undefined)
+  await process.put([{ id: 1, name: 'Ana' }])
+  assert.deepEqual(await process.get(1), { id: 1, name: 'Ana' })
 })

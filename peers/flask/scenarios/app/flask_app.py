@@ -1,54 +1,24 @@
-"""Flask with threads, and psycopg's pool."""
+"""Flask with threads, and psycopg's pool: 01 to 08, and what is more as blueprints of their own files."""
 
 import time
 from typing import Any
 
-import psycopg
 from flask import Blueprint, Flask, Response, request
-from psycopg.rows import dict_row
-from psycopg_pool import ConnectionPool
 from werkzeug.exceptions import HTTPException
 
 import inputs
 import settings
 import statements
+from flask_auth import auth
+from flask_cache import cache
+from flask_store import row, rows
 from rendering import Provider
 
 app = Flask(__name__, static_folder=None)
 app.json = Provider(app)
 app.config["MAX_CONTENT_LENGTH"] = settings.BODY_BYTES
-
-pool = ConnectionPool(
-    kwargs={
-        "host": settings.DATABASE_HOST,
-        "user": "pouco",
-        "dbname": "pouco",
-        "options": f"-c timezone=UTC -c statement_timeout={settings.STATEMENT_SECONDS}s",
-        # A statement is a transaction.
-        "autocommit": True,
-        # Parameters as Postgres numbers them.
-        "cursor_factory": psycopg.RawCursor,
-        "row_factory": dict_row,
-    },
-    min_size=settings.CONNECTIONS,
-    max_size=settings.CONNECTIONS,
-    timeout=settings.POOL_SECONDS,
-    # Who serves opens it: gunicorn.conf.py.
-    open=False,
-)
-
-
-def rows(statement: str, *values: Any) -> list[dict[str, Any]]:
-    with pool.connection() as connection:
-        return connection.execute(statement, values, binary=True).fetchall()
-
-
-def row(statement: str, *values: Any) -> dict[str, Any]:
-    try:
-        found = rows(statement, *values)
-    except psycopg.errors.UniqueViolation:
-        raise inputs.taken() from None
-    return inputs.found(found[0] if found else None)
+app.register_blueprint(cache)
+app.register_blueprint(auth)
 
 
 @app.errorhandler(HTTPException)

@@ -24,13 +24,13 @@ loglevel = "warning"
 
 def post_worker_init(worker):
     """Its pool connects while it serves already, and waits for Postgres."""
-    from flask_app import pool
+    from flask_store import pool
 
     pool.open()
 
 
 def worker_exit(server, worker):
     """Otherwise the pool's own threads would be waited for."""
-    from flask_app import pool
+    from flask_store import pool
 
     pool.close()

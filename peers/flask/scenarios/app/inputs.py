@@ -59,6 +59,22 @@ def token(authorization: str) -> str:
     return value
 
 
+def count(text: str | None, most: int) -> int:
+    """Of the query: how many, 1,000 unless told."""
+    return _number("count", text or "1000", 1, most)
+
+
+def user_id(text: str | None) -> int:
+    """Of the query; what Postgres takes."""
+    return _number("user_id", text or "", 0, 2**63 - 1)
+
+
+def _number(name: str, text: str, least: int, most: int) -> int:
+    digits = text.isascii() and text.isdecimal() and len(text) < 20
+    _must(digits and least <= int(text) <= most, f"{name}: expected a number from {least} to {most}")
+    return int(text)
+
+
 def found[T](row: T | None) -> T:
     if row is None:
         raise NotFound("no such user")

@@ -1,61 +1,35 @@
-"""Quart, which is Flask with coroutines, and asyncpg's pool."""
+"""Quart, which is Flask with coroutines, and asyncpg's pool: 01 to 08, and what is more as blueprints."""
 
 import asyncio
 import time
 from typing import Any
 
-import asyncpg
 from quart import Blueprint, Quart, Response, request
 from werkzeug.exceptions import HTTPException
 
 import inputs
 import settings
 import statements
+from quart_auth import auth
+from quart_cache import cache
+from quart_store import opened, row, rows
 from rendering import Provider
-
-RETRY_SECONDS = 0.5
 
 app = Quart(__name__, static_folder=None)
 app.json = Provider(app)
 app.config["MAX_CONTENT_LENGTH"] = settings.BODY_BYTES
-
-
-async def as_it_is(connection: asyncpg.Connection) -> None:
-    """Instead of asyncpg's own reset, a round trip: no statement here changes its session."""
+app.register_blueprint(cache)
+app.register_blueprint(auth)
 
 
 @app.before_serving
 async def open_pool() -> None:
-    """Waits for Postgres."""
-    while True:
-        try:
-            app.pool = await asyncpg.create_pool(
-                host=settings.DATABASE_HOST,
-                user="pouco",
-                database="pouco",
-                min_size=settings.CONNECTIONS,
-                max_size=settings.CONNECTIONS,
-                command_timeout=settings.STATEMENT_SECONDS,
-                reset=as_it_is,
-            )
-            return
-        # No socket yet, or a server that is still starting or recovering.
-        except (OSError, asyncpg.PostgresError) as error:
-            app.logger.warning("Postgres is not ready: %s", error)
-            await asyncio.sleep(RETRY_SECONDS)
+    app.pool = await opened()
 
 
 @app.after_serving
 async def close_pool() -> None:
     await app.pool.close()
-
-
-async def row(statement: str, *values: Any) -> dict[str, Any]:
-    try:
-        found = await app.pool.fetchrow(statement, *values)
-    except asyncpg.UniqueViolationError:
-        raise inputs.taken() from None
-    return dict(inputs.found(found))
 
 
 @app.errorhandler(HTTPException)
@@ -75,7 +49,7 @@ async def echo() -> dict[str, Any]:
 
 @app.get("/users")
 async def users() -> list[dict[str, Any]]:
-    return [dict(record) for record in await app.pool.fetch(statements.ALL)]
+    return await rows(statements.ALL)
 
 
 @app.post("/users")

@@ -1,6 +1,7 @@
 """What the environment sets. A value that is not allowed ends the start, with a sentence that names it."""
 
 import os
+import secrets
 
 
 def _number(name: str, default: int, least: int, most: int) -> int:
@@ -34,3 +35,10 @@ POOL_SECONDS = 60
 EXTERNAL_SECONDS = 0.1
 # Of a request: a file of 10 MiB, and its form around it.
 BODY_BYTES = 10 * 2**20 + 2**16
+
+# A cache of users; without it there is none but the process's.
+REDIS_URL = os.environ.get("REDIS_URL", "")
+# Who has it may sign tokens. One that is made here goes to all workers (serve.py).
+JWT_SECRET = os.environ.get("JWT_SECRET") or secrets.token_hex(32)
+if len(JWT_SECRET.encode()) < 32:
+    raise SystemExit("JWT_SECRET: at least 32 bytes are asked of a key for HS256")

@@ -3,9 +3,13 @@
 import { type DynamicModule, type INestApplication, Module, ValidationPipe } from '@nestjs/common'
 import { NestFactory } from '@nestjs/core'
 import { FileInterceptor as ofExpress, type NestExpressApplication } from '@nestjs/platform-express'
+import { JwtModule } from '@nestjs/jwt'
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify'
 import { FileInterceptor as ofFastify } from '@nestjs/platform-fastify/multipart'
-import type { Adapter } from './settings.js'
+import { AuthController } from './auth.js'
+import { CacheController } from './cache.js'
+import { Kept } from './kept.js'
+import type { Settings } from './settings.js'
 import { Store } from './store.js'
 import { TasksController } from './tasks.js'
 import { uploadWith } from './upload.js'
@@ -16,19 +20,29 @@ const KEEP_ALIVE_MS = 90_000
 
 @Module({})
 class AppModule {
-  static on(adapter: Adapter, connections: number): DynamicModule {
+  static with({ adapter, connections, redisUrl, secret }: Omit<Settings, 'port'>): DynamicModule {
     const upload = uploadWith(adapter === 'express' ? ofExpress : ofFastify)
     return {
       module: AppModule,
-      controllers: [TasksController, UsersController, upload],
-      providers: [{ provide: Store, useFactory: () => new Store(connections) }],
+      imports: [
+        JwtModule.register({
+          secret,
+          signOptions: { algorithm: 'HS256', expiresIn: '1h' },
+          verifyOptions: { algorithms: ['HS256'] },
+        }),
+      ],
+      controllers: [TasksController, UsersController, upload, CacheController, AuthController],
+      providers: [
+        { provide: Store, useFactory: () => new Store(connections) },
+        { provide: Kept, useFactory: () => new Kept(redisUrl) },
+      ],
     }
   }
 }
 
-export async function createApp(adapter: Adapter, connections: number): Promise<INestApplication> {
-  const module = AppModule.on(adapter, connections)
-  const app = adapter === 'express' ? await onExpress(module) : await onFastify(module)
+export async function createApp(settings: Omit<Settings, 'port'>): Promise<INestApplication> {
+  const module = AppModule.with(settings)
+  const app = settings.adapter === 'express' ? await onExpress(module) : await onFastify(module)
   app.useGlobalPipes(new ValidationPipe({ errorHttpStatusCode: 422 }))
   // On a signal: stops accepting, answers what has begun, closes the pool. Every 201 is committed already.
   app.enableShutdownHooks()

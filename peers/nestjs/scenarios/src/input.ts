@@ -5,6 +5,7 @@ import { UnprocessableEntityException } from '@nestjs/common'
 import { Type } from 'class-transformer'
 import { IsArray, IsEmail, IsObject, IsString, Length, MaxLength } from 'class-validator'
 import { ValidateBy, ValidateNested } from 'class-validator'
+import { MOST_USERS } from './kept.js'
 
 const NAME_CHARACTERS = 100
 const EMAIL_CHARACTERS = 254
@@ -54,5 +55,15 @@ export class IdPipe implements PipeTransform<string, number> {
     const value = Number(text)
     if (/^[0-9]+$/.test(text) && Number.isSafeInteger(value)) return value
     throw new UnprocessableEntityException('id: expected a number')
+  }
+}
+
+// How many, of the query: 1,000 unless told.
+@Injectable()
+export class CountPipe implements PipeTransform<string | undefined, number> {
+  transform(text = '1000', _metadata: ArgumentMetadata): number {
+    const value = Number(text)
+    if (/^[0-9]{1,15}$/.test(text) && value >= 1 && value <= MOST_USERS) return value
+    throw new UnprocessableEntityException(`count: expected a number up to ${MOST_USERS}`)
   }
 }

@@ -4,7 +4,7 @@ import 'reflect-metadata'
 import { createApp } from './app.js'
 import { settings } from './settings.js'
 
-const { adapter, port, connections } = settings()
-const app = await createApp(adapter, connections)
-await app.listen(port, '0.0.0.0')
-console.log(`${adapter} is listening on ${port}`)
+const read = settings()
+const app = await createApp(read)
+await app.listen(read.port, '0.0.0.0')
+console.log(`${read.adapter} is listening on ${read.port}`)

@@ -18,3 +18,23 @@ export const CHANGE: Statement = {
   text: `UPDATE users SET name = $2, email = $3 WHERE id = $1 RETURNING ${COLUMNS}`,
 }
 export const DELETE: Statement = { name: 'delete', text: 'DELETE FROM users WHERE id = $1 RETURNING id' }
+
+// 13: who is put into the caches before anybody asks.
+export const FIRST: Statement = {
+  name: 'first',
+  text: `SELECT ${COLUMNS} FROM users WHERE id <= $1 ORDER BY id`,
+}
+
+// 15: a session of an hour, if there is such a user; and whose it is.
+export const NEW_SESSION: Statement = {
+  name: 'new-session',
+  text: `INSERT INTO sessions (token, user_id, expires_at)
+    SELECT $1::text, id, now() + interval '1 hour' FROM users WHERE id = $2
+    RETURNING user_id`,
+}
+export const OF_SESSION: Statement = {
+  name: 'of-session',
+  text: `SELECT users.id, users.name, users.email, users.created_at
+    FROM sessions JOIN users ON users.id = sessions.user_id
+    WHERE sessions.token = $1 AND sessions.expires_at > now()`,
+}

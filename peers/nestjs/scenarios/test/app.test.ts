@@ -3,11 +3,13 @@
 
 import 'reflect-metadata'
 import assert from 'node:assert/strict'
+import { createHmac } from 'node:crypto'
 import { mkdtempSync, rmdirSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import test from 'node:test'
 import { createApp } from '../src/app.js'
+import { Kept } from '../src/kept.js'
 import { ADAPTERS, type Adapter } from '../src/settings.js'
 
 type Ask = (
@@ -17,10 +19,35 @@ type Ask = (
   headers?: Record<string, string>,
 ) => Promise<[number, any]>
 
+const SECRET = 'of this test, and of nothing else there is'
+const HOUR = Math.floor(Date.now() / 1000) + 3600
+
+// A token as anybody might write one.
+function signed(claims: object, key = SECRET, alg = 'HS256'): string {
+  const part = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url')
+  const text = `${part({ alg, typ: 'JWT' })}.${part(claims)}`
+  const signature = alg === 'none' ? '' : createHmac('sha256', key).update(text).digest('base64url')
+  return `${text}.${signature}`
+}
+
+const [HEAD, CLAIMS, SIGNATURE] = signed({ sub: '7', exp: HOUR }).split('.')
+const FORGED = [
+  '',
+  '7',
+  `${HEAD}.${CLAIMS}.`,
+  `${HEAD}.${signed({ sub: '8', exp: HOUR }).split('.')[1]}.${SIGNATURE}`,
+  signed({ sub: '7', exp: HOUR }, SECRET, 'none'),
+  signed({ sub: '7', exp: HOUR }, 'of somebody else, and long enough'),
+  signed({ sub: '7', exp: HOUR - 7200 }),
+  signed({ sub: '-7', exp: HOUR }),
+  signed({ sub: '7' }),
+  signed({ exp: HOUR }),
+]
+
 async function serving(adapter: Adapter, run: (ask: Ask) => Promise<void>) {
   const folder = mkdtempSync(join(tmpdir(), 'pouco-'))
   process.env.PGHOST = folder
-  const app = await createApp(adapter, 1)
+  const app = await createApp({ adapter, connections: 1, redisUrl: '', secret: SECRET })
   await app.listen(0, '127.0.0.1')
   const base = `http://127.0.0.1:${app.getHttpServer().address().port}`
   const ask: Ask = async (method, path, body, headers = {}) => {
@@ -74,6 +101,23 @@ const CASES: [string, string, string | undefined, number][] = [
   ['POST', '/users', '{"name":"Ana","email":"ana"}', 422],
   ['POST', '/users', '[]', 422],
   ['PUT', '/users/1', '{"name":"Ana"}', 422],
+
+  ['POST', '/cache/warmup', undefined, 503],
+  ['POST', '/cache/warmup?count=0', undefined, 422],
+  ['POST', '/cache/warmup?count=10001', undefined, 422],
+  ['POST', '/cache/warmup?count=x', undefined, 422],
+  ['GET', '/cache/users/1/no-cache', undefined, 503],
+  ['GET', '/cache/users/1/process', undefined, 503],
+  ['GET', '/cache/users/x/process', undefined, 422],
+  ['GET', '/cache/users/1/redis', undefined, 404],
+  ['GET', '/cache/users/1/constructor', undefined, 404],
+  ['GET', '/auth/public', undefined, 200],
+  ['POST', '/auth/login/jwt', undefined, 422],
+  ['POST', '/auth/login/jwt?user_id=x', undefined, 422],
+  ['POST', '/auth/login/session?user_id=1', undefined, 503],
+  ['GET', '/auth/protected/jwt', undefined, 401],
+  ['GET', '/auth/protected/jwt-user', undefined, 401],
+  ['GET', '/auth/protected/session', undefined, 401],
 ]
 
 for (const adapter of ADAPTERS) {
@@ -111,6 +155,16 @@ for (const adapter of ADAPTERS) {
       assert.equal(await asked({}), 401)
     }))
 
+  test(`${adapter}: a JSON Web Token is good or is of nobody`, () =>
+    serving(adapter, async (ask) => {
+      const asked = (token: string) => {
+        return ask('GET', '/auth/protected/jwt', undefined, { authorization: `Bearer ${token}` })
+      }
+      const granted = [200, { user_id: 7, message: 'Access granted' }]
+      assert.deepEqual(await asked(signed({ sub: '7', exp: HOUR })), granted)
+      for (const token of FORGED) assert.equal((await asked(token))[0], 401, token)
+    }))
+
   test(`${adapter}: an upload is its name, size and type`, () =>
     serving(adapter, async (ask) => {
       const form = (field: string) => {
@@ -127,3 +181,12 @@ for (const adapter of ADAPTERS) {
       assert.equal((await ask('POST', '/upload', text))[0], 422)
     }))
 }
+
+test('what is put into the process is found there', async () => {
+  const kept = new Kept('')
+  const ana = { id: 1, name: 'Ana', email: 'ana@example.com', created_at: new Date() }
+  assert.equal(await kept.place('process')?.get(1), undefined)
+  await kept.put([ana])
+  assert.deepEqual(await kept.place('process')?.get(1), ana)
+  assert.equal(kept.place('redis'), undefined)
+})
