@@ -1,14 +1,16 @@
 //! Records on disk: `record.json`, as a run leaves it, and `record.json.gz`, as it is kept.
 //!
-//! What may not enter: writing. A run's record is written by [`crate::runner`] alone, and packed with
-//! `gzip -9n` by hand.
+//! A run's record is written by [`crate::runner`] alone, and packed with `gzip -9n` by hand; but one of a
+//! load with variants is taken apart for keeping ([`apart`], [`keep`]).
 
-use std::fs::File;
-use std::io::{self, BufRead as _, BufReader, Read};
+use std::fs::{self, File};
+use std::io::{self, BufRead as _, BufReader, Read, Write as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
+use flate2::Compression;
 use flate2::bufread::MultiGzDecoder;
+use flate2::write::GzEncoder;
 
 use crate::record::Record;
 
@@ -35,6 +37,56 @@ pub fn read(path: &Path) -> Result<Option<Record>> {
     open().map(Some).with_context(|| file.display().to_string())
 }
 
+/// `record`, of a load with variants, in as many records as it has of these, each as if it had been the
+/// load's only form, so that two of them can be compared. The first variant of a contestant is `before`, the
+/// other one `after`; of several each is `after/VARIANT`. With each stands its folder, below
+/// `CONTESTANT/optimization/LOAD`.
+#[must_use]
+pub fn apart(record: &Record) -> Vec<(PathBuf, Record)> {
+    let mut parts = Vec::new();
+    let load = record.load_name.as_deref().unwrap_or(&record.contest);
+    let own = |id: &str| id.split('@').next().unwrap_or_default().to_owned();
+    for entry in &record.contestants {
+        let Some(variant) = &entry.variant else { continue };
+        let name = own(&entry.id);
+        let variants: Vec<&String> = record
+            .contestants
+            .iter()
+            .filter(|it| own(&it.id) == name)
+            .filter_map(|it| it.variant.as_ref())
+            .collect();
+        let folder = Path::new(&name.replace(':', "-")).join("optimization").join(load);
+        let folder = match (variants.first() == Some(&variant), variants.len()) {
+            (true, _) => folder.join("before"),
+            (false, 2) => folder.join("after"),
+            (false, _) => folder.join("after").join(variant),
+        };
+        let mut part = record.clone();
+        part.contestants.retain(|it| it.id == entry.id);
+        part.attempts.retain(|it| it.contestant == entry.id);
+        part.capacities.retain(|it| it.contestant == entry.id);
+        part.contestants.iter_mut().for_each(|it| it.id.clone_from(&name));
+        part.attempts.iter_mut().for_each(|it| it.contestant.clone_from(&name));
+        part.capacities.iter_mut().for_each(|it| it.contestant.clone_from(&name));
+        parts.push((folder, part));
+    }
+    parts
+}
+
+/// Writes `record`, packed, into `folder`, which is made. Returns the file.
+///
+/// # Errors
+/// There is a record in it already, or it cannot be written.
+pub fn keep(record: &Record, folder: &Path) -> Result<PathBuf> {
+    ensure!(record_in(folder).is_none(), "{} holds a record already", folder.display());
+    fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
+    let file = folder.join(NAMES[1]);
+    let mut packed = GzEncoder::new(Vec::new(), Compression::best());
+    packed.write_all((serde_json::to_string_pretty(record)? + "\n").as_bytes())?;
+    fs::write(&file, packed.finish()?).with_context(|| file.display().to_string())?;
+    Ok(file)
+}
+
 /// What is in `source`, unpacked where it begins as gzip's files do, whatever it is called.
 fn unpacked(source: impl Read, max_bytes: u64) -> Result<Vec<u8>> {
     let mut source = BufReader::new(source);
@@ -53,11 +105,6 @@ fn unpacked(source: impl Read, max_bytes: u64) -> Result<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write as _;
-
-    use flate2::Compression;
-    use flate2::write::GzEncoder;
-
     use super::*;
 
     fn packed(text: &[u8]) -> Vec<u8> {

@@ -44,6 +44,14 @@ pub enum Command {
         /// Folder or file of the record, which may be compressed; the newest in lab-results by default
         record: Option<PathBuf>,
     },
+    /// Keep a record of variants, packed, each below INTO/CONTESTANT/optimization/LOAD as before or after, so
+    /// that they can be compared
+    Archive {
+        /// Folder or file of the record
+        record: PathBuf,
+        /// results/DATE-MACHINE
+        into: PathBuf,
+    },
     /// Compare two records; exit code 1 if the second is worse
     Compare {
         /// What was
@@ -73,6 +81,9 @@ pub struct Run {
     /// Who: NAME or NAME:MODE, parted by commas; everybody who enters the contest by default
     #[arg(long, value_delimiter = ',', value_name = "NAME[:MODE]")]
     pub contestant: Vec<String>,
+    /// Of a scenario's variants these alone, comma-separated
+    #[arg(long, value_delimiter = ',', value_name = "NAME")]
+    pub variant: Vec<String>,
     /// Rounds: each contestant once in every round, in turn
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=100))]
     pub times: u32,

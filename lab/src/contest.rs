@@ -38,6 +38,10 @@
 //! there may be several, `[budgets.NAME]`, with a `default_budget`: a run is within one of them
 //! ([`Contest::within`]).
 
+#[cfg(test)]
+mod tests;
+mod variants;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -45,6 +49,7 @@ use anyhow::{Context, Result, anyhow, ensure};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use self::variants::{Cold, Sent, Variant};
 use crate::drivers::jmeter;
 use crate::oracle;
 use crate::shop::Opening;
@@ -179,14 +184,42 @@ pub struct Load {
     /// Each with its own rate of users.
     #[serde(default, rename = "scenario")]
     pub scenarios: Vec<Scenario>,
-}
-
-impl Load {
-    /// A closed model, in whole or in part: clients instead of rates.
-    #[must_use]
-    pub fn has_clients(&self) -> bool {
-        self.scenarios.iter().any(|scenario| scenario.clients.is_some())
-    }
+    /// Only those take part who name it in their own file.
+    #[serde(default)]
+    pub optional: bool,
+    /// Forms of it that are run side by side; none where there is one.
+    #[serde(default, rename = "variant")]
+    pub variants: Vec<Variant>,
+    /// Of these, the one that this is ([`Contest::of_variant`]).
+    #[serde(skip)]
+    pub variant: Option<Variant>,
+    /// Rules that are asked before it, instead of the contest's.
+    #[serde(default)]
+    pub conformance: Option<PathBuf>,
+    /// SQL that is run after the contest's `seed`; in both `{TABLE}` is what stands in `rows`.
+    #[serde(default)]
+    pub data: Vec<PathBuf>,
+    /// So many rows are in a table before it, by its name.
+    #[serde(default)]
+    pub rows: BTreeMap<String, u64>,
+    /// What is asked once before it; a 200 must come.
+    #[serde(default)]
+    pub before: Vec<Sent>,
+    /// For the services that serve the API.
+    #[serde(default)]
+    pub environment: BTreeMap<String, String>,
+    /// What it is looked at for, second by second.
+    #[serde(default)]
+    pub course: Option<oracle::scenarios::Course>,
+    /// Where users log in before it, `{asked}` being the id; nobody does where it is empty.
+    #[serde(default)]
+    pub login: String,
+    /// The tokens of those who have.
+    #[serde(skip)]
+    pub tokens: Vec<String>,
+    /// What must be answered, where that is the same each time.
+    #[serde(skip)]
+    pub documents: Vec<(oracle::scenarios::Task, serde_json::Value)>,
 }
 
 fn default_timeout_seconds() -> f64 {
@@ -203,7 +236,8 @@ pub struct Scenario {
     /// One after the other.
     pub phases: Vec<Phase>,
     /// So many begin at once, and each goes through its chain again and again until the phases are over,
-    /// whose rates are then 0: a closed model, in which nobody asks for more than is answered.
+    /// whose rates are then 0: a closed model, in which nobody asks for more than is answered. Where not all
+    /// rates are 0, they are the part of the clients that is there, from 0 to 1.
     #[serde(default)]
     pub clients: Option<u32>,
     /// One after the other; a chain ends where an answer is not allowed or a placeholder has no value. Where
@@ -239,7 +273,8 @@ pub struct Request {
     /// the user's last 201. Where there was none, the chain ends here without the request. Of the data of a
     /// contest that only reads: `{user_id}` is the id of any row, `{unknown_id}` one of none, `{offset}` any
     /// at which a whole page of `limit=` rows begins. Of a shop: `{product_id}` is any product, `{skip}` any
-    /// at which a page of 20 begins.
+    /// at which a page of 20 begins. `{asked}` is what a scenario's oracle asks for. Where a load has
+    /// variants, what stands in these.
     pub path: String,
     /// `payload`: the body is the next line of the payload file, with `content-type: application/json`. In a
     /// shop: `order` of any product, `basket` of one to three of them, `restock` and `removal` of any,
@@ -350,6 +385,7 @@ impl Contest {
         ensure!(!self.series || !self.loads.is_empty(), "a series is of several loads, [loads.NAME]");
         let loads = || self.loads.values().chain(self.loads.is_empty().then_some(&self.load));
         for load in loads() {
+            load.check_variants()?;
             ensure!(
                 load.scenarios.is_empty() == load.jmeter.is_some(),
                 "[load] or [loads.NAME] has no scenario, or JMeter's steps beside it"
@@ -377,8 +413,8 @@ impl Contest {
             );
             for phase in &scenario.phases {
                 ensure!(
-                    scenario.clients.is_none() || phase.from + phase.to == 0.0,
-                    "scenario {name}: either clients or rates"
+                    scenario.clients.is_none() || phase.from.max(phase.to) <= 1.0,
+                    "scenario {name}: of clients at most all are there, which is 1"
                 );
                 ensure!(
                     phase.from >= 0.0 && phase.to >= 0.0 && phase.seconds > 0.0,
@@ -471,103 +507,5 @@ impl Budget {
         );
         ensure!(self.processes != Some(0), "budget.processes must be above 0");
         Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn users() -> Contest {
-        Contest::load(&Path::new(env!("CARGO_MANIFEST_DIR")).join(".."), "users").unwrap()
-    }
-
-    #[test]
-    fn a_run_is_within_one_of_several_budgets() {
-        let default = users();
-        assert_eq!(default.budget_name.as_deref(), Some("single"));
-        let multi = users().within(Some("multi")).unwrap();
-        assert_eq!((multi.budget_name.as_deref(), multi.budget.processes), (Some("multi"), Some(4)));
-        assert!(multi.budget.cpus > default.budget.cpus);
-        let error = users().within(Some("huge")).unwrap_err().to_string();
-        assert_eq!(error, "no budget `huge`; there are: multi, single");
-        let people = Contest::load(&Path::new(env!("CARGO_MANIFEST_DIR")).join(".."), "people").unwrap();
-        assert_eq!(people.budget_name, None);
-        assert!(people.within(Some("single")).unwrap_err().to_string().contains("one budget"));
-    }
-
-    #[test]
-    fn a_contest_without_rows_has_no_connections_and_no_data() {
-        type Change = fn(&mut Contest);
-        let edge = || Contest::load(&Path::new(env!("CARGO_MANIFEST_DIR")).join(".."), "edge").unwrap();
-        assert!(edge().reads_only() && !edge().has_rows() && users().has_rows());
-        let cases: [(Change, &str); 3] = [
-            (|it| it.budget.database_connections = 1, "counts no rows"),
-            (|it| it.oracle = "people".into(), "must be above 0"),
-            (|it| it.seed = Some("seed.sql".into()), "`seed` belongs to"),
-        ];
-        for (change, said) in cases {
-            let mut contest = edge();
-            change(&mut contest);
-            let error = contest.check().unwrap_err().to_string();
-            assert!(error.contains(said), "{error}");
-        }
-    }
-
-    #[test]
-    fn a_load_is_of_scenarios_or_of_jmeter() {
-        type Change = fn(&mut Contest);
-        let shop = || Contest::load(&Path::new(env!("CARGO_MANIFEST_DIR")).join(".."), "inventory").unwrap();
-        assert!(shop().load.jmeter.is_none(), "the load by default is the lab's own");
-        assert!((shop().with_load(Some("steps")).unwrap().seconds() - 1_200.0).abs() < 1e-9);
-        fn plan(contest: &mut Contest) -> &mut Load {
-            contest.loads.get_mut("plan").unwrap()
-        }
-        let cases: [(Change, &str); 5] = [
-            (
-                |it| {
-                    let scenarios = it.load.scenarios.clone();
-                    plan(it).scenarios = scenarios;
-                },
-                "JMeter's steps beside it",
-            ),
-            (|it| plan(it).jmeter = None, "no scenario"),
-            (|it| plan(it).shop = None, "needs a `shop`"),
-            (|it| it.jmeter = None, "needs a plan"),
-            (|it| plan(it).jmeter.as_mut().unwrap().threads[0] = 0, "0 threads"),
-        ];
-        for (change, said) in cases {
-            let mut contest = shop();
-            change(&mut contest);
-            let error = contest.check().unwrap_err().to_string();
-            assert!(error.contains(said), "{said}: {error}");
-        }
-    }
-
-    #[test]
-    fn what_does_not_belong_together_is_refused() {
-        type Change = fn(&mut Contest);
-        let mut contest = users();
-        contest.budget = contest.budgets["multi"].clone();
-        assert!(contest.check().unwrap_err().to_string().contains("not both"));
-        let good = || {
-            let mut contest = users();
-            contest.budget = Budget::default();
-            contest
-        };
-        good().check().unwrap();
-        let cases: [(Change, &str); 5] = [
-            (|it| it.default_budget = None, "belong together"),
-            (|it| it.seed = None, "`seed` belongs to"),
-            (|it| it.ready_path = None, "ready_path is needed"),
-            (|it| it.budgets.values_mut().for_each(|it| it.processes = Some(0)), "processes"),
-            (|it| it.budgets.values_mut().for_each(|it| it.database_connections_min = Some(99)), "_min"),
-        ];
-        for (change, said) in cases {
-            let mut contest = good();
-            change(&mut contest);
-            let error = contest.check().unwrap_err().to_string();
-            assert!(error.contains(said), "{error}");
-        }
     }
 }

@@ -35,6 +35,9 @@
 //!
 //! Where a contest counts no rows, there is no `[database]`.
 //!
+//! Optional loads of a contest are taken by name, and a variant of one may have an environment of its own:
+//! `scenarios = ["12", "19"]`, and `[variants.19.on] environment = { … }`.
+//!
 //! For tests, and for a look without containers, `[processes.NAME] command = […]` takes the place of
 //! `compose` and `[services]`.
 
@@ -91,6 +94,21 @@ pub struct Contestant {
     /// What is otherwise in a budget of the contest, by the budget's name.
     #[serde(default)]
     pub budgets: BTreeMap<String, Changes>,
+    /// Of the contest's optional loads those in which it takes part, by the numbers with which their names
+    /// begin.
+    #[serde(default)]
+    pub scenarios: Vec<String>,
+    /// What is otherwise in a variant of such a load, by that number and by the variant's name.
+    #[serde(default)]
+    pub variants: BTreeMap<String, BTreeMap<String, OfVariant>>,
+}
+
+/// What is otherwise in a variant.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OfVariant {
+    /// As [`Mode::environment`], which it adds to.
+    pub environment: BTreeMap<String, String>,
 }
 
 /// A way to run a contestant.
@@ -216,6 +234,26 @@ impl Contestant {
         Ok(Some(Self::read(folder)?).filter(|contestant| contestant.enters(contest)))
     }
 
+    /// Whether it takes part in the contest's load.
+    #[must_use]
+    pub fn takes_part(&self, contest: &Contest) -> bool {
+        let number = number_of(contest);
+        !contest.load.optional || self.scenarios.iter().any(|it| Some(it.as_str()) == number)
+    }
+
+    /// Of the mode, and of the variant that the contest's load is.
+    pub fn environment(
+        &self,
+        contest: &Contest,
+        mode: &str,
+    ) -> impl Iterator<Item = (&String, &String)> + use<'_> {
+        let name = contest.load.variant.as_ref().map(|variant| variant.name.as_str());
+        let of_load = number_of(contest).and_then(|number| self.variants.get(number));
+        let of_variant = of_load.zip(name).and_then(|(all, name)| all.get(name));
+        let of_mode = self.modes.get(mode).into_iter().flat_map(|mode| &mode.environment);
+        of_mode.chain(of_variant.into_iter().flat_map(|variant| &variant.environment))
+    }
+
     fn enters(&self, contest: &str) -> bool {
         self.contests.iter().any(|name| name == contest)
     }
@@ -290,6 +328,11 @@ impl Contestant {
     pub fn may_enter(&self, contest: &Contest) -> Result<()> {
         let (name, contest_name) = (&self.name, &contest.name);
         ensure!(self.enters(contest_name), "{name} does not enter the contest {contest_name}");
+        ensure!(
+            self.takes_part(contest),
+            "{name}: `scenarios` in its contestant.toml does not name {}",
+            contest.load_name.as_deref().unwrap_or("this load")
+        );
         ensure!(
             self.database.is_some() || !contest.has_rows(),
             "{name}: no [database] in its contestant.toml, and the contest {contest_name} counts rows"
@@ -370,6 +413,11 @@ impl Contestant {
 
 /// In a contestant's folder.
 const FILE: &str = "contestant.toml";
+
+/// With which the name of its load begins.
+fn number_of(contest: &Contest) -> Option<&str> {
+    contest.load_name.as_deref().and_then(|name| name.split('-').next())
+}
 
 fn name_of(folder: &Path) -> String {
     folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()

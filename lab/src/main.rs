@@ -23,6 +23,7 @@ fn main() -> ExitCode {
         Command::Check(options) => in_places(&|places| commands::check::run(places, options)),
         Command::Load(options) => in_places(&|places| commands::load::run(places, options)),
         Command::Report { record } => commands::report(record.as_deref()),
+        Command::Archive { record, into } => commands::archive(record, into),
         Command::Compare { before, after, threshold } => commands::compare(before, after, *threshold),
         Command::Doctor => in_places(&commands::doctor),
         Command::Meters(options) => exporter::run(options),

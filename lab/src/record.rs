@@ -17,10 +17,12 @@ use crate::contestant::{Acknowledges, Role};
 
 mod killed;
 mod logins;
+mod proven;
 mod watched;
 
 pub use self::killed::{Asked, Killed};
 pub use self::logins::Logins;
+pub use self::proven::{DatabaseWork, Proven};
 pub use self::watched::Watched;
 pub use crate::meters::{Limits, Resources, Usage};
 
@@ -110,12 +112,18 @@ pub struct Machine {
 /// A contestant in a mode.
 #[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
 pub struct Entry {
-    /// `NAME` or `NAME:MODE`, unique in the record: what attempts refer to.
+    /// `NAME` or `NAME:MODE`, of a variant `…@VARIANT`, unique in the record: what attempts refer to.
     pub id: String,
     /// The folder's name.
     pub name: String,
     /// The mode's name.
     pub mode: String,
+    /// In which of the load's variants it took part, where there are several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub variant: Option<String>,
+    /// That variant is known to lose what it acknowledges, and has no place.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub unranked: bool,
     /// When it answers a creation with 201; `read-only` where there are none.
     pub acknowledges: Acknowledges,
     /// Shown in reports.
@@ -126,6 +134,11 @@ pub struct Entry {
     pub about: String,
     /// What it is made of.
     pub versions: BTreeMap<String, String>,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // as serde asks for it
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 /// One contestant in one round.
@@ -163,6 +176,12 @@ pub struct Attempt {
     /// What was answered, where it is that, by itself or beside the rows, by which a contestant is judged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub answers: Option<Answers>,
+    /// What else must hold after a load of scenarios, and whether it does.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub proofs: Vec<Proven>,
+    /// What the load has cost the database, where that was counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub database: Option<DatabaseWork>,
     /// Rows after a SIGKILL of everything in the midst of a second, short load.
     #[serde(default)]
     pub killed: Option<Killed>,
@@ -470,6 +489,9 @@ pub struct Second {
     /// Of the answers of this second.
     #[serde(default)]
     pub p50_ms: Option<f64>,
+    #[allow(missing_docs)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub p95_ms: Option<f64>,
     #[allow(missing_docs)]
     #[serde(default)]
     pub p99_ms: Option<f64>,

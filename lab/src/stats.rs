@@ -47,6 +47,22 @@ pub struct Change {
     pub ratio_interval: Option<Interval>,
 }
 
+/// Points of which all pairs are looked at.
+const SLOPE_POINTS: usize = 600;
+
+/// The Theil–Sen slope: the median of the slopes of all pairs, which a third of the points may spoil without
+/// moving it. Of many points some are taken, evenly. Absent where there are fewer than two.
+#[must_use]
+pub fn slope(points: &[(f64, f64)]) -> Option<f64> {
+    let step = points.len().div_ceil(SLOPE_POINTS).max(1);
+    let points: Vec<(f64, f64)> = points.iter().copied().step_by(step).collect();
+    let of_pairs = points.iter().enumerate().flat_map(|(place, (x, y))| {
+        let later = points[place + 1..].iter();
+        later.filter(move |(to, _)| to > x).map(move |(to, value)| (value - y) / (to - x))
+    });
+    median(&of_pairs.collect::<Vec<_>>())
+}
+
 /// The median of `values` with its interval; nothing for no values. Values that are no finite number are left
 /// out.
 #[must_use]

@@ -1,4 +1,5 @@
--- The data of the contest: 1,000 users, the same for everybody, made of their numbers alone.
+-- The data of the contest: 1,000 users, or as many as a load says, the same for everybody, made of their
+-- numbers alone.
 -- lab/src/oracle/scenarios makes the same a second time, and a run that finds them otherwise ends. The lab
 -- runs this file as the API's role, in the contestant's schema; a statement ends with a semicolon at the end
 -- of a line.
@@ -9,15 +10,15 @@ CREATE TABLE IF NOT EXISTS users (
   created_at timestamptz NOT NULL DEFAULT now()
 );
 
--- Whoever is there goes, and ids begin with 1 again.
-TRUNCATE users RESTART IDENTITY;
+-- Whoever is there goes, with what belongs to them, and ids begin with 1 again.
+TRUNCATE users RESTART IDENTITY CASCADE;
 
 INSERT INTO users (name, email, created_at)
 SELECT
   (ARRAY['Ana', 'Björn', 'Chloé', 'Đorđe', 'Emre', 'Fátima', 'Grace', 'Hiro'])[1 + n % 8] || ' ' || n,
   'user' || n || '@example.com',
   timestamptz '2024-01-01 00:00:00+00' + n * interval '3607 seconds'
-FROM generate_series(1, 1000) AS n
+FROM generate_series(1, {users}) AS n
 ORDER BY n;
 
 VACUUM (ANALYZE) users;

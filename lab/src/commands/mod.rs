@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use pouco_lab::cli::Cli;
 use pouco_lab::contest::Contest;
 use pouco_lab::contestant::Contestant;
@@ -119,6 +119,15 @@ pub(crate) fn report(record: Option<&Path>) -> Result<bool> {
     }
     for (name, _) in files {
         writeln!(Output, "{}", folder.join(name).display())?;
+    }
+    Ok(true)
+}
+
+pub(crate) fn archive(record: &Path, into: &Path) -> Result<bool> {
+    let parts = archive::apart(&open(record)?);
+    ensure!(!parts.is_empty(), "{} is of no load with variants", record.display());
+    for (folder, part) in parts {
+        writeln!(Output, "{}", archive::keep(&part, &into.join(folder))?.display())?;
     }
     Ok(true)
 }

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use anyhow::{Context, Result, bail, ensure};
 use clap::ValueEnum;
 use pouco_lab::cli::{Run, Tool};
-use pouco_lab::contest::Contest;
+use pouco_lab::contest::{Contest, Variant};
 use pouco_lab::contestant::Contestant;
 use pouco_lab::drivers::{self, Driver};
 use pouco_lab::live::{Campaign, Event, Live};
@@ -23,7 +23,7 @@ use super::{Places, RESULTS, series, stop_flag};
 pub(crate) fn run(places: &Places, options: &Run) -> Result<bool> {
     let contest = places.contest(&options.contest)?.within(options.budget.as_deref())?;
     let folder = options.out.clone().unwrap_or_else(|| new_folder(&contest.name));
-    let loads = loads(contest, options, &folder)?;
+    let loads = taken(places, loads(contest, options, &folder)?, options)?;
     let is_series = loads.iter().any(|load| load.of_series);
     let mut view = View::default();
     // It is served until all is told.
@@ -55,14 +55,41 @@ struct OneLoad {
 /// Those that are asked for, in their order.
 fn loads(contest: Contest, options: &Run, folder: &Path) -> Result<Vec<OneLoad>> {
     let Some(names) = series::chosen(&contest, options)? else {
-        let contest = of_tool(contest, options.tool, &options.sent)?;
+        let mut contest = of_tool(contest, options.tool, &options.sent)?;
+        chosen(&mut contest, &options.variant)?;
         return Ok(vec![OneLoad { contest, folder: folder.to_path_buf(), of_series: false }]);
     };
     let named = |name: String| {
-        let contest = with_load(contest.clone(), &options.sent, Some(&name))?;
+        let mut contest = with_load(contest.clone(), &options.sent, Some(&name))?;
+        chosen(&mut contest, &options.variant)?;
         Ok(OneLoad { contest, folder: folder.join(name), of_series: true })
     };
     names.into_iter().map(named).collect()
+}
+
+/// Leaves the variants that are asked for.
+fn chosen(contest: &mut Contest, asked: &[String]) -> Result<()> {
+    for name in asked {
+        // A name that is none is told with those that there are.
+        contest.clone().of_variant(Some(name))?;
+    }
+    contest.load.variants.retain(|variant| asked.is_empty() || asked.contains(&variant.name));
+    Ok(())
+}
+
+/// Those in which somebody takes part.
+fn taken(places: &Places, all: Vec<OneLoad>, options: &Run) -> Result<Vec<OneLoad>> {
+    let mut taken = Vec::new();
+    for load in all {
+        let nobody =
+            load.contest.load.optional && entrants(places, &load.contest, &options.contestant)?.is_empty();
+        match load.contest.load_name.as_deref().filter(|_| nobody) {
+            Some(name) => view::say(&format!("pouco-lab: nobody who is asked takes part in {name}")),
+            None => taken.push(load),
+        }
+    }
+    ensure!(!taken.is_empty(), "nobody takes part");
+    Ok(taken)
 }
 
 /// Serves the page, and tells it all that will be done.
@@ -120,7 +147,7 @@ fn one(
         scale: sent.scale,
         seconds: sent.seconds,
         seed: seed(&contest, sent),
-        driver: driver(places, options, &contest)?,
+        driver: driver(places, options, &contest)?.into(),
         feeds,
         folder: folder.clone(),
         complete: of_series,
@@ -149,8 +176,22 @@ fn good(record: &Record) -> bool {
         && record.capacities.iter().all(|capacity| capacity.reasons.is_empty())
 }
 
-/// Those who are asked for, as they are in the contest's budget; everybody where nobody is.
+/// Those who are asked for and take part in the load, as they are in the contest's budget, each in all of the
+/// load's variants; everybody where nobody is asked for.
 pub(crate) fn entrants(places: &Places, contest: &Contest, asked: &[String]) -> Result<Vec<Entrant>> {
+    let mut entrants = asked_for(places, contest, asked)?;
+    entrants.retain(|entrant| entrant.contestant.takes_part(contest));
+    if contest.load.variants.is_empty() {
+        return Ok(entrants);
+    }
+    let of_all = |entrant: Entrant| {
+        let of = move |it: &Variant| Entrant { variant: Some(it.name.clone()), ..entrant.clone() };
+        contest.load.variants.iter().map(of)
+    };
+    Ok(entrants.into_iter().flat_map(of_all).collect())
+}
+
+fn asked_for(places: &Places, contest: &Contest, asked: &[String]) -> Result<Vec<Entrant>> {
     let budget = contest.budget_name.as_deref();
     let all: Vec<Contestant> =
         places.contestants(&contest.name)?.into_iter().map(|contestant| contestant.within(budget)).collect();
@@ -178,7 +219,7 @@ pub(crate) fn entrants(places: &Places, contest: &Contest, asked: &[String]) -> 
 }
 
 fn by_default(contestant: Contestant) -> Entrant {
-    Entrant { mode: contestant.default_mode.clone(), contestant }
+    Entrant { mode: contestant.default_mode.clone(), contestant, variant: None }
 }
 
 /// JMeter, where it is asked for, or the load is one of its own.
@@ -214,14 +255,16 @@ fn driver(places: &Places, options: &Run, contest: &Contest) -> Result<Box<dyn D
     let find_limit = options.sent.find_limit;
     let tool = tool(options, contest);
     let name = &contest.name;
+    let load = || contest.load_name.as_deref().unwrap_or("its load");
     let simulated = contest.gatling.is_some();
     ensure!(simulated || !matches!(tool, Tool::Gatling), "{name}: Gatling has no simulation of it");
     if contest.load.has_clients() {
-        let load = contest.load_name.as_deref().unwrap_or("its load");
         let refused = matches!(tool, Tool::K6) && !contest.adds_to_data();
-        ensure!(!refused, "{name}: {load} is of clients, and its script for k6 knows rates alone");
+        ensure!(!refused, "{name}: {} is of clients, and its script for k6 knows rates alone", load());
     }
-    ensure!(!find_limit || matches!(tool, Tool::Native), "--find-limit needs the native generator");
+    let native = matches!(tool, Tool::Native);
+    ensure!(native || !contest.load.optional, "{name}: the native generator alone can send {}", load());
+    ensure!(!find_limit || native, "--find-limit needs the native generator");
     ensure!(!options.k6_in_container || matches!(tool, Tool::K6), "--k6-in-container is for k6 (--tool k6)");
     Ok(match tool {
         Tool::Gatling => Box::new(drivers::Gatling::find(None)?),

@@ -182,6 +182,7 @@ impl Comparison {
             Metric::WrongRows,
             Metric::Oversold,
             Metric::WrongAnswers,
+            Metric::Disproved,
             Metric::InvisibleKilled,
             Metric::BrokenRules,
         ] {
@@ -316,6 +317,9 @@ fn costs(standing: &Standing<'_>) -> Vec<Metric> {
     }
     if standing.shop {
         metrics.extend(OF_SHOPS);
+    }
+    if standing.entry.variant.is_some() {
+        metrics.extend([Metric::RequestsPerSecond, Metric::StatementsPerRequest, Metric::CommitsPerRequest]);
     }
     let mut names: Vec<Option<String>> = vec![None];
     for load in standing.valid().filter_map(|attempt| attempt.load.as_ref()) {

@@ -23,6 +23,7 @@ use anyhow::Result;
 
 use crate::contest::Contest;
 use crate::oracle::inventory::Deed;
+use crate::oracle::scenarios::Tally;
 use crate::record::{Answers, Generator, LoadFigures, Second};
 use crate::shop::Open;
 
@@ -74,6 +75,8 @@ pub struct Outcome {
     pub creations: Creations,
     /// The same in a shop.
     pub deeds: Vec<Deed>,
+    /// In advanced scenarios, what the answers say of what is stored beside the users.
+    pub tally: Tally,
     /// What it found in answers, where it looks at them alone.
     pub answers: Option<Answers>,
     /// What the tool used between the first user and the last answer, and whether it was the bottleneck.

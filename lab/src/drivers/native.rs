@@ -49,6 +49,7 @@ impl Driver for Native {
             begun_at,
             creations: Creations::Each(outcome.creations),
             deeds: outcome.deeds,
+            tally: outcome.tally,
             answers: outcome.answers,
             generator: outcome.generator,
             faults: Vec::new(),

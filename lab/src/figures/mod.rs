@@ -76,6 +76,12 @@ pub enum Metric {
     RequestsPerCpu,
     /// Requests for each CPU second of the services with this role.
     RequestsPerRoleCpu(Role),
+    /// Requests a second, allowed or not.
+    RequestsPerSecond,
+    /// Statements in the database for each request.
+    StatementsPerRequest,
+    /// Commits in the database for each request.
+    CommitsPerRequest,
     /// CPU seconds of the services with this role.
     RoleCpu(Role),
     /// Seconds that threads waited for the CPU quota.
@@ -92,6 +98,8 @@ pub enum Metric {
     WrongRows,
     /// Answers that an oracle without rows found wrong.
     WrongAnswers,
+    /// What else must hold after a load of scenarios, and does not.
+    Disproved,
     /// Acknowledged rows that were gone after a SIGKILL.
     LostKilled,
     /// Acknowledged people who were stored after it and not found through each replica.
@@ -124,6 +132,9 @@ impl Metric {
             Self::CpuByGenerator => "CPU by the generator's".to_owned(),
             Self::RequestsPerCpu => "requests per CPU second".to_owned(),
             Self::RequestsPerRoleCpu(role) => format!("requests per CPU second, {}", role_name(*role)),
+            Self::RequestsPerSecond => "requests a second".to_owned(),
+            Self::StatementsPerRequest => "statements a request".to_owned(),
+            Self::CommitsPerRequest => "commits a request".to_owned(),
             Self::RoleCpu(role) => format!("CPU, {}", role_name(*role)),
             Self::Throttled => "throttled".to_owned(),
             Self::Memory => "memory".to_owned(),
@@ -133,6 +144,7 @@ impl Metric {
             Self::Failed => "failed requests".to_owned(),
             Self::WrongRows => "rows lost or wrong".to_owned(),
             Self::WrongAnswers => "wrong answers".to_owned(),
+            Self::Disproved => "what was proven wrong".to_owned(),
             Self::LostKilled => "rows lost after a kill".to_owned(),
             Self::InvisibleKilled => "people not found after a kill".to_owned(),
             Self::Unavailable => "unavailable after a kill".to_owned(),
@@ -163,9 +175,13 @@ impl Metric {
             Self::Capacity => "× the rates",
             Self::RequestsPerCpu
             | Self::RequestsPerRoleCpu(_)
+            | Self::RequestsPerSecond
+            | Self::StatementsPerRequest
+            | Self::CommitsPerRequest
             | Self::Failed
             | Self::WrongRows
             | Self::WrongAnswers
+            | Self::Disproved
             | Self::LostKilled
             | Self::InvisibleKilled
             | Self::BrokenRules
@@ -180,7 +196,11 @@ impl Metric {
     pub fn less_is_better(&self) -> bool {
         !matches!(
             self,
-            Self::Capacity | Self::OrdersPerSecond | Self::RequestsPerCpu | Self::RequestsPerRoleCpu(_)
+            Self::Capacity
+                | Self::OrdersPerSecond
+                | Self::RequestsPerCpu
+                | Self::RequestsPerRoleCpu(_)
+                | Self::RequestsPerSecond
         )
     }
 
@@ -202,6 +222,9 @@ impl Metric {
             }
             Self::RequestsPerCpu => per_second(load?.total.count, total?.cpu_seconds),
             Self::RequestsPerRoleCpu(role) => per_second(load?.total.count, role_cpu(attempt, *role)?),
+            Self::RequestsPerSecond => per_second(load?.total.count, load?.seconds),
+            Self::StatementsPerRequest => per_request(attempt, attempt.database?.statements?),
+            Self::CommitsPerRequest => per_request(attempt, attempt.database?.commits),
             Self::RoleCpu(role) => role_cpu(attempt, *role),
             Self::Throttled => total?.throttled_seconds,
             Self::Memory => Some(total?.memory_bytes as f64 / 1e6),
@@ -211,6 +234,10 @@ impl Metric {
             Self::Failed => Some(load?.total.failed as f64),
             Self::WrongRows => Some(attempt.stored.as_ref()?.wrong() as f64),
             Self::WrongAnswers => Some(attempt.answers.as_ref()?.wrong as f64),
+            Self::Disproved => {
+                let wrong = attempt.proofs.iter().map(|proven| proven.wrong).sum::<u64>();
+                (!attempt.proofs.is_empty()).then_some(wrong as f64)
+            }
             Self::LostKilled => Some(attempt.killed.as_ref()?.stored.lost as f64),
             Self::InvisibleKilled => Some(attempt.killed.as_ref()?.invisible? as f64),
             Self::Unavailable => attempt.killed.as_ref()?.unavailable_seconds,
@@ -228,6 +255,12 @@ impl Metric {
 /// Absent where either is nothing.
 fn per_second(requests: u64, cpu_seconds: f64) -> Option<f64> {
     (requests > 0 && cpu_seconds > 0.0).then(|| requests as f64 / cpu_seconds)
+}
+
+/// Absent where there was no request.
+fn per_request(attempt: &Attempt, count: u64) -> Option<f64> {
+    let requests = attempt.load.as_ref()?.total.count;
+    (requests > 0).then(|| count as f64 / requests as f64)
 }
 
 fn role_cpu(attempt: &Attempt, role: Role) -> Option<f64> {

@@ -24,6 +24,8 @@ pub enum Correctness {
     LostWhenKilled,
     /// Exact, and for a while, or all the time, a shop that served nobody.
     StoodStill,
+    /// All is as it must be, but that it loses what it acknowledges, as its variant is known to.
+    KnownToLose,
     /// Rows are missing or wrong after a load without any mishap, or answers were.
     Wrong,
     /// Its figures cannot be compared.
@@ -66,7 +68,10 @@ impl<'a> Standing<'a> {
             rank: None,
             shop: shop::is_shop(record),
         };
-        standing.correctness = standing.judge();
+        standing.correctness = match standing.judge() {
+            Correctness::Exact | Correctness::Unchecked if entry.unranked => Correctness::KnownToLose,
+            other => other,
+        };
         standing
     }
 
@@ -84,6 +89,9 @@ impl<'a> Standing<'a> {
             return Correctness::Failed;
         }
         if self.valid().filter_map(|attempt| attempt.stored.as_ref()).any(|stored| !stored.exact()) {
+            return Correctness::Wrong;
+        }
+        if self.valid().flat_map(|attempt| &attempt.proofs).any(|proven| proven.wrong > 0) {
             return Correctness::Wrong;
         }
         if self.valid().any(|attempt| shop::standstill(attempt).is_some()) {

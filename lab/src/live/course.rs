@@ -100,6 +100,7 @@ fn together(one: &Second, of_one: u32, other: &Second, of_other: u32) -> Second 
         started: counts(one.started, other.started),
         answers: counts(one.answers, other.answers),
         failed: one.failed + other.failed,
+        p95_ms: None,
         p50_ms: None,
         p99_ms: most(one.p99_ms, other.p99_ms),
         cpus: one.cpus.zip(other.cpus).map(|(one, other)| mean(one, other)).or(one.cpus).or(other.cpus),

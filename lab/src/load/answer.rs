@@ -24,6 +24,8 @@ pub(super) struct Whole<'a> {
     pub(super) location: Option<&'a [u8]>,
     /// Its `X-Cache-Status`.
     pub(super) cache: Option<&'a [u8]>,
+    /// It has a `Retry-After`.
+    pub(super) retry_after: bool,
     pub(super) body: &'a [u8],
     /// The connection takes no further request.
     pub(super) close: bool,
@@ -55,6 +57,7 @@ struct Head {
     status: u16,
     location: Option<Range<usize>>,
     cache: Option<Range<usize>>,
+    retry_after: bool,
     framing: Framing,
     body_at: usize,
     close: bool,
@@ -103,7 +106,8 @@ impl Answer {
         };
         let part = |range: &Option<Range<usize>>| range.clone().map(|range| &data[range]);
         let (location, cache) = (part(&head.location), part(&head.cache));
-        Ok(Some(Whole { status: head.status, location, cache, body, close: head.close || ended }))
+        let (status, retry_after) = (head.status, head.retry_after);
+        Ok(Some(Whole { status, location, cache, retry_after, body, close: head.close || ended }))
     }
 
     /// Makes ready for the next answer.
@@ -198,6 +202,7 @@ fn read_head(data: &[u8], begin: usize, bodiless: bool) -> Result<Option<Head>, 
         status,
         location: None,
         cache: None,
+        retry_after: false,
         framing: Framing::UntilClose,
         body_at,
         close: answer.version == Some(0),
@@ -234,6 +239,7 @@ impl Head {
         } else if header.name.eq_ignore_ascii_case("x-cache-status") {
             self.cache = Some(place(header.value, data));
         }
+        self.retry_after |= header.name.eq_ignore_ascii_case("retry-after");
         Ok(())
     }
 }

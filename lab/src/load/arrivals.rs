@@ -55,6 +55,42 @@ pub(super) fn asked(phases: &[Phase], scale: f64, from: f64, to: f64) -> f64 {
     sum
 }
 
+/// When each client comes and when it goes, the last first: all are there all the time, or the part of them
+/// that the phases say.
+fn clients(scenario: &Scenario) -> Vec<(u64, u64)> {
+    let all = scenario.clients.unwrap_or(0);
+    let end = scenario.phases.iter().map(|phase| phase.seconds).sum();
+    let always = scenario.phases.iter().all(|phase| phase.from + phase.to == 0.0);
+    let stay = |number: u32| match always {
+        true => Some((0.0, end)),
+        false => stay(&scenario.phases, (f64::from(number) + 0.5) / f64::from(all)),
+    };
+    let mut clients: Vec<(u64, u64)> =
+        (0..all).filter_map(stay).map(|(from, until)| (nanos(from), nanos(until))).collect();
+    clients.sort_unstable_by(|a, b| b.cmp(a));
+    clients
+}
+
+/// From when until when the part of clients that is there is at least `level`.
+fn stay(phases: &[Phase], level: f64) -> Option<(f64, f64)> {
+    let (mut begin, mut stay) = (0.0, None);
+    for phase in phases {
+        let crossing = begin + phase.seconds * (level - phase.from) / (phase.to - phase.from);
+        let end = begin + phase.seconds;
+        let there = match (phase.from >= level, phase.to >= level) {
+            (true, true) => Some((begin, end)),
+            (true, false) => Some((begin, crossing)),
+            (false, true) => Some((crossing, end)),
+            (false, false) => None,
+        };
+        if let Some((from, until)) = there {
+            stay = Some((stay.map_or(from, |(first, _)| first), until));
+        }
+        begin = end;
+    }
+    stay
+}
+
 /// The intended starts of a scenario, in nanoseconds from the load's beginning.
 pub(super) struct Arrivals<'a> {
     phases: std::slice::Iter<'a, Phase>,
@@ -68,14 +104,16 @@ pub(super) struct Arrivals<'a> {
     /// Of a randomized phase, the last first.
     drawn: Vec<f64>,
     next: Option<u64>,
-    /// Who have still to come, all at once.
-    clients: u32,
+    /// Until when whoever comes next begins again; 0 where users come and go.
+    until: u64,
+    /// Who have still to come, the last first, and until when each stays.
+    clients: Vec<(u64, u64)>,
 }
 
 impl<'a> Arrivals<'a> {
     pub(super) fn new(scenario: &'a Scenario, scale: f64, seed: u64) -> Self {
         let mut arrivals = Self {
-            phases: scenario.phases.iter(),
+            phases: if scenario.clients.is_some() { [].iter() } else { scenario.phases.iter() },
             scale,
             random: fastrand::Rng::with_seed(seed),
             phase: None,
@@ -84,7 +122,8 @@ impl<'a> Arrivals<'a> {
             come: 0,
             drawn: Vec::new(),
             next: None,
-            clients: scenario.clients.unwrap_or(0),
+            until: 0,
+            clients: clients(scenario),
         };
         arrivals.advance();
         arrivals
@@ -95,11 +134,15 @@ impl<'a> Arrivals<'a> {
         self.next
     }
 
+    /// Until when the next user begins again, if it is a client.
+    pub(super) fn until(&self) -> u64 {
+        self.until
+    }
+
     /// The next user has come.
     pub(super) fn advance(&mut self) {
-        if self.clients > 0 {
-            self.clients -= 1;
-            self.next = Some(0);
+        if let Some((at, until)) = self.clients.pop() {
+            (self.next, self.until) = (Some(at), until);
             return;
         }
         while self.come == self.users {
@@ -207,6 +250,21 @@ mod tests {
             arrivals.advance();
         }
         assert_eq!(arrivals.next(), None);
+    }
+
+    #[test]
+    fn clients_come_and_go_as_their_part_says() {
+        let phases = [(0.0, 0.0, 3.0), (0.0, 1.0, 2.0), (1.0, 1.0, 3.0), (1.0, 0.0, 2.0), (0.0, 0.0, 3.0)];
+        let phases = phases.map(|(from, to, seconds)| phase(from, to, seconds, false));
+        let scenario = scenario(&phases, Some(2));
+        let mut arrivals = Arrivals::new(&scenario, 1.0, 1);
+        let mut stays = Vec::new();
+        while let Some(at) = arrivals.next() {
+            stays.push((seconds(at), seconds(arrivals.until())));
+            arrivals.advance();
+        }
+        // Who comes first goes last.
+        assert_eq!(stays, [(3.5, 9.5), (4.5, 8.5)]);
     }
 
     #[test]

@@ -176,6 +176,7 @@ impl Figures {
             answers: std::mem::take(&mut self.answers),
             failed: std::mem::take(&mut self.failed),
             p50_ms: quantile(&self.times, 0.5),
+            p95_ms: quantile(&self.times, 0.95),
             p99_ms: quantile(&self.times, 0.99),
             ..Second::default()
         };

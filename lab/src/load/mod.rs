@@ -63,6 +63,7 @@ use crate::contest::{Contest, Load, Phase};
 use crate::lines::Lines;
 use crate::oracle::Creation;
 use crate::oracle::inventory::Deed;
+use crate::oracle::scenarios::Tally;
 use crate::record::{Answers, Generator, LoadFigures, Second, Step};
 use crate::shop::Open;
 
@@ -306,6 +307,8 @@ pub struct Outcome {
     pub creations: Vec<Creation>,
     /// In a shop, everything that may have changed it.
     pub deeds: Vec<Deed>,
+    /// Of scenarios, what their answers say of what is stored beside the users.
+    pub tally: Tally,
     /// Lines of the payload file that were used.
     pub payloads_used: u64,
     /// Search terms that were used.

@@ -64,6 +64,8 @@ enum Part {
     Drawn(Draw),
     /// What the errand is about.
     Errand(Kind),
+    /// What a scenario's oracle asks for.
+    Asked,
 }
 
 impl Chain {
@@ -209,7 +211,7 @@ impl Ready {
                 Part::Text(text) => output.extend_from_slice(text.as_bytes()),
                 Part::Term => percent_encode(output, term),
                 Part::Location => output.extend_from_slice(location.as_bytes()),
-                Part::Drawn(_) | Part::Errand(_) => output.extend_from_slice(drawn),
+                Part::Drawn(_) | Part::Errand(_) | Part::Asked => output.extend_from_slice(drawn),
             }
         }
         output.extend_from_slice(b" HTTP/1.1\r\n");
@@ -261,9 +263,10 @@ fn parts(path: &str) -> Result<Vec<Part>> {
             "{offset}" => Part::Drawn(Draw::Offset { limit: limit_of(path)? }),
             "{product_id}" => Part::Errand(Kind::Look),
             "{skip}" => Part::Errand(Kind::Browse),
+            "{asked}" => Part::Asked,
             other => bail!(
-                "path: {{term}}, {{location}}, {{user_id}}, {{unknown_id}}, {{offset}}, {{product_id}} and {{skip}} are \
-                 placeholders, '{other}' is none"
+                "path: {{term}}, {{location}}, {{user_id}}, {{unknown_id}}, {{offset}}, {{product_id}}, {{skip}} and \
+                 {{asked}} are placeholders, '{other}' is none"
             ),
         });
         rest = &rest[close + 1..];

@@ -6,7 +6,7 @@ use super::check::{Check, check};
 use super::errand::Errand;
 use super::figures::Seen;
 use super::request::{Ready, path_of};
-use crate::oracle::scenarios::{Answers, Asked};
+use crate::oracle::scenarios::{Answers, Asked, Given};
 use crate::oracle::{Creation, id_of_location};
 
 /// A user on its way.
@@ -35,6 +35,8 @@ pub(super) struct User {
     pub(super) errand: Option<Errand>,
     /// What must be known of the task under way when it is answered.
     pub(super) asked: Asked,
+    /// Until when a client begins again; 0 where users come and go.
+    pub(super) until: u64,
 }
 
 impl User {
@@ -54,6 +56,7 @@ impl User {
             row: 0,
             errand: None,
             asked: Asked::default(),
+            until: 0,
         }
     }
 
@@ -118,7 +121,8 @@ impl Verdict {
             order = checked.ok().flatten();
             checked.err().map(str::to_owned)
         } else if let Check::Task(task) = request.check {
-            let judged = answers.judge(task, user.asked, millis, whole.body);
+            let given = Given { status, retry_after: whole.retry_after, millis, body: whole.body };
+            let judged = answers.judge(task, user.asked, &given);
             created = judged.ok().flatten().map(u128::from);
             seen = Some(if judged.is_ok() { Seen::Right } else { Seen::Wrong });
             judged.err().map(str::to_owned)

@@ -6,6 +6,7 @@
 //! which is the kernel's own.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -15,7 +16,7 @@ use anyhow::{Context, Result, anyhow};
 
 use super::cgroup::is_gone;
 use super::switches::Switches;
-use super::{Cgroup, Database, Resources, Sample, Target, Usage, connections};
+use super::{Cgroup, Database, Resources, Role, Sample, Target, Usage, connections};
 
 const INTERVAL: Duration = Duration::from_secs(1);
 
@@ -33,6 +34,19 @@ pub struct SeriesPoint {
     pub memory_bytes: u64,
 }
 
+/// The services that serve the API at one second.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct ApiPoint {
+    /// Since the meter's start.
+    pub second: f64,
+    /// Sum of `usage − inactive_file`.
+    pub memory_bytes: u64,
+    /// Open in all of their processes; absent where these cannot be looked at.
+    pub descriptors: Option<u64>,
+    /// Of the API's role with its database; absent where there is none, or none can be seen.
+    pub connections: Option<u32>,
+}
+
 /// What was seen from the start to the stop.
 #[derive(Clone, Debug, Default)]
 pub struct MeterReport {
@@ -41,6 +55,8 @@ pub struct MeterReport {
     pub resources: Resources,
     /// One a second.
     pub series: Vec<SeriesPoint>,
+    /// The same of the services that serve the API.
+    pub apis: Vec<ApiPoint>,
     /// When the meter started, in seconds since 1970.
     pub started_at: f64,
     /// The most seen in one sample; absent if no database was named, or none of its processes could be read.
@@ -124,8 +140,10 @@ struct Watch {
     services: Vec<Watched>,
     database: Option<Database>,
     series: Vec<SeriesPoint>,
+    apis: Vec<ApiPoint>,
     last: (Instant, u64),
     memory_peak: u64,
+    connections: Option<u32>,
     connections_peak: Option<u32>,
     notes: Vec<String>,
 }
@@ -180,8 +198,10 @@ impl Watch {
             services,
             database,
             series: Vec::new(),
+            apis: Vec::new(),
             last: (now, 0),
             memory_peak: 0,
+            connections: None,
             connections_peak: None,
             notes,
         };
@@ -202,7 +222,22 @@ impl Watch {
             let cpus = Duration::from_nanos(cpu_ns - cpu_before).as_secs_f64() / passed.as_secs_f64();
             let second = now.duration_since(self.started).as_secs_f64();
             self.series.push(SeriesPoint { second, cpus, memory_bytes });
+            self.apis.push(self.api(second));
             self.last = (now, cpu_ns);
+        }
+    }
+
+    fn api(&self, second: f64) -> ApiPoint {
+        let apis = || self.services.iter().filter(|service| service.target.role == Some(Role::Api));
+        let descriptors = apis().flat_map(|service| {
+            let folder = service.cgroup.proc_folder();
+            service.pids.iter().filter_map(move |pid| descriptors(&folder.join(pid.to_string())))
+        });
+        ApiPoint {
+            second,
+            memory_bytes: apis().map(|service| service.memory_bytes).sum(),
+            descriptors: descriptors.reduce(|all, more| all + more),
+            connections: self.connections,
         }
     }
 
@@ -210,12 +245,14 @@ impl Watch {
     fn gauges(&mut self) -> u64 {
         let memory_bytes = self.services.iter().map(|service| service.memory_bytes).sum();
         self.memory_peak = self.memory_peak.max(memory_bytes);
+        self.connections = None;
         if let Some(database) = &self.database {
             let of_database =
                 self.services.iter().filter(|service| service.target.service == database.service);
             for service in of_database {
                 let proc_folder = service.cgroup.proc_folder();
                 let count = connections::count(proc_folder, &service.pids, &database.user);
+                self.connections = self.connections.max(count);
                 self.connections_peak = self.connections_peak.max(count);
             }
         }
@@ -233,6 +270,7 @@ impl Watch {
         MeterReport {
             resources: Resources { services, total },
             series: self.series,
+            apis: self.apis,
             started_at: self
                 .started_at
                 .duration_since(SystemTime::UNIX_EPOCH)
@@ -341,6 +379,11 @@ impl Watched {
             oom_kills: self.oom_kills.map(|counter| counter.total),
         }
     }
+}
+
+/// Open in a process, by its folder in `/proc`; absent where it has ended, or may not be looked at.
+fn descriptors(process: &Path) -> Option<u64> {
+    Some(std::fs::read_dir(process.join("fd")).ok()?.count() as u64)
 }
 
 /// A service may run in several containers, and those that nobody declared share a name: what they used is

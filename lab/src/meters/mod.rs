@@ -28,7 +28,7 @@ pub use connections::{Database, is_client};
 pub use generator::{ProcessMeter, ProcessUsage};
 pub use hierarchy::layout;
 pub use limits::limits_hold;
-pub use meter::{Meter, MeterReport, SeriesPoint};
+pub use meter::{ApiPoint, Meter, MeterReport, SeriesPoint};
 pub use names::{Named, containers};
 pub use processes::{alive, family};
 pub use used::{Limits, Resources, Role, Usage};

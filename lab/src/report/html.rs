@@ -5,7 +5,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html as markup};
 
 use super::chart::{Axes, Bars, Row, curves, panels};
 use super::table::Table;
-use super::{View, details, footnotes, format, ranking, shop, words};
+use super::{View, details, footnotes, format, ranking, shop, variants, words};
 use crate::figures::{Correctness, Metric, Percentile, Standing};
 use crate::record::{Record, Second};
 
@@ -31,6 +31,7 @@ pub fn html(record: &Record) -> String {
                 (header(&view))
                 main {
                     (section("ranking", "Ranking", &ranking_part(&view)))
+                    (section("variants", "Variants", &tables("variants", &[variants::pairs(&view)])))
                     (section("times", "Answer times", &times_part(&view)))
                     (section("course", "The load second by second", &course_part(&view)))
                     (section("rows", view.judged(), &rows_part(&view)))
@@ -211,7 +212,7 @@ fn course_part(view: &View<'_>) -> Markup {
 fn rows_part(view: &View<'_>) -> Markup {
     let examples = details::examples(view);
     markup! {
-        (tables("rows", &[details::stored(view), details::killed(view)]))
+        (tables("rows", &[details::stored(view), variants::proofs(view), details::killed(view)]))
         @if !examples.is_empty() {
             p { "A few of what is wrong:" }
             ul { @for example in &examples { li { (example) } } }

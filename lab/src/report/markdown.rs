@@ -1,7 +1,7 @@
 //! The same report for readers of plain text. What may not enter: anything the page does not have.
 
 use super::table::{Table, escape};
-use super::{View, details, footnotes, format, ranking, shop, words};
+use super::{View, details, footnotes, format, ranking, shop, variants, words};
 use crate::record::Record;
 
 /// `record` as Markdown, in GitHub's spelling.
@@ -21,8 +21,10 @@ pub fn markdown(record: &Record) -> String {
         format::plural(f64::from(view.rounds()), "round", "rounds")
     ));
     section(&mut out, "Ranking", &[ranking::ranking(&view), ranking::cpu(&view), shop::logins(&view)]);
+    section(&mut out, "Variants", &[variants::pairs(&view)]);
     section(&mut out, "Answer times", &[ranking::times(&view)]);
-    section(&mut out, view.judged(), &[details::stored(&view), details::killed(&view)]);
+    let judged = [details::stored(&view), variants::proofs(&view), details::killed(&view)];
+    section(&mut out, view.judged(), &judged);
     for example in details::examples(&view) {
         out.push_str(&format!("- {}\n", escape(&example)));
     }

@@ -19,6 +19,7 @@ mod series;
 mod shop;
 mod summary;
 mod table;
+mod variants;
 mod words;
 
 pub use html::html;
@@ -28,7 +29,7 @@ pub use summary::svg_summary;
 
 use crate::contestant::Acknowledges;
 use crate::figures::{self, Standing, standings};
-use crate::record::Record;
+use crate::record::{Entry, Record};
 
 /// A record with its contestants in order: what all parts of a report are made from.
 struct View<'a> {
@@ -41,11 +42,14 @@ impl<'a> View<'a> {
         Self { record, standings: standings(record) }
     }
 
-    /// Its title, with the mode where two entries have the same.
+    /// Its title, with the mode where two entries have the same, and with its variant.
     fn label(&self, standing: &Standing<'_>) -> String {
         let entry = standing.entry;
-        let same = self.record.contestants.iter().filter(|other| other.title == entry.title).count();
-        if same > 1 { format!("{} ({})", entry.title, entry.mode) } else { entry.title.clone() }
+        let same = |other: &&Entry| (&other.title, &other.variant) == (&entry.title, &entry.variant);
+        let same = self.record.contestants.iter().filter(same).count();
+        let mode = if same > 1 { format!(" ({})", entry.mode) } else { String::new() };
+        let variant = entry.variant.as_ref().map(|variant| format!(", {variant}")).unwrap_or_default();
+        format!("{}{mode}{variant}", entry.title)
     }
 
     /// Nobody was asked to store anything.

@@ -98,6 +98,7 @@ fn titles(view: &View<'_>) -> Vec<(Correctness, &'static str)> {
         return vec![
             (Correctness::Wrong, "Caught: its answers or its rows are not as they must be"),
             (Correctness::Exact, "Every answer right and every row exact"),
+            (Correctness::KnownToLose, "Loses what it acknowledges, as this variant is known to: not ranked"),
             (Correctness::Unchecked, "Not checked"),
             (Correctness::Disqualified, "Disqualified: figures cannot be compared"),
             (Correctness::Failed, "Did not finish"),

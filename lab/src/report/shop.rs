@@ -54,7 +54,7 @@ pub(super) fn correctness(standing: &Standing<'_>) -> (&'static str, String, Ton
     let valid = || standing.valid();
     match standing.correctness {
         Correctness::Exact => ("✓", "exact".to_owned(), Tone::Good),
-        Correctness::Unchecked => ("?", "unknown".to_owned(), Tone::Muted),
+        Correctness::Unchecked | Correctness::KnownToLose => ("?", "unknown".to_owned(), Tone::Muted),
         Correctness::LostWhenKilled => {
             let killed: Vec<_> = valid().filter_map(|attempt| attempt.killed.as_ref()).collect();
             let stored: Vec<&Stored> =

@@ -4,7 +4,7 @@ use super::table::Tone;
 use super::{View, format, shop};
 use crate::contestant::{Acknowledges, Role};
 use crate::figures::{Correctness, Metric, Percentile, Standing};
-use crate::record::{Attempt, Stored};
+use crate::record::{Attempt, Proven, Stored};
 use crate::stats;
 
 /// The head of a report.
@@ -104,7 +104,33 @@ fn caught(standing: &Standing<'_>) -> String {
         (0, rows) => Some(format!("had {} rows wrong", count(rows))),
         (lost, _) => Some(format!("lost {} rows", count(lost))),
     };
-    format::list(&rows.into_iter().chain(answers).collect::<Vec<_>>())
+    format::list(&rows.into_iter().chain(proofs(standing)).chain(answers).collect::<Vec<_>>())
+}
+
+/// What is wrong beside answers and rows of users, each by its name in its worst round.
+fn proofs(standing: &Standing<'_>) -> Vec<String> {
+    let mut worst: Vec<&Proven> = Vec::new();
+    let all = standing.valid().flat_map(|attempt| &attempt.proofs).filter(|proven| proven.wrong > 0);
+    for proven in all {
+        match worst.iter_mut().find(|it| it.what == proven.what) {
+            Some(known) if known.wrong >= proven.wrong => {}
+            Some(known) => *known = proven,
+            None => worst.push(proven),
+        }
+    }
+    let told = |proven: &&Proven| {
+        let found = Some(&proven.found).filter(|found| !found.is_empty());
+        let found = found.map(|found| format!(" ({found})")).unwrap_or_default();
+        format!("had {} {}{found}", format::count(proven.wrong as f64), proven.what)
+    };
+    worst.iter().map(told).collect()
+}
+
+/// What a variant that is known to lose has lost, in its worst round.
+fn known_to_lose(standing: &Standing<'_>) -> String {
+    let counted = standing.valid().flat_map(|attempt| &attempt.proofs).filter(|proven| proven.count > 0);
+    let worst = counted.max_by_key(|proven| proven.count);
+    worst.map_or("lost nothing".to_owned(), |it| format!("{} {}", format::count(it.count as f64), it.what))
 }
 
 /// What became of the rows, or what the answers were: a symbol, words and a tone.
@@ -116,6 +142,7 @@ pub(super) fn correctness(standing: &Standing<'_>) -> (&'static str, String, Ton
     match standing.correctness {
         Correctness::Exact if standing.judged_by_both() => ("✓", "exact".to_owned(), Tone::Good),
         Correctness::Wrong if standing.judged_by_both() => ("✗", caught(standing), Tone::Bad),
+        Correctness::KnownToLose => ("!", known_to_lose(standing), Tone::Warn),
         Correctness::Exact if answers(standing) => ("✓", "right".to_owned(), Tone::Good),
         Correctness::Exact => ("✓", "exact".to_owned(), Tone::Good),
         Correctness::Unchecked => ("?", "not checked".to_owned(), Tone::Muted),
@@ -150,6 +177,9 @@ pub(super) fn correctness(standing: &Standing<'_>) -> (&'static str, String, Ton
 fn fault(standing: &Standing<'_>) -> String {
     if standing.shop {
         return shop::correctness(standing).1;
+    }
+    if standing.correctness == Correctness::KnownToLose {
+        return format!("has {}", known_to_lose(standing));
     }
     let killed = standing.worst(&Metric::LostKilled).filter(|lost| *lost > 0.0);
     let writes = standing.entry.acknowledges != Acknowledges::ReadOnly;

@@ -12,7 +12,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Error, Result};
 
 use super::watch::Watch;
-use super::{Entrant, Settings, begun, data, kill, kill_shop, logins, proof, settle, shop};
+use super::work::Work;
+use super::{Entrant, Settings, begun, data, kill, kill_shop, logins, proof, scenario, settle, shop};
 use crate::conformance;
 use crate::contest::Budget;
 use crate::drivers::{Creations, Job, KEPT, Outcome, Snapshot};
@@ -22,6 +23,7 @@ use crate::live::Event;
 use crate::machine;
 use crate::meters::{Database, Meter, MeterReport, SeriesPoint};
 use crate::oracle::inventory::Looks;
+use crate::oracle::scenarios::Tally;
 use crate::oracle::{self, Excluded, Row};
 use crate::record::{Answers, Attempt, Killed, Second, Status, Stored};
 use crate::stack::{self, Stack};
@@ -73,20 +75,22 @@ fn steps(
     attempt.verdict.warnings.extend(too_few_cores(&contest.budget, cores));
     start_twice(settings, entrant, stack, stop, view)?;
 
-    let rules = contest.folder.join(&contest.conformance);
-    let pass = conformance::run_beside(&rules, contest.address(), settings.seed, &|statement| {
+    let pass = conformance::run_beside(&contest.rules(), contest.address(), settings.seed, &|statement| {
         stack.sql(statement).map(drop)
     })?;
     view.step(&format!("{} of {} rules kept", pass.conformance.passed, pass.conformance.total));
     let advice = pass.warnings.iter().map(|advice| format!("{}: {}", advice.rule, advice.detail));
     attempt.verdict.warnings.extend(advice);
+    if let Some(broken) = scenario::broken(contest, &pass.conformance) {
+        attempt.proofs.push(broken);
+    }
     let excluded = Excluded::new(&pass.unique, pass.sent.iter().map(Vec::as_slice));
     attempt.conformance = Some(pass.conformance);
     if contest.has_rows() {
         // A wrong table or column is better known now than after minutes of load. The people of the pass are
         // there already.
         let readable = match contest.has_data() {
-            true => data::judge(contest, stack, contestant, &data::NOTHING).map(drop),
+            true => data::untouched(contest, stack, contestant).map(drop),
             false if contest.is_shop() => shop::rows(stack, contestant).map(drop),
             false => rows(stack, &contestant.rows()?.rows).map(drop),
         };
@@ -97,6 +101,8 @@ fn steps(
         data::sow(contest, contestant, stack, stop)?;
         view.step("its data are stored anew");
     }
+    let looked = scenario::prepare(contest, contestant, stack)?;
+    let settings = &looked.settings(settings);
     let mut proved = proof::before(stack, contestant)?;
 
     let before = shop::open(contest, contestant, stack)?;
@@ -105,9 +111,13 @@ fn steps(
         view.step(&format!("a login takes {:.1} ms of CPU", logins.cpu_seconds * 1e3));
         attempt.logins = Some(logins);
     }
+    let work = Work::begin(contest, stack)?;
     let Loaded { outcome, report, rest, looks } =
         load(settings, entrant, stack, before.as_ref(), stop, &file_name(attempt), view)?;
+    attempt.database = work.map(|work| work.end(contestant, stack)).transpose()?;
     attempt.series = series(outcome.series, outcome.begun_at, &report);
+    let begun = outcome.begun_at.map_or(0.0, |begun_at| begun_at - report.started_at);
+    attempt.proofs.extend(scenario::course(settings, &attempt.series, &report.apis, begun)?);
     attempt.resources = Some(report.resources);
     attempt.verdict.warnings.extend(report.notes);
     attempt.verdict.warnings.extend(rest.warning.map(str::to_owned));
@@ -139,6 +149,7 @@ fn steps(
         let answers = Answers { settled_seconds, ..outcome.answers.unwrap_or_default() };
         view.step(&answers.told());
         attempt.answers = Some(answers);
+        attempt.proofs.extend(looked.prove(contest, &outcome.tally, stack)?);
     }
     if !contest.has_rows() {
         return Ok(());
@@ -160,13 +171,21 @@ fn steps(
         }
         return Ok(());
     }
-    let left = Left { creations: &outcome.creations, used, excluded: &excluded, settled_seconds };
+    let left = Left {
+        creations: &outcome.creations,
+        tally: &outcome.tally,
+        used,
+        excluded: &excluded,
+        settled_seconds,
+    };
     judge_rows(settings, entrant, stack, attempt, &left, stop, view)
 }
 
 /// What the load has left to judge.
 struct Left<'l> {
     creations: &'l Creations,
+    /// Of an advanced scenario.
+    tally: &'l Tally,
     /// Lines of the payload file that were sent.
     used: u64,
     /// Nicks of the pass over the rules.
@@ -193,7 +212,7 @@ fn judge_rows(
         false => Some(rows(stack, query)?),
     };
     let mut stored = match &after_load {
-        None => data::judge(&settings.contest, stack, contestant, left.creations)?,
+        None => data::judge(&settings.contest, stack, contestant, left.creations, left.tally)?,
         Some(rows) => judge(settings, left.creations, rows, left.excluded, counted(settings))?,
     };
     stored.settled_seconds = left.settled_seconds;
@@ -455,7 +474,7 @@ pub(super) fn too_few_cores(budget: &Budget, cores: u32) -> Option<String> {
 
 /// Of files that tell what went wrong, without the ending.
 fn file_name(attempt: &Attempt) -> String {
-    format!("{}-{}", attempt.contestant.replace(':', "-"), attempt.round)
+    format!("{}-{}", attempt.contestant.replace([':', '@'], "-"), attempt.round)
 }
 
 /// Keeps what a tool has printed (`TOOL.out` in `scratch`) in `folder`, and says so.
@@ -476,7 +495,7 @@ fn with_output(error: Error, scratch: &Path, folder: &Path, name: &str) -> Error
 
 /// Where they can be read after everything is gone: `NAME.log` in the record's folder.
 pub(super) fn keep_logs(settings: &Settings, name: &str, stack: &dyn Stack) {
-    let file = settings.folder.join(format!("{}.log", name.replace(':', "-")));
+    let file = settings.folder.join(format!("{}.log", name.replace([':', '@'], "-")));
     if let Err(error) = std::fs::write(&file, stack.logs()) {
         crate::view::say(&format!("pouco-lab: {}: {error}", file.display()));
     }

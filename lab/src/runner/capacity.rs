@@ -290,8 +290,7 @@ impl Search<'_> {
         let query = &self.entrant.contestant.rows()?.rows;
         settle::rows_stay(stack, query, self.stop)?;
         if self.settings.contest.reads_only() {
-            let wrong =
-                data::judge(&self.settings.contest, stack, &self.entrant.contestant, &data::NOTHING)?.wrong();
+            let wrong = data::untouched(&self.settings.contest, stack, &self.entrant.contestant)?.wrong();
             if wrong > 0 {
                 capacity.reasons.push(format!("{wrong} rows of the data are not as they were"));
             }

@@ -10,12 +10,10 @@ use anyhow::{Context, Result, ensure};
 use super::settle;
 use crate::contest::Contest;
 use crate::contestant::Contestant;
-use crate::oracle::{Creations, scenarios, users};
+use crate::oracle::scenarios::{self, Tally};
+use crate::oracle::{Creations, users};
 use crate::record::Stored;
 use crate::stack::Stack;
-
-/// Before a load.
-pub(super) const NOTHING: Creations = Creations::Each(Vec::new());
 
 /// Stores them as the role of the API, to whom they then belong.
 ///
@@ -29,15 +27,19 @@ pub(super) fn sow(
     stop: &AtomicBool,
 ) -> Result<()> {
     let Some(seed) = &contest.seed else { return Ok(()) };
-    let file = contest.folder.join(seed);
-    let text = std::fs::read_to_string(&file).with_context(|| file.display().to_string())?;
     let database = contestant.rows()?;
-    let role = format!("SET ROLE \"{}\"", database.user);
-    let schema = database.schema.as_ref().map(|schema| format!("SET search_path TO \"{schema}\""));
-    let all: Vec<String> = std::iter::once(role).chain(schema).chain(statements(&text)).collect();
+    let mut all = vec![format!("SET ROLE \"{}\"", database.user)];
+    all.extend(database.schema.as_ref().map(|schema| format!("SET search_path TO \"{schema}\"")));
+    let file = contest.folder.join(seed);
+    for file in
+        std::iter::once(file.clone()).chain(contest.load.data.iter().map(|it| contest.folder.join(it)))
+    {
+        let text = std::fs::read_to_string(&file).with_context(|| file.display().to_string())?;
+        all.extend(statements(&filled(text, contest)));
+    }
     settle::database_answers(stack, stop)?;
     stack.script(&all).with_context(|| file.display().to_string())?;
-    let stored = judge(contest, stack, contestant, &NOTHING)?;
+    let stored = untouched(contest, stack, contestant)?;
     ensure!(
         stored.exact(),
         "{} made {} rows of which {} are wrong: {}",
@@ -49,6 +51,14 @@ pub(super) fn sow(
     Ok(())
 }
 
+/// What is stored now, against the data alone.
+///
+/// # Errors
+/// As for [`judge`].
+pub(super) fn untouched(contest: &Contest, stack: &dyn Stack, contestant: &Contestant) -> Result<Stored> {
+    judge(contest, stack, contestant, &Creations::Each(Vec::new()), &Tally::default())
+}
+
 /// What is stored now, against the data and what a load has added to them.
 ///
 /// # Errors
@@ -58,13 +68,23 @@ pub(super) fn judge(
     stack: &dyn Stack,
     contestant: &Contestant,
     creations: &Creations,
+    tally: &Tally,
 ) -> Result<Stored> {
     let rows = stack.rows(&contestant.rows()?.rows)?;
     let judged = match contest.adds_to_data() {
-        true => scenarios::judge(rows.as_bytes(), creations),
+        true => scenarios::judge(rows.as_bytes(), creations, contest.load.users(), tally),
         false => users::judge(rows.as_bytes()),
     };
     judged.context("the contestant's rows")
+}
+
+/// With the numbers of rows that the load has.
+fn filled(text: String, contest: &Contest) -> String {
+    let users = [("users", contest.load.users())];
+    let of_load = contest.load.rows.iter().map(|(table, rows)| (table.as_str(), *rows));
+    of_load
+        .chain(users)
+        .fold(text, |text, (table, rows)| text.replace(&format!("{{{table}}}"), &rows.to_string()))
 }
 
 /// Each by itself, since some, such as `VACUUM`, cannot be in one transaction with others. A statement ends

@@ -91,6 +91,7 @@ fn unlike(
 mod tests {
     use std::collections::BTreeMap;
     use std::path::{Path, PathBuf};
+    use std::rc::Rc;
     use std::sync::Arc;
 
     use super::*;
@@ -111,7 +112,7 @@ mod tests {
             scale: 1.0,
             seconds: None,
             seed: 7,
-            driver: Box::new(Native),
+            driver: Rc::new(Native),
             feeds: Feeds {
                 payloads_file: PathBuf::new(),
                 payloads: Arc::clone(&lines),

@@ -14,15 +14,18 @@ mod kill_shop;
 pub mod logins;
 mod planned;
 pub mod proof;
+mod scenario;
 pub mod settle;
 mod shop;
 mod up;
 mod visible;
 mod watch;
+mod work;
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -44,6 +47,7 @@ use crate::stack;
 use crate::view::View;
 
 /// What is asked of a run.
+#[derive(Clone)]
 pub struct Settings {
     /// The repository.
     pub top: PathBuf,
@@ -60,7 +64,7 @@ pub struct Settings {
     /// Of payloads, terms and pauses.
     pub seed: u64,
     /// Who generates the load.
-    pub driver: Box<dyn Driver>,
+    pub driver: Rc<dyn Driver>,
     /// Payloads and terms.
     pub feeds: Feeds,
     /// Where the record goes.
@@ -78,14 +82,18 @@ pub struct Settings {
 }
 
 /// A contestant in a mode.
+#[derive(Clone)]
 pub struct Entrant {
     /// Who.
     pub contestant: Contestant,
     /// How.
     pub mode: String,
+    /// In which form of the load, where it has several.
+    pub variant: Option<String>,
 }
 
 /// What is sent.
+#[derive(Clone)]
 pub struct Feeds {
     /// The file of bodies, and the bodies.
     pub payloads_file: PathBuf,
@@ -97,6 +105,15 @@ pub struct Feeds {
     pub terms: Arc<Lines>,
 }
 
+impl Settings {
+    /// The same for one who takes part in a variant of the load.
+    fn of(&self, entrant: &Entrant) -> Result<Self> {
+        let mut settings = self.clone();
+        settings.contest = settings.contest.of_variant(entrant.variant.as_deref())?;
+        Ok(settings)
+    }
+}
+
 impl Feeds {
     /// For [`Record::feeds`].
     #[must_use]
@@ -106,19 +123,28 @@ impl Feeds {
 }
 
 impl Entrant {
-    /// `NAME`, or `NAME:MODE` where the mode is not the contestant's default.
+    /// `NAME`, or `NAME:MODE` where the mode is not the contestant's default; of a variant `…@VARIANT`.
     #[must_use]
     pub fn id(&self) -> String {
         let name = &self.contestant.name;
-        if self.mode == self.contestant.default_mode { name.clone() } else { format!("{name}:{}", self.mode) }
+        let mut id = name.clone();
+        if self.mode != self.contestant.default_mode {
+            id = format!("{name}:{}", self.mode);
+        }
+        self.variant.iter().fold(id, |id, variant| format!("{id}@{variant}"))
     }
 
-    fn entry(&self) -> Entry {
+    fn entry(&self, contest: &Contest) -> Entry {
         let it = &self.contestant;
+        let variant = self.variant.clone();
+        let unranked =
+            contest.load.variants.iter().any(|it| it.unranked && Some(&it.name) == variant.as_ref());
         Entry {
             id: self.id(),
             name: it.name.clone(),
             mode: self.mode.clone(),
+            variant,
+            unranked,
             acknowledges: it.modes[&self.mode].acknowledges,
             title: it.title.clone(),
             language: it.language.clone(),
@@ -147,7 +173,9 @@ pub fn run(settings: &Settings, stop: &AtomicBool, view: &mut View) -> Result<Re
         let (entrant, reason) = (&settings.entrants[place], unbuilt.get(&ids[place]));
         let key = || Key { load: settings.contest.load_name.clone(), contestant: ids[place].clone(), round };
         view.tell(|| Event::Begins(key()));
-        let Some(ended) = one(settings, entrant, round, reason, &mut record, stop, view) else { break };
+        let Some(ended) = one(&settings.of(entrant)?, entrant, round, reason, &mut record, stop, view) else {
+            break;
+        };
         view.tell(|| Event::Ended(key(), ended));
         write(settings, &record)?;
     }
@@ -249,7 +277,7 @@ fn begin(settings: &Settings) -> Result<Record> {
     record.versions.insert(settings.driver.name().to_owned(), settings.driver.version()?);
     for entrant in &settings.entrants {
         if !record.contestants.iter().any(|entry| entry.id == entrant.id()) {
-            record.contestants.push(entrant.entry());
+            record.contestants.push(entrant.entry(&settings.contest));
         }
     }
     write(settings, &record)?;

@@ -168,8 +168,8 @@ pub fn shares(contestant: &Contestant) -> Vec<(String, Role, Limits)> {
     services.chain(processes).collect()
 }
 
-/// The environment of every service that serves the API: the mode's, and its share of the database's
-/// connections.
+/// The environment of every service that serves the API: the load's, the mode's, the variant's, and its share
+/// of the database's connections.
 ///
 /// One connection in ten stays for migrations and for whatever asks once. But where the budget says how many
 /// processes there are, all connections are in their pools: each process divides `DATABASE_CONNECTIONS` by
@@ -191,8 +191,8 @@ fn api_environment(contest: &Contest, contestant: &Contestant, mode: &str) -> Ve
     if all > 0 {
         environment.push(("DATABASE_CONNECTIONS".into(), each.to_string()));
     }
-    let of_mode = contestant.modes.get(mode).into_iter().flat_map(|mode| &mode.environment);
-    environment.extend(of_mode.map(|(name, value)| (name.clone(), value.clone())));
+    let own = contest.load.environment.iter().chain(contestant.environment(contest, mode));
+    environment.extend(own.map(|(name, value)| (name.clone(), value.clone())));
     environment
 }
 

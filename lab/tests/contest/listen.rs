@@ -7,6 +7,7 @@ use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::os::unix::net::UnixListener;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use socket2::{Domain, Socket, Type};
@@ -25,6 +26,14 @@ pub(crate) type Reply = (u16, String, String);
 /// What the lab says to whom it starts.
 pub(crate) fn variable(name: &str) -> String {
     std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set"))
+}
+
+/// That are open.
+static CONNECTIONS: AtomicUsize = AtomicUsize::new(0);
+
+/// How many clients there are now.
+pub(crate) fn connections() -> usize {
+    CONNECTIONS.load(Ordering::Relaxed)
 }
 
 /// Serves at the contest's port, and at a socket of its own where it is told of one.
@@ -55,8 +64,15 @@ where
 }
 
 fn connection(mut stream: impl Read + Write, answer: &dyn Fn(&Request) -> Reply) -> io::Result<()> {
+    CONNECTIONS.fetch_add(1, Ordering::Relaxed);
+    let ended = answers(&mut stream, answer);
+    CONNECTIONS.fetch_sub(1, Ordering::Relaxed);
+    ended
+}
+
+fn answers(stream: &mut (impl Read + Write), answer: &dyn Fn(&Request) -> Reply) -> io::Result<()> {
     let mut buffer = Vec::new();
-    while let Some(request) = read(&mut stream, &mut buffer)? {
+    while let Some(request) = read(stream, &mut buffer)? {
         let (status, fields, body) = answer(&request);
         let head = format!("HTTP/1.1 {status} x\r\n{fields}content-length: {}\r\n\r\n", body.len());
         stream.write_all(&[head.as_bytes(), body.as_bytes()].concat())?;

@@ -2,6 +2,7 @@
 //! its rows, and one whose limits do not hold. The other contests' kinds are in files of their own.
 #![allow(clippy::unwrap_used)] // a test that cannot go on fails
 
+mod advanced;
 #[path = "../../../tests/support/browser.rs"]
 mod browser;
 mod edge;
@@ -12,6 +13,8 @@ mod scenarios;
 mod shop;
 mod started;
 mod tiny;
+mod tiny_advanced;
+mod tiny_auth;
 mod tiny_edge;
 mod tiny_scenarios;
 mod tiny_shop;
@@ -43,11 +46,16 @@ fn reserved_port() -> (Socket, u16) {
 }
 
 fn database() -> (Cluster, TempDir) {
+    database_with(&[])
+}
+
+/// With settings of its own.
+fn database_with(settings: &[String]) -> (Cluster, TempDir) {
     let folder = tempfile::Builder::new().prefix("pouco-test-").tempdir().unwrap();
     // The database runs as another user where root runs the tests.
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
-    let cluster =
-        Cluster::start(Some(folder.path().join("data")), None).unwrap_or_else(|error| panic!("{error}"));
+    let cluster = Cluster::start_with(Some(folder.path().join("data")), None, settings)
+        .unwrap_or_else(|error| panic!("{error}"));
     let mut client = cluster.config_of("postgres").connect(NoTls).unwrap();
     // Not the role that the database was made with: that is a superuser, and so disqualified.
     client.batch_execute("CREATE ROLE tiny LOGIN").unwrap();

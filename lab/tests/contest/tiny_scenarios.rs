@@ -2,6 +2,7 @@
 //! them.
 
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use postgres::types::ToSql;
@@ -9,18 +10,27 @@ use postgres::{Client, NoTls};
 use serde_json::{Value, json};
 
 use crate::listen::{self, Request, variable};
+use crate::tiny_advanced::{self, Caches};
 
-const USER: &str = "json_build_object('id', id, 'name', name, 'email', email, 'created_at',
+pub(crate) const USER: &str = "json_build_object('id', id, 'name', name, 'email', email, 'created_at',
     to_char(created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"'))";
 const EXTERNAL: Duration = Duration::from_millis(100);
+/// More clients than there are but for the spike.
+const MANY: usize = 15;
+const SLOW: Duration = Duration::from_secs(6);
 
-struct Tiny {
+pub(crate) struct Tiny {
     database: Mutex<Client>,
     lies: bool,
+    /// Of its many, in the advanced scenarios.
+    pub(crate) lie: String,
+    pub(crate) caches: Mutex<Caches>,
+    /// There were many clients once.
+    is_slow: AtomicBool,
 }
 
 /// A status and a body.
-type Answer = (u16, String);
+pub(crate) type Answer = (u16, String);
 
 #[test]
 #[ignore = "a server that the contest starts, and no test"]
@@ -28,8 +38,16 @@ fn serve() {
     let mut database = Client::connect(&variable("POUCO_LAB_TEST_DATABASE"), NoTls).unwrap();
     database.batch_execute("SET search_path TO bench").unwrap();
     let lies = variable("TINY_LIES") == "yes";
-    let tiny = Tiny { database: Mutex::new(database), lies };
+    let lie = std::env::var("TINY_LIE").unwrap_or_default();
+    let tiny = Tiny {
+        database: Mutex::new(database),
+        lies,
+        lie,
+        caches: Mutex::default(),
+        is_slow: AtomicBool::default(),
+    };
     listen::serve(move |request| {
+        tiny.wait_in_line();
         let (status, body) = tiny.answer(request).unwrap_or_else(|| told(404, &json!({"detail": "nothing"})));
         let body = if status == 204 { String::new() } else { body };
         (status, "content-type: application/json\r\n".to_owned(), body)
@@ -37,9 +55,22 @@ fn serve() {
 }
 
 impl Tiny {
+    /// Whoever stays slow is so for ever once it has had many clients at a time.
+    fn wait_in_line(&self) {
+        if listen::connections() > MANY && self.lie == "stays slow" {
+            self.is_slow.store(true, Ordering::Relaxed);
+        }
+        if self.is_slow.load(Ordering::Relaxed) {
+            std::thread::sleep(SLOW);
+        }
+    }
+
     /// Nothing where there is no such thing.
     fn answer(&self, request: &Request) -> Option<Answer> {
         let lie = self.lies;
+        if let Some(answer) = tiny_advanced::answer(self, request) {
+            return Some(answer);
+        }
         Some(match (request.method.as_str(), request.path.as_str()) {
             ("GET", "/health") => {
                 told(200, &json!({"status": if lie { "up" } else { "ok" }, "server": "tiny"}))
@@ -75,7 +106,7 @@ impl Tiny {
         Some(created.map_or_else(refused, |user| (201, user)))
     }
 
-    fn user(&self, method: &str, id: i64, body: &[u8]) -> Option<Answer> {
+    pub(crate) fn user(&self, method: &str, id: i64, body: &[u8]) -> Option<Answer> {
         let column = |statement: &str, values: &[&(dyn ToSql + Sync)]| {
             self.column(&format!("{statement} WHERE id = $1 RETURNING {USER}::text"), values)
         };
@@ -92,12 +123,12 @@ impl Tiny {
     }
 
     /// The one column of the one row, a document. Nothing where the statement is refused, too.
-    fn column(&self, statement: &str, values: &[&(dyn ToSql + Sync)]) -> Option<String> {
+    pub(crate) fn column(&self, statement: &str, values: &[&(dyn ToSql + Sync)]) -> Option<String> {
         self.database.lock().unwrap().query_opt(statement, values).ok()??.try_get(0).ok()
     }
 }
 
-fn told(status: u16, document: &Value) -> Answer {
+pub(crate) fn told(status: u16, document: &Value) -> Answer {
     (status, document.to_string())
 }
 

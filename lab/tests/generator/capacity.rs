@@ -152,7 +152,7 @@ pub(crate) fn search(contest: Contest, folder: &TempDir, scale: f64) -> Settings
         scale,
         seconds: Some(1),
         seed: 1,
-        driver: Box::new(Native),
+        driver: std::rc::Rc::new(Native),
         feeds: Feeds {
             payloads_file: folder.path().join("none"),
             payloads: crate::load_support::payloads(20_000),
@@ -170,7 +170,7 @@ pub(crate) fn search(contest: Contest, folder: &TempDir, scale: f64) -> Settings
 
 pub(crate) fn entrant() -> Entrant {
     let contestant = Contestant::read(&top().join("tests/contest/peers/honest")).unwrap();
-    Entrant { mode: contestant.default_mode.clone(), contestant }
+    Entrant { mode: contestant.default_mode.clone(), contestant, variant: None }
 }
 
 #[test]

@@ -189,10 +189,8 @@ pub(crate) fn plan(target: SocketAddr, scenarios: Vec<Scenario>) -> Plan {
             seed: 1,
             headers: vec![("user-agent".into(), "a test".into())],
             timeout_seconds: 20.0,
-            kept_connections: None,
-            shop: None,
-            jmeter: None,
             scenarios,
+            ..Load::default()
         },
         host: target.to_string(),
         target,

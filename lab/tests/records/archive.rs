@@ -103,3 +103,46 @@ fn records(folder: &Path) -> Vec<PathBuf> {
     found.extend(archive::record_in(folder));
     found
 }
+
+/// A record of two contestants, of which the second has three variants and the first two.
+fn variants() -> pouco_lab::record::Record {
+    let mut record = crate::sample::record();
+    record.load_name = Some("09-db-pagination".to_owned());
+    let (entry, attempt) = (record.contestants[0].clone(), record.attempts[0].clone());
+    record.contestants.clear();
+    record.attempts.clear();
+    for (name, variant) in
+        [("one", "offset"), ("one", "cursor"), ("two:x", "a"), ("two:x", "b"), ("two:x", "c")]
+    {
+        let id = format!("{name}@{variant}");
+        let variant = Some(variant.to_owned());
+        record.contestants.push(pouco_lab::record::Entry { id: id.clone(), variant, ..entry.clone() });
+        record.attempts.push(pouco_lab::record::Attempt { contestant: id, ..attempt.clone() });
+    }
+    record
+}
+
+#[test]
+fn variants_are_kept_apart_and_can_be_compared() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("record.json"), serde_json::to_string(&variants()).unwrap()).unwrap();
+    let kept = lab(&["archive", "record.json", "kept"], folder.path());
+    assert!(kept.status.success(), "{kept:?}");
+    let files: Vec<String> = String::from_utf8(kept.stdout).unwrap().lines().map(str::to_owned).collect();
+    let expected = [
+        "kept/one/optimization/09-db-pagination/before/record.json.gz",
+        "kept/one/optimization/09-db-pagination/after/record.json.gz",
+        "kept/two-x/optimization/09-db-pagination/before/record.json.gz",
+        "kept/two-x/optimization/09-db-pagination/after/b/record.json.gz",
+        "kept/two-x/optimization/09-db-pagination/after/c/record.json.gz",
+    ];
+    assert_eq!(files, expected);
+    let compared = lab(&["compare", &files[0], &files[1]], folder.path());
+    assert_eq!(compared.status.code(), Some(0), "{compared:?}");
+    let again = lab(&["archive", "record.json", "kept"], folder.path());
+    assert!(String::from_utf8(again.stderr).unwrap().contains("holds a record already"));
+    let none = serde_json::to_string(&crate::sample::record()).unwrap();
+    fs::write(folder.path().join("record.json"), none).unwrap();
+    let refused = lab(&["archive", "record.json", "other"], folder.path());
+    assert!(String::from_utf8(refused.stderr).unwrap().contains("no load with variants"));
+}

@@ -19,6 +19,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::machine;
+use crate::oracle::scenarios::Tally;
 use crate::record::Generator;
 
 use super::figures::{arrival_bottlenecks, trim};
@@ -227,6 +228,7 @@ fn outcome(
         begun_at,
         creations,
         deeds,
+        tally: Tally::default(),
         answers: None,
         generator,
         faults,

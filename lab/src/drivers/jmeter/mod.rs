@@ -27,6 +27,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 
+use crate::oracle::scenarios::Tally;
 use crate::record::Generator;
 use crate::{command, machine};
 
@@ -216,6 +217,7 @@ impl Driver for Jmeter {
             begun_at: whole.begun_at,
             creations: Creations::Each(Vec::new()),
             deeds: whole.deeds,
+            tally: Tally::default(),
             answers: None,
             generator: Generator {
                 cpu_seconds: used.cpu_seconds,

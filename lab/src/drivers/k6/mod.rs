@@ -30,7 +30,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::oracle::inventory::Deed;
-use crate::oracle::scenarios::Task;
+use crate::oracle::scenarios::{Tally, Task};
 use crate::record::{Generator, Second};
 
 use super::figures::{arrival_bottlenecks, trim};
@@ -362,6 +362,7 @@ fn outcome(
         begun_at,
         creations,
         deeds,
+        tally: Tally::default(),
         answers,
         generator,
         faults,

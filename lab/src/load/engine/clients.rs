@@ -15,7 +15,7 @@ impl Engine<'_> {
         }
     }
 
-    /// A user whose request has failed goes; a client begins again, over another connection.
+    /// A user whose request has failed, or was put off, goes; a client begins again, over another connection.
     pub(super) fn fall(&mut self, key: usize) {
         if self.last_end >= self.closed_until(key) {
             return self.leave(key);
@@ -25,6 +25,16 @@ impl Engine<'_> {
             self.pool.close(connection);
         }
         self.pause(key, self.last_end, (AFTER_A_FAILURE, AFTER_A_FAILURE));
+    }
+
+    /// A client's next chain, or its next request of a mix.
+    pub(super) fn begin_again(&mut self, key: usize) {
+        self.deal(key);
+        let (user, now) = (&self.users[key], self.last_end);
+        match self.chains[user.scenario].requests[user.step].pause {
+            Some(bounds) => self.pause(key, now, bounds),
+            None => self.begin(key, now, now),
+        }
     }
 
     /// The user begins: with the first request of its scenario, or, of a mix, with the next one that is
@@ -42,8 +52,6 @@ impl Engine<'_> {
 
     /// Until when the user begins again; 0 where users come and go.
     pub(super) fn closed_until(&self, key: usize) -> u64 {
-        let scenario = self.users[key].scenario;
-        let closed = self.plan.load.scenarios[scenario].clients.is_some();
-        if closed { self.ends[scenario] } else { 0 }
+        self.users[key].until
     }
 }

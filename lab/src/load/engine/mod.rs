@@ -80,8 +80,6 @@ struct Engine<'a> {
     answers: Answers,
     /// Of each mix, places of the requests that come next, the last first.
     decks: Vec<Vec<usize>>,
-    /// When each scenario is over.
-    ends: Vec<u64>,
 }
 
 /// Runs the plan.
@@ -89,10 +87,6 @@ pub(super) fn run(plan: &Plan, stop: &AtomicBool, progress: &mut dyn FnMut(&Snap
     let mut engine = Engine::new(plan)?;
     let ended = engine.turn_until_the_end(stop, progress)?;
     engine.outcome(ended)
-}
-
-fn length(scenario: &Scenario) -> f64 {
-    scenario.phases.iter().map(|phase| phase.seconds).sum()
 }
 
 impl<'a> Engine<'a> {
@@ -147,9 +141,8 @@ impl<'a> Engine<'a> {
             drawn: String::new(),
             body: String::new(),
             random: fastrand::Rng::with_seed(plan.seed),
-            answers: Answers::default(),
+            answers: Answers::new(plan.load.users(), plan.load.tokens.clone(), &plan.load.documents),
             decks: vec![Vec::new(); scenarios.len()],
-            ends: scenarios.iter().map(|scenario| nanos(length(scenario))).collect(),
         })
     }
 
@@ -207,7 +200,8 @@ impl<'a> Engine<'a> {
     fn second_has_passed(&mut self, second: u32, length: u64, progress: &mut dyn FnMut(&Snapshot)) {
         let (from, to) = (f64::from(second), f64::from(second) + seconds(length));
         let rate = |scenario: &Scenario| asked(&scenario.phases, self.plan.scale, from, to);
-        let asked = self.plan.load.scenarios.iter().map(rate).sum();
+        let come = self.plan.load.scenarios.iter().filter(|scenario| scenario.clients.is_none());
+        let asked = come.map(rate).sum();
         let cpus = self.watch.second(seconds(length.max(LOOK_AROUND)));
         let warm_up = self.plan.warm_up_seconds;
         let figures = self.figures.roll(second.saturating_sub(warm_up), asked);
@@ -266,13 +260,14 @@ impl<'a> Engine<'a> {
     }
 
     fn arrive(&mut self, scenario: usize, at: u64, now: u64) {
+        let until = self.arrivals[scenario].until();
         self.arrivals[scenario].advance();
         let measured = at >= self.warm_up;
         if measured {
             self.figures.start();
             self.first_start.get_or_insert(at);
         }
-        let user = self.users.insert(User::new(scenario, self.arrived, at, measured));
+        let user = self.users.insert(User { until, ..User::new(scenario, self.arrived, at, measured) });
         self.arrived += 1;
         self.deal(user);
         match self.chains[scenario].requests[self.users[user].step].pause {
@@ -388,9 +383,10 @@ impl<'a> Engine<'a> {
             user.errand = Some(errand);
         }
         if let Some(task) = request.task {
-            user.asked = self.answers.ask(task);
-            task.write_body(user.asked.number, &mut self.body);
+            user.asked = self.answers.ask(task, user.number, &mut self.drawn);
+            task.write_body(user.asked.number, user.asked.place, &mut self.body);
             payload = self.body.as_bytes();
+            token = self.answers.token(task, user.asked);
             if task == Task::Create {
                 user.payload = Some(user.asked.number);
                 user.creating = true;
@@ -476,7 +472,7 @@ impl<'a> Engine<'a> {
             self.pool.give_back(connection);
         }
         self.done(key, verdict.status, verdict.order);
-        if verdict.failure.is_some() {
+        if verdict.failure.is_some() || verdict.status == 503 {
             self.fall(key);
         } else {
             self.go_on(key);
@@ -497,10 +493,7 @@ impl<'a> Engine<'a> {
                     None => self.begin(key, now, now),
                 }
             }
-            None if self.last_end < self.closed_until(key) => {
-                self.deal(key);
-                self.begin(key, self.last_end, self.last_end);
-            }
+            None if self.last_end < self.closed_until(key) => self.begin_again(key),
             _ => self.leave(key),
         }
     }
@@ -579,6 +572,7 @@ impl<'a> Engine<'a> {
             generator: Generator { cpu_seconds, memory_bytes: peak_memory_bytes(), bottleneck },
             creations: self.figures.creations,
             deeds: self.figures.deeds,
+            tally: self.answers.tally(),
             payloads_used: self.payloads_used,
             terms_used: self.terms_used,
             given_up,

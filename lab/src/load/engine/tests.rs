@@ -17,15 +17,7 @@ fn plan() -> Plan {
     let phases = vec![Phase { from: 1000.0, to: 1000.0, seconds: 1.0, randomized: false }];
     let scenarios = vec![Scenario { name: "search".into(), phases, clients: None, requests: vec![request] }];
     Plan {
-        load: Load {
-            seed: 1,
-            headers: Vec::new(),
-            timeout_seconds: 1.0,
-            kept_connections: None,
-            shop: None,
-            jmeter: None,
-            scenarios,
-        },
+        load: Load { seed: 1, timeout_seconds: 1.0, scenarios, ..Load::default() },
         host: "a".into(),
         target: ([127, 0, 0, 1], 1).into(),
         scale: 1.0,

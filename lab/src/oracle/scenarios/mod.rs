@@ -2,9 +2,19 @@
 //! second time, and one for each creation of the load that was acknowledged.
 //!
 //! What is sent, and what a right answer is: [`task`], and [`answers`] for all that the answers of a load say
-//! together. What may not enter: how rows are fetched and answers are read.
+//! together. Of the advanced scenarios each family has a file, from [`pages`] to [`flow`]. What may not enter:
+//! how rows are fetched and answers are read.
 
+mod access;
 mod answers;
+mod bulk;
+mod cached;
+pub mod course;
+mod documents;
+mod flow;
+mod pages;
+mod sales;
+mod search;
 mod task;
 
 use std::collections::HashMap;
@@ -15,7 +25,15 @@ use serde::Deserialize;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-pub use self::answers::{Answers, Asked};
+pub use self::access::{Access, LOGINS, token};
+pub use self::answers::{Answers, Asked, Given, Tally};
+pub use self::bulk::Bulk;
+pub use self::cached::Cache;
+pub use self::course::Course;
+pub use self::documents::Document;
+pub use self::pages::Page;
+pub use self::sales::Decrement;
+pub use self::search::Search;
 pub use self::task::Task;
 use super::findings::quoted;
 use super::users::{EPOCH, FIRST_NAMES, STEP, moment};
@@ -25,7 +43,7 @@ use crate::record::Stored;
 /// The oracle's name in a contest's file.
 pub const NAME: &str = "scenarios";
 
-/// How many rows there are before a load.
+/// How many rows there are before a load, where it does not say so.
 pub const ROWS: u64 = 1_000;
 
 const MAX_EXAMPLES: usize = 10;
@@ -45,7 +63,7 @@ pub struct User {
     pub created_at: String,
 }
 
-/// The row of this number, from 1 to [`ROWS`].
+/// The row of this number, from 1 on.
 #[must_use]
 pub fn seeded(number: u64) -> User {
     // Both are far below the ends of their ranges.
@@ -75,17 +93,18 @@ fn in_utc(text: &str) -> Option<String> {
     OffsetDateTime::parse(text, &Rfc3339).ok().map(moment)
 }
 
-/// Compares rows, a JSON object a line, with the data and with what `creations` have made of them.
+/// Compares rows, a JSON object a line, with the data, of `users` rows, and with what `creations` and the
+/// changes of `tally` have made of them.
 ///
 /// # Errors
 /// A row cannot be read, or a generator that only counts its creations has sent them.
-pub fn judge(rows: impl BufRead, creations: &Creations) -> Result<Stored> {
+pub fn judge(rows: impl BufRead, creations: &Creations, users: u64, tally: &Tally) -> Result<Stored> {
     let creations = match creations {
         Creations::Each(each) => each.as_slice(),
         Creations::Counted { sent: 0, .. } => &[],
         Creations::Counted { .. } => bail!("a generator that only counts creations cannot be judged here"),
     };
-    let mut judge = Judge::new(creations);
+    let mut judge = Judge::new(creations, users, tally);
     for (line, number) in rows.lines().zip(1..) {
         let line = line?;
         if !line.trim().is_empty() {
@@ -108,25 +127,31 @@ struct Judge<'c> {
     creations: HashMap<u64, (&'c Creation, u64)>,
     /// How often each row of the data is stored, by its number less 1.
     data: Vec<u64>,
+    tally: &'c Tally,
     stored: Stored,
 }
 
 impl<'c> Judge<'c> {
-    fn new(creations: &'c [Creation]) -> Self {
+    fn new(creations: &'c [Creation], users: u64, tally: &'c Tally) -> Self {
         let of = |yes: &dyn Fn(u16) -> bool| creations.iter().filter(|it| yes(it.status)).count() as u64;
         let (acknowledged, unknown) = (of(&|it| it == 201), of(&|it| it == 0 || it >= 500));
+        let removed = |sure: bool| {
+            creations.iter().filter(|creation| tally.is_removed(creation.id) == Some(sure)).count() as u64
+        };
+        let (gone, unsure) = (removed(true), removed(false));
         let stored = Stored {
             sent: creations.len() as u64,
             acknowledged,
-            expected_low: ROWS + acknowledged,
-            expected_high: ROWS + acknowledged + unknown,
+            expected_low: users + acknowledged - gone - unsure,
+            expected_high: users + acknowledged + unknown - gone,
             // Each of them is valid, and its address is its own.
             wrongly_refused: of(&|it| (400..500).contains(&it)),
             ..Stored::default()
         };
         Self {
+            tally,
             creations: creations.iter().map(|creation| (creation.payload, (creation, 0))).collect(),
-            data: vec![0; usize::try_from(ROWS).unwrap_or_default()],
+            data: vec![0; usize::try_from(users).unwrap_or_default()],
             stored,
         }
     }
@@ -135,7 +160,13 @@ impl<'c> Judge<'c> {
         self.stored.rows += 1;
         if let Some(times) = place(row.id).and_then(|place| self.data.get_mut(place)) {
             *times += 1;
-            let (times, expected) = (*times, seeded(row.id));
+            let (times, mut expected) = (*times, seeded(row.id));
+            match self.tally.may_be(row.id, &row.name) {
+                Some(true) => expected.name.clone_from(&row.name),
+                // Not as it was acknowledged last.
+                Some(false) => expected.name.clear(),
+                None => {}
+            }
             return match times {
                 1 if *row == expected => {}
                 1 => {
@@ -146,7 +177,8 @@ impl<'c> Judge<'c> {
             };
         }
         let creation = number_of(&row.email).and_then(|number| self.creations.get_mut(&number));
-        let Some((creation, times)) = creation.filter(|(creation, _)| may_be_stored(creation.status)) else {
+        let Some((creation, times)) = creation.filter(|(creation, _)| self.tally.may_be_stored(creation))
+        else {
             self.stored.foreign += 1;
             return self
                 .say(format!("{} is stored, and is neither of the data nor acknowledged", shown(row)));
@@ -172,11 +204,15 @@ impl<'c> Judge<'c> {
     }
 
     fn ended(mut self) -> Stored {
-        for number in (1..=ROWS).filter(|number| place(*number).is_some_and(|place| self.data[place] == 0)) {
+        let gone: Vec<u64> = (1..).zip(&self.data).filter(|(_, times)| **times == 0).map(|it| it.0).collect();
+        for number in gone {
             self.stored.lost += 1;
-            self.stored.examples.push(format!("{} is gone", shown(&seeded(number))));
+            self.say(format!("{} is gone", shown(&seeded(number))));
         }
-        let lost = |(creation, times): &&(&Creation, u64)| creation.status == 201 && *times == 0;
+        let tally = self.tally;
+        let lost = |(creation, times): &&(&Creation, u64)| {
+            creation.status == 201 && *times == 0 && tally.is_removed(creation.id).is_none()
+        };
         let mut lost: Vec<u64> = self.creations.values().filter(lost).map(|(it, _)| it.payload).collect();
         lost.sort_unstable();
         self.stored.lost += lost.len() as u64;
@@ -199,13 +235,24 @@ fn place(id: u64) -> Option<usize> {
     usize::try_from(id.checked_sub(1)?).ok()
 }
 
-/// It was acknowledged, or nobody knows what became of it.
-fn may_be_stored(status: u16) -> bool {
-    status == 201 || status == 0 || status >= 500
+impl Tally {
+    /// It was acknowledged and is not removed, or nobody knows what became of it.
+    fn may_be_stored(&self, creation: &Creation) -> bool {
+        let status = creation.status;
+        (status == 201 || status == 0 || status >= 500) && self.is_removed(creation.id) != Some(true)
+    }
 }
 
 fn shown(row: &User) -> String {
     format!("{} {} of {}", row.id, quoted(&row.email), row.created_at)
+}
+
+fn read<'a, T: Deserialize<'a>>(body: &'a [u8], message: &'static str) -> Result<T, &'static str> {
+    serde_json::from_slice(body).map_err(|_| message)
+}
+
+fn must(holds: bool, message: &'static str) -> Result<(), &'static str> {
+    if holds { Ok(()) } else { Err(message) }
 }
 
 #[cfg(test)]

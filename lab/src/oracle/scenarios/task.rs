@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::created;
+use super::{Access, Bulk, Cache, Decrement, Document, Page, Search, created, flow, must, read};
 
 /// How long the other service takes, in milliseconds.
 const EXTERNAL_MS: f64 = 100.0;
@@ -20,7 +20,7 @@ const FILE_TYPE: &str = "application/octet-stream";
 const BOUNDARY: &str = "----limit-of-a-part-of-the-upload";
 
 /// What is asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Task {
     /// Whether the server is well.
     Health,
@@ -36,13 +36,67 @@ pub enum Task {
     Protected,
     /// A file of 1,024 bytes is sent.
     Upload,
+    /// A page of users.
+    Page(Page),
+    /// Some pieces of a product.
+    Decrement(Decrement),
+    /// A user through a cache.
+    Cached(Cache),
+    /// That caches have somebody no more.
+    Forget,
+    /// Something that a token gives access to, or nothing that one is needed for.
+    Access(Access),
+    /// What is the same each time.
+    Document(Document),
+    /// Many rows at once.
+    Bulk(Bulk),
+    /// Users who are searched for.
+    Search(Search),
+    /// A token for the client's own user.
+    LogIn,
+    /// Another name for that user.
+    Change,
+    /// That user.
+    Look,
+    /// That a user whom the client has made goes again.
+    Remove,
 }
 
 impl Task {
     /// What a request is for; nothing for one that is not of the contest.
     #[must_use]
     pub fn of(method: &str, path: &str) -> Option<Self> {
-        Some(match (method, path) {
+        let (route, query) = path.split_once('?').unwrap_or((path, ""));
+        let value = |name: &str| {
+            query.split('&').find_map(|part| part.strip_prefix(name)?.strip_prefix('=')?.parse().ok())
+        };
+        Some(match (method, route) {
+            ("GET", "/users/offset") => {
+                Self::Page(Page::Offset { size: value("size")?, count: !query.contains("count=false") })
+            }
+            ("GET", "/users/cursor") => Self::Page(Page::Cursor { size: value("size")? }),
+            ("POST", route) if route.starts_with("/transactions/decrement/") => {
+                let how = route.rsplit('/').next()?;
+                Self::Decrement(Decrement::new(how, value("quantity")?))
+            }
+            ("DELETE", "/cache/users/{asked}") => Self::Forget,
+            ("GET", "/cache/users/{asked}/no-cache") => Self::Cached(Cache::Without),
+            ("GET", "/cache/users/{asked}/redis" | "/cache/users/{asked}/process") => {
+                Self::Cached(Cache::With)
+            }
+            ("GET", route) if route.starts_with("/auth/") => Self::Access(Access::new(&route[6..])?),
+            ("POST", route) if route.starts_with("/auth/login/") => Self::LogIn,
+            ("DELETE", "/users/{asked}") => Self::Remove,
+            ("PUT", "/users/{asked}") => Self::Change,
+            ("GET", "/users/{asked}") => Self::Look,
+            ("GET", "/search/users") => Self::Search(Search { limit: value("limit").unwrap_or(50) }),
+            ("POST" | "DELETE", route) if route.starts_with("/bulk-operations/") => {
+                Self::Bulk(Bulk::new(route.rsplit('/').next()?, value("count"))?)
+            }
+            ("GET", route) if route.starts_with("/n-plus-one/") || route.starts_with("/aggregation/") => {
+                Self::Document(Document::new(route, value("limit"))?)
+            }
+            _ if !query.is_empty() => return None,
             ("GET", "/health") => Self::Health,
             ("POST", "/echo") => Self::Echo,
             ("GET", "/users") => Self::List,
@@ -61,6 +115,10 @@ impl Task {
             Self::Protected => {
                 "authorization: Bearer a-token-of-the-lab\r\nx-request-id: a-request-of-the-lab\r\n"
             }
+            // A POST without a body says so.
+            Self::Decrement(_) | Self::LogIn | Self::Bulk(Bulk::Insert(_) | Bulk::Update(_)) => {
+                "content-length: 0\r\n"
+            }
             _ => "",
         }
     }
@@ -69,14 +127,14 @@ impl Task {
     #[must_use]
     pub fn content_type(self) -> Option<String> {
         match self {
-            Self::Echo | Self::Create => Some("application/json".to_owned()),
+            Self::Echo | Self::Create | Self::Change => Some("application/json".to_owned()),
             Self::Upload => Some(format!("multipart/form-data; boundary={BOUNDARY}")),
-            Self::Health | Self::List | Self::External | Self::Protected => None,
+            _ => None,
         }
     }
 
-    /// The body of the request of this number among those of its kind.
-    pub fn write_body(self, number: u64, body: &mut String) {
+    /// The body of the request of this number among those of its kind, about somebody.
+    pub fn write_body(self, number: u64, about: u64, body: &mut String) {
         body.clear();
         // A string takes all that is written to it.
         let _ = match self {
@@ -91,6 +149,10 @@ impl Task {
                 let (name, email) = created(number);
                 write!(body, r#"{{"name":"{name}","email":"{email}"}}"#)
             }
+            Self::Change => {
+                let name = flow::name(number);
+                write!(body, r#"{{"name":"{name}","email":"user{about}@example.com"}}"#)
+            }
             Self::Upload => write!(
                 body,
                 "--{BOUNDARY}\r\nContent-Disposition: form-data; name=\"file\"; filename=\"{}\"\r\n\
@@ -98,12 +160,12 @@ impl Task {
                 file_name(number),
                 ""
             ),
-            Self::Health | Self::List | Self::External | Self::Protected => Ok(()),
+            _ => Ok(()),
         };
     }
 
     /// Judges the body of an answer to the request of this `number`, which took so long. Of a creation it
-    /// gives the id. A list is judged by what else is known: [`super::Answers`].
+    /// gives the id. The rest is judged by [`super::Answers`].
     pub(super) fn check(self, number: u64, millis: f64, body: &[u8]) -> Result<Option<u64>, &'static str> {
         match self {
             Self::Health => {
@@ -116,7 +178,6 @@ impl Task {
                 must(echo.message == message(number), "the message is not the one that was sent")?;
                 must(same(echo.data.get(), &data(number)), "the data are not those that were sent")?;
             }
-            Self::List => {}
             Self::Create => {
                 let user: Created<'_> = read(body, "the body is no user with an id in JSON")?;
                 let (name, email) = created(number);
@@ -146,6 +207,8 @@ impl Task {
                 must(upload.filename == file_name(number), "the filename is not the one that was sent")?;
                 must(upload.content_type == FILE_TYPE, "the content_type is not the one that was sent")?;
             }
+            // Judged by what else is known.
+            _ => {}
         }
         Ok(None)
     }
@@ -212,14 +275,6 @@ struct Upload<'a> {
     size: u64,
     #[serde(borrow)]
     content_type: Cow<'a, str>,
-}
-
-fn read<'a, T: Deserialize<'a>>(body: &'a [u8], message: &'static str) -> Result<T, &'static str> {
-    serde_json::from_slice(body).map_err(|_| message)
-}
-
-fn must(holds: bool, message: &'static str) -> Result<(), &'static str> {
-    if holds { Ok(()) } else { Err(message) }
 }
 
 /// The same document, as it was written or else as it reads.

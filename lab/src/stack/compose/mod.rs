@@ -67,6 +67,8 @@ pub struct Compose {
     /// The override file lives here for as long as the project does.
     _folder: tempfile::TempDir,
     up: bool,
+    /// What Postgres shall load at its start, for compose files that leave a place for it.
+    preload: &'static str,
     /// It is taken down, which goes on though the lab is to end.
     ending: bool,
     /// The containers that ran before [`Stack::kill`], each with its first process.
@@ -118,6 +120,7 @@ impl Compose {
             address: contest.address().to_owned(),
             _folder: folder,
             up: false,
+            preload: if contest.load.optional { "pg_stat_statements" } else { "" },
             ending: false,
             killed: Vec::new(),
         })
@@ -125,6 +128,7 @@ impl Compose {
 
     fn compose_command(&self, arguments: &[&str]) -> Command {
         let mut command = self.engine.compose();
+        command.env("POUCO_LAB_PRELOAD", self.preload);
         for file in &self.files {
             command.arg("-f").arg(file);
         }
