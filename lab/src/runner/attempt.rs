@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Error, Result};
 
+use super::aside::Aside;
 use super::watch::Watch;
 use super::{Entrant, Settings, begun, data, kill, kill_shop, logins, proof, settle, shop};
 use crate::conformance;
@@ -98,6 +99,7 @@ fn steps(
         view.step("its data are stored anew");
     }
     let mut proved = proof::before(stack, contestant)?;
+    let aside = Aside::begin(contest, stack)?;
 
     let before = shop::open(contest, contestant, stack)?;
     if let Some(before) = &before {
@@ -119,6 +121,7 @@ fn steps(
     if let Some(logins) = &mut attempt.logins {
         logins.in_load = shop_figures::logins(&outcome.figures);
     }
+    let requests = outcome.figures.total.count;
     attempt.load = Some(outcome.figures);
 
     proof::after(stack, contestant, &mut proved)?;
@@ -127,6 +130,9 @@ fn steps(
     proved.holds = objections.is_empty();
     attempt.proof = Some(proved);
     objections.extend(outcome.faults);
+    if let Some(aside) = aside {
+        objections.extend(aside.objections(stack, requests)?);
+    }
     attempt.verdict.status = if objections.is_empty() { Status::Valid } else { Status::Disqualified };
     for objection in &objections {
         view.step(&format!("disqualified: {objection}"));

@@ -2,6 +2,7 @@
 //! its rows, and one whose limits do not hold. The other contests' kinds are in files of their own.
 #![allow(clippy::unwrap_used)] // a test that cannot go on fails
 
+mod artefacts;
 #[path = "../../../tests/support/browser.rs"]
 mod browser;
 mod edge;

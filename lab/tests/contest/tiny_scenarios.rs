@@ -1,7 +1,8 @@
 //! The contestants of the scenarios: a statement an answer, and, where they are told to, lies in each of
-//! them.
+//! them; or all that made figures of the original the wrong ones, at once.
 
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use postgres::types::ToSql;
@@ -12,11 +13,19 @@ use crate::listen::{self, Request, variable};
 
 const USER: &str = "json_build_object('id', id, 'name', name, 'email', email, 'created_at',
     to_char(created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"'))";
+const GROWS: &str = "INSERT INTO users (name, email)
+    VALUES ('Grown', 'grown' || gen_random_uuid() || '@example.com') RETURNING email";
+const SHORT: Duration = Duration::from_millis(1);
 const EXTERNAL: Duration = Duration::from_millis(100);
 
 struct Tiny {
     database: Mutex<Client>,
     lies: bool,
+    /// Shows its statements, refuses with a 200, closes each connection, and writes a row where it is to look
+    /// at a token.
+    as_original: bool,
+    /// For the connection: up to [`SHORT`], and longer ones.
+    waits: [AtomicU64; 2],
 }
 
 /// A status and a body.
@@ -27,12 +36,16 @@ type Answer = (u16, String);
 fn serve() {
     let mut database = Client::connect(&variable("POUCO_LAB_TEST_DATABASE"), NoTls).unwrap();
     database.batch_execute("SET search_path TO bench").unwrap();
-    let lies = variable("TINY_LIES") == "yes";
-    let tiny = Tiny { database: Mutex::new(database), lies };
+    let lies = variable("TINY_LIES");
+    let as_original = lies == "as-original";
+    let tiny =
+        Tiny { database: Mutex::new(database), lies: lies == "yes", as_original, waits: Default::default() };
     listen::serve(move |request| {
         let (status, body) = tiny.answer(request).unwrap_or_else(|| told(404, &json!({"detail": "nothing"})));
         let body = if status == 204 { String::new() } else { body };
-        (status, "content-type: application/json\r\n".to_owned(), body)
+        let status = if as_original && status >= 400 { 200 } else { status };
+        let kept = if as_original { "connection: close\r\n" } else { "" };
+        (status, format!("content-type: application/json\r\n{kept}"), body)
     });
 }
 
@@ -48,7 +61,13 @@ impl Tiny {
             ("GET", "/users") => (200, self.list(lie)?),
             ("POST", "/users") => self.create(&request.body, lie)?,
             ("GET", "/external") => external(lie),
-            ("GET", "/protected") => protected(&request.authorization, lie),
+            ("GET", "/protected") => {
+                if self.as_original {
+                    self.column(GROWS, &[])?;
+                }
+                protected(&request.authorization, lie)
+            }
+            ("GET", "/waits") => (200, self.waits()),
             ("POST", "/upload") => upload(&request.body, lie),
             (method, path) => {
                 self.user(method, path.strip_prefix("/users/")?.parse().ok()?, &request.body)?
@@ -91,9 +110,21 @@ impl Tiny {
         .map(|user| (if method == "DELETE" { 204 } else { 200 }, user))
     }
 
+    fn waits(&self) -> String {
+        let [short, long] = self.waits.each_ref().map(|count| count.load(Ordering::Relaxed));
+        let bucket = |le, count| format!("wait_seconds_bucket{{le=\"{le}\"}} {count}\n");
+        bucket("0.001", short) + &bucket("+Inf", short + long)
+    }
+
     /// The one column of the one row, a document. Nothing where the statement is refused, too.
     fn column(&self, statement: &str, values: &[&(dyn ToSql + Sync)]) -> Option<String> {
-        self.database.lock().unwrap().query_opt(statement, values).ok()??.try_get(0).ok()
+        if self.as_original {
+            eprintln!("INFO {statement}\nINFO {} parameters", values.len());
+        }
+        let began = Instant::now();
+        let mut database = self.database.lock().unwrap();
+        self.waits[usize::from(began.elapsed() > SHORT)].fetch_add(1, Ordering::Relaxed);
+        database.query_opt(statement, values).ok()??.try_get(0).ok()
     }
 }
 
