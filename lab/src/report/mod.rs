@@ -9,6 +9,7 @@
 
 mod chart;
 mod details;
+mod experiment;
 mod footnotes;
 pub mod format;
 mod html;
@@ -21,6 +22,7 @@ mod summary;
 mod table;
 mod words;
 
+pub use experiment::experiment;
 pub use html::html;
 pub use markdown::markdown;
 pub use series::series;

@@ -7,6 +7,7 @@ mod artefacts;
 mod browser;
 mod edge;
 mod ended;
+mod experiments;
 mod listen;
 mod live;
 mod scenarios;
