@@ -29,6 +29,9 @@ pub enum Command {
     List,
     /// Run a contest
     Run(Run),
+    /// Run a load of a contest by contestants that differ in one setting, and show what that does; without a
+    /// name, list what there is
+    Experiment(Experiment),
     /// Start a contestant within its budget, with the contest's data, and leave it running
     Up(Up),
     /// Take down what `up` left, with its volumes
@@ -115,6 +118,31 @@ pub struct Run {
     pub serve: Option<SocketAddr>,
     /// Folder of the record; made anew below lab-results by default. One that holds a record of the same
     /// contest is continued; of a series, what is there is not run again
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+}
+
+/// Options of `experiment`.
+#[derive(Debug, Args)]
+pub struct Experiment {
+    /// Which; the name of a file in lab/experiments
+    pub name: Option<String>,
+    /// Folder with the experiments
+    #[arg(long, value_name = "DIR")]
+    pub experiments: Option<PathBuf>,
+    /// Of its points these alone, parted by commas
+    #[arg(long, value_delimiter = ',', value_name = "NAME:POINT")]
+    pub only: Vec<String>,
+    /// Rounds, instead of the experiment's own number: each point once in every round, in turn
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub times: Option<u32>,
+    /// Of each load, instead of the experiment's own
+    #[arg(long, value_name = "S", value_parser = clap::value_parser!(u32).range(2..=3600))]
+    pub seconds: Option<u32>,
+    /// Use the images that are there
+    #[arg(long)]
+    pub no_build: bool,
+    /// Folder of the record; made anew below lab-results by default. What is there is not run again
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
 }

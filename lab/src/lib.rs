@@ -31,6 +31,8 @@ pub mod contestant;
 pub mod doctor;
 #[cfg(feature = "contests")]
 pub mod drivers;
+#[cfg(feature = "contests")]
+pub mod experiment;
 pub mod exporter;
 #[cfg(feature = "contests")]
 pub mod figures;

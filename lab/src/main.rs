@@ -17,6 +17,7 @@ fn main() -> ExitCode {
     let outcome = match &cli.command {
         Command::List => in_places(&commands::list),
         Command::Run(options) => in_places(&|places| commands::run::run(places, options)),
+        Command::Experiment(options) => in_places(&|places| commands::experiment::run(places, options)),
         Command::Up(options) => in_places(&|places| commands::up::up(places, options)),
         Command::Down(options) => in_places(&|places| commands::up::down(places, options)),
         Command::Logs(options) => in_places(&|places| commands::up::logs(places, options)),

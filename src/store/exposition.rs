@@ -79,6 +79,9 @@ impl Pool {
             "Reads refused by a full queue.",
             &metrics.queue_full,
         );
+        let help = "From a read's coming to a connection's taking it.";
+        let waits = self.queue_seconds().snapshot();
+        exposition.histogram("pouco_read_queue_duration_seconds", help, &[], &waits);
         exposition.atomic("pouco_read_expired_total", "Reads that reached their deadline.", &metrics.expired);
         let help = "Statements cancelled because nobody waited for them.";
         exposition.atomic("pouco_statements_cancelled_total", help, &metrics.cancelled);

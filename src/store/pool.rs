@@ -23,10 +23,11 @@ use parking_lot::Mutex;
 use super::Unavailable;
 use super::connect::{Connector, Purpose};
 use super::failure::{Chain, Failure};
-use super::lanes::{Lane, Lanes, Taken};
+use super::lanes::{Lane, Lanes, Slot, Taken};
 use super::reply::{self, Reply, Waiter};
 use super::session::{Cancel, Opened, Session, Watched};
 use crate::identity::{self, Identity};
+use crate::instruments::{Histogram, SECONDS};
 use crate::limits;
 use crate::waiting::life::{self, Life};
 use crate::waiting::queue::{Queue, Refused};
@@ -48,7 +49,8 @@ pub(super) trait Job: Send {
 
 /// What waits for a connection.
 enum Work {
-    Job(Box<dyn Job>, Option<Arc<Identity>>),
+    /// With who asks, and since when it is there.
+    Job(Box<dyn Job>, Option<Arc<Identity>>, Instant),
     /// Asks the server of an idle connection whether it still answers.
     Probe,
 }
@@ -88,6 +90,8 @@ pub struct Pool {
     deadlines: Deadlines,
     timeout: Duration,
     metrics: Arc<PoolMetrics>,
+    /// From the coming of a job to a connection's taking it.
+    queue_seconds: Histogram,
     /// Coroutines that have not ended.
     alive: AtomicUsize,
     connections: usize,
@@ -116,6 +120,7 @@ impl Pool {
             deadlines: Deadlines::default(),
             timeout,
             metrics: Arc::default(),
+            queue_seconds: Histogram::new(&SECONDS),
             alive: AtomicUsize::new(connections),
             connections,
         });
@@ -166,6 +171,10 @@ impl Pool {
         &self.metrics
     }
 
+    pub(super) fn queue_seconds(&self) -> &Histogram {
+        &self.queue_seconds
+    }
+
     pub(super) fn counts(&self) -> Arc<PoolMetrics> {
         self.metrics.clone()
     }
@@ -203,11 +212,13 @@ impl Pool {
     }
 
     pub(super) fn submit(&self, lane: Lane, job: Box<dyn Job>) -> Result<(), Unavailable> {
-        self.jobs.push(lane, Work::Job(job, identity::current())).map_err(|refused| match refused {
-            Refused::Closed => Unavailable::ShuttingDown,
-            Refused::Full => {
-                self.metrics.queue_full.fetch_add(1, Ordering::Relaxed);
-                Unavailable::QueueFull
+        self.jobs.push(lane, Work::Job(job, identity::current(), Instant::now())).map_err(|refused| {
+            match refused {
+                Refused::Closed => Unavailable::ShuttingDown,
+                Refused::Full => {
+                    self.metrics.queue_full.fetch_add(1, Ordering::Relaxed);
+                    Unavailable::QueueFull
+                }
             }
         })
     }
@@ -275,7 +286,7 @@ impl Pool {
                 drop(unfinished);
                 return self.jobs.clear();
             };
-            let next = unfinished.take().or_else(|| self.jobs.pop(&blocker).map(Taken::split));
+            let next = unfinished.take().or_else(|| self.next(&blocker));
             let Some((work, slot)) = next else { return };
             if open.is_outdated() {
                 unfinished = Some((work, slot));
@@ -290,10 +301,19 @@ impl Pool {
         }
     }
 
+    /// Waits for work, and counts how long that has waited.
+    fn next(&self, blocker: &Arc<Blocker>) -> Option<(Option<Work>, Slot<'_, Work>)> {
+        let (work, slot) = self.jobs.pop(blocker).map(Taken::split)?;
+        if let Some(Work::Job(.., since)) = &work {
+            self.queue_seconds.observe_duration(since.elapsed(), 1);
+        }
+        Some((work, slot))
+    }
+
     /// Gives back what can be used again: the connection if it lives and is idle, the work if its connection
     /// did not.
     fn run(&self, mut session: Session, work: Work) -> (Option<Session>, Option<Work>) {
-        let Work::Job(mut job, asker) = work else { return (self.probed(session), None) };
+        let Work::Job(mut job, asker, since) = work else { return (self.probed(session), None) };
         self.metrics.reads.fetch_add(1, Ordering::Relaxed);
         let run = panic::catch_unwind(AssertUnwindSafe(|| {
             identity::within(asker.clone(), || job.run(&mut session))
@@ -304,13 +324,16 @@ impl Pool {
             Ok(Ok(())) => (Some(session).filter(|session| !session.was_cancelled()), None),
             Ok(Err(error)) => {
                 log::warn!("a connection of the pool is lost: {}", Chain(&error));
-                (None, Some(Work::Job(job, asker)))
+                (None, Some(Work::Job(job, asker, since)))
             }
             // Its replies say so when they are dropped; this coroutine is needed by others. The connection
             // may be in the middle of anything: its end undoes what it has not committed.
             Err(_) => {
                 log::error!("what ran on a connection of the pool panicked");
-                (None, Some(job).filter(|job| job.goes_on_after_panic()).map(|job| Work::Job(job, asker)))
+                (
+                    None,
+                    Some(job).filter(|job| job.goes_on_after_panic()).map(|job| Work::Job(job, asker, since)),
+                )
             }
         }
     }

@@ -2,6 +2,7 @@
 //! error is 2.
 
 pub(crate) mod check;
+pub(crate) mod experiment;
 mod feeds;
 pub(crate) mod load;
 pub(crate) mod run;

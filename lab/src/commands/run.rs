@@ -122,7 +122,7 @@ fn page(
 }
 
 /// What was typed.
-fn command() -> String {
+pub(super) fn command() -> String {
     std::env::args().skip(1).fold("pouco-lab".to_owned(), |all, word| all + " " + &word)
 }
 
@@ -276,7 +276,7 @@ fn driver(places: &Places, options: &Run, contest: &Contest) -> Result<Box<dyn D
 }
 
 /// `lab-results/CONTEST-YYYYMMDD-HHMMSS`.
-fn new_folder(contest: &str) -> PathBuf {
+pub(super) fn new_folder(contest: &str) -> PathBuf {
     let time: String = runner::now().chars().filter(|c| c.is_ascii_digit() || *c == 'T').collect();
     Path::new(RESULTS).join(format!("{contest}-{}", time.replace('T', "-")))
 }

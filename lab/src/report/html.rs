@@ -51,7 +51,7 @@ pub fn html(record: &Record) -> String {
 }
 
 /// The filling of bars whose contestant loses rows, for all pictures of the page.
-fn hatch() -> Markup {
+pub(super) fn hatch() -> Markup {
     markup! {
         svg.defs aria-hidden="true" {
             defs {

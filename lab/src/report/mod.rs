@@ -9,6 +9,7 @@
 
 mod chart;
 mod details;
+mod experiment;
 mod footnotes;
 pub mod format;
 mod html;
@@ -22,6 +23,7 @@ mod table;
 mod variants;
 mod words;
 
+pub use experiment::experiment;
 pub use html::html;
 pub use markdown::markdown;
 pub use series::series;

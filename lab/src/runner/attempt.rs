@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Error, Result};
 
+use super::aside::Aside;
 use super::watch::Watch;
 use super::work::Work;
 use super::{Entrant, Settings, begun, data, kill, kill_shop, logins, proof, scenario, settle, shop};
@@ -104,6 +105,7 @@ fn steps(
     let looked = scenario::prepare(contest, contestant, stack)?;
     let settings = &looked.settings(settings);
     let mut proved = proof::before(stack, contestant)?;
+    let aside = Aside::begin(contest, stack)?;
 
     let before = shop::open(contest, contestant, stack)?;
     if let Some(before) = &before {
@@ -129,6 +131,7 @@ fn steps(
     if let Some(logins) = &mut attempt.logins {
         logins.in_load = shop_figures::logins(&outcome.figures);
     }
+    let requests = outcome.figures.total.count;
     attempt.load = Some(outcome.figures);
 
     proof::after(stack, contestant, &mut proved)?;
@@ -137,6 +140,9 @@ fn steps(
     proved.holds = objections.is_empty();
     attempt.proof = Some(proved);
     objections.extend(outcome.faults);
+    if let Some(aside) = aside {
+        objections.extend(aside.objections(stack, requests)?);
+    }
     attempt.verdict.status = if objections.is_empty() { Status::Valid } else { Status::Disqualified };
     for objection in &objections {
         view.step(&format!("disqualified: {objection}"));

@@ -5,6 +5,7 @@
 //! What may not enter: how anything of that is done. This room only says what comes after what, and writes it
 //! down at once, so that a run that is cut short keeps what it has.
 
+mod aside;
 pub mod attempt;
 pub mod capacity;
 mod data;

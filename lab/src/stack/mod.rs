@@ -114,6 +114,14 @@ pub trait Stack {
         String::new()
     }
 
+    /// Lines that its services with the role `api` have in their logs.
+    ///
+    /// # Errors
+    /// A log cannot be read.
+    fn log_lines(&self) -> Result<u64> {
+        Ok(0)
+    }
+
     /// Stops it and removes all that it made.
     ///
     /// # Errors

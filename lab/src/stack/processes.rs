@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
+use std::io::{BufRead, BufReader};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -238,6 +239,14 @@ impl Stack for Processes {
             text.push_str(&format!("--- {name}\n{lines}\n"));
         }
         text
+    }
+
+    fn log_lines(&self) -> Result<u64> {
+        let mut lines = 0;
+        for (name, _) in self.specifications.iter().filter(|(_, process)| process.role == Role::Api) {
+            lines += BufReader::new(File::open(self.log(name))?).split(b'\n').count() as u64;
+        }
+        Ok(lines)
     }
 
     fn down(&mut self) -> Result<()> {

@@ -3,10 +3,12 @@
 #![allow(clippy::unwrap_used)] // a test that cannot go on fails
 
 mod advanced;
+mod artefacts;
 #[path = "../../../tests/support/browser.rs"]
 mod browser;
 mod edge;
 mod ended;
+mod experiments;
 mod listen;
 mod live;
 mod scenarios;

@@ -1,8 +1,8 @@
 //! The contestants of the scenarios: a statement an answer, and, where they are told to, lies in each of
-//! them.
+//! them; or all that made figures of the original the wrong ones, at once.
 
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use postgres::types::ToSql;
@@ -14,6 +14,9 @@ use crate::tiny_advanced::{self, Caches};
 
 pub(crate) const USER: &str = "json_build_object('id', id, 'name', name, 'email', email, 'created_at',
     to_char(created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"'))";
+const GROWS: &str = "INSERT INTO users (name, email)
+    VALUES ('Grown', 'grown' || gen_random_uuid() || '@example.com') RETURNING email";
+const SHORT: Duration = Duration::from_millis(1);
 const EXTERNAL: Duration = Duration::from_millis(100);
 /// More clients than there are but for the spike.
 const MANY: usize = 15;
@@ -27,6 +30,11 @@ pub(crate) struct Tiny {
     pub(crate) caches: Mutex<Caches>,
     /// There were many clients once.
     is_slow: AtomicBool,
+    /// Shows its statements, refuses with a 200, closes each connection, and writes a row where it is to look
+    /// at a token.
+    as_original: bool,
+    /// For the connection: up to [`SHORT`], and longer ones.
+    waits: [AtomicU64; 2],
 }
 
 /// A status and a body.
@@ -37,20 +45,25 @@ pub(crate) type Answer = (u16, String);
 fn serve() {
     let mut database = Client::connect(&variable("POUCO_LAB_TEST_DATABASE"), NoTls).unwrap();
     database.batch_execute("SET search_path TO bench").unwrap();
-    let lies = variable("TINY_LIES") == "yes";
+    let lies = variable("TINY_LIES");
+    let as_original = lies == "as-original";
     let lie = std::env::var("TINY_LIE").unwrap_or_default();
     let tiny = Tiny {
         database: Mutex::new(database),
-        lies,
+        lies: lies == "yes",
         lie,
         caches: Mutex::default(),
         is_slow: AtomicBool::default(),
+        as_original,
+        waits: Default::default(),
     };
     listen::serve(move |request| {
         tiny.wait_in_line();
         let (status, body) = tiny.answer(request).unwrap_or_else(|| told(404, &json!({"detail": "nothing"})));
         let body = if status == 204 { String::new() } else { body };
-        (status, "content-type: application/json\r\n".to_owned(), body)
+        let status = if as_original && status >= 400 { 200 } else { status };
+        let kept = if as_original { "connection: close\r\n" } else { "" };
+        (status, format!("content-type: application/json\r\n{kept}"), body)
     });
 }
 
@@ -79,7 +92,13 @@ impl Tiny {
             ("GET", "/users") => (200, self.list(lie)?),
             ("POST", "/users") => self.create(&request.body, lie)?,
             ("GET", "/external") => external(lie),
-            ("GET", "/protected") => protected(&request.authorization, lie),
+            ("GET", "/protected") => {
+                if self.as_original {
+                    self.column(GROWS, &[])?;
+                }
+                protected(&request.authorization, lie)
+            }
+            ("GET", "/waits") => (200, self.waits()),
             ("POST", "/upload") => upload(&request.body, lie),
             (method, path) => {
                 self.user(method, path.strip_prefix("/users/")?.parse().ok()?, &request.body)?
@@ -122,9 +141,21 @@ impl Tiny {
         .map(|user| (if method == "DELETE" { 204 } else { 200 }, user))
     }
 
+    fn waits(&self) -> String {
+        let [short, long] = self.waits.each_ref().map(|count| count.load(Ordering::Relaxed));
+        let bucket = |le, count| format!("wait_seconds_bucket{{le=\"{le}\"}} {count}\n");
+        bucket("0.001", short) + &bucket("+Inf", short + long)
+    }
+
     /// The one column of the one row, a document. Nothing where the statement is refused, too.
     pub(crate) fn column(&self, statement: &str, values: &[&(dyn ToSql + Sync)]) -> Option<String> {
-        self.database.lock().unwrap().query_opt(statement, values).ok()??.try_get(0).ok()
+        if self.as_original {
+            eprintln!("INFO {statement}\nINFO {} parameters", values.len());
+        }
+        let began = Instant::now();
+        let mut database = self.database.lock().unwrap();
+        self.waits[usize::from(began.elapsed() > SHORT)].fetch_add(1, Ordering::Relaxed);
+        database.query_opt(statement, values).ok()??.try_get(0).ok()
     }
 }
 

@@ -64,6 +64,14 @@ impl Engine {
         command::output(shell.arg(&self.program).args([lines, container]), ASK_LIMIT)
     }
 
+    /// How many lines that are. They stay where they are: there may be megabytes of them.
+    pub(super) fn log_lines(&self, container: &str) -> Result<u64> {
+        let mut shell = self.here("sh");
+        shell.args(["-c", "\"$0\" logs \"$1\" 2>&1 | wc -l"]);
+        let said = command::output(shell.arg(&self.program).arg(container), ASK_LIMIT)?;
+        said.trim().parse().with_context(|| format!("{said:?} is no number of lines"))
+    }
+
     fn here(&self, program: impl AsRef<OsStr>) -> Command {
         let mut command = Command::new(program);
         command.current_dir(&self.folder);

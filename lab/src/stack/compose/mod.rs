@@ -409,6 +409,15 @@ impl Stack for Compose {
         text
     }
 
+    fn log_lines(&self) -> Result<u64> {
+        let mut lines = 0;
+        let is_api = |service: &String| self.shares.iter().any(|it| it.0 == *service && it.1 == Role::Api);
+        for container in self.containers()?.iter().filter(|container| is_api(&container.service)) {
+            lines += self.engine.log_lines(&container.id)?;
+        }
+        Ok(lines)
+    }
+
     fn down(&mut self) -> Result<()> {
         if self.up {
             self.ending = true;

@@ -2,6 +2,7 @@
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import * as input from './input.js'
+import { sendUsers } from './json.js'
 import { Rejection } from './rejection.js'
 import * as sql from './sql.js'
 
@@ -20,7 +21,7 @@ function found(rows) {
 export function withPromises(store) {
   return {
     list: async (_request, response) => {
-      response.json(await store.rows(sql.USERS))
+      sendUsers(response, await store.rows(sql.USERS))
     },
     create: async (request, response) => {
       const { name, email } = input.user(request.body)
@@ -57,7 +58,7 @@ export function withCallbacks(store) {
   }
   return {
     list: (_request, response, next) => {
-      store.rowsThen(sql.USERS, undefined, then(next, (rows) => response.json(rows)))
+      store.rowsThen(sql.USERS, undefined, then(next, (rows) => sendUsers(response, rows)))
     },
     create: (request, response, next) => {
       const { name, email } = input.user(request.body)

@@ -2,6 +2,7 @@
 
 import importlib
 
+import experiments
 import settings
 
-app = importlib.import_module(f"api_{settings.API}").app
+app = experiments.changed(importlib.import_module(f"api_{settings.API}").app)

@@ -4,7 +4,9 @@ import os
 
 import settings
 
-if settings.FRAMEWORK == "flask":
+if os.environ.get("DEBUG") == "on":
+    command = ["python", "debug.py"]
+elif settings.FRAMEWORK == "flask":
     command = ["gunicorn"]
 else:
     host, _, port = settings.LISTEN.rpartition(":")
