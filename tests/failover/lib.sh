@@ -70,5 +70,6 @@ cluster_down() {
     fi
     podman unpause "$POUCO_HA_NAME-$part" >/dev/null 2>&1 || true
   done
+  podman rm --force --time 0 "$POUCO_HA_NAME-watch" >/dev/null 2>&1 || true
   cluster_compose down --volumes --timeout 5 >/dev/null 2>&1 || true
 }
