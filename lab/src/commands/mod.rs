@@ -4,6 +4,7 @@
 pub(crate) mod check;
 mod feeds;
 pub(crate) mod load;
+pub(crate) mod model;
 pub(crate) mod run;
 mod series;
 mod told;
