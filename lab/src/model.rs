@@ -48,8 +48,8 @@ pub struct Costs {
     pub person_bytes: f64,
 }
 
-/// By six of the eight runs of `results/2026-11-21-2core-xeon-2/decisions` (least squares), `feed-idle` of the
-/// day's first folder at twice the speed, and `search-million.txt`.
+/// By six of the eight runs of `results/2026-11-21-2core-xeon-2/decisions` (least squares), `feed-idle` of
+/// the day's first folder at twice the speed, and `search-million.txt`.
 pub const MEASURED: Costs = Costs {
     batch_s: 128.7e-6,
     row_s: 25.0e-6,
@@ -103,7 +103,8 @@ impl Batches {
     }
 }
 
-/// Moments at which something comes, at random, at a rate that goes evenly from one to another over this time.
+/// Moments at which something comes, at random, at a rate that goes evenly from one to another over this
+/// time.
 pub fn arrivals(from: f64, to: f64, seconds: f64, rng: &mut Rng) -> Vec<f64> {
     let (most, mut at, mut found) = (from.max(to), 0.0, Vec::new());
     if most <= 0.0 {

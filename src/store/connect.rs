@@ -365,8 +365,8 @@ impl Connector {
 
     /// Takes the first server that fits, otherwise the first that will do.
     ///
-    /// Nobody waits for a host that was silent while there are others: a standby that has just answered may be
-    /// the primary a moment later, and is asked again before that host's time is over.
+    /// Nobody waits for a host that was silent while there are others: a standby that has just answered may
+    /// be the primary a moment later, and is asked again before that host's time is over.
     fn open_once(&self, purpose: Purpose, succeeded: bool) -> Result<Opened, ConnectError> {
         let mut makeshift = None;
         let mut last: Option<ConnectError> = None;
@@ -412,7 +412,8 @@ impl Connector {
         opened
     }
 
-    /// Tries a silent host on a thread of its own, one at a time: once it answers it is tried with the others.
+    /// Tries a silent host on a thread of its own, one at a time: once it answers it is tried with the
+    /// others.
     fn ask_aside(&self, host: usize) {
         if std::mem::replace(&mut self.0.hosts.lock()[host], Host::Asked) == Host::Asked {
             return;
@@ -431,7 +432,8 @@ impl Connector {
         self.0.config.get_connect_timeout().copied().unwrap_or(CONNECT_TIMEOUT)
     }
 
-    /// The hosts in the order in which they are to be tried, each with whether it was silent: those come last.
+    /// The hosts in the order in which they are to be tried, each with whether it was silent: those come
+    /// last.
     pub(super) fn hosts(&self) -> Vec<(usize, bool)> {
         let known = self.0.hosts.lock();
         let first = match self.0.config.get_load_balance_hosts() {
