@@ -412,18 +412,15 @@ impl Connector {
         opened
     }
 
-    /// Tries a silent host on a thread of its own, one at a time: once it answers it is tried with the
-    /// others.
+    /// Tries a silent host on a thread of its own: once it answers it is tried with the others.
     fn ask_aside(&self, host: usize) {
         if std::mem::replace(&mut self.0.hosts.lock()[host], Host::Asked) == Host::Asked {
             return;
         }
         let connector = self.clone();
-        let asked = once("pouco-ask", move || {
-            let _ = connector.open_at(host, connector.connect_timeout(), Purpose::Read.ends());
-        });
+        let ask = move || drop(connector.open_at(host, connector.connect_timeout(), Purpose::Read.ends()));
         // Without a thread it is asked another time.
-        if asked.is_err() {
+        if once("pouco-ask", ask).is_err() {
             self.avoid(host);
         }
     }
@@ -432,8 +429,7 @@ impl Connector {
         self.0.config.get_connect_timeout().copied().unwrap_or(CONNECT_TIMEOUT)
     }
 
-    /// The hosts in the order in which they are to be tried, each with whether it was silent: those come
-    /// last.
+    /// The hosts in the order in which they are tried, each with whether it was silent: those come last.
     pub(super) fn hosts(&self) -> Vec<(usize, bool)> {
         let known = self.0.hosts.lock();
         let first = match self.0.config.get_load_balance_hosts() {

@@ -87,10 +87,7 @@ fn a_standby_is_asked_again_while_a_silent_host_is_waited_for() {
     let relay = Relay::to(&database);
     let (listener, port) = silent();
     let connector = Connector::new(silent_first(port, &relay));
-    let opening = {
-        let connector = connector.clone();
-        std::thread::spawn(move || connector.open_patiently(Purpose::Write).is_ok())
-    };
+    let opening = std::thread::spawn(move || connector.open_patiently(Purpose::Write).is_ok());
     eventually("the standby is asked", || relay.connections() >= 8);
     listener.set_nonblocking(true).unwrap();
     let tries = std::iter::from_fn(|| listener.accept().ok()).count();
