@@ -33,7 +33,7 @@ readonly patience=${PATIENCE_S:-300}
 
 secrets_are_there() {
   local secret
-  for secret in postgres pouco fastapi express grafana influxdb; do exists secret "$secret" || return 1; done
+  for secret in postgres postgres-pouco pouco fastapi express grafana influxdb; do exists secret "$secret" || return 1; done
 }
 if ! secrets_are_there && [ -z "${GRAFANA_PASSWORD:-}" ]; then
   refuse "GRAFANA_PASSWORD is not set, and there is no default password"
@@ -70,7 +70,12 @@ say "everything else"
 k apply --server-side --filename "$scratch/all.yml" >"$scratch/applied"
 say "$(wc -l <"$scratch/applied") objects"
 
-step "Postgres" statefulset/postgres
+if [ "$overlay" = kind ]; then
+  step "Postgres" statefulset/postgres
+else
+  say "Postgres"
+  k wait --for=condition=Ready --timeout=600s --request-timeout=0 cluster.postgresql.cnpg.io/postgres
+fi
 step "monitoring" deployment/kube-state-metrics deployment/prometheus statefulset/influxdb deployment/grafana
 step "back ends" deployment/inventory deployment/fastapi deployment/express
 step "people and edge" deployment/redis deployment/people deployment/nginx

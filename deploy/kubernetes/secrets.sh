@@ -16,9 +16,9 @@ fi
 
 random() { od -An -N24 -tx1 /dev/urandom | tr -d ' \n'; }
 
-# secret NAME KEY VALUE…
+# secret NAME KEY VALUE…, of the type $type
 secret() {
-  printf -- '---\napiVersion: v1\nkind: Secret\nmetadata:\n  name: %s\ntype: Opaque\ndata:\n' "$1"
+  printf -- '---\napiVersion: v1\nkind: Secret\nmetadata:\n  name: %s\ntype: %s\ndata:\n' "$1" "${type:-Opaque}"
   shift
   while [ $# -gt 0 ]; do
     printf '  %s: %s\n' "$1" "$(printf %s "$2" | base64 --wrap=0)"
@@ -28,6 +28,10 @@ secret() {
 
 pouco=$(random) fastapi=$(random) express=$(random)
 secret postgres POUCO_PASSWORD "$pouco" FASTAPI_PASSWORD "$fastapi" EXPRESS_PASSWORD "$express"
+# The same for an operator of Postgres, which wants each with its name.
+type=kubernetes.io/basic-auth secret postgres-pouco username pouco password "$pouco"
+type=kubernetes.io/basic-auth secret postgres-fastapi username fastapi password "$fastapi"
+type=kubernetes.io/basic-auth secret postgres-express username express password "$express"
 secret pouco DATABASE_URL "host=postgres user=pouco password=$pouco dbname=pouco" POUCO_JWT_SECRET "$(random)"
 secret fastapi DATABASE_URL "postgresql+asyncpg://fastapi:$fastapi@postgres/fastapi" JWT_SECRET "$(random)"
 secret express PGPASSWORD "$express" JWT_SECRET "$(random)"

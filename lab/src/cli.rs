@@ -69,6 +69,8 @@ pub enum Command {
     Doctor,
     /// Serve CPU, throttling and memory of podman's containers at /metrics, under cAdvisor's names
     Meters(Serving),
+    /// Say how many replicas a load needs, and what they and Postgres come to, by a simulation
+    Model(Model),
 }
 
 /// Options of `run`.
@@ -313,5 +315,58 @@ mod tests {
             panic!("not logs")
         };
         assert_eq!(logs.contestant, ["pouco", "go-chi"]);
+    }
+}
+
+/// Options of `model`.
+#[derive(Debug, Args)]
+pub struct Model {
+    /// Creations a second that are stored
+    #[arg(long, value_name = "PER_S", value_parser = rate)]
+    pub creations: f64,
+    /// Searches a second
+    #[arg(long, value_name = "PER_S", default_value = "0", value_parser = rate)]
+    pub searches: f64,
+    /// Other requests a second
+    #[arg(long, value_name = "PER_S", default_value = "0", value_parser = rate)]
+    pub lookups: f64,
+    /// People in the table, all of them in memory
+    #[arg(long, default_value_t = 50_000, value_parser = clap::value_parser!(u64).range(..=1_000_000_000))]
+    pub people: u64,
+    /// What so many replicas come to, instead of the fewest that are enough
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub replicas: Option<u16>,
+    /// Cores of a replica
+    #[arg(long, default_value = "1", value_parser = rate)]
+    pub replica_cores: f64,
+    /// Cores of Postgres
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub postgres_cores: u16,
+    /// Longest wait of 99 of 100 creations
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u64).range(..=60_000))]
+    pub p99_ms: u64,
+    /// How long the first row of a batch waits
+    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u64).range(..=60_000))]
+    pub linger_ms: u64,
+    /// For how long one replica has all creations; 0: they go round
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u64).range(..=60_000))]
+    pub turn_ms: u64,
+    /// From a statement's end to its commit on disk, and on a standby's
+    #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u64).range(..=60_000_000))]
+    pub flush_us: u64,
+    /// Rows of a batch at most
+    #[arg(long, default_value_t = 128, value_parser = clap::value_parser!(u16).range(1..=10_000))]
+    pub batch_rows: u16,
+    /// Of the arrivals
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+}
+
+/// Something a second, or cores: what a simulation of a minute can go through.
+fn rate(text: &str) -> Result<f64, String> {
+    let value: f64 = text.parse().map_err(|_| "it is no number".to_owned())?;
+    match (0.0..=100_000.0).contains(&value) {
+        true => Ok(value),
+        false => Err("0 to 100000 are allowed".into()),
     }
 }

@@ -48,6 +48,8 @@ pub mod load;
 pub mod machine;
 pub mod meters;
 #[cfg(feature = "contests")]
+pub mod model;
+#[cfg(feature = "contests")]
 pub mod oracle;
 #[cfg(feature = "contests")]
 pub mod record;

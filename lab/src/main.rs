@@ -28,6 +28,7 @@ fn main() -> ExitCode {
         Command::Compare { before, after, threshold } => commands::compare(before, after, *threshold),
         Command::Doctor => in_places(&commands::doctor),
         Command::Meters(options) => exporter::run(options),
+        Command::Model(options) => commands::model::run(options),
     };
     match outcome {
         Ok(true) => ExitCode::SUCCESS,

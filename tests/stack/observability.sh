@@ -8,7 +8,7 @@ set -uo pipefail
 export LC_ALL=C
 cd "$(dirname "${BASH_SOURCE[0]}")/../.." || exit
 
-readonly planned=35
+readonly planned=36
 readonly engine=podman
 readonly overlay=(pouco-prometheus pouco-meters)
 readonly prometheus=http://127.0.0.1:9090
@@ -74,6 +74,7 @@ cp deploy/prometheus/alerts.yml "$scratch/"
 check "promtool: the configuration as it runs" promtool check config /scratch/prometheus.yml
 check "and it scrapes once a second, as it was told" contains "$(cat "$scratch/prometheus.yml")" "scrape_interval: 1s"
 check "promtool: the rules" promtool check rules /rules/alerts.yml
+check "promtool: what autoscalers go by" promtool test rules /rules/autoscaling_test.yml
 check "promtool: every rule fires in one case and is silent in another" promtool test rules /rules/alerts_test.yml
 sed 's/max_over_time/min_over_time/' deploy/prometheus/alerts.yml >"$scratch/alerts.yml"
 cp deploy/prometheus/alerts_test.yml "$scratch/"

@@ -67,6 +67,11 @@ impl Relay {
         format!("host=127.0.0.1 port={port} user=pouco dbname={name}")
     }
 
+    /// How many connections there have been.
+    pub fn connections(&self) -> usize {
+        self.shared.state.lock().unwrap().connections
+    }
+
     /// From now on Postgres's answers are lost.
     pub fn mute(&self) {
         self.shared.change(|state| state.muted = usize::MAX);

@@ -5,6 +5,7 @@ pub(crate) mod check;
 pub(crate) mod experiment;
 mod feeds;
 pub(crate) mod load;
+pub(crate) mod model;
 pub(crate) mod run;
 mod series;
 mod told;

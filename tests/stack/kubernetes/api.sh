@@ -9,7 +9,7 @@ set -uo pipefail
 export LC_ALL=C
 cd "$(dirname "$(readlink -f "$0")")/../../.." || exit
 
-readonly planned=35
+readonly planned=36
 # shellcheck disable=SC2034 # lib.sh's
 readonly engine=none
 
@@ -138,6 +138,15 @@ done
 # -------------------------------------------------------------------------------------
 
 kubectl apply --server-side --filename deploy/kubernetes/base/namespace.yml >/dev/null
+# custom MODULE@VERSION PATTERN: the definitions of others' resources, of their own modules.
+custom() {
+  local folder file
+  folder=$(GOFLAGS=-mod=mod go mod download -json "$1" | sed -n 's/^\t"Dir": "\(.*\)",\{0,1\}$/\1/p')
+  for file in "$folder"/$2; do kubectl apply --server-side --filename "$file" >/dev/null || return 1; done
+}
+check "CloudNativePG's own definitions" eval "
+  custom github.com/cloudnative-pg/cloudnative-pg@v1.28.0 'config/crd/bases/postgresql.cnpg.io_*.yaml' &&
+  kubectl wait --for condition=Established --timeout 30s crd --all"
 # shellcheck disable=SC2329 # by check
 accepted() {
   local said
@@ -158,12 +167,6 @@ check "a pod that may be root is found: a warning" eval "! accepted $scratch/roo
 sed 's/maxSurge: 1$/maxSurgery: 1/' "$scratch/kind.yml" >"$scratch/broken.yml"
 check "a field that there is not is found" eval "! accepted $scratch/broken.yml"
 
-# custom MODULE@VERSION PATTERN: the definitions of others' resources, of their own modules.
-custom() {
-  local folder file
-  folder=$(GOFLAGS=-mod=mod go mod download -json "$1" | sed -n 's/^\t"Dir": "\(.*\)",\{0,1\}$/\1/p')
-  for file in "$folder"/$2; do kubectl apply --server-side --filename "$file" >/dev/null || return 1; done
-}
 check "Argo CD's own definitions" custom github.com/argoproj/argo-cd/v3@v3.1.9 'manifests/crds/*-crd.yaml'
 check "Flux's own definitions" eval "
   custom github.com/fluxcd/kustomize-controller@v1.7.3 'config/crd/bases/*.yaml' &&

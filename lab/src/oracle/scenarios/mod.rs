@@ -2,8 +2,8 @@
 //! second time, and one for each creation of the load that was acknowledged.
 //!
 //! What is sent, and what a right answer is: [`task`], and [`answers`] for all that the answers of a load say
-//! together. Of the advanced scenarios each family has a file, from [`pages`] to [`flow`]. What may not enter:
-//! how rows are fetched and answers are read.
+//! together. Of the advanced scenarios each family has a file, from [`pages`] to [`flow`]. What may not
+//! enter: how rows are fetched and answers are read.
 
 mod access;
 mod answers;
