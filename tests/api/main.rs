@@ -5,6 +5,7 @@
 mod support;
 
 mod bench;
+mod bench_reads;
 mod docs;
 mod edge;
 mod openapi;

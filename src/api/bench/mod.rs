@@ -2,14 +2,19 @@
 //! constant, JSON in and out, a table read whole, rows written, a wait for somebody else, fields of the head,
 //! a file.
 //!
+//! Beside these there is work that may be done in several ways, each behind a path of its own, so that they
+//! can be compared: a list in pages, authors with their posts.
+//!
 //! Each does what its name says. Whatever is of the database comes from there, at each request. It is served
 //! only where `POUCO_APIS` names it: it has paths that the users API has.
 
+mod authors;
 mod echo;
 mod external;
 mod model;
 mod multipart;
 mod openapi;
+mod pagination;
 mod protected;
 mod seed;
 mod sql;
@@ -24,7 +29,7 @@ use std::time::Duration;
 
 use super::{Api, Configured, Running, Services, Stored};
 use crate::cache::Body;
-use crate::http::{Method, Router};
+use crate::http::{Method, Router, Scope};
 use crate::limits;
 use crate::metrics::Exposition;
 use crate::readiness::Readiness;
@@ -41,7 +46,10 @@ pub(super) static API: Api = Api {
     settings: &[EXTERNAL, SLICE_ROWS, UPLOAD_BYTES],
     stored: Some(Stored {
         schema: Some("bench"),
-        migrations: &[Migration::new("bench users", include_str!("migrations/0001_users.sql"))],
+        migrations: &[
+            Migration::new("bench users", include_str!("migrations/0001_users.sql")),
+            Migration::new("bench optimizations", include_str!("migrations/0002_optimizations.sql")),
+        ],
         connections: limits::WRITERS_PER_REPLICA,
         seed: Some(seed::SEED),
         count: Some("SELECT count(*) FROM bench.users"),
@@ -130,32 +138,38 @@ impl Configured for Settings {
             .route(Method::Get, "/protected", |_, (), request, response| {
                 protected::answer(request, response);
             });
-        Ok(Box::new(Mounted { bench, writer: Some(writer) }))
+        // Last, since the first templates are found at once.
+        WAYS.iter().for_each(|mount| mount(&mut scope));
+        Ok(Box::new(Mounted { bench, writers: vec![("creations", writer)] }))
     }
 }
+
+/// What may be done in several ways: what adds the routes of each.
+const WAYS: [fn(&mut Scope<'_, Bench>); 2] = [pagination::mount, authors::mount];
 
 /// Of `GET /health`: that the process answers. What stands against serving is in `/readyz`.
 const HEALTH: &[u8] = b"{\"status\":\"ok\",\"server\":\"pouco\"}";
 
 struct Mounted {
     bench: Arc<Bench>,
-    writer: Option<thread::JoinHandle<()>>,
+    /// Each with what it writes.
+    writers: Vec<(&'static str, thread::JoinHandle<()>)>,
 }
 
 impl Running for Mounted {
     fn stop(&mut self) {
         self.bench.queue.close();
-        if let Some(writer) = self.writer.take()
-            && writer.join().is_err()
-        {
-            log::error!("the writer of bench users panicked");
+        for (what, writer) in self.writers.drain(..) {
+            if writer.join().is_err() {
+                log::error!("the writer of bench {what} panicked");
+            }
         }
     }
 
     fn readiness(&self, readiness: &mut Readiness) {
         readiness.age(API.name, "a creation has waited for long", self.bench.queue.oldest());
-        if self.writer.as_ref().is_none_or(thread::JoinHandle::is_finished) {
-            readiness.own(API.name, "the writer has ended");
+        if self.writers.is_empty() || self.writers.iter().any(|(_, writer)| writer.is_finished()) {
+            readiness.own(API.name, "a writer has ended");
         }
     }
 

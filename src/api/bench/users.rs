@@ -25,10 +25,14 @@ const LISTS_FULL: Rejection = Rejection {
     retry_after_s: Some(RETRY_AFTER_S),
 };
 
-/// What Postgres refuses of a user is an e-mail that another one has.
+const IN_USE: Rejection = Rejection::new(Status::Conflict, "rows of other tables belong to the user");
+
+/// What Postgres refuses of a user is an e-mail that another one has, and to delete one who has rows
+/// elsewhere.
 fn refused(reason: NotDone<Rejection>) -> Rejection {
     match reason {
         NotDone::Refused(refusal) if refusal.constraint.as_deref() == Some("users_email") => TAKEN,
+        NotDone::Refused(refusal) if refusal.code == "23503" => IN_USE,
         other => other.into(),
     }
 }
@@ -144,7 +148,7 @@ impl Bench {
             move |session| Ok((!sql::is_there(session, id)?).then_some(true)),
             move |transaction| sql::delete(transaction, id),
         );
-        match was_there? {
+        match was_there.map_err(refused)? {
             true => response.status(Status::NoContent).empty(),
             false => return Err(NOT_FOUND),
         }
@@ -154,7 +158,7 @@ impl Bench {
 
 /// Our own statement has answered with something else.
 #[allow(clippy::needless_pass_by_value)] // for map_err
-fn unreadable(error: postgres::Error) -> Rejection {
+pub(super) fn unreadable(error: postgres::Error) -> Rejection {
     log::error!("users cannot be read: {error}");
     Rejection::new(Status::InternalServerError, "internal server error")
 }
