@@ -22,3 +22,16 @@ pub(super) fn number(
         }),
     }
 }
+
+/// As [`number`], where there must be one.
+///
+/// # Errors
+/// As there, and where it is missing.
+pub(super) fn needed(
+    request: &Request<'_>,
+    name: &'static str,
+    allowed: RangeInclusive<i64>,
+) -> Result<i64, Rejection> {
+    let missing = Rejection::of_field(Status::UnprocessableContent, "is missing", name);
+    number(request, name, allowed)?.ok_or(missing)
+}

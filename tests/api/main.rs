@@ -6,6 +6,7 @@ mod support;
 
 mod bench;
 mod bench_reads;
+mod bench_writes;
 mod docs;
 mod edge;
 mod openapi;

@@ -3,16 +3,18 @@
 //! a file.
 //!
 //! Beside these there is work that may be done in several ways, each behind a path of its own, so that they
-//! can be compared: a list in pages, authors with their posts.
+//! can be compared: a list in pages, authors with their posts, a product that many buy.
 //!
 //! Each does what its name says. Whatever is of the database comes from there, at each request. It is served
 //! only where `POUCO_APIS` names it: it has paths that the users API has.
 
 mod authors;
+mod decrement;
 mod echo;
 mod external;
 mod model;
 mod multipart;
+mod once;
 mod openapi;
 mod pagination;
 mod protected;
@@ -27,6 +29,7 @@ use std::sync::atomic::AtomicUsize;
 use std::thread;
 use std::time::Duration;
 
+use self::decrement::Decrements;
 use super::{Api, Configured, Running, Services, Stored};
 use crate::cache::Body;
 use crate::http::{Method, Router, Scope};
@@ -50,7 +53,8 @@ pub(super) static API: Api = Api {
             Migration::new("bench users", include_str!("migrations/0001_users.sql")),
             Migration::new("bench optimizations", include_str!("migrations/0002_optimizations.sql")),
         ],
-        connections: limits::WRITERS_PER_REPLICA,
+        // The writers of creations and of decrements.
+        connections: 2 * limits::WRITERS_PER_REPLICA,
         seed: Some(seed::SEED),
         count: Some("SELECT count(*) FROM bench.users"),
     }),
@@ -101,6 +105,7 @@ struct Bench {
     pool: Arc<Pool>,
     by_id: Gather<i64, Body>,
     queue: Arc<CommitQueue<sql::Users>>,
+    decrements: Arc<CommitQueue<Decrements>>,
     external: Duration,
     slice_rows: i64,
     /// Tables of more than one slice that are being sent now.
@@ -111,10 +116,13 @@ impl Configured for Settings {
     fn mount(self: Box<Self>, services: &Services<'_>, router: &mut Router) -> io::Result<Box<dyn Running>> {
         let (queue, writer) =
             CommitQueue::start(services.connector.clone(), services.commit, services.janitor)?;
+        let (decrements, selling) =
+            CommitQueue::start(services.connector.clone(), services.commit, services.janitor)?;
         let bench = Arc::new(Bench {
             pool: services.pool.clone(),
             by_id: Gather::new(services.pool.clone(), Lane::Lookup, sql::fetch_bodies),
             queue,
+            decrements,
             external: self.external,
             slice_rows: self.slice_rows,
             large_lists: AtomicUsize::new(0),
@@ -140,12 +148,12 @@ impl Configured for Settings {
             });
         // Last, since the first templates are found at once.
         WAYS.iter().for_each(|mount| mount(&mut scope));
-        Ok(Box::new(Mounted { bench, writers: vec![("creations", writer)] }))
+        Ok(Box::new(Mounted { bench, writers: vec![("creations", writer), ("decrements", selling)] }))
     }
 }
 
 /// What may be done in several ways: what adds the routes of each.
-const WAYS: [fn(&mut Scope<'_, Bench>); 2] = [pagination::mount, authors::mount];
+const WAYS: [fn(&mut Scope<'_, Bench>); 3] = [pagination::mount, authors::mount, decrement::mount];
 
 /// Of `GET /health`: that the process answers. What stands against serving is in `/readyz`.
 const HEALTH: &[u8] = b"{\"status\":\"ok\",\"server\":\"pouco\"}";
@@ -159,6 +167,7 @@ struct Mounted {
 impl Running for Mounted {
     fn stop(&mut self) {
         self.bench.queue.close();
+        self.bench.decrements.close();
         for (what, writer) in self.writers.drain(..) {
             if writer.join().is_err() {
                 log::error!("the writer of bench {what} panicked");
@@ -168,6 +177,7 @@ impl Running for Mounted {
 
     fn readiness(&self, readiness: &mut Readiness) {
         readiness.age(API.name, "a creation has waited for long", self.bench.queue.oldest());
+        readiness.age(API.name, "a decrement has waited for long", self.bench.decrements.oldest());
         if self.writers.is_empty() || self.writers.iter().any(|(_, writer)| writer.is_finished()) {
             readiness.own(API.name, "a writer has ended");
         }
@@ -175,5 +185,6 @@ impl Running for Mounted {
 
     fn expose(&self, exposition: &mut Exposition) {
         self.bench.queue.expose(API.name, exposition);
+        self.bench.decrements.expose("decrements", exposition);
     }
 }

@@ -2,11 +2,15 @@
 
 use serde_json::json;
 use utoipa::ToSchema;
+use utoipa::openapi::Required;
+use utoipa::openapi::path::ParameterIn;
+use utoipa::openapi::schema::ObjectBuilder;
 
 use super::super::authors::{self, Loading};
+use super::super::decrement::Way;
 use super::super::model::User;
 use super::super::pagination::{DEFAULT_SIZE, LARGEST_SIZE};
-use crate::api::describe::{Description, Operation, operation, text, whole};
+use crate::api::describe::{Description, Operation, operation, parameter, text, whole};
 use crate::http::{Method, Status};
 
 /// A page by its number.
@@ -58,6 +62,15 @@ struct Post {
     body: String,
 }
 
+/// What there is of a product.
+#[derive(ToSchema)]
+#[schema(as = bench::Quantity)]
+struct Quantity {
+    product_id: i64,
+    /// So many are left.
+    quantity: i64,
+}
+
 /// A number of the query is out of its range, or none.
 pub(super) fn checked(operation: Operation) -> Operation {
     operation
@@ -66,7 +79,7 @@ pub(super) fn checked(operation: Operation) -> Operation {
 }
 
 pub(super) fn describe(description: Description) -> Description {
-    let parts: [fn(Description) -> Description; 2] = [pages, authors];
+    let parts: [fn(Description) -> Description; 3] = [pages, authors, products];
     parts.into_iter().fold(description, |description, part| part(description))
 }
 
@@ -105,5 +118,36 @@ fn authors(description: Description) -> Description {
                 .query("limit", limit, "How many authors.")
                 .answers::<Authors>(Status::Ok, "The first of them by id, each with its posts by id.");
         description.route(Method::Get, &format!("/n-plus-one/{name}"), checked(shown))
+    })
+}
+
+/// A parameter of the query that may not be left out.
+fn needed(operation: Operation, name: &str, schema: ObjectBuilder, about: &str, example: i64) -> Operation {
+    let parameter = parameter(ParameterIn::Query, name, schema, about).required(Required::True);
+    operation.parameter(parameter.example(Some(example.into())).build())
+}
+
+fn products(description: Description) -> Description {
+    let of_product = |operation, least| {
+        let operation = needed(operation, "product_id", whole(1, i64::MAX), "Which product.", 1);
+        let operation = needed(operation, "quantity", whole(least, i64::MAX), "How many.", 1);
+        checked(operation.refuses(Status::NotFound, "There is no such product."))
+    };
+    let reset = operation("reset", "Says how many of a product there are from now on")
+        .answers::<Quantity>(Status::Ok, "So many.");
+    let description = description.route(Method::Post, "/transactions/reset", of_product(reset, 0));
+    Way::ALL.into_iter().fold(description, |description, way| {
+        let (name, about) = match way {
+            Way::NoLock => (way.name(), "What is left is computed of what was read: updates are lost."),
+            Way::Pessimistic => (way.name(), "The row is locked before it is read."),
+            Way::Optimistic => (way.name(), "The row is changed only where its version is as it was read."),
+            Way::Serializable => (way.name(), "Postgres ends one of two that would undo each other."),
+            Way::Conditional => (way.name(), "One statement with its condition, for all who wait."),
+        };
+        let sale = operation(format!("decrement_{}", name.replace('-', "_")), "Sells so many of a product")
+            .about(about)
+            .answers::<Quantity>(Status::Ok, "They are sold, and so many are left.")
+            .refuses(Status::Conflict, "There are fewer, or others were always first.");
+        description.route(Method::Post, &format!("/transactions/decrement/{name}"), of_product(sale, 1))
     })
 }
