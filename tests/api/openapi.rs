@@ -236,6 +236,7 @@ fn what_the_api_bench_answers_is_described() {
         ("GET", "/users/{id}", "/users/7", "", 404),
         ("GET", "/users/{id}", "/users/ana", "", 400),
         ("PUT", "/users/{id}", "/users/1", ana.as_str(), 200),
+        ("GET", "/cache/users/{id}/process", "/cache/users/1/process", "", 200),
         ("DELETE", "/users/{id}", "/users/1", "", 204),
         ("DELETE", "/users/{id}", "/users/1", "", 404),
         ("GET", "/users/offset", "/users/offset", "", 200),
@@ -243,6 +244,10 @@ fn what_the_api_bench_answers_is_described() {
         ("GET", "/users/cursor", "/users/cursor?size=1", "", 200),
         ("GET", "/n-plus-one/eager", "/n-plus-one/eager", "", 200),
         ("GET", "/n-plus-one/lazy", "/n-plus-one/lazy?limit=x", "", 422),
+        ("POST", "/cache/warmup", "/cache/warmup?count=1", "", 200),
+        ("GET", "/cache/users/{id}/no-cache", "/cache/users/1/no-cache", "", 404),
+        ("GET", "/cache/users/{id}/redis", "/cache/users/1/redis", "", 404),
+        ("DELETE", "/cache/users/{id}", "/cache/users/1", "", 204),
         ("POST", "/transactions/reset", "/transactions/reset?product_id=1&quantity=1", "", 404),
         (
             "POST",

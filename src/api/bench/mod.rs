@@ -3,12 +3,15 @@
 //! a file.
 //!
 //! Beside these there is work that may be done in several ways, each behind a path of its own, so that they
-//! can be compared: a list in pages, authors with their posts, a product that many buy.
+//! can be compared: a list in pages, authors with their posts, a product that many buy, a user from a
+//! cache.
 //!
-//! Each does what its name says. Whatever is of the database comes from there, at each request. It is served
-//! only where `POUCO_APIS` names it: it has paths that the users API has.
+//! Each does what its name says. Whatever is of the database comes from there, at each request, unless the
+//! path says that it is from a cache. It is served only where `POUCO_APIS` names it: it has paths that the
+//! users API has.
 
 mod authors;
+mod cached;
 mod decrement;
 mod echo;
 mod external;
@@ -29,8 +32,9 @@ use std::sync::atomic::AtomicUsize;
 use std::thread;
 use std::time::Duration;
 
+use self::cached::{CacheSettings, Kept};
 use self::decrement::Decrements;
-use super::{Api, Configured, Running, Services, Stored};
+use super::{Api, Configured, Running, Services, Stored, redis};
 use crate::cache::Body;
 use crate::http::{Method, Router, Scope};
 use crate::limits;
@@ -46,7 +50,20 @@ pub(super) static API: Api = Api {
     in_all: false,
     example: "/users -d '{\"name\":\"Ana\",\"email\":\"ana@example.com\"}'",
     openapi: Some(openapi::describe),
-    settings: &[EXTERNAL, SLICE_ROWS, UPLOAD_BYTES],
+    settings: &[
+        EXTERNAL,
+        SLICE_ROWS,
+        UPLOAD_BYTES,
+        cached::TTL,
+        cached::BYTES,
+        redis::REDIS_HOST,
+        redis::REDIS_URL,
+        redis::REDIS_USER,
+        redis::REDIS_PASSWORD,
+        redis::REDIS_PASSWORD_FILE,
+        redis::REDIS_ROOT_CERT,
+        redis::REDIS_TIMEOUT,
+    ],
     stored: Some(Stored {
         schema: Some("bench"),
         migrations: &[
@@ -89,6 +106,7 @@ struct Settings {
     external: Duration,
     slice_rows: i64,
     upload_bytes: usize,
+    cache: CacheSettings,
 }
 
 fn configure(values: &Values) -> Result<Box<dyn Configured>, ConfigError> {
@@ -97,6 +115,7 @@ fn configure(values: &Values) -> Result<Box<dyn Configured>, ConfigError> {
         // Far below what an i64 holds.
         slice_rows: values.number(&SLICE_ROWS)?.cast_signed(),
         upload_bytes: values.size(&UPLOAD_BYTES)?,
+        cache: CacheSettings::read(values)?,
     }))
 }
 
@@ -106,6 +125,7 @@ struct Bench {
     by_id: Gather<i64, Body>,
     queue: Arc<CommitQueue<sql::Users>>,
     decrements: Arc<CommitQueue<Decrements>>,
+    kept: Kept,
     external: Duration,
     slice_rows: i64,
     /// Tables of more than one slice that are being sent now.
@@ -123,6 +143,7 @@ impl Configured for Settings {
             by_id: Gather::new(services.pool.clone(), Lane::Lookup, sql::fetch_bodies),
             queue,
             decrements,
+            kept: Kept::start(&self.cache, services)?,
             external: self.external,
             slice_rows: self.slice_rows,
             large_lists: AtomicUsize::new(0),
@@ -153,7 +174,8 @@ impl Configured for Settings {
 }
 
 /// What may be done in several ways: what adds the routes of each.
-const WAYS: [fn(&mut Scope<'_, Bench>); 3] = [pagination::mount, authors::mount, decrement::mount];
+const WAYS: [fn(&mut Scope<'_, Bench>); 4] =
+    [pagination::mount, authors::mount, decrement::mount, cached::mount];
 
 /// Of `GET /health`: that the process answers. What stands against serving is in `/readyz`.
 const HEALTH: &[u8] = b"{\"status\":\"ok\",\"server\":\"pouco\"}";
@@ -168,6 +190,7 @@ impl Running for Mounted {
     fn stop(&mut self) {
         self.bench.queue.close();
         self.bench.decrements.close();
+        self.bench.kept.stop();
         for (what, writer) in self.writers.drain(..) {
             if writer.join().is_err() {
                 log::error!("the writer of bench {what} panicked");
@@ -186,5 +209,6 @@ impl Running for Mounted {
     fn expose(&self, exposition: &mut Exposition) {
         self.bench.queue.expose(API.name, exposition);
         self.bench.decrements.expose("decrements", exposition);
+        self.bench.kept.expose(exposition);
     }
 }

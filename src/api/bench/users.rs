@@ -15,7 +15,7 @@ use crate::store::{Lane, NotDone, Unavailable};
 /// MB, for as long as its client takes, and is in no other account.
 pub(super) const LARGE_LISTS: usize = 32;
 
-const NOT_FOUND: Rejection = Rejection::new(Status::NotFound, "no such user");
+pub(super) const NOT_FOUND: Rejection = Rejection::new(Status::NotFound, "no such user");
 const TAKEN: Rejection = Rejection::of_field(Status::Conflict, "another user has it", "email");
 const UNSTORABLE: Rejection = Rejection::new(Status::UnprocessableContent, "it cannot be stored");
 const LISTS_FULL: Rejection = Rejection {
@@ -133,6 +133,8 @@ impl Bench {
         let changed = self
             .pool
             .transact::<_, Rejection>(|_| Ok(None), move |transaction| sql::update(transaction, id, &change));
+        // Also where it is not known whether it was done.
+        self.kept.forget(id);
         response.json(&changed.map_err(refused)?.ok_or(NOT_FOUND)?);
         Ok(())
     }
@@ -148,6 +150,7 @@ impl Bench {
             move |session| Ok((!sql::is_there(session, id)?).then_some(true)),
             move |transaction| sql::delete(transaction, id),
         );
+        self.kept.forget(id);
         match was_there.map_err(refused)? {
             true => response.status(Status::NoContent).empty(),
             false => return Err(NOT_FOUND),

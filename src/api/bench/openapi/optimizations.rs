@@ -7,6 +7,7 @@ use utoipa::openapi::path::ParameterIn;
 use utoipa::openapi::schema::ObjectBuilder;
 
 use super::super::authors::{self, Loading};
+use super::super::cached::{self, KEEPERS, Keeper};
 use super::super::decrement::Way;
 use super::super::model::User;
 use super::super::pagination::{DEFAULT_SIZE, LARGEST_SIZE};
@@ -71,6 +72,22 @@ struct Quantity {
     quantity: i64,
 }
 
+/// A user, and where it is from.
+#[derive(ToSchema)]
+#[schema(as = bench::KeptUser)]
+struct KeptUser {
+    /// `cache` or `database`.
+    source: String,
+    user: User<'static>,
+}
+
+/// How many there were.
+#[derive(ToSchema)]
+#[schema(as = bench::Count)]
+struct Count {
+    count: i64,
+}
+
 /// A number of the query is out of its range, or none.
 pub(super) fn checked(operation: Operation) -> Operation {
     operation
@@ -79,7 +96,7 @@ pub(super) fn checked(operation: Operation) -> Operation {
 }
 
 pub(super) fn describe(description: Description) -> Description {
-    let parts: [fn(Description) -> Description; 3] = [pages, authors, products];
+    let parts: [fn(Description) -> Description; 4] = [pages, authors, products, caches];
     parts.into_iter().fold(description, |description, part| part(description))
 }
 
@@ -149,5 +166,37 @@ fn products(description: Description) -> Description {
             .answers::<Quantity>(Status::Ok, "They are sold, and so many are left.")
             .refuses(Status::Conflict, "There are fewer, or others were always first.");
         description.route(Method::Post, &format!("/transactions/decrement/{name}"), of_product(sale, 1))
+    })
+}
+
+fn caches(description: Description) -> Description {
+    let count = whole(1, cached::LARGEST_COUNT).default(Some(json!(cached::DEFAULT_COUNT)));
+    let warm_up = operation("warm_up", "Reads the first users anew into every cache")
+        .query("count", count, "The users 1 to this one.")
+        .answers::<Count>(Status::Ok, "So many of them are there.");
+    let of_user = |operation: Operation| {
+        operation
+            .path_parameter("id", whole(1, i64::MAX), "The user's id.", 1)
+            .refuses(Status::BadRequest, "The id is no whole number.")
+    };
+    let forget = operation("forget", "Has every cache forget a user")
+        .answers_empty(Status::NoContent, "It is in none of them.");
+    let description = description.route(Method::Post, "/cache/warmup", checked(warm_up)).route(
+        Method::Delete,
+        "/cache/users/{id}",
+        of_user(forget),
+    );
+    KEEPERS.into_iter().fold(description, |description, (name, keeper)| {
+        let (about, missing) = match keeper {
+            Keeper::Nothing => ("From the database each time.", "There is no such user."),
+            Keeper::Redis => ("From Redis, where there is one.", "There is no such user, or no Redis."),
+            Keeper::Process => ("From the memory of the process.", "There is no such user."),
+        };
+        let shown = operation(format!("kept_{}", name.replace('-', "_")), "Shows a user from a cache")
+            .about(about)
+            .answers::<KeptUser>(Status::Ok, "The user.")
+            .refuses(Status::NotFound, missing)
+            .waits_for_postgres();
+        description.route(Method::Get, &format!("/cache/users/{{id}}/{name}"), of_user(shown))
     })
 }
