@@ -4,12 +4,13 @@
 //!
 //! Beside these there is work that may be done in several ways, each behind a path of its own, so that they
 //! can be compared: a list in pages, authors with their posts, a product that many buy, a user from a
-//! cache.
+//! cache, who asks.
 //!
 //! Each does what its name says. Whatever is of the database comes from there, at each request, unless the
 //! path says that it is from a cache. It is served only where `POUCO_APIS` names it: it has paths that the
 //! users API has.
 
+mod access;
 mod authors;
 mod cached;
 mod decrement;
@@ -32,8 +33,10 @@ use std::sync::atomic::AtomicUsize;
 use std::thread;
 use std::time::Duration;
 
+use self::access::Access;
 use self::cached::{CacheSettings, Kept};
 use self::decrement::Decrements;
+use super::secrets::{SECRET, SECRET_BEFORE, SECRET_BEFORE_FILE, SECRET_FILE, TokenSettings};
 use super::{Api, Configured, Running, Services, Stored, redis};
 use crate::cache::Body;
 use crate::http::{Method, Router, Scope};
@@ -63,6 +66,10 @@ pub(super) static API: Api = Api {
         redis::REDIS_PASSWORD_FILE,
         redis::REDIS_ROOT_CERT,
         redis::REDIS_TIMEOUT,
+        SECRET,
+        SECRET_FILE,
+        SECRET_BEFORE,
+        SECRET_BEFORE_FILE,
     ],
     stored: Some(Stored {
         schema: Some("bench"),
@@ -107,6 +114,7 @@ struct Settings {
     slice_rows: i64,
     upload_bytes: usize,
     cache: CacheSettings,
+    tokens: TokenSettings,
 }
 
 fn configure(values: &Values) -> Result<Box<dyn Configured>, ConfigError> {
@@ -116,6 +124,7 @@ fn configure(values: &Values) -> Result<Box<dyn Configured>, ConfigError> {
         slice_rows: values.number(&SLICE_ROWS)?.cast_signed(),
         upload_bytes: values.size(&UPLOAD_BYTES)?,
         cache: CacheSettings::read(values)?,
+        tokens: TokenSettings::read(values, access::LIFETIME_S, Some(API.name))?,
     }))
 }
 
@@ -126,6 +135,7 @@ struct Bench {
     queue: Arc<CommitQueue<sql::Users>>,
     decrements: Arc<CommitQueue<Decrements>>,
     kept: Kept,
+    access: Access,
     external: Duration,
     slice_rows: i64,
     /// Tables of more than one slice that are being sent now.
@@ -133,6 +143,10 @@ struct Bench {
 }
 
 impl Configured for Settings {
+    fn check(&self, several_replicas: bool) -> Result<(), ConfigError> {
+        self.tokens.check(several_replicas)
+    }
+
     fn mount(self: Box<Self>, services: &Services<'_>, router: &mut Router) -> io::Result<Box<dyn Running>> {
         let (queue, writer) =
             CommitQueue::start(services.connector.clone(), services.commit, services.janitor)?;
@@ -144,6 +158,7 @@ impl Configured for Settings {
             queue,
             decrements,
             kept: Kept::start(&self.cache, services)?,
+            access: Access::start(&self.tokens, services)?,
             external: self.external,
             slice_rows: self.slice_rows,
             large_lists: AtomicUsize::new(0),
@@ -174,8 +189,8 @@ impl Configured for Settings {
 }
 
 /// What may be done in several ways: what adds the routes of each.
-const WAYS: [fn(&mut Scope<'_, Bench>); 4] =
-    [pagination::mount, authors::mount, decrement::mount, cached::mount];
+const WAYS: [fn(&mut Scope<'_, Bench>); 5] =
+    [pagination::mount, authors::mount, decrement::mount, cached::mount, access::mount];
 
 /// Of `GET /health`: that the process answers. What stands against serving is in `/readyz`.
 const HEALTH: &[u8] = b"{\"status\":\"ok\",\"server\":\"pouco\"}";

@@ -88,6 +88,32 @@ struct Count {
     count: i64,
 }
 
+/// What anybody may know.
+#[derive(ToSchema)]
+#[schema(as = bench::Public)]
+struct Public {
+    message: String,
+}
+
+/// What a login gives.
+#[derive(ToSchema)]
+#[schema(as = bench::Given)]
+struct Given {
+    access_token: String,
+    token_type: String,
+}
+
+/// That a user may come in.
+#[derive(ToSchema)]
+#[schema(as = bench::Access)]
+struct Access {
+    user_id: i64,
+    message: String,
+    /// As it is in the database, where that was asked.
+    #[schema(nullable = false)]
+    user: Option<User<'static>>,
+}
+
 /// A number of the query is out of its range, or none.
 pub(super) fn checked(operation: Operation) -> Operation {
     operation
@@ -96,7 +122,7 @@ pub(super) fn checked(operation: Operation) -> Operation {
 }
 
 pub(super) fn describe(description: Description) -> Description {
-    let parts: [fn(Description) -> Description; 4] = [pages, authors, products, caches];
+    let parts: [fn(Description) -> Description; 5] = [pages, authors, products, caches, access];
     parts.into_iter().fold(description, |description, part| part(description))
 }
 
@@ -199,4 +225,36 @@ fn caches(description: Description) -> Description {
             .waits_for_postgres();
         description.route(Method::Get, &format!("/cache/users/{{id}}/{name}"), of_user(shown))
     })
+}
+
+fn access(description: Description) -> Description {
+    let login = |id, about| {
+        let login = operation(id, "Begins to be a user, without a password").about(about);
+        let login = needed(login, "user_id", whole(1, i64::MAX), "Which user.", 1);
+        let login = login.answers::<Given>(Status::Ok, "What says who it is, for an hour.");
+        checked(login.refuses(Status::NotFound, "There is no such user."))
+    };
+    let protected = |id, about| {
+        let protected = operation(id, "Lets in who has logged in").about(about).needs_login();
+        protected.answers::<Access>(Status::Ok, "Come in.")
+    };
+    let public = operation("public", "Lets everybody in").answers::<Public>(Status::Ok, "Come in.");
+    let signed = "The signature and the end of the token are looked at.";
+    let with_user = "The same, and the user is read from the database.";
+    let session = "The session and its user are read from the database.";
+    description
+        .route(Method::Get, "/auth/public", public)
+        .route(Method::Post, "/auth/login/jwt", login("login_by_token", "With a signed token."))
+        .route(Method::Post, "/auth/login/session", login("login_by_session", "With a row in the database."))
+        .route(Method::Get, "/auth/protected/jwt", protected("protected_by_token", signed))
+        .route(
+            Method::Get,
+            "/auth/protected/jwt-user",
+            protected("protected_by_token_and_user", with_user).waits_for_postgres(),
+        )
+        .route(
+            Method::Get,
+            "/auth/protected/session",
+            protected("protected_by_session", session).waits_for_postgres(),
+        )
 }
