@@ -162,3 +162,68 @@ fn of_decrements_that_meet_each_has_its_own_answer() {
     assert!((0..10).contains(&left(1)) && (0..1000).contains(&left(2)), "{statuses:?}");
     assert!(statuses.iter().all(|status| [200, 404, 409].contains(status)), "{statuses:?}");
 }
+
+/// What a bulk operation says, and what is there after it.
+fn bulk(database: &Database, replica: &Replica, way: &str, count: i64) -> (i64, i64) {
+    let answer = post(replica, &format!("/bulk-operations/{way}?count={count}"));
+    assert_eq!(answer.status, 200, "{way}: {}", answer.text());
+    let answer = answer.json();
+    let stored = "SELECT count(*) FROM bench.bulk_items";
+    let told = (answer["count"].as_i64().unwrap(), answer["sum"].as_i64().unwrap());
+    assert!(number(database, stored) >= told.0, "{way}");
+    told
+}
+
+#[test]
+fn rows_are_written_by_one_commit_or_by_many() {
+    let (database, replica) = replica();
+    for way in ["insert-individual", "insert-batch", "insert-raw"] {
+        assert_eq!(post(&replica, &format!("/bulk-operations/{way}?count=1")).status, 409, "nobody is there");
+    }
+    database
+        .client()
+        .batch_execute("INSERT INTO bench.users (name, email) VALUES ('A', 'a@example.com')")
+        .unwrap();
+    let cleaned = |expected: i64| {
+        let answer = replica.api.connect().request("DELETE", "/bulk-operations/cleanup", "");
+        assert_eq!((answer.status, answer.json()), (200, json!({"count": expected})));
+    };
+    cleaned(0);
+    // Of transactions that have written the rows which are there now.
+    let commits = || number(&database, "SELECT count(DISTINCT xmin::text) FROM bench.bulk_items");
+    for (way, count, expected) in [
+        ("insert-individual", 30, 30),
+        ("insert-batch", 30, 1),
+        ("insert-batch", 2_500, 1),
+        ("insert-raw", 2_500, 1),
+    ] {
+        assert_eq!(bulk(&database, &replica, way, count), (count, count * (count + 1) / 2), "{way}");
+        assert_eq!(
+            number(&database, "SELECT count(*) FROM bench.bulk_items WHERE user_id = 1"),
+            count,
+            "{way}"
+        );
+        let sum = number(&database, "SELECT sum(value)::bigint FROM bench.bulk_items");
+        assert_eq!(sum, count * (count + 1) / 2, "{way}");
+        assert_eq!(commits(), expected, "{way} of {count}");
+        if count == 30 {
+            assert_eq!(bulk(&database, &replica, "update-individual", 20), (20, 230), "20 more than 210");
+            assert_eq!(bulk(&database, &replica, "update-bulk", 20), (20, 250));
+            assert_eq!(bulk(&database, &replica, "update-bulk", 100), (30, 535), "no more than there are");
+            assert_eq!(commits(), 1);
+            assert_eq!(bulk(&database, &replica, "update-individual", 10), (10, 95));
+            assert_eq!(commits(), 11, "ten, and the one before");
+        }
+        cleaned(count);
+    }
+    assert_eq!(post(&replica, "/bulk-operations/update-bulk").json(), json!({"count": 0, "sum": 0}));
+    assert_eq!(post(&replica, "/bulk-operations/insert-raw").json(), json!({"count": 1000, "sum": 500_500}));
+    let owner = replica.api.connect().request("DELETE", "/users/1", "");
+    assert_eq!(owner.status, 409, "rows are the user's: {}", owner.text());
+    let cases = [
+        ("/bulk-operations/insert-raw?count=0", "count"),
+        ("/bulk-operations/insert-batch?count=10001", "count"),
+        ("/bulk-operations/update-individual?count=many", "count"),
+    ];
+    refused(&replica, "POST", &cases);
+}

@@ -7,6 +7,7 @@ use utoipa::openapi::path::ParameterIn;
 use utoipa::openapi::schema::ObjectBuilder;
 
 use super::super::authors::{self, Loading};
+use super::super::bulk::{self, Writing};
 use super::super::cached::{self, KEEPERS, Keeper};
 use super::super::decrement::Way;
 use super::super::model::User;
@@ -114,6 +115,15 @@ struct Access {
     user: Option<User<'static>>,
 }
 
+/// Rows that are written.
+#[derive(ToSchema)]
+#[schema(as = bench::Written)]
+struct Written {
+    count: i64,
+    /// Of their values.
+    sum: i64,
+}
+
 /// A number of the query is out of its range, or none.
 pub(super) fn checked(operation: Operation) -> Operation {
     operation
@@ -122,7 +132,7 @@ pub(super) fn checked(operation: Operation) -> Operation {
 }
 
 pub(super) fn describe(description: Description) -> Description {
-    let parts: [fn(Description) -> Description; 5] = [pages, authors, products, caches, access];
+    let parts: [fn(Description) -> Description; 6] = [pages, authors, bulk, products, caches, access];
     parts.into_iter().fold(description, |description, part| part(description))
 }
 
@@ -257,4 +267,28 @@ fn access(description: Description) -> Description {
             "/auth/protected/session",
             protected("protected_by_session", session).waits_for_postgres(),
         )
+}
+
+fn bulk(description: Description) -> Description {
+    let clean_up = operation("clean_up", "Deletes the rows that were written")
+        .answers::<Count>(Status::Ok, "So many there were.")
+        .waits_for_postgres();
+    let description = description.route(Method::Delete, "/bulk-operations/cleanup", clean_up);
+    Writing::ALL.into_iter().fold(description, |description, way| {
+        let (about, verb) = match way {
+            Writing::InsertIndividual => ("A statement and a commit for each row.", "Adds"),
+            Writing::InsertBatch => ("One transaction, 1,000 rows a statement.", "Adds"),
+            Writing::InsertRaw => ("One statement.", "Adds"),
+            Writing::UpdateIndividual => ("A statement and a commit for each row.", "Changes"),
+            Writing::UpdateBulk => ("One statement.", "Changes"),
+        };
+        let count = whole(1, bulk::LARGEST_COUNT).default(Some(json!(bulk::DEFAULT_COUNT)));
+        let id = format!("bulk_{}", way.name().replace('-', "_"));
+        let written = operation(id, &format!("{verb} many rows"))
+            .about(about)
+            .query("count", count, "How many rows.")
+            .answers::<Written>(Status::Ok, "So many were written.")
+            .refuses(Status::Conflict, "There is no user 1, whose rows they would be.");
+        description.route(Method::Post, &format!("/bulk-operations/{}", way.name()), checked(written))
+    })
 }
