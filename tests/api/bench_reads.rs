@@ -147,6 +147,109 @@ fn a_number_that_is_none_is_named() {
         ("/n-plus-one/lazy?limit=0", "limit"),
         ("/n-plus-one/eager?limit=101", "limit"),
         ("/n-plus-one/subquery?limit=1.5", "limit"),
+        ("/aggregation/stats/country/raw?limit=0", "limit"),
+        ("/aggregation/stats/author/kept?limit=101", "limit"),
+        ("/search/users?mode=like", "q"),
+        ("/search/users?q=&mode=like", "q"),
+        ("/search/users?q=a%00b&mode=like", "q"),
+        ("/search/users?q=a", "mode"),
+        ("/search/users?q=a&mode=regex", "mode"),
+        ("/search/users?q=a&mode=fts&limit=101", "limit"),
     ];
     refused(&replica, "GET", &cases);
+    let long = format!("/search/users?mode=like&q={}", "a".repeat(101));
+    refused(&replica, "GET", &[(long.as_str(), "q")]);
+}
+
+/// Keeps the totals of articles, as whoever compares does it.
+const KEEP_TOTALS: &str = "
+    CREATE FUNCTION bench.keep_totals() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+        INSERT INTO bench.article_totals VALUES
+            ('country', NEW.country, 1, NEW.views), ('author', NEW.author_id::text, 1, NEW.views)
+        ON CONFLICT (kind, key) DO UPDATE SET articles = article_totals.articles + 1,
+            views = article_totals.views + excluded.views;
+        RETURN NEW;
+    END $$;
+    CREATE TRIGGER keep_totals AFTER INSERT ON bench.articles FOR EACH ROW EXECUTE FUNCTION bench.keep_totals()";
+
+#[test]
+fn groups_are_those_of_the_rows_by_all_ways() {
+    let (database, replica) = replica();
+    for way in ["orm", "raw"] {
+        assert_eq!(replica.get(&format!("/aggregation/count/{way}")).json(), json!({"count": 0}));
+    }
+    let empty = replica.get("/aggregation/stats/country/kept").json();
+    assert_eq!(empty, json!({"groups": []}));
+    let mut client = database.client();
+    client.batch_execute(KEEP_TOTALS).unwrap();
+    let fill = "INSERT INTO bench.articles SELECT n, 1 + n % 40, 'C' || n % 7 * n % 13, n % 100, 'body'
+                FROM generate_series(1, 2000) AS n";
+    client.batch_execute(fill).unwrap();
+    for way in ["orm", "raw"] {
+        assert_eq!(replica.get(&format!("/aggregation/count/{way}")).json(), json!({"count": 2000}));
+    }
+    for (kind, key) in [("country", "country"), ("author", "author_id::text")] {
+        let sql = format!(
+            "SELECT {key}, count(*), sum(views)::bigint FROM bench.articles GROUP BY 1
+             ORDER BY 2 DESC, {key} COLLATE \"C\""
+        );
+        let rows = client.query(&sql, &[]).unwrap();
+        let read = |row: &postgres::Row| {
+            let (key, articles, views): (String, i64, i64) = (row.get(0), row.get(1), row.get(2));
+            json!({"key": key, "articles": articles, "views": views})
+        };
+        let all: Vec<Value> = rows.iter().map(read).collect();
+        assert!(all.len() > 10);
+        for way in ["raw", "kept"] {
+            for (query, limit) in [("", 10), ("?limit=1", 1), ("?limit=100", 100)] {
+                let answer = replica.get(&format!("/aggregation/stats/{kind}/{way}{query}")).json();
+                let expected = &all[..all.len().min(limit)];
+                assert_eq!(answer, json!({"groups": expected}), "{kind} {way} {query}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_search_finds_who_has_the_text() {
+    let (database, replica) = replica();
+    let names = ["Ana Almeida", "Joana", "50%_off", "50 off", "a\\b", "Łukasz", "ANA", "Bob"];
+    for (number, name) in names.iter().enumerate() {
+        let sql = "INSERT INTO bench.users (name, email) VALUES ($1, $2)";
+        database.client().execute(sql, &[name, &format!("mail{number}@example.com")]).unwrap();
+    }
+    let found = |query: &str| {
+        let answer = replica.get(&format!("/search/users?{query}"));
+        assert_eq!(answer.status, 200, "{query}: {}", answer.text());
+        ids_of(&answer.json()["users"])
+    };
+    for mode in ["like", "trgm"] {
+        if mode == "trgm" {
+            let index = "CREATE EXTENSION pg_trgm;
+                         CREATE INDEX ON bench.users USING gin (name gin_trgm_ops);
+                         CREATE INDEX ON bench.users USING gin (email gin_trgm_ops)";
+            database.client().batch_execute(index).unwrap();
+        }
+        for (q, ids) in [
+            ("ana", vec![1, 2, 7]),
+            ("AnA%20", vec![1]),
+            ("%C5%82UK", vec![6]),
+            ("50%25_", vec![3]),
+            ("50%25o", vec![]),
+            ("a%5Cb", vec![5]),
+            ("mail3@", vec![4]),
+            ("EXAMPLE.com", vec![1, 2, 3, 4, 5, 6, 7, 8]),
+            ("nobody", vec![]),
+        ] {
+            assert_eq!(found(&format!("mode={mode}&q={q}")), ids, "{mode} {q}");
+        }
+        assert_eq!(found(&format!("mode={mode}&q=example&limit=3")), [1, 2, 3], "{mode}");
+    }
+    for (q, ids) in
+        [("ana", vec![1, 7]), ("almeida+ana", vec![1]), ("alm", vec![]), ("mail7@example.com", vec![8])]
+    {
+        assert_eq!(found(&format!("mode=fts&q={q}")), ids, "{q}");
+    }
+    let first = replica.get("/search/users?mode=like&q=ana&limit=1").json();
+    assert_eq!(first["users"][0], replica.get("/users/1").json());
 }

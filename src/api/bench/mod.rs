@@ -4,13 +4,14 @@
 //!
 //! Beside these there is work that may be done in several ways, each behind a path of its own, so that they
 //! can be compared: a list in pages, authors with their posts, many rows written, a product that many
-//! buy, a user from a cache, who asks.
+//! buy, a user from a cache, who asks, groups of rows, a search.
 //!
 //! Each does what its name says. Whatever is of the database comes from there, at each request, unless the
 //! path says that it is from a cache. It is served only where `POUCO_APIS` names it: it has paths that the
 //! users API has.
 
 mod access;
+mod aggregation;
 mod authors;
 mod bulk;
 mod cached;
@@ -23,6 +24,7 @@ mod once;
 mod openapi;
 mod pagination;
 mod protected;
+mod search;
 mod seed;
 mod sql;
 mod upload;
@@ -190,8 +192,16 @@ impl Configured for Settings {
 }
 
 /// What may be done in several ways: what adds the routes of each.
-const WAYS: [fn(&mut Scope<'_, Bench>); 6] =
-    [pagination::mount, authors::mount, bulk::mount, decrement::mount, cached::mount, access::mount];
+const WAYS: [fn(&mut Scope<'_, Bench>); 8] = [
+    pagination::mount,
+    authors::mount,
+    bulk::mount,
+    decrement::mount,
+    cached::mount,
+    access::mount,
+    aggregation::mount,
+    search::mount,
+];
 
 /// Of `GET /health`: that the process answers. What stands against serving is in `/readyz`.
 const HEALTH: &[u8] = b"{\"status\":\"ok\",\"server\":\"pouco\"}";

@@ -6,12 +6,14 @@ use utoipa::openapi::Required;
 use utoipa::openapi::path::ParameterIn;
 use utoipa::openapi::schema::ObjectBuilder;
 
+use super::super::aggregation::{self, STATISTICS};
 use super::super::authors::{self, Loading};
 use super::super::bulk::{self, Writing};
 use super::super::cached::{self, KEEPERS, Keeper};
 use super::super::decrement::Way;
 use super::super::model::User;
 use super::super::pagination::{DEFAULT_SIZE, LARGEST_SIZE};
+use super::super::search;
 use crate::api::describe::{Description, Operation, operation, parameter, text, whole};
 use crate::http::{Method, Status};
 
@@ -124,6 +126,29 @@ struct Written {
     sum: i64,
 }
 
+/// The groups with the most articles.
+#[derive(ToSchema)]
+#[schema(as = bench::Groups)]
+struct Groups {
+    groups: Vec<Group>,
+}
+
+/// A country, or an author by id.
+#[derive(ToSchema)]
+#[schema(as = bench::Group)]
+struct Group {
+    key: String,
+    articles: i64,
+    views: i64,
+}
+
+/// Users that were found.
+#[derive(ToSchema)]
+#[schema(as = bench::Found)]
+struct Found {
+    users: Vec<User<'static>>,
+}
+
 /// A number of the query is out of its range, or none.
 pub(super) fn checked(operation: Operation) -> Operation {
     operation
@@ -132,7 +157,8 @@ pub(super) fn checked(operation: Operation) -> Operation {
 }
 
 pub(super) fn describe(description: Description) -> Description {
-    let parts: [fn(Description) -> Description; 6] = [pages, authors, bulk, products, caches, access];
+    let parts: [fn(Description) -> Description; 8] =
+        [pages, authors, bulk, products, caches, access, aggregation, search];
     parts.into_iter().fold(description, |description, part| part(description))
 }
 
@@ -291,4 +317,38 @@ fn bulk(description: Description) -> Description {
             .refuses(Status::Conflict, "There is no user 1, whose rows they would be.");
         description.route(Method::Post, &format!("/bulk-operations/{}", way.name()), checked(written))
     })
+}
+
+fn aggregation(description: Description) -> Description {
+    let description = ["orm", "raw"].into_iter().fold(description, |description, name| {
+        let count = operation(format!("count_{name}"), "Counts the articles")
+            .answers::<Count>(Status::Ok, "So many there are.")
+            .waits_for_postgres();
+        description.route(Method::Get, &format!("/aggregation/count/{name}"), count)
+    });
+    STATISTICS.into_iter().fold(description, |description, (place, _)| {
+        let limit = whole(1, aggregation::LARGEST_LIMIT).default(Some(json!(aggregation::DEFAULT_LIMIT)));
+        let groups = operation(format!("groups_{}", place.replace('/', "_")), "Counts the articles by group")
+            .about("`raw` counts them, `kept` reads what a trigger has counted.")
+            .query("limit", limit, "How many groups.")
+            .answers::<Groups>(Status::Ok, "Those with the most articles, then by key.");
+        description.route(Method::Get, &format!("/aggregation/stats/{place}"), checked(groups))
+    })
+}
+
+fn search(description: Description) -> Description {
+    let of_query = |name, schema: ObjectBuilder, about, example: &str| {
+        let parameter = parameter(ParameterIn::Query, name, schema, about).required(Required::True);
+        parameter.example(Some(example.into())).build()
+    };
+    let wanted = text().min_length(Some(1)).max_length(Some(search::QUERY_CHARS));
+    let mode = text().enum_values(Some(["like", "trgm", "fts"]));
+    let limit = whole(1, search::LARGEST_LIMIT).default(Some(json!(search::DEFAULT_LIMIT)));
+    let found = operation("search", "Finds users by name or e-mail")
+        .parameter(of_query("q", wanted, "What is searched for.", "ana"))
+        .parameter(of_query("mode", mode, "By a part of a text, or by whole words (`fts`).", "like"))
+        .query("limit", limit, "How many users.")
+        .answers::<Found>(Status::Ok, "The first of them by id.")
+        .refuses(Status::BadRequest, "A parameter is not percent-encoded UTF-8.");
+    description.route(Method::Get, "/search/users", checked(found))
 }
