@@ -299,6 +299,7 @@ impl App {
             commit: config.commit,
             feed_interval: config.feed_interval,
             replica: config.replica,
+            several_replicas: config.several_replicas,
             alone: apis.apis().len() == 1,
         };
         let mounted = apis.apis();

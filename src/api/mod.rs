@@ -7,7 +7,11 @@ mod email;
 mod errors;
 mod id;
 mod kept;
+mod query;
+mod redis;
+mod secrets;
 mod text;
+mod tokens;
 
 use std::collections::HashMap;
 use std::io;
@@ -262,6 +266,8 @@ pub struct Services<'s> {
     pub feed_interval: Duration,
     /// Which of the replicas this is, from 0 to 15.
     pub replica: u8,
+    /// Several replicas are known to serve on one database.
+    pub several_replicas: bool,
     /// No other API is mounted: `/` and `/metrics` of the public address are this one's, if it has such
     /// pages. Otherwise they are the replica's, and an API that adds them clashes with it at the start.
     pub alone: bool,

@@ -103,7 +103,10 @@ where
             return Ok(served);
         }
         let known = || self.get(key).map(Ok);
-        match self.flights.run(key, known, || self.compute(key, compute)) {
+        // What is computed is as old as the question.
+        let asked = (self.now)();
+        let keep = |computed: &Result<Served<V>, E>| self.keep(key, computed, asked);
+        match self.flights.run(key, known, || self.compute(compute), keep) {
             Joined::Known(served) | Joined::Led(served) => served,
             Joined::Followed(computed) => {
                 computed.map(|served| Served { source: Source::Coalesced, ..served })
@@ -124,6 +127,16 @@ where
         let served = Served { value: value.clone(), source: Source::Hit { left } };
         held.hits += 1;
         Some(served)
+    }
+
+    /// Forgets the value of `key`, which is not what it was any more: whoever asks from now on computes it,
+    /// and what is being computed now is not kept.
+    pub fn forget<Q>(&self, key: &Q)
+    where
+        K: Borrow<Q>,
+        Q: ?Sized + Hash + Eq,
+    {
+        self.flights.end(key, || self.held().entries.forget(key));
     }
 
     /// What was counted until now.
@@ -147,18 +160,21 @@ where
         self.held().entries.sweep(now, SWEEP_ENTRIES)
     }
 
-    fn compute<Q>(&self, key: &Q, compute: impl FnOnce() -> Result<V, E>) -> Result<Served<V>, E>
+    fn compute(&self, compute: impl FnOnce() -> Result<V, E>) -> Result<Served<V>, E> {
+        self.held().misses += 1;
+        compute().map(|value| Served { value, source: Source::Miss })
+    }
+
+    fn keep<Q>(&self, key: &Q, computed: &Result<Served<V>, E>, asked: Instant)
     where
         K: Borrow<Q>,
         Q: ?Sized + Hash + Eq + ToOwned<Owned = K>,
     {
-        self.held().misses += 1;
-        let value = compute()?;
+        let Ok(Served { value, .. }) = computed else { return };
         let key = key.to_owned();
         let bytes = key.weight_bytes() + value.weight_bytes() + overhead_bytes::<K, V>();
         let now = (self.now)();
-        self.held().entries.insert(key, value.clone(), bytes, now, now + self.limits.ttl);
-        Ok(Served { value, source: Source::Miss })
+        self.held().entries.insert(key, value.clone(), bytes, now, asked + self.limits.ttl);
     }
 
     fn held(&self) -> MutexGuard<'_, Held<K, V>> {

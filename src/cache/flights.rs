@@ -11,21 +11,36 @@ use crate::waiting::reply::{self, Reply};
 
 /// Computations under way. Who waits is bounded by who may ask: a request waits for one.
 ///
-/// Race window: whoever computes makes its result known (a cache's entry) before its flight leaves the map,
-/// and whoever finds no flight looks for the result again under the map's lock. So nobody computes what has
-/// just been computed.
+/// Race window: whoever computes makes its result known (a cache's entry) under the map's lock, as its flight
+/// leaves the map, and whoever finds no flight looks for the result again under that lock. So nobody computes
+/// what has just been computed.
+///
+/// Race window: what is computed may be old before it is known, where somebody changes it meanwhile. Whoever
+/// has changed it ends the flight ([`Flights::end`]): its result is for its leader alone, and is not made
+/// known; whoever has joined asks again, and whoever comes from then on does not join it.
 pub(super) struct Flights<K, T> {
-    under_way: Mutex<HashMap<K, VecDeque<Reply<Word<T>>>>>,
+    under_way: Mutex<UnderWay<K, T>>,
     /// Written under the lock.
     joined: Counter,
+}
+
+struct UnderWay<K, T> {
+    flights: HashMap<K, Flight<T>>,
+    /// How many there ever were.
+    begun: u64,
+}
+
+struct Flight<T> {
+    number: u64,
+    waiting: VecDeque<Reply<Word<T>>>,
 }
 
 /// What someone who waits is told.
 enum Word<T> {
     /// The result.
     Landed(T),
-    /// Whoever computed is gone without one; it is the waiter's turn.
-    Lead,
+    /// Whoever computed is gone without one; it is the waiter's turn, in the flight of this number.
+    Lead(u64),
 }
 
 /// How a value was come by.
@@ -41,7 +56,8 @@ pub(super) enum Joined<T> {
 
 impl<K: Hash + Eq, T: Clone> Flights<K, T> {
     pub(super) fn new() -> Self {
-        Self { under_way: Mutex::default(), joined: Counter::default() }
+        let under_way = UnderWay { flights: HashMap::new(), begun: 0 };
+        Self { under_way: Mutex::new(under_way), joined: Counter::default() }
     }
 
     /// How often somebody waited for another's computation.
@@ -50,31 +66,53 @@ impl<K: Hash + Eq, T: Clone> Flights<K, T> {
     }
 
     /// What `known` finds, else what `work` returns for the first to come, and the same for all who come
-    /// meanwhile; they park.
+    /// meanwhile; they park. `keep` makes it known, unless the flight was ended; both look under the lock.
     ///
     /// If `work` does not return (a panic, or the end of its coroutine), one of those who wait computes in
     /// its place. It must not ask for the same key itself, and it must end: nobody waits longer than it
     /// takes.
-    pub(super) fn run<Q>(&self, key: &Q, known: impl Fn() -> Option<T>, work: impl FnOnce() -> T) -> Joined<T>
+    pub(super) fn run<Q>(
+        &self,
+        key: &Q,
+        known: impl Fn() -> Option<T>,
+        work: impl FnOnce() -> T,
+        keep: impl FnOnce(&T),
+    ) -> Joined<T>
     where
         K: Borrow<Q>,
         Q: ?Sized + Hash + Eq + ToOwned<Owned = K>,
     {
-        if let Some(landed) = self.join(key, known) {
-            return landed;
-        }
-        let mut lead = Lead { flights: self, key, landed: false };
+        let number = match self.join(key, known) {
+            Ok(number) => number,
+            Err(landed) => return landed,
+        };
+        let mut lead = Lead { flights: self, key, number, landed: false };
         let result = work();
+        let waiting = self.land(key, number, || keep(&result));
         lead.landed = true;
-        let waiting = self.under_way.lock().remove(key);
-        for reply in waiting.into_iter().flatten() {
+        for reply in waiting {
             reply.send(Word::Landed(result.clone()));
         }
         Joined::Led(result)
     }
 
-    /// `None` if the caller has to compute.
-    fn join<Q>(&self, key: &Q, known: impl Fn() -> Option<T>) -> Option<Joined<T>>
+    /// Ends the flight of `key`, if there is one, and runs `then` under the lock.
+    pub(super) fn end<Q>(&self, key: &Q, then: impl FnOnce())
+    where
+        K: Borrow<Q>,
+        Q: ?Sized + Hash + Eq,
+    {
+        let ended = {
+            let mut under_way = self.under_way.lock();
+            then();
+            under_way.flights.remove(key)
+        };
+        // Dropped without a word, those who wait ask again.
+        drop(ended);
+    }
+
+    /// The number of the flight that the caller leads.
+    fn join<Q>(&self, key: &Q, known: impl Fn() -> Option<T>) -> Result<u64, Joined<T>>
     where
         K: Borrow<Q>,
         Q: ?Sized + Hash + Eq + ToOwned<Owned = K>,
@@ -83,42 +121,60 @@ impl<K: Hash + Eq, T: Clone> Flights<K, T> {
             let waiter = {
                 let mut under_way = self.under_way.lock();
                 if let Some(value) = known() {
-                    return Some(Joined::Known(value));
+                    return Err(Joined::Known(value));
                 }
-                let Some(waiting) = under_way.get_mut(key) else {
-                    under_way.insert(key.to_owned(), VecDeque::new());
-                    return None;
+                let Some(flight) = under_way.flights.get_mut(key) else {
+                    under_way.begun += 1;
+                    let number = under_way.begun;
+                    under_way.flights.insert(key.to_owned(), Flight { number, waiting: VecDeque::new() });
+                    return Ok(number);
                 };
                 let (reply, waiter) = reply::channel();
-                waiting.push_back(reply);
+                flight.waiting.push_back(reply);
                 self.joined.add(1);
                 waiter
             };
             match waiter.wait() {
-                Some(Word::Landed(value)) => return Some(Joined::Followed(value)),
-                Some(Word::Lead) => return None,
-                // A result that could not be handed to everybody: its cloning panicked.
+                Some(Word::Landed(value)) => return Err(Joined::Followed(value)),
+                Some(Word::Lead(number)) => return Ok(number),
+                // The flight was ended, or its result could not be handed to everybody: its cloning panicked.
                 None => {}
             }
         }
     }
 
+    /// Ends a flight that has its result, and gives back who waits for that; nobody if it was ended before.
+    fn land<Q>(&self, key: &Q, number: u64, keep: impl FnOnce()) -> VecDeque<Reply<Word<T>>>
+    where
+        K: Borrow<Q>,
+        Q: ?Sized + Hash + Eq,
+    {
+        let mut under_way = self.under_way.lock();
+        if under_way.flights.get(key).is_none_or(|flight| flight.number != number) {
+            return VecDeque::new();
+        }
+        keep();
+        under_way.flights.remove(key).map(|flight| flight.waiting).unwrap_or_default()
+    }
+
     /// Lets the one who has waited for the longest compute; without one the flight ends.
-    fn hand_over<Q>(&self, key: &Q)
+    fn hand_over<Q>(&self, key: &Q, number: u64)
     where
         K: Borrow<Q>,
         Q: ?Sized + Hash + Eq,
     {
         let next = {
             let mut under_way = self.under_way.lock();
-            let next = under_way.get_mut(key).and_then(VecDeque::pop_front);
+            let flight = under_way.flights.get_mut(key).filter(|flight| flight.number == number);
+            let Some(flight) = flight else { return };
+            let next = flight.waiting.pop_front();
             if next.is_none() {
-                under_way.remove(key);
+                under_way.flights.remove(key);
             }
             next
         };
         if let Some(reply) = next {
-            reply.send(Word::Lead);
+            reply.send(Word::Lead(number));
         }
     }
 }
@@ -132,6 +188,7 @@ where
 {
     flights: &'f Flights<K, T>,
     key: &'f Q,
+    number: u64,
     landed: bool,
 }
 
@@ -143,7 +200,7 @@ where
 {
     fn drop(&mut self) {
         if !self.landed {
-            self.flights.hand_over(self.key);
+            self.flights.hand_over(self.key, self.number);
         }
     }
 }

@@ -130,6 +130,17 @@ impl<K: Hash + Eq, V> Entries<K, V> {
         self.bytes += bytes;
     }
 
+    /// Removes the entry of `key`, if there is one.
+    pub(super) fn forget<Q>(&mut self, key: &Q)
+    where
+        K: Borrow<Q>,
+        Q: ?Sized + Hash + Eq,
+    {
+        if let Some(at) = self.find(key) {
+            self.remove(at);
+        }
+    }
+
     /// Removes at most `most` entries that have expired, and says how many those were.
     pub(super) fn sweep(&mut self, now: Instant, most: usize) -> usize {
         let mut swept = 0;

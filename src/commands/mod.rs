@@ -8,6 +8,7 @@ mod migrate;
 mod seed;
 mod serve;
 
+use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::io::{self, Write};
 
@@ -176,8 +177,10 @@ fn add_settings(text: &mut String) {
     }
 }
 
-/// All of them: those of the process, then those of each API.
+/// All of them: those of the process, then those of each API; what several have, once.
 fn settings() -> impl Iterator<Item = Setting> {
     let of_apis = APIS.iter().flat_map(|api| api.settings);
-    SETTINGS.iter().chain([&SELECTED]).chain(of_apis).copied()
+    let mut known = HashSet::new();
+    let all = SETTINGS.iter().chain([&SELECTED]).chain(of_apis).copied();
+    all.filter(move |setting| known.insert(setting.name))
 }

@@ -8,12 +8,12 @@ use crate::support::{Answer, Connection, Database, Replica, eventually, open_tem
 use pouco::embedded::Cluster;
 use serde_json::{Value, json};
 
-fn start(database: &Database, settings: &[(&str, &str)]) -> Replica {
+pub(crate) fn start(database: &Database, settings: &[(&str, &str)]) -> Replica {
     let settings: Vec<_> = settings.iter().copied().chain([("POUCO_APIS", "bench")]).collect();
     Replica::start_with(database, &settings)
 }
 
-fn replica() -> (Database, Replica) {
+pub(crate) fn replica() -> (Database, Replica) {
     let database = Database::create();
     let replica = start(&database, &[]);
     (database, replica)
@@ -28,7 +28,7 @@ fn seed(database: &Database, options: &[&str]) -> String {
     out
 }
 
-fn send(replica: &Replica, method: &str, path: &str, body: &Value) -> Answer {
+pub(crate) fn send(replica: &Replica, method: &str, path: &str, body: &Value) -> Answer {
     replica.api.connect().request(method, path, &body.to_string())
 }
 

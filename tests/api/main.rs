@@ -5,6 +5,10 @@
 mod support;
 
 mod bench;
+mod bench_access;
+mod bench_cache;
+mod bench_reads;
+mod bench_writes;
 mod docs;
 mod edge;
 mod openapi;

@@ -5,6 +5,7 @@ pub mod browser;
 pub mod client;
 pub mod engine;
 pub mod exposition;
+pub mod redis;
 pub mod relay;
 pub mod replica;
 

@@ -2,7 +2,7 @@
 //! cache does, over a TLS of its own, and can be told to misbehave. `tests/stack/tls.sh` asks a real one.
 
 use std::collections::HashMap;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -16,6 +16,7 @@ use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use tempfile::TempDir;
 
 use crate::authority::{Authority, Identity, Validity, write};
+use crate::support::redis::read_command;
 use crate::support::replica::{command, run};
 use crate::support::{Replica, eventually, open_tempdir};
 
@@ -84,7 +85,7 @@ fn converse(stream: TcpStream, config: Arc<ServerConfig>, values: &Values, too_l
     let tls = ServerConnection::new(config).unwrap();
     let mut stream = BufReader::new(StreamOwned::new(tls, stream));
     let mut known = false;
-    while let Some(words) = read(&mut stream) {
+    while let Some(words) = read_command(&mut stream) {
         let [name, words @ ..] = words.as_slice() else { return };
         let answer = match (name.as_slice(), words) {
             (b"AUTH", [user, password]) => {
@@ -115,26 +116,6 @@ fn converse(stream: TcpStream, config: Arc<ServerConfig>, values: &Values, too_l
             return;
         }
     }
-}
-
-/// A command: an array of texts with their lengths.
-fn read(stream: &mut impl BufRead) -> Option<Vec<Vec<u8>>> {
-    let count = number(stream, b'*')?;
-    (0..count)
-        .map(|_| {
-            let mut text = vec![0; number(stream, b'$')?];
-            stream.read_exact(&mut text).ok()?;
-            stream.read_exact(&mut [0; 2]).ok()?;
-            Some(text)
-        })
-        .collect()
-}
-
-fn number(stream: &mut impl BufRead, sign: u8) -> Option<usize> {
-    let mut line = Vec::new();
-    stream.read_until(b'\n', &mut line).ok()?;
-    let text = line.strip_prefix(&[sign])?.strip_suffix(b"\r\n")?;
-    std::str::from_utf8(text).ok()?.parse().ok()
 }
 
 fn status(replica: &Replica) -> String {

@@ -2,15 +2,29 @@
 //! constant, JSON in and out, a table read whole, rows written, a wait for somebody else, fields of the head,
 //! a file.
 //!
-//! Each does what its name says. Whatever is of the database comes from there, at each request. It is served
-//! only where `POUCO_APIS` names it: it has paths that the users API has.
+//! Beside these there is work that may be done in several ways, each behind a path of its own, so that they
+//! can be compared: a list in pages, authors with their posts, many rows written, a product that many
+//! buy, a user from a cache, who asks, groups of rows, a search.
+//!
+//! Each does what its name says. Whatever is of the database comes from there, at each request, unless the
+//! path says that it is from a cache. It is served only where `POUCO_APIS` names it: it has paths that the
+//! users API has.
 
+mod access;
+mod aggregation;
+mod authors;
+mod bulk;
+mod cached;
+mod decrement;
 mod echo;
 mod external;
 mod model;
 mod multipart;
+mod once;
 mod openapi;
+mod pagination;
 mod protected;
+mod search;
 mod seed;
 mod sql;
 mod upload;
@@ -22,9 +36,13 @@ use std::sync::atomic::AtomicUsize;
 use std::thread;
 use std::time::Duration;
 
-use super::{Api, Configured, Running, Services, Stored};
+use self::access::Access;
+use self::cached::{CacheSettings, Kept};
+use self::decrement::Decrements;
+use super::secrets::{SECRET, SECRET_BEFORE, SECRET_BEFORE_FILE, SECRET_FILE, TokenSettings};
+use super::{Api, Configured, Running, Services, Stored, redis};
 use crate::cache::Body;
-use crate::http::{Method, Router};
+use crate::http::{Method, Router, Scope};
 use crate::limits;
 use crate::metrics::Exposition;
 use crate::readiness::Readiness;
@@ -38,11 +56,32 @@ pub(super) static API: Api = Api {
     in_all: false,
     example: "/users -d '{\"name\":\"Ana\",\"email\":\"ana@example.com\"}'",
     openapi: Some(openapi::describe),
-    settings: &[EXTERNAL, SLICE_ROWS, UPLOAD_BYTES],
+    settings: &[
+        EXTERNAL,
+        SLICE_ROWS,
+        UPLOAD_BYTES,
+        cached::TTL,
+        cached::BYTES,
+        redis::REDIS_HOST,
+        redis::REDIS_URL,
+        redis::REDIS_USER,
+        redis::REDIS_PASSWORD,
+        redis::REDIS_PASSWORD_FILE,
+        redis::REDIS_ROOT_CERT,
+        redis::REDIS_TIMEOUT,
+        SECRET,
+        SECRET_FILE,
+        SECRET_BEFORE,
+        SECRET_BEFORE_FILE,
+    ],
     stored: Some(Stored {
         schema: Some("bench"),
-        migrations: &[Migration::new("bench users", include_str!("migrations/0001_users.sql"))],
-        connections: limits::WRITERS_PER_REPLICA,
+        migrations: &[
+            Migration::new("bench users", include_str!("migrations/0001_users.sql")),
+            Migration::new("bench optimizations", include_str!("migrations/0002_optimizations.sql")),
+        ],
+        // The writers of creations and of decrements.
+        connections: 2 * limits::WRITERS_PER_REPLICA,
         seed: Some(seed::SEED),
         count: Some("SELECT count(*) FROM bench.users"),
     }),
@@ -77,6 +116,8 @@ struct Settings {
     external: Duration,
     slice_rows: i64,
     upload_bytes: usize,
+    cache: CacheSettings,
+    tokens: TokenSettings,
 }
 
 fn configure(values: &Values) -> Result<Box<dyn Configured>, ConfigError> {
@@ -85,6 +126,8 @@ fn configure(values: &Values) -> Result<Box<dyn Configured>, ConfigError> {
         // Far below what an i64 holds.
         slice_rows: values.number(&SLICE_ROWS)?.cast_signed(),
         upload_bytes: values.size(&UPLOAD_BYTES)?,
+        cache: CacheSettings::read(values)?,
+        tokens: TokenSettings::read(values, access::LIFETIME_S, Some(API.name))?,
     }))
 }
 
@@ -93,6 +136,9 @@ struct Bench {
     pool: Arc<Pool>,
     by_id: Gather<i64, Body>,
     queue: Arc<CommitQueue<sql::Users>>,
+    decrements: Arc<CommitQueue<Decrements>>,
+    kept: Kept,
+    access: Access,
     external: Duration,
     slice_rows: i64,
     /// Tables of more than one slice that are being sent now.
@@ -100,13 +146,22 @@ struct Bench {
 }
 
 impl Configured for Settings {
+    fn check(&self, several_replicas: bool) -> Result<(), ConfigError> {
+        self.tokens.check(several_replicas)
+    }
+
     fn mount(self: Box<Self>, services: &Services<'_>, router: &mut Router) -> io::Result<Box<dyn Running>> {
         let (queue, writer) =
+            CommitQueue::start(services.connector.clone(), services.commit, services.janitor)?;
+        let (decrements, selling) =
             CommitQueue::start(services.connector.clone(), services.commit, services.janitor)?;
         let bench = Arc::new(Bench {
             pool: services.pool.clone(),
             by_id: Gather::new(services.pool.clone(), Lane::Lookup, sql::fetch_bodies),
             queue,
+            decrements,
+            kept: Kept::start(&self.cache, services)?,
+            access: Access::start(&self.tokens, services)?,
             external: self.external,
             slice_rows: self.slice_rows,
             large_lists: AtomicUsize::new(0),
@@ -130,36 +185,56 @@ impl Configured for Settings {
             .route(Method::Get, "/protected", |_, (), request, response| {
                 protected::answer(request, response);
             });
-        Ok(Box::new(Mounted { bench, writer: Some(writer) }))
+        // Last, since the first templates are found at once.
+        WAYS.iter().for_each(|mount| mount(&mut scope));
+        Ok(Box::new(Mounted { bench, writers: vec![("creations", writer), ("decrements", selling)] }))
     }
 }
+
+/// What may be done in several ways: what adds the routes of each.
+const WAYS: [fn(&mut Scope<'_, Bench>); 8] = [
+    pagination::mount,
+    authors::mount,
+    bulk::mount,
+    decrement::mount,
+    cached::mount,
+    access::mount,
+    aggregation::mount,
+    search::mount,
+];
 
 /// Of `GET /health`: that the process answers. What stands against serving is in `/readyz`.
 const HEALTH: &[u8] = b"{\"status\":\"ok\",\"server\":\"pouco\"}";
 
 struct Mounted {
     bench: Arc<Bench>,
-    writer: Option<thread::JoinHandle<()>>,
+    /// Each with what it writes.
+    writers: Vec<(&'static str, thread::JoinHandle<()>)>,
 }
 
 impl Running for Mounted {
     fn stop(&mut self) {
         self.bench.queue.close();
-        if let Some(writer) = self.writer.take()
-            && writer.join().is_err()
-        {
-            log::error!("the writer of bench users panicked");
+        self.bench.decrements.close();
+        self.bench.kept.stop();
+        for (what, writer) in self.writers.drain(..) {
+            if writer.join().is_err() {
+                log::error!("the writer of bench {what} panicked");
+            }
         }
     }
 
     fn readiness(&self, readiness: &mut Readiness) {
         readiness.age(API.name, "a creation has waited for long", self.bench.queue.oldest());
-        if self.writer.as_ref().is_none_or(thread::JoinHandle::is_finished) {
-            readiness.own(API.name, "the writer has ended");
+        readiness.age(API.name, "a decrement has waited for long", self.bench.decrements.oldest());
+        if self.writers.is_empty() || self.writers.iter().any(|(_, writer)| writer.is_finished()) {
+            readiness.own(API.name, "a writer has ended");
         }
     }
 
     fn expose(&self, exposition: &mut Exposition) {
         self.bench.queue.expose(API.name, exposition);
+        self.bench.decrements.expose("decrements", exposition);
+        self.bench.kept.expose(exposition);
     }
 }

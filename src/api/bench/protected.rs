@@ -1,38 +1,29 @@
 //! `GET /protected`: two guards, one behind the other, as a chain of middleware has them. No token is looked
 //! up: any that is long enough is good, so nothing may be kept behind this.
 
-use crate::api::bearer::token;
-use crate::http::{IntoAnswer, Rejection, Request, RequestHead, Response, Status};
+use crate::api::bearer::{Refused, token};
+use crate::http::{Request, RequestHead, Response};
 
 /// Bytes of a token, at least.
 pub(super) const TOKEN_BYTES: usize = 10;
 /// Of a request's id, at most.
 pub(super) const REQUEST_ID_BYTES: usize = 128;
 
-/// A 401, which says how to do better (RFC 9110 section 15.5.2).
-pub(super) struct Refused(&'static str);
-
-impl IntoAnswer for Refused {
-    fn into_answer(self, response: &mut Response<'_>) {
-        response.header("www-authenticate", "Bearer");
-        Rejection::new(Status::Unauthorized, self.0).into_answer(response);
-    }
-}
-
 /// The first guard: somebody says who asks.
 pub(super) fn has_token(head: &RequestHead<'_>) -> Result<(), Refused> {
     let mut lines = head.header_lines("authorization");
-    let token = lines.next().and_then(token).ok_or(Refused("a token is needed"))?;
+    let token = lines.next().and_then(token).ok_or(Refused::without_token("a token is needed"))?;
     // Two would let two recipients take a request for two people's.
     match token.len() >= TOKEN_BYTES && lines.next().is_none() {
         true => Ok(()),
-        false => Err(Refused("the token is not valid")),
+        false => Err(Refused::without_token("the token is not valid")),
     }
 }
 
 /// The second one: the request has an id.
 pub(super) fn has_request_id(head: &RequestHead<'_>) -> Result<(), Refused> {
-    request_id(head).map(drop).ok_or(Refused("X-Request-Id is needed, of 1 to 128 visible characters"))
+    let needed = "X-Request-Id is needed, of 1 to 128 visible characters";
+    request_id(head).map(drop).ok_or(Refused::without_token(needed))
 }
 
 fn request_id<'b>(head: &RequestHead<'b>) -> Option<&'b str> {

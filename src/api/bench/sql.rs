@@ -22,12 +22,23 @@ macro_rules! columns {
 
 /// A column is one value, an array, so that a thousand rows are one row of the protocol, which the client
 /// library reads at once. (Postgres aggregates in the order of the rows below, which is that of the index.)
-const SLICE: &str = concat!(
-    "SELECT array_agg(id), array_agg(name), array_agg(email), array_agg(created_at)
-     FROM (SELECT ",
-    columns!(),
-    " FROM bench.users WHERE id > $1 ORDER BY id LIMIT $2) AS slice"
-);
+macro_rules! slice_of {
+    ($which:literal) => {
+        slice_of!("", $which)
+    };
+    ($more:literal, $which:literal) => {
+        concat!(
+            "SELECT array_agg(id), array_agg(name), array_agg(email), array_agg(created_at)",
+            $more,
+            " FROM (SELECT id, name, email, created_at FROM bench.users ",
+            $which,
+            ") AS slice"
+        )
+    };
+}
+pub(super) use slice_of;
+
+const SLICE: &str = slice_of!("WHERE id > $1 ORDER BY id LIMIT $2");
 
 const OF_IDS: &str = concat!("SELECT ", columns!(), " FROM bench.users WHERE id = ANY($1)");
 
@@ -58,7 +69,7 @@ const UPDATE: &str = concat!(
 const DELETE: &str = "DELETE FROM bench.users WHERE id = $1";
 const IS_THERE: &str = "SELECT FROM bench.users WHERE id = $1";
 
-/// So many users from a place on, in the order of their ids.
+/// So many users, in the order of their ids.
 pub(super) struct Slice(Row);
 
 /// The columns of a [`Slice`].
@@ -70,6 +81,20 @@ pub(super) struct Columns<'r> {
 }
 
 impl Slice {
+    /// What a statement made by [`slice_of!`] reads. An aggregate has one row.
+    pub(super) fn read(
+        session: &mut Session,
+        sql: &'static str,
+        values: &[&(dyn ToSql + Sync)],
+    ) -> Result<Option<Self>, postgres::Error> {
+        Ok(session.query(sql, values)?.into_iter().next().map(Self))
+    }
+
+    /// The first value of what was read beside the users.
+    pub(super) fn beside(&self) -> Result<i64, postgres::Error> {
+        self.0.try_get(4)
+    }
+
     /// # Errors
     /// A column is not what it was made as.
     pub(super) fn columns(&self) -> Result<Columns<'_>, postgres::Error> {
@@ -87,6 +112,11 @@ impl Columns<'_> {
     /// How many users there are.
     pub(super) fn len(&self) -> usize {
         self.ids.len()
+    }
+
+    /// Leaves out all but the first `len`.
+    pub(super) fn truncate(&mut self, len: usize) {
+        self.ids.truncate(len);
     }
 
     /// Of the last of them.
@@ -109,21 +139,22 @@ impl Columns<'_> {
 
 /// At most `rows` users whose ids are past `after`.
 pub(super) fn slice(session: &mut Session, after: i64, rows: i64) -> Result<Option<Slice>, postgres::Error> {
-    Ok(session.query(SLICE, &[&after, &rows])?.into_iter().next().map(Slice))
+    Slice::read(session, SLICE, &[&after, &rows])
 }
 
 /// The users with these ids, as they are answered.
 pub(super) fn fetch_bodies(session: &mut Session, ids: &[i64]) -> Result<Vec<(i64, Body)>, postgres::Error> {
     let rows = session.query(OF_IDS, &[&ids])?;
-    rows.iter().map(|row| Ok((row.try_get(0)?, body(row)?))).collect()
+    rows.iter().map(|row| Ok((row.try_get(0)?, body(row, 0)?))).collect()
 }
 
-fn body(row: &Row) -> Result<Body, postgres::Error> {
+/// The user whose columns begin at `first`, as it is answered.
+pub(super) fn body(row: &Row, first: usize) -> Result<Body, postgres::Error> {
     let user = User {
-        id: row.try_get(0)?,
-        name: row.try_get(1)?,
-        email: row.try_get(2)?,
-        created_at: row.try_get(3)?,
+        id: row.try_get(first)?,
+        name: row.try_get(first + 1)?,
+        email: row.try_get(first + 2)?,
+        created_at: row.try_get(first + 3)?,
     };
     let mut out = Vec::with_capacity(128);
     user.write(&mut out);
@@ -139,7 +170,7 @@ pub(super) fn update<E>(
     let name = change.name.as_ref().map(|name| name.as_str());
     let email = change.email.as_ref().map(|email| email.as_str());
     let rows = transaction.query_last(UPDATE, &[&id, &name, &email])?;
-    Ok(rows.first().map(body).transpose()?)
+    Ok(rows.first().map(|row| body(row, 0)).transpose()?)
 }
 
 /// Whether there was such a user.

@@ -15,7 +15,7 @@ use crate::store::{Lane, NotDone, Unavailable};
 /// MB, for as long as its client takes, and is in no other account.
 pub(super) const LARGE_LISTS: usize = 32;
 
-const NOT_FOUND: Rejection = Rejection::new(Status::NotFound, "no such user");
+pub(super) const NOT_FOUND: Rejection = Rejection::new(Status::NotFound, "no such user");
 const TAKEN: Rejection = Rejection::of_field(Status::Conflict, "another user has it", "email");
 const UNSTORABLE: Rejection = Rejection::new(Status::UnprocessableContent, "it cannot be stored");
 const LISTS_FULL: Rejection = Rejection {
@@ -25,10 +25,14 @@ const LISTS_FULL: Rejection = Rejection {
     retry_after_s: Some(RETRY_AFTER_S),
 };
 
-/// What Postgres refuses of a user is an e-mail that another one has.
+const IN_USE: Rejection = Rejection::new(Status::Conflict, "rows of other tables belong to the user");
+
+/// What Postgres refuses of a user is an e-mail that another one has, and to delete one who has rows
+/// elsewhere.
 fn refused(reason: NotDone<Rejection>) -> Rejection {
     match reason {
         NotDone::Refused(refusal) if refusal.constraint.as_deref() == Some("users_email") => TAKEN,
+        NotDone::Refused(refusal) if refusal.code == "23503" => IN_USE,
         other => other.into(),
     }
 }
@@ -129,6 +133,8 @@ impl Bench {
         let changed = self
             .pool
             .transact::<_, Rejection>(|_| Ok(None), move |transaction| sql::update(transaction, id, &change));
+        // Also where it is not known whether it was done.
+        self.kept.forget(id);
         response.json(&changed.map_err(refused)?.ok_or(NOT_FOUND)?);
         Ok(())
     }
@@ -144,7 +150,8 @@ impl Bench {
             move |session| Ok((!sql::is_there(session, id)?).then_some(true)),
             move |transaction| sql::delete(transaction, id),
         );
-        match was_there? {
+        self.kept.forget(id);
+        match was_there.map_err(refused)? {
             true => response.status(Status::NoContent).empty(),
             false => return Err(NOT_FOUND),
         }
@@ -154,7 +161,7 @@ impl Bench {
 
 /// Our own statement has answered with something else.
 #[allow(clippy::needless_pass_by_value)] // for map_err
-fn unreadable(error: postgres::Error) -> Rejection {
+pub(super) fn unreadable(error: postgres::Error) -> Rejection {
     log::error!("users cannot be read: {error}");
     Rejection::new(Status::InternalServerError, "internal server error")
 }

@@ -12,25 +12,21 @@ mod routes;
 
 use std::convert::Infallible;
 use std::io;
-use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
-
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
 
 use self::pages::Page;
 pub use self::routes::Layer;
 use self::routes::mounted;
 use super::kept::{expose_coalesced, expose_expiring, expose_lookups};
+use super::redis::{self, REDIS_HOST, REDIS_PASSWORD, REDIS_PASSWORD_FILE, REDIS_ROOT_CERT, REDIS_TIMEOUT};
+use super::redis::{REDIS_URL, REDIS_USER};
 use super::{Api, Configured, Running, Services};
 use crate::cache::Body;
 use crate::cache::expiring::{self, Expiring};
-use crate::cache::shared::{Login, RedisAddress, RedisSettings, Shared};
-use crate::files;
+use crate::cache::shared::{RedisSettings, Shared};
 use crate::http::{Method, Router, Tally};
 use crate::instruments::Counter;
-use crate::limits;
 use crate::metrics::Exposition;
 use crate::settings::{ConfigError, Setting, Values};
 use crate::waiting::Janitor;
@@ -61,6 +57,7 @@ pub(super) static API: Api = Api {
         BYTES,
         ENTRIES,
         REDIS_HOST,
+        REDIS_URL,
         REDIS_USER,
         REDIS_PASSWORD,
         REDIS_PASSWORD_FILE,
@@ -100,72 +97,8 @@ const ENTRIES: Setting = Setting::number(
     "",
     "as POUCO_EDGE_CACHE_BYTES, in pages",
 );
-const REDIS_HOST: Setting = Setting::text(
-    "REDIS_HOST",
-    "none",
-    "host, host:port, unix:/PATH or rediss://host:port, which is with TLS",
-    "the Redis that the replicas share as a cache; without it those values are computed each time",
-);
-const REDIS_USER: Setting = Setting::text(
-    "REDIS_USER",
-    "Redis's default user",
-    "a name",
-    "who we are for Redis, with REDIS_PASSWORD",
-);
-const REDIS_PASSWORD: Setting = Setting::secret("REDIS_PASSWORD", "none", "a text", "the password for Redis");
-const REDIS_PASSWORD_FILE: Setting =
-    Setting::text("REDIS_PASSWORD_FILE", "none", "a file", "as REDIS_PASSWORD, for one that is mounted");
-const REDIS_ROOT_CERT: Setting = Setting::text(
-    "POUCO_REDIS_ROOT_CERT",
-    "the authorities that the system knows",
-    "a file (PEM)",
-    "who is believed where REDIS_HOST is with TLS: certificates of authorities",
-);
 const REDIS_TTL: Setting =
     Setting::number("POUCO_REDIS_TTL_MS", 60_000, 1..=86_400_000, "ms", "how long a value lives in Redis");
-const REDIS_TIMEOUT: Setting = Setting::number(
-    "POUCO_REDIS_TIMEOUT_MS",
-    limits::REDIS_TIMEOUT_MS,
-    1..=1_000,
-    "ms",
-    "how long Redis may take to be connected to, and for each answer; then it counts as away",
-);
-
-fn redis(values: &Values) -> Result<Option<RedisSettings>, ConfigError> {
-    let timeout = values.milliseconds(&REDIS_TIMEOUT)?;
-    let Some(text) = values.given(&REDIS_HOST) else {
-        // Of no use without it, and maybe meant for a Redis that is then not asked.
-        let idle = [&REDIS_USER, &REDIS_PASSWORD, &REDIS_PASSWORD_FILE, &REDIS_ROOT_CERT];
-        return match idle.into_iter().find(|setting| values.given(setting).is_some()) {
-            Some(setting) => Err(setting.refuse("…", "it needs REDIS_HOST")),
-            None => Ok(None),
-        };
-    };
-    let address = text.parse::<RedisAddress>().map_err(|why| {
-        // What stands before an `@` may be a password.
-        REDIS_HOST.refuse(if text.contains('@') { "…" } else { text }, why)
-    })?;
-    let user = values.given(&REDIS_USER);
-    let login = match (values.secret(&REDIS_PASSWORD, &REDIS_PASSWORD_FILE)?, user) {
-        (Some(password), user) => Some(Login { user: user.map(str::to_owned), password }),
-        (None, Some(user)) => return Err(REDIS_USER.refuse(user, "it needs REDIS_PASSWORD")),
-        (None, None) => None,
-    };
-    let authorities = values.given(&REDIS_ROOT_CERT);
-    if let Some(path) = authorities {
-        if !matches!(address, RedisAddress::Tls(..)) {
-            return Err(REDIS_ROOT_CERT.refuse(path, "it needs a REDIS_HOST with TLS, rediss://…"));
-        }
-        let read = files::read(Path::new(path), limits::CERTIFICATES_BYTES);
-        let (text, _) = read.map_err(|error| REDIS_ROOT_CERT.refuse(path, error))?;
-        let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&text).collect();
-        if found.is_err() || found.is_ok_and(|found| found.is_empty()) {
-            return Err(REDIS_ROOT_CERT.refuse(path, "there is no certificate in it (PEM)"));
-        }
-    }
-    Ok(Some(RedisSettings { address, timeout, login, authorities: authorities.map(PathBuf::from) }))
-}
-
 /// Checked settings.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -192,7 +125,7 @@ impl Settings {
                 entries: values.size(&ENTRIES)?,
                 ttl: values.milliseconds(&TTL)?,
             },
-            redis: redis(values)?,
+            redis: redis::read(values)?,
             redis_ttl: values.milliseconds(&REDIS_TTL)?,
         })
     }
@@ -273,24 +206,5 @@ impl Running for Mounted {
         exposition.sample("pouco_redis_bypassed_total", help, &[], remote.bypassed);
         let help = "Look-ups in Redis that reached their deadline.";
         exposition.sample("pouco_redis_expired_total", help, &[], remote.expired);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::Settings;
-    use crate::settings::ConfigError;
-
-    fn read(host: &str) -> Result<Settings, ConfigError> {
-        Settings::read(&[("REDIS_HOST", host)].into_iter().collect())
-    }
-
-    #[test]
-    fn redis_is_where_it_is_said_to_be() {
-        assert_eq!(read("").unwrap().redis, None);
-        let redis = read("cache:7000").unwrap().redis.unwrap();
-        assert_eq!((redis.address.to_string().as_str(), redis.timeout.as_millis()), ("cache:7000", 100));
-        let error = read("cache:port").unwrap_err().to_string();
-        assert_eq!(error, "REDIS_HOST=`cache:port` is not allowed: a port is a number up to 65535");
     }
 }

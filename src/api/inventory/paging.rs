@@ -1,5 +1,6 @@
 //! Pages of lists: `limit`, `skip`, and the keyset `after`. All lists are in the order of their ids.
 
+use crate::api::query::number;
 use crate::http::{Rejection, Request, Status};
 
 const LARGEST_LIMIT: i64 = 100;
@@ -32,9 +33,9 @@ impl Page {
     /// 422 for what is no number or out of its range.
     pub(super) fn of(request: &Request<'_>) -> Result<Self, Rejection> {
         Ok(Self {
-            limit: number(request, "limit", 1, LARGEST_LIMIT)?.unwrap_or(LARGEST_LIMIT),
-            skip: number(request, "skip", 0, i64::MAX)?.unwrap_or(0),
-            after: number(request, "after", 0, i64::MAX)?.unwrap_or(0),
+            limit: number(request, "limit", 1..=LARGEST_LIMIT)?.unwrap_or(LARGEST_LIMIT),
+            skip: number(request, "skip", 0..=i64::MAX)?.unwrap_or(0),
+            after: number(request, "after", 0..=i64::MAX)?.unwrap_or(0),
         })
     }
 }
@@ -46,20 +47,4 @@ impl Page {
 pub(super) fn id(request: &Request<'_>) -> Result<i64, Rejection> {
     let id = request.path_parameter::<i64>("id").ok().filter(|id| *id > 0);
     id.ok_or(Rejection::of_field(Status::UnprocessableContent, "expected a positive whole number", "id"))
-}
-
-fn number(
-    request: &Request<'_>,
-    name: &'static str,
-    least: i64,
-    most: i64,
-) -> Result<Option<i64>, Rejection> {
-    match request.query_parameter::<i64>(name) {
-        Ok(None) => Ok(None),
-        Ok(Some(number)) if (least..=most).contains(&number) => Ok(Some(number)),
-        _ => Err(Rejection {
-            error: format!("expected a whole number from {least} to {most}").into(),
-            ..Rejection::of_field(Status::UnprocessableContent, "", name)
-        }),
-    }
 }

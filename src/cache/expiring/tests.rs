@@ -252,3 +252,31 @@ fn keys_do_not_wait_for_each_other() {
         assert_eq!(slow.join().unwrap().unwrap().source, Source::Miss);
     });
 }
+
+/// Whoever changes it knows that from now on nobody is told what it was.
+#[test]
+fn what_is_forgotten_while_it_is_computed_is_not_kept() {
+    let cache: Arc<Cache> = Expiring::new(ROOMY);
+    assert_eq!(fill(&cache, "key", 1), Source::Miss);
+    cache.forget("key");
+    cache.forget("another");
+    assert!(cache.get("key").is_none());
+    let changed = AtomicUsize::new(0);
+    thread::scope(|scope| {
+        let first = scope.spawn(|| {
+            cache.get_or_compute("key", || {
+                until(|| changed.load(Ordering::SeqCst) == 1);
+                Ok(value(1))
+            })
+        });
+        until(|| cache.counts().misses == 2);
+        let joined = scope.spawn(|| cache.get_or_compute("key", || Ok(value(2))));
+        until(|| cache.counts().coalesced == 1);
+        cache.forget("key");
+        let anew = joined.join().unwrap().unwrap();
+        assert_eq!((anew.value.len(), anew.source), (2, Source::Miss));
+        changed.store(1, Ordering::SeqCst);
+        assert_eq!(first.join().unwrap().unwrap().value.len(), 1);
+    });
+    assert_eq!(cache.get("key").unwrap().value.len(), 2);
+}

@@ -42,6 +42,9 @@ return redis.call('DEL', KEYS[2])";
 const RELEASE: &str = "if redis.call('GET', KEYS[2]) ~= ARGV[1] then return 0 end
 return redis.call('DEL', KEYS[2])";
 
+/// KEYS: value, lock. Without its lock whoever computes the value stores none.
+const FORGET: &str = "return redis.call('DEL', KEYS[1], KEYS[2])";
+
 /// Why there is no answer; it is counted and logged already.
 struct Failed;
 
@@ -88,10 +91,25 @@ impl Conversation {
             Some(connection) => redis::cmd("PING").exec(connection),
             None => connect(&self.remote).map(|connection| self.connection = Some(connection)),
         };
-        match greeted {
-            Ok(()) => self.remote.found(),
-            Err(error) => self.lose(&error),
+        if let Err(error) = greeted.and_then(|()| self.pay()) {
+            self.lose(&error);
         }
+    }
+
+    /// Has it forget what it is still to forget; then it may be asked again.
+    fn pay(&mut self) -> RedisResult<()> {
+        while let Some(keys) = self.remote.take_owed() {
+            if keys.is_empty() {
+                break;
+            }
+            for (paid, key) in keys.iter().enumerate() {
+                if let Err(error) = self.ask_once(&script(FORGET, key, 0)) {
+                    keys[paid..].iter().for_each(|key| self.remote.owe(key, &error));
+                    return Err(error);
+                }
+            }
+        }
+        Ok(())
     }
 
     fn work(&mut self, job: Job) {
@@ -110,6 +128,13 @@ impl Conversation {
             Job::Release { key, token } => {
                 let _ = self.ask(&script(RELEASE, &key, token));
             }
+            Job::Forget { key, reply } => match self.ask(&script(FORGET, &key, 0)) {
+                Ok(_) => reply.send(Answer::Forgotten),
+                Err(Failed) => {
+                    self.remote.owe(&key, &"it has not forgotten");
+                    reply.send(Answer::Away);
+                }
+            },
         }
     }
 

@@ -156,7 +156,7 @@ impl<E: Clone> Shared<E> {
         let (remote, thread) = match redis {
             None => (None, None),
             Some(settings) => {
-                let (remote, thread) = Remote::start(settings.clone(), janitor)?;
+                let (remote, thread) = Remote::start(settings.clone(), ttl, janitor)?;
                 (Some(remote), Some(thread))
             }
         };
@@ -176,13 +176,24 @@ impl<E: Clone> Shared<E> {
         key: &str,
         compute: impl FnOnce() -> Result<Body, E>,
     ) -> Result<Served<Body>, E> {
-        match self.flights.run(key, || None, || self.look_up(key, compute)) {
+        match self.flights.run(key, || None, || self.look_up(key, compute), |_| ()) {
             Joined::Known(served) | Joined::Led(served) => served,
             Joined::Followed(served) => served.map(|served| match served.source {
                 Source::Miss => Served { source: Source::Coalesced, ..served },
                 _ => served,
             }),
         }
+    }
+
+    /// Forgets the value of `key`, which is not what it was any more, for all replicas; parks meanwhile. Who
+    /// computes it now has no lock any more, so that what was read before is not stored. While Redis is away
+    /// nobody asks it, and before anybody does again it has forgotten.
+    pub fn forget(&self, key: &str) {
+        if let Some(remote) = &self.remote {
+            remote.forget(key);
+        }
+        // Later than that: until then a flight may have begun that has found the old value.
+        self.flights.end(key, || ());
     }
 
     /// What was counted until now.

@@ -4,11 +4,14 @@
 //! Every wait ends: the thread answers within its time-outs, and the janitor answers for a thread that hangs
 //! nevertheless, as in a look-up of a host's name.
 
+use std::collections::HashSet;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
 
 use super::RedisSettings;
 use super::conversation::Conversation;
@@ -35,6 +38,7 @@ pub(super) enum Job {
     LookUp(LookUp),
     Fill { key: String, token: u64, value: Body, ttl: Duration },
     Release { key: String, token: u64 },
+    Forget { key: String, reply: Reply<Answer> },
 }
 
 /// A look-up that somebody waits for. Dropped without an answer it says that Redis is away.
@@ -53,6 +57,25 @@ pub(super) enum Answer {
     Claimed,
     Busy,
     Away,
+    Forgotten,
+}
+
+/// Keys that Redis is still to forget. Nobody asks it as long as there are any.
+#[derive(Default)]
+pub(super) struct Owed {
+    keys: HashSet<String>,
+    /// There were more of them than are remembered: until then it may have old values.
+    until: Option<Instant>,
+}
+
+impl Owed {
+    fn add(&mut self, key: &str, ttl: Duration) {
+        if self.keys.len() < limits::REDIS_QUEUE {
+            self.keys.insert(key.to_owned());
+        } else {
+            self.until = Some(Instant::now() + ttl);
+        }
+    }
 }
 
 /// A counter for each thing that may happen.
@@ -96,12 +119,16 @@ pub(super) struct Remote {
     /// The breaker, one of the three states below.
     state: AtomicU8,
     deadlines: Deadlines,
+    owed: Mutex<Owed>,
+    /// How long any value lives.
+    ttl: Duration,
 }
 
 impl Remote {
     /// Starts the thread.
     pub(super) fn start(
         settings: RedisSettings,
+        ttl: Duration,
         janitor: &Janitor,
     ) -> io::Result<(Arc<Self>, thread::JoinHandle<()>)> {
         let remote = Arc::new(Self {
@@ -110,6 +137,8 @@ impl Remote {
             metrics: Metrics::default(),
             state: AtomicU8::new(UNKNOWN),
             deadlines: Deadlines::default(),
+            owed: Mutex::default(),
+            ttl,
         });
         janitor.look_after(&remote);
         let mut talking = Conversation::new(remote.clone());
@@ -145,8 +174,47 @@ impl Remote {
                 filled: false,
             })),
             Some(Answer::Busy) => Some(Looked::Busy),
-            Some(Answer::Away) | None => None,
+            Some(Answer::Away | Answer::Forgotten) | None => None,
         }
+    }
+
+    /// Has Redis forget `key`, or owes it that.
+    pub(super) fn forget(&self, key: &str) {
+        let (reply, waiter) = reply::channel();
+        {
+            let mut owed = self.owed.lock();
+            if self.is_away() {
+                return owed.add(key, self.ttl);
+            }
+            self.deadlines.add(Instant::now() + 3 * self.settings.timeout, reply.slot());
+            if self.jobs.push(Job::Forget { key: key.to_owned(), reply }).is_err() {
+                owed.add(key, self.ttl);
+                self.lost(&"too much waits for it");
+                return;
+            }
+        }
+        // Whatever the answer: a thread that is late comes to it before anybody asks again.
+        waiter.wait();
+    }
+
+    /// Redis could not be told to forget `key`.
+    pub(super) fn owe(&self, key: &str, why: &dyn std::fmt::Display) {
+        self.owed.lock().add(key, self.ttl);
+        self.lost(why);
+    }
+
+    /// The keys that are owed; `None` while more may be. Without any it may be asked again from now on.
+    pub(super) fn take_owed(&self) -> Option<Vec<String>> {
+        let mut owed = self.owed.lock();
+        if owed.until.is_some_and(|until| Instant::now() < until) {
+            return None;
+        }
+        owed.until = None;
+        let keys: Vec<String> = owed.keys.drain().collect();
+        if keys.is_empty() {
+            self.found();
+        }
+        Some(keys)
     }
 
     /// Whether nobody shall ask it. It is so until it has answered once.
@@ -162,7 +230,7 @@ impl Remote {
     }
 
     /// Says once that it may be asked again.
-    pub(super) fn found(&self) {
+    fn found(&self) {
         if self.state.swap(UP, Ordering::AcqRel) != UP {
             log::info!("Redis at {} answers", self.settings.address);
         }

@@ -10,15 +10,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::tokens::{Bearer, Tokens};
 use super::{Auth, sql};
 use crate::api::Services;
-use crate::api::bearer::token;
+pub(in crate::api::inventory) use crate::api::bearer::Refused;
+use crate::api::bearer::token_of;
 use crate::api::kept::expose_expiring;
+use crate::api::tokens::{Bearer, Tokens};
 use crate::cache::expiring::{self, Expiring};
-use crate::http::{IntoAnswer, JsonError, Rejection, RequestHead, Response, Status};
+use crate::http::RequestHead;
 use crate::metrics::Exposition;
-use crate::store::{Gather, Lane, NotDone, Unavailable};
+use crate::store::{Gather, Lane};
 
 /// How long it is known that a token is good and its user there.
 const KNOWN_FOR: Duration = Duration::from_secs(5);
@@ -32,60 +33,6 @@ pub(in crate::api::inventory) struct Caller {
     pub(in crate::api::inventory) id: i64,
 }
 
-/// A request that is refused, with what it lacks where that is a token.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::api::inventory) struct Refused {
-    rejection: Rejection,
-    /// Of `WWW-Authenticate`, which every 401 has (RFC 9110 section 15.5.2).
-    challenge: Option<&'static str>,
-}
-
-impl Refused {
-    /// Nothing says who it is (RFC 6750 section 3: then no error is named).
-    pub(super) const fn without_token(error: &'static str) -> Self {
-        Self { rejection: Rejection::new(Status::Unauthorized, error), challenge: Some("Bearer") }
-    }
-
-    const fn of_token() -> Self {
-        let error = "the access token is not valid, or not any more";
-        let challenge = Some("Bearer error=\"invalid_token\"");
-        Self { rejection: Rejection::new(Status::Unauthorized, error), challenge }
-    }
-}
-
-impl From<Rejection> for Refused {
-    fn from(rejection: Rejection) -> Self {
-        Self { rejection, challenge: None }
-    }
-}
-
-impl From<JsonError> for Refused {
-    fn from(error: JsonError) -> Self {
-        Rejection::from(error).into()
-    }
-}
-
-impl From<Unavailable> for Refused {
-    fn from(reason: Unavailable) -> Self {
-        Rejection::from(reason).into()
-    }
-}
-
-impl From<NotDone<Rejection>> for Refused {
-    fn from(reason: NotDone<Rejection>) -> Self {
-        Rejection::from(reason).into()
-    }
-}
-
-impl IntoAnswer for Refused {
-    fn into_answer(self, response: &mut Response<'_>) {
-        if let Some(challenge) = self.challenge {
-            response.header("www-authenticate", challenge);
-        }
-        self.rejection.into_answer(response);
-    }
-}
-
 /// The guard: whose token comes with a request.
 ///
 /// # Errors
@@ -95,15 +42,7 @@ pub(in crate::api::inventory) fn caller<S: AsRef<Auth>>(
     head: &RequestHead<'_>,
 ) -> Result<Caller, Refused> {
     let auth: &Auth = state.as_ref();
-    let mut lines = head.header_lines("authorization");
-    let token = lines.next().and_then(token);
-    let token = token.ok_or(Refused::without_token("an access token is needed"))?;
-    // Two would let two recipients take a request for two people's.
-    let one = lines.next().is_none();
-    if !one {
-        return Err(Refused::of_token());
-    }
-    Ok(Caller { id: auth.known.user_of(token, &auth.tokens)? })
+    Ok(Caller { id: auth.known.user_of(token_of(head)?, &auth.tokens)? })
 }
 
 /// The tokens that are known to be good, of users that are known to be there.

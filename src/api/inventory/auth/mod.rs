@@ -19,7 +19,6 @@ mod refresh;
 mod routes;
 mod settings;
 mod sql;
-mod tokens;
 
 use std::io;
 use std::sync::Arc;
@@ -31,8 +30,8 @@ use self::bearer::Known;
 pub(super) use self::bearer::caller;
 use self::passwords::Passwords;
 pub(super) use self::settings::{SETTINGS, Settings};
-use self::tokens::Tokens;
 use crate::api::Services;
+use crate::api::tokens::Tokens;
 use crate::http::{Method, Router, Slash};
 use crate::metrics::Exposition;
 use crate::store::Pool;

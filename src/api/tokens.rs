@@ -15,6 +15,7 @@ use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, deco
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 
+use super::secrets::{Secret, TokenSettings};
 use crate::cache::Weigh;
 
 /// Bytes of a token that is looked at; ours have some 150.
@@ -22,30 +23,13 @@ const TOKEN_BYTES: usize = 1_024;
 /// Of a secret that nobody has given.
 const RANDOM_BYTES: usize = 32;
 
-/// A secret. It has no `Debug`, so that it is in no log.
-pub(super) struct Secret(Vec<u8>);
-
-impl Secret {
-    pub(super) fn new(bytes: Vec<u8>) -> Self {
-        Self(bytes)
-    }
-}
-
-/// What tokens are made with.
-pub(super) struct TokenSettings {
-    /// `None`: one at random.
-    pub(super) secret: Option<Secret>,
-    /// Still good, and not used any more.
-    pub(super) before: Option<Secret>,
-    pub(super) lifetime_s: u32,
-}
-
 /// Makes and reads tokens.
 pub(super) struct Tokens {
     signing: EncodingKey,
     verifying: Vec<DecodingKey>,
     validation: Validation,
     pub(super) lifetime_s: u32,
+    audience: Option<&'static str>,
 }
 
 /// `sub` is a string (RFC 7519 section 4.1.2): a number is no token of ours.
@@ -54,6 +38,9 @@ struct Claims {
     sub: String,
     iat: u64,
     exp: u64,
+    /// Read by the crate alone, which refuses what is for somebody else.
+    #[serde(skip_deserializing, skip_serializing_if = "Option::is_none")]
+    aud: Option<&'static str>,
 }
 
 /// What a good token says.
@@ -84,7 +71,7 @@ impl Tokens {
         let _ = HS256.install_default();
         let mut random = [0; RANDOM_BYTES];
         let secret = match &settings.secret {
-            Some(secret) => secret.0.as_slice(),
+            Some(secret) => secret.bytes(),
             None => {
                 getrandom::fill(&mut random).map_err(io::Error::other)?;
                 log::info!(
@@ -94,16 +81,20 @@ impl Tokens {
                 &random
             }
         };
-        let before = settings.before.iter().map(|secret| secret.0.as_slice());
+        let before = settings.before.iter().map(Secret::bytes);
         let verifying = [secret].into_iter().chain(before).map(DecodingKey::from_secret);
         let mut validation = Validation::new(Algorithm::HS256);
         validation.leeway = 0;
         validation.set_required_spec_claims(&["exp", "sub"]);
+        if let Some(audience) = settings.audience {
+            validation.set_audience(&[audience]);
+        }
         Ok(Self {
             signing: EncodingKey::from_secret(secret).map_err(io::Error::other)?,
             verifying: verifying.collect::<Result<_, _>>().map_err(io::Error::other)?,
             validation,
             lifetime_s: settings.lifetime_s,
+            audience: settings.audience,
         })
     }
 
@@ -113,7 +104,8 @@ impl Tokens {
     /// None that is known; the crate's.
     pub(super) fn issue(&self, user: i64) -> Result<String, Error> {
         let iat = now_s();
-        let claims = Claims { sub: user.to_string(), iat, exp: iat + u64::from(self.lifetime_s) };
+        let exp = iat + u64::from(self.lifetime_s);
+        let claims = Claims { sub: user.to_string(), iat, exp, aud: self.audience };
         encode(&Header::new(Algorithm::HS256), &claims, &self.signing)
     }
 
@@ -199,8 +191,8 @@ mod tests {
 
     fn tokens(secret: &str, before: Option<&str>) -> Tokens {
         let of = |text: &str| Secret::new(text.into());
-        let settings = TokenSettings { secret: Some(of(secret)), before: before.map(of), lifetime_s: 60 };
-        Tokens::new(&settings).unwrap()
+        let (secret, before) = (Some(of(secret)), before.map(of));
+        Tokens::new(&TokenSettings { secret, before, lifetime_s: 60, audience: None }).unwrap()
     }
 
     fn user(tokens: &Tokens, token: &[u8]) -> Option<i64> {
@@ -241,6 +233,20 @@ mod tests {
     fn a_token_of_another_program_with_the_same_secret_is_good() {
         let token = signed(HEADER, &claims("\"7\"", now_s() + 5), NEW);
         assert_eq!(user(&tokens(NEW, None), token.as_bytes()), Some(7));
+    }
+
+    #[test]
+    fn rfc_7519_4_1_3_a_token_for_somebody_else_is_not_good() {
+        let secret = || Some(Secret::new(NEW.into()));
+        let of = |audience| {
+            let settings = TokenSettings { secret: secret(), before: None, lifetime_s: 60, audience };
+            Tokens::new(&settings).unwrap()
+        };
+        let (anybody, one, another) = (of(None), of(Some("one")), of(Some("another")));
+        let token = one.issue(7).unwrap();
+        assert_eq!([&anybody, &one, &another].map(|it| user(it, token.as_bytes())), [None, Some(7), None]);
+        let token = anybody.issue(7).unwrap();
+        assert_eq!(user(&one, token.as_bytes()), Some(7), "it does not say");
     }
 
     #[test]
@@ -305,7 +311,8 @@ mod tests {
 
     #[test]
     fn a_random_secret_is_another_one_each_time() {
-        let random = || Tokens::new(&TokenSettings { secret: None, before: None, lifetime_s: 60 }).unwrap();
+        let settings = || TokenSettings { secret: None, before: None, lifetime_s: 60, audience: None };
+        let random = || Tokens::new(&settings()).unwrap();
         let (one, other) = (random(), random());
         let token = one.issue(7).unwrap();
         assert_eq!((user(&one, token.as_bytes()), user(&other, token.as_bytes())), (Some(7), None));

@@ -1,15 +1,17 @@
 //! The API described for OpenAPI. Most types are forms: answers are written by hand.
 #![allow(dead_code, reason = "only the forms of the types are wanted")]
 
+mod optimizations;
+
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 use utoipa::openapi::path::ParameterIn;
 use utoipa::openapi::{OpenApi, Required};
 
-use super::super::describe::{Description, Operation, operation, parameter, text, whole};
 use super::model::{NAME_CHARS, User};
 use super::protected::{REQUEST_ID_BYTES, TOKEN_BYTES};
 use super::upload::FIELD;
+use crate::api::describe::{Description, Operation, operation, parameter, text, whole};
 use crate::http::{Method, Status};
 
 const ABOUT: &str = "One endpoint for each kind of work that a backend does, by which frameworks are \
@@ -152,7 +154,7 @@ pub(super) fn describe() -> OpenApi {
                 .refuses(Status::UnsupportedMediaType, "It is no form with a boundary.")
                 .refuses(Status::UnprocessableContent, "There is no file, or not one alone."),
         );
-    users(description).finish()
+    optimizations::describe(users(description)).finish()
 }
 
 fn users(description: Description) -> Description {
@@ -203,6 +205,8 @@ fn users(description: Description) -> Description {
         .route(
             Method::Delete,
             "/users/{id}",
-            one(operation("delete", "Deletes a user").answers_empty(Status::NoContent, "It is gone.")),
+            one(operation("delete", "Deletes a user")
+                .answers_empty(Status::NoContent, "It is gone.")
+                .refuses(Status::Conflict, "Rows of other tables belong to the user.")),
         )
 }
