@@ -19,6 +19,7 @@ use crate::logging;
 use crate::metrics::Exposition;
 use crate::process::{self, Process};
 use crate::readiness::{Readiness, health as health_json};
+use crate::replicas::Replicas;
 use crate::store::{
     ConnectError, Connector, MigrateError, NoSession, Pool, PoolThreads, Pulse, Purpose, is_current, migrate,
 };
@@ -61,6 +62,7 @@ struct Inner {
     draining: AtomicBool,
     apis: Mutex<Vec<Box<dyn Running>>>,
     aside: Arc<Aside>,
+    replicas: Arc<Replicas>,
     // Its thread ends with it, and what it looks after is looked after for as long.
     _janitor: Arc<Janitor>,
     _watchdog: Arc<Watchdog>,
@@ -289,6 +291,7 @@ impl App {
         let (read, needs_database) = (config.read, apis.needs_database());
         let connections = if needs_database { read.connections } else { 0 };
         let (pool, pool_threads) = Pool::start(&connector, connections, read.queue, read.deadline, &janitor)?;
+        let replicas = Replicas::new(config.place);
         let mut router = Router::new();
         router.route(Method::Get, "/healthz", |_, response| health(response));
         let services = Services {
@@ -298,11 +301,14 @@ impl App {
             aside: &aside,
             commit: config.commit,
             feed_interval: config.feed_interval,
-            replica: config.replica,
+            replicas: &replicas,
             alone: apis.apis().len() == 1,
         };
         let mounted = apis.apis();
         let apis = apis.mount(&services, &mut router)?;
+        if needs_database {
+            replicas.keep_lease(&pool)?;
+        }
         // The server counts what its own route shows, so the way from there to here comes later, and holds
         // nothing.
         let shown = Arc::new(OnceLock::<Weak<Inner>>::new());
@@ -324,6 +330,7 @@ impl App {
             draining,
             apis,
             aside,
+            replicas,
             _janitor: janitor,
             _watchdog: watchdog,
         });
@@ -366,6 +373,10 @@ impl App {
         let apis = std::mem::take(&mut *self.inner.apis.lock());
         for mut api in apis {
             api.stop();
+        }
+        // A Postgres that stands still is not waited for.
+        if self.inner.pulse.is_some() && self.inner.connector.is_heard() {
+            self.inner.replicas.leave(&self.inner.pool);
         }
         self.inner.pool.close();
         if let Some(admin) = self.admin {
@@ -411,6 +422,7 @@ impl Inner {
         self.server.expose(&mut exposition);
         self.pool.expose(&mut exposition);
         self.connector.expose(&mut exposition);
+        self.replicas.expose(&mut exposition);
         for api in self.apis.lock().iter() {
             api.expose(&mut exposition);
         }

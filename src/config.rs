@@ -11,6 +11,7 @@ use crate::database_url::{self, Target};
 use crate::http::{Access, Address, AddressError, Details, Limits, Reporting, TrustedHops};
 use crate::limits;
 use crate::logging::Format;
+use crate::replicas::{self, Numbering};
 use crate::settings::{ConfigError, Setting, Values};
 use crate::store::commit::CommitLimits;
 
@@ -34,7 +35,9 @@ settings! {
     PASSFILE = text("PGPASSFILE", "none", "a file", "passwords for DATABASE_URL, if it has none: lines of host:port:database:user:password that only their owner may read (Postgres manual, section 32.16)");
     DATA_DIR = text("POUCO_DATA_DIR", "$XDG_DATA_HOME/pouco, as root /var/lib/pouco", "a folder", "where the embedded Postgres keeps its data");
     PG_BIN_DIR = text("POUCO_PG_BIN_DIR", "an installed Postgres from 17 on, else fetched", "a folder with initdb and postgres", "the binaries of the embedded Postgres");
-    REPLICA = number("POUCO_REPLICA", 0, 0..=15, "", "the last hexadecimal digit of the ids that this replica gives out, by which a balancer can find the replica that has the row in memory");
+    REPLICA = text("POUCO_REPLICA", "auto", "auto, or 0 to 4095", "the last three hexadecimal digits of the ids that this replica gives out, by which a balancer can find the replica that has the row in memory; `auto` is a number that no other replica on the same database has, if possible that at the end of HOSTNAME");
+    HOSTNAME = text("HOSTNAME", "none", "a name", "as Kubernetes sets it: of `people-3`, a pod of a StatefulSet, POUCO_REPLICA=auto takes 3");
+    REPLICA_TERM = number("POUCO_REPLICA_TERM_MS", limits::REPLICA_TERM_MS, 3_000..=3_600_000, "ms", "how long the others take this replica to be there after it was heard of last; then its number is free");
     MAX_CONNECTIONS = number("POUCO_MAX_CONNECTIONS", limits::CONNECTIONS as u64, 1..=1_000_000, "", "open connections; for one more an idle one is closed, and without one it is answered with 503; fewer where `vm.max_map_count` has no room for so many");
     ADDRESS_CONNECTIONS = text("POUCO_MAX_CONNECTIONS_PER_ADDRESS", "half of POUCO_MAX_CONNECTIONS", "0 to 1000000, 0 is without a bound", "those of one client's address, of IPv6 a /64; past it as above with 429; over Unix sockets nobody has an address, and POUCO_TRUSTED_HOPS have no bound");
     ADDRESS_RATE = number("POUCO_MAX_REQUESTS_PER_SECOND_PER_ADDRESS", 0, 0..=1_000_000, "", "requests a second of one client's address, past a burst; more are answered with 429; 0 is without a bound");
@@ -140,7 +143,8 @@ pub struct Config {
     pub trusted_hops: TrustedHops,
     pub proxy_protocol: bool,
     pub database: Database,
-    pub replica: u8,
+    /// Its place among the replicas.
+    pub place: replicas::Settings,
     pub http: Limits,
     pub commit: CommitLimits,
     pub read: ReadLimits,
@@ -181,7 +185,10 @@ impl Config {
             trusted_hops: values.parsed(&TRUSTED_HOPS, TrustedHops::parse)?,
             proxy_protocol: values.switch(&PROXY_PROTOCOL)?,
             database: database(values)?,
-            replica: u8::try_from(values.number(&REPLICA)?).unwrap_or(u8::MAX),
+            place: replicas::Settings {
+                numbering: numbering(values)?,
+                term: values.milliseconds(&REPLICA_TERM)?,
+            },
             http: http_limits(values)?,
             commit: commit_limits(values)?,
             read: ReadLimits {
@@ -275,6 +282,11 @@ fn database(values: &Values) -> Result<Database, ConfigError> {
     Ok(Database::Given(Box::new(target)))
 }
 
+fn numbering(values: &Values) -> Result<Numbering, ConfigError> {
+    let host = values.given(&HOSTNAME).unwrap_or_default();
+    values.parsed(&REPLICA, |text| Numbering::read(text, host))
+}
+
 fn several_replicas(values: &Values) -> Result<bool, ConfigError> {
     let told = |setting| values.given(setting).is_some();
     let given = (told(&DATABASE_URL) || told(&DATABASE_URL_FILE)) && told(&REPLICAS);
@@ -338,8 +350,8 @@ mod tests {
 
     #[test]
     fn every_bad_value_is_found() {
-        // Any word may be the name of a folder.
-        let words = ["PGPASSFILE", "POUCO_DATA_DIR", "POUCO_PG_BIN_DIR"];
+        // Any word may be the name of a folder, or of a host.
+        let words = ["PGPASSFILE", "POUCO_DATA_DIR", "POUCO_PG_BIN_DIR", "HOSTNAME"];
         for setting in SETTINGS.iter().filter(|setting| !words.contains(&setting.name)) {
             let error = config(&[(setting.name, "nonsense")]).expect_err(setting.name).to_string();
             assert!(error.starts_with(setting.name), "{error}");

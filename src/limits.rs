@@ -52,6 +52,11 @@ pub const FEEDS_PER_REPLICA: usize = 1;
 /// Connections of a replica's pool.
 pub const READERS_PER_REPLICA: usize = 2;
 
+/// Other replicas that one knows of at most.
+pub const NEIGHBOURS: usize = 1_024;
+/// How long the others take a replica to be there after it was heard of last.
+pub const REPLICA_TERM_MS: u64 = 15_000;
+
 /// Open client connections of a replica. One address has half of them ([`PARTS_OF_CONNECTIONS`]): 4,000 that
 /// are idle take 60 MB where every second one was served (5,000 took 71 MiB).
 pub const CONNECTIONS: usize = 8_000;

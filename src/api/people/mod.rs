@@ -28,6 +28,7 @@ use crate::http::{Method, Router};
 use crate::limits;
 use crate::metrics::Exposition;
 use crate::readiness::Readiness;
+use crate::replicas::Number;
 use crate::settings::{ConfigError, Setting, Values};
 use crate::store::commit::CommitQueue;
 use crate::store::{Feed, Gather, Lane, Migration, Pool};
@@ -107,8 +108,8 @@ struct People {
     by_id: Gather<Uuid, Body>,
     count: Gather<(), i64>,
     directory: Arc<Directory>,
-    /// The last digit of the ids that are given out.
-    replica: u8,
+    /// The last digits of the ids that are given out.
+    replica: Number,
 }
 
 impl Configured for Settings {
@@ -126,7 +127,7 @@ impl Configured for Settings {
             by_id: Gather::new(services.pool.clone(), Lane::Lookup, sql::fetch_bodies),
             count: Gather::new(services.pool.clone(), Lane::Scan, sql::count),
             directory,
-            replica: services.replica,
+            replica: services.replicas.number().clone(),
         });
         router
             .scope(API.name, people.clone())
