@@ -73,6 +73,8 @@ struct Inner {
 pub struct Bound {
     public: Vec<Listener>,
     admin: Vec<Listener>,
+    /// For rows of other replicas.
+    push: Option<Listener>,
 }
 
 impl Bound {
@@ -100,7 +102,13 @@ impl Bound {
         let admin = bind_all(&config.admin_listen, false, false)?;
         let public = bind_all(&config.listen, config.share_port, config.proxy_protocol)?;
         inherited.warn_of_rest();
-        Ok(Self { public, admin })
+        let listen = config.place.push.listen.as_ref();
+        let bind = |address: &Address| {
+            let bound = Listener::bind(address, config.socket_mode);
+            bound.map_err(|error| BindError { address: Listen::At(address.clone()), error })
+        };
+        let push = listen.map(bind).transpose()?;
+        Ok(Self { public, admin, push })
     }
 
     /// The public addresses, with the port that was given for port 0.
@@ -291,7 +299,7 @@ impl App {
         let (read, needs_database) = (config.read, apis.needs_database());
         let connections = if needs_database { read.connections } else { 0 };
         let (pool, pool_threads) = Pool::start(&connector, connections, read.queue, read.deadline, &janitor)?;
-        let replicas = Replicas::new(config.place);
+        let replicas = Replicas::new(config.place.clone(), bound.push);
         let mut router = Router::new();
         router.route(Method::Get, "/healthz", |_, response| health(response));
         let services = Services {
@@ -301,6 +309,7 @@ impl App {
             aside: &aside,
             commit: config.commit,
             feed_interval: config.feed_interval,
+            feed_pushed: config.feed_pushed,
             replicas: &replicas,
             alone: apis.apis().len() == 1,
         };
@@ -374,6 +383,7 @@ impl App {
         for mut api in apis {
             api.stop();
         }
+        self.inner.replicas.end();
         // A Postgres that stands still is not waited for.
         if self.inner.pulse.is_some() && self.inner.connector.is_heard() {
             self.inner.replicas.leave(&self.inner.pool);

@@ -261,6 +261,8 @@ pub struct Services<'s> {
     pub commit: CommitLimits,
     /// How often a replica looks for what others have committed.
     pub feed_interval: Duration,
+    /// ... while the other replicas send it directly.
+    pub feed_pushed: Duration,
     /// This replica among the others.
     pub replicas: &'s Replicas,
     /// No other API is mounted: `/` and `/metrics` of the public address are this one's, if it has such

@@ -14,6 +14,7 @@ mod lifecycle;
 mod logging;
 mod metrics;
 mod pooler;
+mod pushes;
 mod replicas;
 mod starts;
 mod systemd;

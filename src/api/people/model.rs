@@ -23,8 +23,10 @@ pub(super) const STACK_ELEMENTS: usize = 128;
 /// Bytes of all elements of a stack together.
 pub(super) const STACK_BYTES: usize = 4 * 1024;
 
-const SHORT_BYTES: usize = 4 * SHORT_CHARS;
-const NAME_BYTES: usize = 4 * NAME_CHARS;
+/// Bytes of those.
+pub(super) const SHORT_BYTES: usize = 4 * SHORT_CHARS;
+/// See [`SHORT_BYTES`].
+pub(super) const NAME_BYTES: usize = 4 * NAME_CHARS;
 
 /// A person that obeys the rules.
 #[derive(Clone, Debug)]

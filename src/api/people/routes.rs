@@ -5,6 +5,7 @@ use super::People;
 use super::directory::{Busy, Known};
 use super::model;
 use super::note::render_record;
+use super::pushed;
 use super::sql::{self, Creation};
 use crate::http::{RETRY_AFTER_S, Rejection, Request, Response, Status};
 use crate::store::Lane;
@@ -43,9 +44,13 @@ impl People {
             return Err(TAKEN);
         }
         let generation = self.directory.generation();
+        let stamp = self.hub.as_ref().and_then(|hub| hub.stamp());
         for _ in 0..ID_TRIES {
             match self.queue.commit(person.clone())? {
                 Creation::Stored => {
+                    if let (Some(hub), Some(stamp)) = (&self.hub, stamp) {
+                        hub.offer(stamp, |out| pushed::write(out, &person));
+                    }
                     self.directory.stored(&person, generation);
                     response
                         .status(Status::Created)
