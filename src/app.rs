@@ -19,6 +19,7 @@ use crate::logging;
 use crate::metrics::Exposition;
 use crate::process::{self, Process};
 use crate::readiness::{Readiness, health as health_json};
+use crate::replicas::Replicas;
 use crate::store::{
     ConnectError, Connector, MigrateError, NoSession, Pool, PoolThreads, Pulse, Purpose, is_current, migrate,
 };
@@ -61,6 +62,7 @@ struct Inner {
     draining: AtomicBool,
     apis: Mutex<Vec<Box<dyn Running>>>,
     aside: Arc<Aside>,
+    replicas: Arc<Replicas>,
     // Its thread ends with it, and what it looks after is looked after for as long.
     _janitor: Arc<Janitor>,
     _watchdog: Arc<Watchdog>,
@@ -71,6 +73,8 @@ struct Inner {
 pub struct Bound {
     public: Vec<Listener>,
     admin: Vec<Listener>,
+    /// For rows of other replicas.
+    push: Option<Listener>,
 }
 
 impl Bound {
@@ -98,7 +102,13 @@ impl Bound {
         let admin = bind_all(&config.admin_listen, false, false)?;
         let public = bind_all(&config.listen, config.share_port, config.proxy_protocol)?;
         inherited.warn_of_rest();
-        Ok(Self { public, admin })
+        let listen = config.place.push.listen.as_ref();
+        let bind = |address: &Address| {
+            let bound = Listener::bind(address, config.socket_mode);
+            bound.map_err(|error| BindError { address: Listen::At(address.clone()), error })
+        };
+        let push = listen.map(bind).transpose()?;
+        Ok(Self { public, admin, push })
     }
 
     /// The public addresses, with the port that was given for port 0.
@@ -289,6 +299,7 @@ impl App {
         let (read, needs_database) = (config.read, apis.needs_database());
         let connections = if needs_database { read.connections } else { 0 };
         let (pool, pool_threads) = Pool::start(&connector, connections, read.queue, read.deadline, &janitor)?;
+        let replicas = Replicas::new(config.place.clone(), bound.push);
         let mut router = Router::new();
         router.route(Method::Get, "/healthz", |_, response| health(response));
         let services = Services {
@@ -298,12 +309,16 @@ impl App {
             aside: &aside,
             commit: config.commit,
             feed_interval: config.feed_interval,
-            replica: config.replica,
             several_replicas: config.several_replicas,
+            feed_pushed: config.feed_pushed,
+            replicas: &replicas,
             alone: apis.apis().len() == 1,
         };
         let mounted = apis.apis();
         let apis = apis.mount(&services, &mut router)?;
+        if needs_database {
+            replicas.keep_lease(&pool)?;
+        }
         // The server counts what its own route shows, so the way from there to here comes later, and holds
         // nothing.
         let shown = Arc::new(OnceLock::<Weak<Inner>>::new());
@@ -325,6 +340,7 @@ impl App {
             draining,
             apis,
             aside,
+            replicas,
             _janitor: janitor,
             _watchdog: watchdog,
         });
@@ -367,6 +383,11 @@ impl App {
         let apis = std::mem::take(&mut *self.inner.apis.lock());
         for mut api in apis {
             api.stop();
+        }
+        self.inner.replicas.end();
+        // A Postgres that stands still is not waited for.
+        if self.inner.pulse.is_some() && self.inner.connector.is_heard() {
+            self.inner.replicas.leave(&self.inner.pool);
         }
         self.inner.pool.close();
         if let Some(admin) = self.admin {
@@ -412,6 +433,7 @@ impl Inner {
         self.server.expose(&mut exposition);
         self.pool.expose(&mut exposition);
         self.connector.expose(&mut exposition);
+        self.replicas.expose(&mut exposition);
         for api in self.apis.lock().iter() {
             api.expose(&mut exposition);
         }

@@ -4,6 +4,7 @@
 use std::fmt;
 use std::fs::File;
 use std::io::Read;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -11,8 +12,12 @@ use crate::database_url::{self, Target};
 use crate::http::{Access, Address, AddressError, Details, Limits, Reporting, TrustedHops};
 use crate::limits;
 use crate::logging::Format;
+use crate::replicas::{self, Numbering, push};
 use crate::settings::{ConfigError, Setting, Values};
 use crate::store::commit::CommitLimits;
+
+/// Of the path of a Unix socket (unix(7)).
+const SOCKET_PATH_BYTES: usize = 107;
 
 macro_rules! settings {
     ($($constant:ident = $kind:ident($($part:expr),+);)+) => {
@@ -34,7 +39,13 @@ settings! {
     PASSFILE = text("PGPASSFILE", "none", "a file", "passwords for DATABASE_URL, if it has none: lines of host:port:database:user:password that only their owner may read (Postgres manual, section 32.16)");
     DATA_DIR = text("POUCO_DATA_DIR", "$XDG_DATA_HOME/pouco, as root /var/lib/pouco", "a folder", "where the embedded Postgres keeps its data");
     PG_BIN_DIR = text("POUCO_PG_BIN_DIR", "an installed Postgres from 17 on, else fetched", "a folder with initdb and postgres", "the binaries of the embedded Postgres");
-    REPLICA = number("POUCO_REPLICA", 0, 0..=15, "", "the last hexadecimal digit of the ids that this replica gives out, by which a balancer can find the replica that has the row in memory");
+    REPLICA = text("POUCO_REPLICA", "auto", "auto, or 0 to 4095", "the last three hexadecimal digits of the ids that this replica gives out, by which a balancer can find the replica that has the row in memory; `auto` is a number that no other replica on the same database has, if possible that at the end of HOSTNAME");
+    HOSTNAME = text("HOSTNAME", "none", "a name", "as Kubernetes sets it: of `people-3`, a pod of a StatefulSet, POUCO_REPLICA=auto takes 3");
+    REPLICA_TERM = number("POUCO_REPLICA_TERM_MS", limits::REPLICA_TERM_MS, 3_000..=3_600_000, "ms", "how long the others take this replica to be there after it was heard of last; then its number is free");
+    PUSH_LISTEN = text("POUCO_PUSH_LISTEN", "off", "tcp:IP:PORT, unix:/PATH or `off`", "where new rows of other replicas are taken; those of this one then go to all others, whom a table of the database tells of, and who prove that they know a secret that is in it; for a network of the replicas' own, since nothing is encrypted");
+    PUSH_ADDRESS = text("POUCO_PUSH_ADDRESS", "as POUCO_PUSH_LISTEN", "tcp:IP:PORT or unix:/PATH", "how the others reach that; of 0.0.0.0 it is the address from which the database is reached over TCP");
+    PUSH_LINGER = number("POUCO_PUSH_LINGER_MS", limits::PUSH_LINGER_MS, 0..=1_000, "ms", "how long the first of new rows waits for others, before all are sent to the other replicas");
+    PUSH_QUEUE = number("POUCO_PUSH_QUEUE_BYTES", limits::PUSH_QUEUE_BYTES as u64, limits::PUSH_FRAME_BYTES as u64..=1_073_741_824, "bytes", "rows that may wait to be sent, and to be taken by each of the others; more are left to the feed");
     MAX_CONNECTIONS = number("POUCO_MAX_CONNECTIONS", limits::CONNECTIONS as u64, 1..=1_000_000, "", "open connections; for one more an idle one is closed, and without one it is answered with 503; fewer where `vm.max_map_count` has no room for so many");
     ADDRESS_CONNECTIONS = text("POUCO_MAX_CONNECTIONS_PER_ADDRESS", "half of POUCO_MAX_CONNECTIONS", "0 to 1000000, 0 is without a bound", "those of one client's address, of IPv6 a /64; past it as above with 429; over Unix sockets nobody has an address, and POUCO_TRUSTED_HOPS have no bound");
     ADDRESS_RATE = number("POUCO_MAX_REQUESTS_PER_SECOND_PER_ADDRESS", 0, 0..=1_000_000, "", "requests a second of one client's address, past a burst; more are answered with 429; 0 is without a bound");
@@ -66,6 +77,7 @@ settings! {
     READ_DEADLINE = number("POUCO_READ_DEADLINE_MS", limits::READ_DEADLINE_MS, 100..=600_000, "ms", "how long a read may take; then it is a 503");
     SILENCE = number("POUCO_SILENCE_MS", limits::SILENCE_MS, 100..=600_000, "ms", "how long Postgres may be silent in a statement; then it is asked by a second connection, and left if it is silent there too");
     FEED_INTERVAL = number("POUCO_FEED_INTERVAL_MS", limits::FEED_INTERVAL_MS, 10..=10_000, "ms", "how often a replica looks for what others have committed");
+    FEED_PUSHED = number("POUCO_FEED_PUSHED_MS", limits::FEED_PUSHED_MS, 10..=1_500, "ms", "as POUCO_FEED_INTERVAL_MS, while all other replicas send their rows here and nothing is found that did not come so");
     SHUTDOWN_DELAY = number("POUCO_SHUTDOWN_DELAY_MS", limits::SHUTDOWN_DELAY_MS, 0..=3_600_000, "ms", "how long requests are served as before after SIGTERM, while /readyz is 503 already; a second signal ends it. With the grace, and 5 s more, it must be less than what the orchestrator waits before it kills");
     SHUTDOWN_GRACE = number("POUCO_SHUTDOWN_GRACE_MS", limits::SHUTDOWN_GRACE_MS, 0..=3_600_000, "ms", "how long requests may take to finish after SIGTERM");
     LOG = text("POUCO_LOG", "info", "off, error, warn, info, debug", "what is logged to standard error");
@@ -140,7 +152,8 @@ pub struct Config {
     pub trusted_hops: TrustedHops,
     pub proxy_protocol: bool,
     pub database: Database,
-    pub replica: u8,
+    /// Its place among the replicas.
+    pub place: replicas::Settings,
     pub http: Limits,
     pub commit: CommitLimits,
     pub read: ReadLimits,
@@ -154,6 +167,7 @@ pub struct Config {
     /// two.
     pub several_replicas: bool,
     pub feed_interval: Duration,
+    pub feed_pushed: Duration,
     pub shutdown_delay: Duration,
     pub shutdown_grace: Duration,
     pub log_level: log::LevelFilter,
@@ -181,7 +195,11 @@ impl Config {
             trusted_hops: values.parsed(&TRUSTED_HOPS, TrustedHops::parse)?,
             proxy_protocol: values.switch(&PROXY_PROTOCOL)?,
             database: database(values)?,
-            replica: u8::try_from(values.number(&REPLICA)?).unwrap_or(u8::MAX),
+            place: replicas::Settings {
+                numbering: numbering(values)?,
+                term: values.milliseconds(&REPLICA_TERM)?,
+                push: push(values)?,
+            },
             http: http_limits(values)?,
             commit: commit_limits(values)?,
             read: ReadLimits {
@@ -198,6 +216,7 @@ impl Config {
             })?,
             silence: values.milliseconds(&SILENCE)?,
             feed_interval: values.milliseconds(&FEED_INTERVAL)?,
+            feed_pushed: values.milliseconds(&FEED_PUSHED)?,
             shutdown_delay: values.milliseconds(&SHUTDOWN_DELAY)?,
             shutdown_grace: values.milliseconds(&SHUTDOWN_GRACE)?,
             log_level: match values.given(&LOG_LEVEL_FILE) {
@@ -275,6 +294,36 @@ fn database(values: &Values) -> Result<Database, ConfigError> {
     Ok(Database::Given(Box::new(target)))
 }
 
+/// Rows of other replicas. Those who connect ask nobody for a host's name.
+fn push(values: &Values) -> Result<push::Settings, ConfigError> {
+    let read = |setting: &Setting| {
+        let Some(text) = values.given(setting).filter(|text| *text != "off") else { return Ok(None) };
+        let refuse = |why: &dyn fmt::Display| setting.refuse(text, why);
+        let address = text.parse::<Address>().map_err(|why| refuse(&why))?;
+        match &address {
+            Address::Tcp(host_port) if host_port.parse::<SocketAddr>().is_err() => {
+                Err(refuse(&setting.allowed()))
+            }
+            Address::Unix(path) if path.as_os_str().len() > SOCKET_PATH_BYTES => {
+                Err(refuse(&format_args!("a path of at most {SOCKET_PATH_BYTES} bytes")))
+            }
+            _ => Ok(Some(address)),
+        }
+    };
+    let (listen, address) = (read(&PUSH_LISTEN)?, read(&PUSH_ADDRESS)?);
+    Ok(push::Settings {
+        listen,
+        address,
+        linger: values.milliseconds(&PUSH_LINGER)?,
+        queue_bytes: values.size(&PUSH_QUEUE)?,
+    })
+}
+
+fn numbering(values: &Values) -> Result<Numbering, ConfigError> {
+    let host = values.given(&HOSTNAME).unwrap_or_default();
+    values.parsed(&REPLICA, |text| Numbering::read(text, host))
+}
+
 fn several_replicas(values: &Values) -> Result<bool, ConfigError> {
     let told = |setting| values.given(setting).is_some();
     let given = (told(&DATABASE_URL) || told(&DATABASE_URL_FILE)) && told(&REPLICAS);
@@ -338,8 +387,8 @@ mod tests {
 
     #[test]
     fn every_bad_value_is_found() {
-        // Any word may be the name of a folder.
-        let words = ["PGPASSFILE", "POUCO_DATA_DIR", "POUCO_PG_BIN_DIR"];
+        // Any word may be the name of a folder, or of a host.
+        let words = ["PGPASSFILE", "POUCO_DATA_DIR", "POUCO_PG_BIN_DIR", "HOSTNAME"];
         for setting in SETTINGS.iter().filter(|setting| !words.contains(&setting.name)) {
             let error = config(&[(setting.name, "nonsense")]).expect_err(setting.name).to_string();
             assert!(error.starts_with(setting.name), "{error}");
@@ -357,6 +406,23 @@ mod tests {
         assert_eq!(of_one(&[(all, "9"), (one, "7")]), 7);
         for bad in ["1000001", "-1", "half"] {
             assert!(config(&[(one, bad)]).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_place_for_others_rows_is_one_that_they_can_connect_to() {
+        let push = |pairs: &[(&str, &str)]| config(pairs).map(|config| config.place.push);
+        let (listen, address) = ("POUCO_PUSH_LISTEN", "POUCO_PUSH_ADDRESS");
+        assert_eq!(push(&[]).unwrap().listen, None);
+        assert_eq!(push(&[(listen, "off")]).unwrap().listen, None);
+        for good in ["tcp:127.0.0.1:0", "unix:/run/a.sock", "tcp:[::1]:9997", "tcp:0.0.0.0:9997"] {
+            assert_eq!(push(&[(listen, good)]).unwrap().listen.unwrap().to_string(), good);
+        }
+        let behind = push(&[(listen, "tcp:0.0.0.0:9997"), (address, "tcp:10.0.0.7:9997")]).unwrap();
+        assert_eq!(behind.address.unwrap().to_string(), "tcp:10.0.0.7:9997");
+        let long = format!("unix:/{}", "x".repeat(SOCKET_PATH_BYTES));
+        for bad in ["9997", "tcp:localhost:9997", "unix:", &long] {
+            assert!(push(&[(listen, bad)]).is_err(), "{bad}");
         }
     }
 

@@ -23,6 +23,7 @@ pub mod logging;
 pub mod process;
 pub mod random;
 pub mod readiness;
+pub mod replicas;
 pub mod settings;
 pub mod store;
 pub mod systemd;

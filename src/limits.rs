@@ -52,6 +52,40 @@ pub const FEEDS_PER_REPLICA: usize = 1;
 /// Connections of a replica's pool.
 pub const READERS_PER_REPLICA: usize = 2;
 
+/// Other replicas that one knows of at most.
+pub const NEIGHBOURS: usize = 1_024;
+/// How long the others take a replica to be there after it was heard of last.
+pub const REPLICA_TERM_MS: u64 = 15_000;
+
+/// How long the first of new rows waits for others before all go to the other replicas.
+pub const PUSH_LINGER_MS: u64 = 10;
+/// Bytes of rows that may wait to be sent, and to be taken by each of the other replicas.
+pub const PUSH_QUEUE_BYTES: usize = 1 << 20;
+/// Bytes of what is sent to another replica in one piece, which has to hold it whole.
+pub const PUSH_FRAME_BYTES: usize = 256 * 1024;
+/// How long another replica may take to connect and to greet.
+pub const PUSH_GREETING_MS: u64 = 2_000;
+/// How long it may take nothing of what waits for it, and leave what it sends unfinished.
+pub const PUSH_STALL_MS: u64 = 5_000;
+/// How often a replica that has nothing to send says that it is there.
+pub const PUSH_BEAT_MS: u64 = 2_000;
+/// How long it may say nothing at all.
+pub const PUSH_SILENCE_MS: u64 = 8_000;
+/// Pauses before a replica is connected to again, doubled from the first to the last.
+pub const PUSH_FIRST_RETRY_MS: u64 = 250;
+/// See [`PUSH_FIRST_RETRY_MS`].
+pub const PUSH_LAST_RETRY_MS: u64 = 5_000;
+/// How long one is tried that the table does not tell of any more.
+pub const PUSH_FORGET_MS: u64 = 30_000;
+/// Connections that may be greeting at once.
+pub const PUSH_GREETERS: usize = 64;
+/// How often a feed polls whose rows come from the other replicas directly.
+pub const FEED_PUSHED_MS: u64 = 1_000;
+/// How long a row that a poll has found may take to come from its replica as well.
+pub const FEED_GRACE_MS: u64 = 500;
+/// How long a feed polls as often as any after one has not come.
+pub const FEED_DOUBT_MS: u64 = 10_000;
+
 /// Open client connections of a replica. One address has half of them ([`PARTS_OF_CONNECTIONS`]): 4,000 that
 /// are idle take 60 MB where every second one was served (5,000 took 71 MiB).
 pub const CONNECTIONS: usize = 8_000;
@@ -255,6 +289,9 @@ const _: () = assert!(
 );
 const _: () = assert!(READY_HEARD_MS + READY_PROBE_MS < READY_AGE_MS);
 const _: () = assert!(FEED_REST_MS < READY_AGE_MS && WATCH_INTERVAL_MS < READY_AGE_MS);
+const _: () = assert!(FEED_PUSHED_MS < READY_AGE_MS && FEED_INTERVAL_MS < FEED_PUSHED_MS);
+const _: () = assert!(PUSH_SILENCE_MS > 3 * PUSH_BEAT_MS, "one that is there is heard in time");
+const _: () = assert!(PUSH_FRAME_BYTES <= PUSH_QUEUE_BYTES);
 const _: () = assert!(IDLE_TIMEOUT_MS > NGINX_KEEPALIVE_MS);
 const _: () = assert!(SHUTDOWN_DELAY_MS + SHUTDOWN_GRACE_MS + STOP_REST_MS < STOP_GRACE_PERIOD_MS);
 const _: () = assert!(DRAIN_FIRST_REQUEST_MS < SHUTDOWN_GRACE_MS);

@@ -23,6 +23,7 @@ use utoipa::openapi::{OpenApi, PathItem};
 use crate::http::Router;
 use crate::metrics::Exposition;
 use crate::readiness::Readiness;
+use crate::replicas::Replicas;
 use crate::settings::{ConfigError, Setting, Values};
 use crate::store::commit::CommitLimits;
 use crate::store::{Connector, Migration, Pool, Schema, Session};
@@ -264,10 +265,12 @@ pub struct Services<'s> {
     pub commit: CommitLimits,
     /// How often a replica looks for what others have committed.
     pub feed_interval: Duration,
-    /// Which of the replicas this is, from 0 to 15.
-    pub replica: u8,
     /// Several replicas are known to serve on one database.
     pub several_replicas: bool,
+    /// ... while the other replicas send it directly.
+    pub feed_pushed: Duration,
+    /// This replica among the others.
+    pub replicas: &'s Replicas,
     /// No other API is mounted: `/` and `/metrics` of the public address are this one's, if it has such
     /// pages. Otherwise they are the replica's, and an API that adds them clashes with it at the start.
     pub alone: bool,

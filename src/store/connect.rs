@@ -18,7 +18,7 @@ use postgres::types::PgLsn;
 use super::Unavailable;
 use super::passfile;
 use super::pulse::Heard;
-use super::server::{Backend, Durability, Lineage, Lost, Server};
+use super::server::{Backend, Durability, Lineage, Lost, Origin, Server};
 use super::session::{Opened, Session};
 use super::tls::Security;
 use super::unconnected::{ConnectError, NoSession};
@@ -255,6 +255,14 @@ impl Connector {
     #[must_use]
     pub fn history(&self) -> u64 {
         self.0.history.load(Ordering::Acquire)
+    }
+
+    /// The present history of the database, by this process's own count and by what servers say of it; `None`
+    /// before the first session.
+    #[must_use]
+    pub fn origin(&self) -> Option<(u64, Origin)> {
+        let lineage = self.0.lineage.lock();
+        lineage.as_ref().map(|lineage| (self.history(), lineage.origin()))
     }
 
     /// Sessions that were given up because their server was silent.

@@ -79,6 +79,12 @@ pub trait Follow: Send + 'static {
     /// server is known to have come.
     fn caught_up(&mut self);
 
+    /// How long the feed rests after a poll that met nothing unusual, if `interval` is what its settings say:
+    /// longer where rows also come in another way.
+    fn rest(&mut self, interval: Duration) -> Duration {
+        interval
+    }
+
     /// Called again and again after [`Follow::row`] wanted no more; looks at little. `true`: it has begun
     /// again by itself, since everything may fit by now, and everything is given again.
     ///
@@ -297,7 +303,8 @@ impl<F: Follow> Follower<F> {
                 if is_current {
                     self.follower.caught_up();
                 }
-                self.rest_after(&polled, cursor, began.elapsed())
+                let interval = self.follower.rest(self.interval);
+                self.rest_after(&polled, cursor, began.elapsed()).max(interval)
             };
             self.metrics.polls.fetch_add(1, Ordering::Relaxed);
             if is_current {

@@ -85,6 +85,12 @@ impl Pulse {
 }
 
 impl Connector {
+    /// Whether Postgres has answered just now.
+    #[must_use]
+    pub fn is_heard(&self) -> bool {
+        self.heard().is_fresh()
+    }
+
     /// Whether one of the servers answers a new session. Blocks, at most until `deadline`.
     fn answers(&self, deadline: Instant) -> bool {
         let ends = Ends { statement: PROBE, lock: PROBE };

@@ -166,6 +166,15 @@ impl Server {
     }
 }
 
+/// What servers say of a history of a database: another one has another cluster, or a newer timeline.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// The cluster.
+    pub system: i64,
+    /// Its timeline.
+    pub timeline: i32,
+}
+
 /// What is known of the database's history: which it is, and how far it was seen.
 #[derive(Clone, Debug)]
 pub(super) struct Lineage {
@@ -201,6 +210,10 @@ impl fmt::Display for Lost {
 impl Lineage {
     pub(super) fn of(server: &Server) -> Self {
         Self { system: server.system, timeline: server.timeline, flushed: server.flushed }
+    }
+
+    pub(super) fn origin(&self) -> Origin {
+        Origin { system: self.system, timeline: self.timeline }
     }
 
     /// Whether the server has left this history, or never was in it.

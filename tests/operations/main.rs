@@ -14,6 +14,8 @@ mod lifecycle;
 mod logging;
 mod metrics;
 mod pooler;
+mod pushes;
+mod replicas;
 mod starts;
 mod systemd;
 mod upgrade;

@@ -4,6 +4,8 @@
   load.py HOST PORT CLIENTS kept       each client on one connection
   load.py HOST PORT CLIENTS fresh      each request on its own, for a balancer that may close those between two requests
 
+LOAD_STORED names a file for the paths and nicknames of those who were acknowledged.
+
 Each client creates a person, looks it up, asks for a page, and rests a moment. What counts as failed: no answer, an
 answer with another status than it must have, and a person that was acknowledged and is not found at the end. Exit code 1
 if something has failed; the first reasons are on standard error.
@@ -20,7 +22,7 @@ import time
 
 REST_S = 0.05
 TIMEOUT_S = 20
-REASONS_SHOWN = 10
+REASONS_SHOWN = 200
 
 stopping = threading.Event()
 lock = threading.Lock()
@@ -66,7 +68,7 @@ def client(index, *server):
         if answer:
             path = answer.getheader("Location")
             with lock:
-                stored.append(path)
+                stored.append((path, nick))
             own.ask("GET", path, 200)
         own.ask("GET", "/contagem-pessoas", 200)
         stopping.wait(REST_S)
@@ -85,8 +87,11 @@ def main():
         while thread.is_alive():
             thread.join(0.2)
     last = Client(*server)
-    for path in stored:
+    for path, _ in stored:
         last.ask("GET", path, 200)
+    if "LOAD_STORED" in os.environ:
+        with open(os.environ["LOAD_STORED"], "a", encoding="utf-8") as file:
+            file.writelines(f"{path} {nick}\n" for path, nick in stored)
     for reason in reasons[:REASONS_SHOWN]:
         print(reason, file=sys.stderr)
     print(f"{next(asked) - 1} requests, {len(reasons)} failed, {len(stored)} people stored")

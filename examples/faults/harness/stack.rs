@@ -260,6 +260,7 @@ fn replica(setup: &Setup, folder: &Path, index: usize, hosts: &[PathBuf]) -> Res
         // TCP is for those who are hostile, and for whoever stands beside.
         ("POUCO_LISTEN", format!("{},tcp:127.0.0.1:0", socket(""))),
         ("POUCO_ADMIN_LISTEN", socket("-admin")),
+        ("POUCO_PUSH_LISTEN", socket("-push")),
         ("DATABASE_URL", format!("host={} user=pouco dbname=pouco", hosts.join(","))),
     ];
     variables.extend(setup.settings.iter().chain(&setup.environment).cloned());

@@ -55,9 +55,6 @@ fn errors(run: &str, share: f64, linger_ms: u64, turn_ms: u64) -> (f64, f64) {
     let (count, rows, polls) = (made.count as f64, made.waits_s.len() as f64, 2.0 * seconds / POLL_S);
     let by_postgres = count * costs.batch_s + rows * costs.row_s + polls * costs.poll_s;
     let by_replicas = count * costs.replica_batch_s + requests * costs.request_s;
-    println!(
-        "{run}: {count} batches; Postgres {by_postgres:.2} {postgres:.2}, replicas {by_replicas:.2} {replicas:.2}"
-    );
     (by_postgres / postgres - 1.0, by_replicas / replicas - 1.0)
 }
 

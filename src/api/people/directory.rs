@@ -341,11 +341,13 @@ impl Directory {
         self.index().as_ref().map(|index| !index.contains(id))
     }
 
-    /// A person that the feed brings. `false` if there is no index, or none any more. Folded without the
-    /// lock, since somebody else may have written a row of any size.
+    /// A person that the feed brings, or another replica; as in [`Directory::stored`] not for an index of
+    /// another generation. `false` if there is no index, or none any more. Folded without the lock, since
+    /// somebody else may have written a row of any size.
     pub(super) fn follow<'t>(
         &self,
         builder: &mut Builder,
+        generation: u64,
         id: Uuid,
         note: u32,
         texts: impl Iterator<Item = &'t str>,
@@ -354,6 +356,9 @@ impl Directory {
         let mut begun = false;
         loop {
             let mut known = self.index();
+            if self.generation() != generation {
+                return true;
+            }
             let added =
                 self.add_slice(&mut known, id, &mut begun, |index| index.begin_with(id, note, builder));
             // To the worker if that waits: this thread would be back before it.

@@ -8,6 +8,7 @@ use time::Date;
 
 use super::directory::Directory;
 use super::note::note;
+use super::pushed::Pace;
 use super::sql::{self, Shrinkage};
 use crate::cache::search::Builder;
 use crate::limits;
@@ -18,6 +19,7 @@ pub(super) struct Following {
     directory: Arc<Directory>,
     builder: Builder,
     comeback: Comeback,
+    pace: Pace,
 }
 
 /// When an index that was given up may be tried again: people were deleted or changed since, and it rested
@@ -39,9 +41,9 @@ struct Waiting {
 
 impl Following {
     /// An index that was given up rests for `rest` at least.
-    pub(super) fn new(directory: Arc<Directory>, rest: Duration) -> Self {
+    pub(super) fn new(directory: Arc<Directory>, rest: Duration, pace: Pace) -> Self {
         let comeback = Comeback { first_rest: rest, rest, waiting: None };
-        Self { directory, builder: Builder::default(), comeback }
+        Self { directory, builder: Builder::default(), comeback, pace }
     }
 }
 
@@ -84,11 +86,21 @@ impl Follow for Following {
                 return Followed::Taken;
             }
         };
+        // The first reading finds everybody.
+        if self.directory.is_complete() {
+            self.pace.found(id);
+        }
         let texts = [apelido, nome].into_iter().chain(stack.iter().flatten().copied());
-        match self.directory.follow(&mut self.builder, id, note(birth, stack.is_some()), texts) {
+        // Nobody but this thread begins another generation.
+        let (generation, note) = (self.directory.generation(), note(birth, stack.is_some()));
+        match self.directory.follow(&mut self.builder, generation, id, note, texts) {
             true => Followed::Taken,
             false => Followed::Full,
         }
+    }
+
+    fn rest(&mut self, interval: Duration) -> Duration {
+        self.pace.rest(interval)
     }
 
     fn caught_up(&mut self) {

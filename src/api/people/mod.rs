@@ -9,6 +9,7 @@ mod following;
 mod model;
 mod note;
 mod openapi;
+mod pushed;
 mod routes;
 mod sql;
 
@@ -21,6 +22,7 @@ use uuid::Uuid;
 
 use self::directory::Directory;
 use self::following::Following;
+use self::pushed::{Pace, Receiving, Strangers};
 use super::kept::{expose_bytes, expose_lookups};
 use super::{Api, Configured, Running, Services, Stored};
 use crate::cache::Body;
@@ -28,6 +30,8 @@ use crate::http::{Method, Router};
 use crate::limits;
 use crate::metrics::Exposition;
 use crate::readiness::Readiness;
+use crate::replicas::Number;
+use crate::replicas::push::Hub;
 use crate::settings::{ConfigError, Setting, Values};
 use crate::store::commit::CommitQueue;
 use crate::store::{Feed, Gather, Lane, Migration, Pool};
@@ -107,8 +111,10 @@ struct People {
     by_id: Gather<Uuid, Body>,
     count: Gather<(), i64>,
     directory: Arc<Directory>,
-    /// The last digit of the ids that are given out.
-    replica: u8,
+    /// The last digits of the ids that are given out.
+    replica: Number,
+    /// The way to the other replicas.
+    hub: Option<Arc<Hub>>,
 }
 
 impl Configured for Settings {
@@ -118,7 +124,11 @@ impl Configured for Settings {
         let patience = services.pool.timeout();
         let (bytes, line, wait) = (self.cache_bytes, self.search_line, self.index_wait);
         let directory = Arc::new(Directory::new(bytes, line, patience, wait, services.aside)?);
-        let following = Following::new(directory.clone(), self.index_return);
+        let strangers = Arc::new(Strangers::default());
+        let receiving = Receiving::new(directory.clone(), strangers.clone());
+        let hub = services.replicas.join(services.connector, pushed::CHANNEL, receiving)?;
+        let pace = Pace::new(hub.clone(), strangers, services.feed_pushed);
+        let following = Following::new(directory.clone(), self.index_return, pace);
         let feed = Feed::start(services.connector.clone(), services.feed_interval, following)?;
         let people = Arc::new(People {
             queue,
@@ -126,7 +136,8 @@ impl Configured for Settings {
             by_id: Gather::new(services.pool.clone(), Lane::Lookup, sql::fetch_bodies),
             count: Gather::new(services.pool.clone(), Lane::Scan, sql::count),
             directory,
-            replica: services.replica,
+            replica: services.replicas.number().clone(),
+            hub,
         });
         router
             .scope(API.name, people.clone())

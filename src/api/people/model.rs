@@ -23,11 +23,13 @@ pub(super) const STACK_ELEMENTS: usize = 128;
 /// Bytes of all elements of a stack together.
 pub(super) const STACK_BYTES: usize = 4 * 1024;
 
-const SHORT_BYTES: usize = 4 * SHORT_CHARS;
-const NAME_BYTES: usize = 4 * NAME_CHARS;
+/// Bytes of those.
+pub(super) const SHORT_BYTES: usize = 4 * SHORT_CHARS;
+/// See [`SHORT_BYTES`].
+pub(super) const NAME_BYTES: usize = 4 * NAME_CHARS;
 
 /// A person that obeys the rules.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Person {
     pub(super) id: Uuid,
     pub(super) apelido: heapless::String<SHORT_BYTES>,
@@ -37,7 +39,7 @@ pub(super) struct Person {
 }
 
 /// The elements of a stack in one piece of memory.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Stack {
     text: String,
     ends: Vec<u32>,
@@ -62,6 +64,11 @@ impl Stack {
 }
 
 impl Person {
+    /// The same person with another id.
+    pub(super) fn with_new_id(self: Arc<Self>, replica: u16) -> Arc<Self> {
+        Arc::new(Self { id: new_id(replica), ..Arc::unwrap_or_clone(self) })
+    }
+
     /// Everything that a search looks at.
     pub(super) fn texts(&self) -> impl Iterator<Item = &str> {
         let stack = self.stack.iter().flat_map(Stack::elements);
@@ -116,7 +123,7 @@ pub(super) fn render<'e>(
 }
 
 /// Parses and checks a body, in place: the body is scratch afterwards. The person gets an id of `replica`.
-pub(super) fn parse(body: &mut [u8], replica: u8) -> Result<Arc<Person>, Rejection> {
+pub(super) fn parse(body: &mut [u8], replica: u16) -> Result<Arc<Person>, Rejection> {
     json::read(body, |value| check(value, replica)).map_err(|_| bad("the body is no JSON"))?
 }
 
@@ -133,7 +140,7 @@ const fn refused(error: &'static str, field: &'static str) -> Rejection {
 }
 
 /// Types first (400 whatever the values), then the rules (422).
-fn check(value: Value<'_, '_>, replica: u8) -> Result<Arc<Person>, Rejection> {
+fn check(value: Value<'_, '_>, replica: u16) -> Result<Arc<Person>, Rejection> {
     let object = value.as_object().ok_or(bad("the body is no JSON object"))?;
     let (mut apelido, mut nome, mut nascimento, mut stack) = (None, None, None, None);
     for (key, value) in object.iter() {
@@ -229,12 +236,14 @@ fn parse_date(text: &str) -> Option<Date> {
 }
 
 /// A UUID of version 7 (RFC 9562 section 5.7): the time first, so that new keys fall together in the index,
-/// then 70 random bits, and the replica in the last digit.
-fn new_id(replica: u8) -> Uuid {
+/// then 62 random bits, and the replica in the last three digits. A replica of a number up to 15 is in the
+/// last one alone, as it was before there were more.
+fn new_id(replica: u16) -> Uuid {
     let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let millis = u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX);
     let mut bits: [u8; 10] = random::bytes();
-    bits[9] = bits[9] & 0xf0 | replica & 0x0f;
+    let [high, low] = replica.to_be_bytes();
+    (bits[8], bits[9]) = (bits[8] & 0xf0 | high & 0x0f, low);
     uuid::Builder::from_unix_timestamp_millis(millis, &bits).into_uuid()
 }
 
@@ -247,7 +256,7 @@ mod tests {
 
     fn parse(body: &str) -> Result<Arc<Person>, (u16, Option<&'static str>)> {
         let mut bytes = body.as_bytes().to_vec();
-        super::parse(&mut bytes, 7).map_err(|rejection| {
+        super::parse(&mut bytes, 0xabc).map_err(|rejection| {
             let field = rejection.field.map(|field| match field {
                 Cow::Borrowed(name) => name,
                 Cow::Owned(name) => panic!("{name} is none of ours"),
@@ -391,6 +400,10 @@ mod tests {
         );
         assert_eq!(String::from_utf8(person.render()).unwrap(), expected);
         assert_eq!(person.id.get_version_num(), 7);
-        assert!(person.id.to_string().ends_with('7'), "the replica is the last digit");
+        assert!(person.id.to_string().ends_with("abc"), "the replica is the last three digits");
+        let other = person.clone().with_new_id(7);
+        assert_ne!(other.id, person.id);
+        assert!(other.id.to_string().ends_with("007"), "and the last one alone, if it is small");
+        assert_eq!(other.render()[45..], person.render()[45..]);
     }
 }

@@ -5,6 +5,7 @@ use super::People;
 use super::directory::{Busy, Known};
 use super::model;
 use super::note::render_record;
+use super::pushed;
 use super::sql::{self, Creation};
 use crate::http::{RETRY_AFTER_S, Rejection, Request, Response, Status};
 use crate::store::Lane;
@@ -12,10 +13,14 @@ use crate::store::Lane;
 const TAKEN: Rejection =
     Rejection::of_field(Status::UnprocessableContent, "this apelido is taken", "apelido");
 const UNSTORABLE: Rejection = Rejection::new(Status::UnprocessableContent, "this person cannot be stored");
+const NO_ID: Rejection = Rejection::new(Status::ServiceUnavailable, "no id was free");
 const NO_PERSON: Rejection = Rejection::new(Status::NotFound, "there is no such person");
 const NO_TERM: Rejection = Rejection::of_field(Status::BadRequest, "a search needs a term", "t");
 const BROKEN_TERM: Rejection =
     Rejection::of_field(Status::BadRequest, "the term is not percent-encoded UTF-8", "t");
+
+/// How many ids a person is given, should others have them.
+const ID_TRIES: u32 = 3;
 
 impl From<Busy> for Rejection {
     fn from(busy: Busy) -> Self {
@@ -34,26 +39,34 @@ impl People {
         request: &mut Request<'_>,
         response: &mut Response<'_>,
     ) -> Result<(), Rejection> {
-        let person = model::parse(request.body(), self.replica)?;
+        let mut person = model::parse(request.body(), self.replica.get())?;
         if self.directory.is_taken(&person.apelido) {
             return Err(TAKEN);
         }
         let generation = self.directory.generation();
-        match self.queue.commit(person.clone())? {
-            Creation::Stored => {
-                self.directory.stored(&person, generation);
-                response
-                    .status(Status::Created)
-                    .header("location", format_args!("/pessoas/{}", person.id))
-                    .empty();
-                Ok(())
+        let stamp = self.hub.as_ref().and_then(|hub| hub.stamp());
+        for _ in 0..ID_TRIES {
+            match self.queue.commit(person.clone())? {
+                Creation::Stored => {
+                    if let (Some(hub), Some(stamp)) = (&self.hub, stamp) {
+                        hub.offer(stamp, |out| pushed::write(out, &person));
+                    }
+                    self.directory.stored(&person, generation);
+                    response
+                        .status(Status::Created)
+                        .header("location", format_args!("/pessoas/{}", person.id))
+                        .empty();
+                    return Ok(());
+                }
+                Creation::Taken => {
+                    self.directory.refused(&person.apelido, generation);
+                    return Err(TAKEN);
+                }
+                Creation::Unstorable => return Err(UNSTORABLE),
+                Creation::Clashed => person = person.with_new_id(self.replica.get()),
             }
-            Creation::Taken => {
-                self.directory.refused(&person.apelido, generation);
-                Err(TAKEN)
-            }
-            Creation::Unstorable => Err(UNSTORABLE),
         }
+        Err(Rejection { retry_after_s: Some(RETRY_AFTER_S), ..NO_ID })
     }
 
     /// `GET /pessoas/{id}`: from memory, else from Postgres. A miss is never cached.

@@ -41,7 +41,13 @@ macro_rules! insert {
 const INSERT: &str = insert!();
 const INSERT_FREE: &str = concat!(insert!(), " ON CONFLICT DO NOTHING RETURNING id");
 
-const PRESENT: &str = "SELECT id FROM people WHERE id = ANY($1)";
+/// Those with their own nickname: another one's row may have the id.
+const PRESENT: &str = "
+    SELECT people.id FROM people
+    JOIN unnest($1::uuid[], $2::text[]) AS batch (id, apelido)
+      ON people.id = batch.id AND people.apelido = batch.apelido";
+
+const IDS: &str = "SELECT id FROM people WHERE id = ANY($1)";
 
 const FETCH: &str = "SELECT id, apelido, nome, nascimento, stack FROM people WHERE id = ANY($1)";
 
@@ -101,6 +107,8 @@ pub(super) enum Creation {
     Stored,
     /// Somebody else has the nickname.
     Taken,
+    /// Somebody else has the id.
+    Clashed,
     /// Postgres cannot store this person.
     Unstorable,
 }
@@ -139,9 +147,20 @@ impl Batch for People {
             Err(error) if error.code() == Some(&SqlState::UNIQUE_VIOLATION) => {}
             Err(error) => return Err(error),
         }
-        let stored = ids_of(&session.query(INSERT_FREE, &values)?)?;
-        let creation = |id| if stored.contains(id) { Creation::Stored } else { Creation::Taken };
-        Ok(ids.iter().map(creation).collect())
+        let mut stored = ids_of(&session.query(INSERT_FREE, &values)?)?;
+        // Once each, should two of the batch have one id.
+        let is_stored: Vec<bool> = ids.iter().map(|id| stored.remove(id)).collect();
+        let refused = ids.iter().zip(&is_stored).filter(|(_, is_stored)| !**is_stored);
+        let refused: Vec<Uuid> = refused.map(|(id, _)| *id).collect();
+        // None of them was stored before, so whose id is there has met another one's.
+        let clashed =
+            if refused.is_empty() { HashSet::new() } else { ids_of(&session.query(IDS, &[&refused])?)? };
+        let creation = |(id, is_stored): (&Uuid, bool)| match is_stored {
+            true => Creation::Stored,
+            false if clashed.contains(id) => Creation::Clashed,
+            false => Creation::Taken,
+        };
+        Ok(ids.iter().zip(is_stored).map(creation).collect())
     }
 
     fn settled(
@@ -149,7 +168,8 @@ impl Batch for People {
         people: &[&Arc<Person>],
     ) -> Result<Vec<Option<Creation>>, postgres::Error> {
         let ids: Vec<Uuid> = people.iter().map(|person| person.id).collect();
-        let stored = ids_of(&session.query(PRESENT, &[&ids])?)?;
+        let nicks: Vec<&str> = people.iter().map(|person| person.apelido.as_str()).collect();
+        let stored = ids_of(&session.query(PRESENT, &[&ids, &nicks])?)?;
         Ok(ids.iter().map(|id| stored.contains(id).then_some(Creation::Stored)).collect())
     }
 
