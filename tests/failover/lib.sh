@@ -2,6 +2,9 @@
 # shellcheck shell=bash
 # shellcheck disable=SC2154
 
+# shellcheck source=stress-test/stresslib/direct.sh
+source "$top/stress-test/stresslib/direct.sh"
+
 for tool in podman podman-compose iptables nsenter python3 ip; do
   command -v "$tool" >/dev/null || { echo "failover: $tool is missing" >&2; exit 2; }
 done
@@ -33,7 +36,7 @@ print(*[it.getsockname()[1] for it in free])')
   export POUCO_HA_PASSWORD POUCO_HA_ADMIN_PASSWORD POUCO_JWT_SECRET
 }
 
-cluster_ready() { curl --silent --fail --max-time 2 --output /dev/null "http://$POUCO_HA_NET.$1:9998/readyz"; }
+cluster_ready() { curl --noproxy "*" --silent --fail --max-time 2 --output /dev/null "http://$POUCO_HA_NET.$1:9998/readyz"; }
 
 # wait_until SECONDS COMMAND…
 wait_until() {
