@@ -157,7 +157,7 @@ pub fn judge(
     counted: Option<u64>,
 ) -> Result<Stored> {
     if oracle != "people" {
-        bail!("oracle = `{oracle}` is not known: `people` is allowed");
+        bail!("oracle = `{oracle}` compares no rows with creations: `people` does");
     }
     let all = rows.collect::<Result<Vec<_>>>()?;
     let before = all.len();
