@@ -3,6 +3,8 @@
 //!
 //! What may not enter: statements of anybody's tables. What a session does is [`Session`]'s.
 
+mod purpose;
+
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
@@ -15,6 +17,8 @@ use postgres::Config;
 use postgres::config::{LoadBalanceHosts, TargetSessionAttrs};
 use postgres::types::PgLsn;
 
+pub(super) use self::purpose::Ends;
+pub use self::purpose::Purpose;
 use super::Unavailable;
 use super::passfile;
 use super::pulse::Heard;
@@ -63,46 +67,6 @@ const ACTIVITY: &str = "
 /// How long a first session is refused before that is believed: a server that is being set up makes its roles
 /// and databases while it takes connections already.
 const REFUSED_PATIENCE: Duration = Duration::from_secs(5);
-
-/// What a session is for. `target_session_attrs` in `DATABASE_URL` counts more.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Purpose {
-    /// It writes, so its server has to.
-    Write,
-    /// It must see what was written: a server that writes is preferred, and a read-only one taken where no
-    /// other answers.
-    Read,
-    /// As `Read`, for a pool whose users wait for so long.
-    Serve(Duration),
-    /// It writes, and may take its time: migrations, an index.
-    Maintain,
-}
-
-/// When Postgres itself ends what a session does.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Ends {
-    /// `statement_timeout`. It does not hold for the wait of a commit.
-    pub(super) statement: Duration,
-    /// `lock_timeout`.
-    pub(super) lock: Duration,
-}
-
-impl Purpose {
-    fn ends(self) -> Ends {
-        let lock = Duration::from_millis(limits::LOCK_TIMEOUT_MS);
-        let statement = Duration::from_millis(match self {
-            Self::Write => limits::WRITE_STATEMENT_MS,
-            Self::Read => limits::LONG_STATEMENT_MS,
-            Self::Maintain => limits::MAINTENANCE_STATEMENT_MS,
-            // 0 would be no end at all. Half the time for a lock: then there is time to say so.
-            Self::Serve(within) => {
-                let statement = within.max(Duration::from_millis(2));
-                return Ends { statement, lock: lock.min(statement / 2) };
-            }
-        });
-        Ends { statement, lock }
-    }
-}
 
 /// What a host did when it was tried last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
