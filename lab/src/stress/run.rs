@@ -21,8 +21,8 @@ use super::containers::{Engine, STACK};
 use super::monitor::{Monitor, limits};
 use super::{Place, counts, percentiles, sha256, write_file, write_json};
 use crate::drivers::{self, Attended, attend_other, raise_open_files};
+use crate::runner;
 use crate::view::{self, Output};
-use crate::{command, runner};
 
 pub(super) const SEED: u32 = 2023;
 const FULL_SECONDS: u32 = 205;
@@ -232,15 +232,12 @@ impl Job<'_> {
     ) -> Result<About> {
         let name = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let Job { seed, seconds, .. } = self;
-        let mut git = Command::new("git");
-        git.arg("-C").arg(&self.place.folder).args(["describe", "--always", "--dirty", "--abbrev=40"]);
-        let commit = command::output(&mut git, Duration::from_secs(10));
         Ok(About {
             command: format!(
                 "stress-test/run-test.sh {} --seed {seed} --seconds {seconds}",
                 name(&self.home)
             ),
-            commit: commit.map_or_else(|_| "unknown".to_owned(), |text| text.trim().to_owned()),
+            commit: runner::commit(self.place.top()),
             started_at: started_at.to_owned(),
             ended_at: runner::now(),
             base_url: self.place.base_url.clone(),

@@ -43,9 +43,12 @@ struct Scene {
 impl Scene {
     fn new() -> Self {
         let top = tempfile::Builder::new().prefix("josé").tempdir().unwrap();
-        std::os::unix::fs::symlink(env!("CARGO_MANIFEST_DIR"), top.path().join("lab")).unwrap();
         let resources = top.path().join("stress-test/user-files/resources");
         fs::create_dir_all(&resources).unwrap();
+        for name in ["lab", "stress-test/oracle.py"] {
+            let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(name);
+            std::os::unix::fs::symlink(own, top.path().join(name)).unwrap();
+        }
         fs::write(resources.join("payloads-v1-seed7-100000.tsv"), "payload\n{}\n").unwrap();
         fs::write(resources.join("terms-v1-seed7-10000.tsv"), "t\na\n").unwrap();
         // Another process writes the programs: a file that is open for writing cannot be executed.
