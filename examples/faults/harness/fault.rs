@@ -28,11 +28,11 @@ const CUTS_PATIENCE: Duration = Duration::from_secs(10);
 const NO_PROXIES: &str = "this stack has no proxies";
 const NO_VOLUME: &str = "this stack has no volume";
 
-/// Every fault is recovered from in this time after its end.
+/// Every fault is recovered from in this time after its end, unless Postgres itself needs most of it.
 pub(crate) const RECOVERY: Duration = Duration::from_secs(5);
 
 /// The same where nothing has to start that takes its time.
-const SHORT_RECOVERY: Duration = Duration::from_secs(3);
+pub(crate) const SHORT_RECOVERY: Duration = Duration::from_secs(3);
 
 /// So long a disk may stall until a replica has to say that it is not ready.
 const NOTICED: Duration = Duration::from_millis(2_500);
