@@ -50,9 +50,9 @@ pub struct Stress {
 enum What {
     /// Send the contest's load to what answers, and say what it cost; the exit code is Gatling's
     Run(run::Run),
-    /// Is every person stored that should be, and no other? Exit code 0: the API's count, the database's and
-    /// the oracle's are equal; 1: they differ; 2: one could not be had; 3: creations failed, so that the oracle
-    /// is a range, and the other two are equal and within it
+    /// Is every person stored that should be, and no other? Exit code 0: the API's count, the database's
+    /// and the oracle's are equal; 1: they differ; 2: one could not be had; 3: creations failed, so that
+    /// the oracle is a range, and the other two are equal and within it
     Count {
         /// A run's folder; the newest by default
         run: Option<PathBuf>,
