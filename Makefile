@@ -1,4 +1,5 @@
-# Short names for the contest of users, as its first readers know them: thin wrappers over pouco-lab, which does the work.
+# Short names for the contest of users, as its first readers know them: thin wrappers over pouco-lab, which
+# does the work.
 #
 #   make up             start pouco with its data, and say how to ask it
 #   make up-NAME        the same for pouco, go-chi, fastapi, django, actix

@@ -5,8 +5,9 @@
 #   docker.io/library/rust:1.95-slim-trixie    the same with Rust 1.95 and a linker, for builds
 #
 # An image that is there stays. Otherwise it is pulled. Only where no image registry answers it is made here:
-# the first from Debian's packages with mmdebstrap, the second from the first and this machine's own Rust toolchain.
-# Both then carry this machine's CA bundle, so that package managers inside a build trust what this machine trusts.
+# the first from Debian's packages with mmdebstrap, the second from the first and this machine's own Rust
+# toolchain. Both then carry this machine's CA bundle, so that package managers inside a build trust what this
+# machine trusts.
 #
 #   deploy/base-images.sh [--force] [--no-pull]
 #     --force     make both here, even if they are there or could be pulled

@@ -103,8 +103,8 @@ configure() {
   fi
 }
 
-# Into a folder of its own, so that no package of the system's Python is touched: the versions and the files that
-# requirements.txt names, and no others.
+# Into a folder of its own, so that no package of the system's Python is touched: the versions and the files
+# that requirements.txt names, and no others.
 install_podman_compose() {
   if command -v podman-compose >/dev/null; then
     say "podman-compose: there already ($(podman-compose --version 2>/dev/null | grep -m1 -i 'podman-compose version'))"

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Checks the sources of contestants with the tools of their languages: form, lints, tests. What is in a folder says which.
-# The images have their own checks when they are built; the rules of a contest are the lab's matter.
+# Checks the sources of contestants with the tools of their languages: form, lints, tests. What is in a folder
+# says which. The images have their own checks when they are built; the rules of a contest are the lab's
+# matter.
 #
 #   peers/check.sh [NAME…]         every contestant unless told
 #

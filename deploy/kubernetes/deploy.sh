@@ -5,8 +5,8 @@
 #
 #   GRAFANA_PASSWORD=… deploy/kubernetes/deploy.sh [kind|production]       kind unless told
 #
-#   GRAFANA_PASSWORD  needed the first time: there is no default. What only programs say to each other is made at
-#                     random. Secrets that are there stay as they are (secrets.sh makes others)
+#   GRAFANA_PASSWORD  needed the first time: there is no default. Secrets that only programs use are
+#                     random. Secrets that exist stay as they are (secrets.sh makes others)
 #   CONTEXT           a context of kubectl's, instead of that of kind's cluster; production needs one
 #   PATIENCE_S        for each step; 300 unless told
 #

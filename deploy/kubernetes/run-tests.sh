@@ -2,7 +2,9 @@
 # Runs the JMeter plan in the cluster against back ends, one after the other: a Job each, whose samples go to
 # InfluxDB.
 #
-#   deploy/kubernetes/run-tests.sh [inventory|fastapi|express]…    all three unless told; python and node will do
+#   deploy/kubernetes/run-tests.sh [inventory|fastapi|express]…
+#
+#   all three unless told; python and node are accepted too
 #
 #   THREADS, RAMP, LOOPS   10, 30 s and 100 unless told
 #   PATIENCE_S             for each; 1800 unless told

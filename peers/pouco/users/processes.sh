@@ -1,5 +1,6 @@
 #!/bin/bash
-# As many processes of the server as the contest's budget has, on one port; each has its part of the connections to Postgres.
+# As many processes of the server as the contest's budget has, on one port; each has its part of the
+# connections to Postgres.
 set -euo pipefail
 
 readonly workers=${WORKERS:-1}
