@@ -113,23 +113,23 @@ const COMMANDS: [Command; 6] = [
     Command {
         name: "check",
         arguments: "",
-        meaning: "look whether settings, database and machine will do, and end; exit code 2 if they do not",
+        meaning: "check settings, database and machine, and exit; exit code 2 if one of them is not usable",
     },
-    Command { name: "migrate", arguments: "", meaning: "bring the tables of these APIs up to date and end" },
+    Command { name: "migrate", arguments: "", meaning: "apply the migrations of the served APIs and exit" },
     Command {
         name: "seed",
         arguments: "API [OPTIONS]",
-        meaning: "fill the tables of an API for a try, the same for the same seed",
+        meaning: "fill the tables of an API with sample data, the same for the same seed",
     },
     Command {
         name: "health",
         arguments: "",
-        meaning: "ask a running replica on its admin address; exit code 0 if it answers",
+        meaning: "ask a running replica on its admin address; exit code 0 if it is healthy",
     },
     Command {
         name: "count",
         arguments: "[API]",
-        meaning: "print how many rows an API has, the first of them unless told",
+        meaning: "print the number of rows of an API; of the first one by default",
     },
 ];
 

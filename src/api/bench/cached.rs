@@ -27,7 +27,7 @@ pub(super) const TTL: Setting = Setting::number(
     300_000,
     1..=86_400_000,
     "ms",
-    "how long a user of the bench API is kept; where several replicas serve, a second at most in the process",
+    "how long a user of the bench API is cached; with several replicas, at most one second in the process",
 );
 /// A user takes some 300 bytes.
 pub(super) const BYTES: Setting = Setting::number(
@@ -35,7 +35,7 @@ pub(super) const BYTES: Setting = Setting::number(
     32 * 1024 * 1024,
     1_024..=1 << 40,
     "bytes",
-    "users of the bench API in the process; past it those go that were not asked for the longest",
+    "memory for users of the bench API in the process; past it the least recently used go",
 );
 
 /// As old as a user may be whom another replica has changed.

@@ -93,7 +93,7 @@ const EXTERNAL: Setting = Setting::number(
     100,
     1..=60_000,
     "ms",
-    "how long GET /external sleeps, in place of a call to somebody else",
+    "how long GET /external sleeps, in place of a call to another service",
 );
 /// 1,000 rows in memory, read and rendered, are some 200 KB.
 const SLICE_ROWS: Setting = Setting::number(
