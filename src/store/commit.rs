@@ -116,7 +116,7 @@ struct Pending<B: Batch> {
     asker: Option<Arc<Identity>>,
 }
 
-struct Queue<B: Batch> {
+struct QueueState<B: Batch> {
     rows: VecDeque<Pending<B>>,
     bytes: usize,
     /// Since when the oldest of the rows waits that the writer has taken.
@@ -127,7 +127,7 @@ struct Queue<B: Batch> {
     closed: bool,
 }
 
-impl<B: Batch> Queue<B> {
+impl<B: Batch> QueueState<B> {
     fn new() -> Self {
         let (rows, company) = (VecDeque::new(), Company::new());
         Self { rows, bytes: 0, taken: None, alone: true, company, closed: false }
@@ -136,7 +136,7 @@ impl<B: Batch> Queue<B> {
 
 /// The queue in front of one writer.
 pub struct CommitQueue<B: Batch> {
-    queue: Mutex<Queue<B>>,
+    queue: Mutex<QueueState<B>>,
     /// Rung when the first row comes, when a batch waits for no more, and when the queue closes.
     bell: Condvar,
     limits: CommitLimits,
@@ -157,7 +157,7 @@ impl<B: Batch> CommitQueue<B> {
         janitor: &Janitor,
     ) -> io::Result<(Arc<Self>, thread::JoinHandle<()>)> {
         let queue = Arc::new(Self {
-            queue: Mutex::new(Queue::new()),
+            queue: Mutex::new(QueueState::new()),
             bell: Condvar::new(),
             limits,
             metrics: CommitMetrics::default(),
@@ -225,11 +225,11 @@ impl<B: Batch> CommitQueue<B> {
     }
 
     /// Rows that wait for no more of them.
-    fn enough(&self, queue: &Queue<B>) -> usize {
+    fn enough(&self, queue: &QueueState<B>) -> usize {
         self.limits.batch_rows.min(queue.company.expected())
     }
 
-    fn note_waiting(&self, queue: &Queue<B>) {
+    fn note_waiting(&self, queue: &QueueState<B>) {
         self.metrics.waiting_rows.store(queue.rows.len() as u64, Memory::Relaxed);
         self.metrics.waiting_bytes.store(queue.bytes as u64, Memory::Relaxed);
     }

@@ -12,7 +12,7 @@ use postgres::Error;
 use postgres::error::{DbError, Severity};
 use tokio_postgres::{AsyncMessage, Client, Connection};
 
-use super::line::Pipe;
+use super::socket::Pipe;
 use super::tls::Secured;
 
 /// Sends all three before it waits for the first. What is after a statement that cannot be sent, because its

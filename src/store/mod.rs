@@ -18,7 +18,7 @@ mod failure;
 mod feed;
 mod gather;
 mod lanes;
-mod line;
+mod socket;
 mod local;
 mod migrate;
 mod passfile;

@@ -257,7 +257,7 @@ impl Pool {
 
     fn watch(&self, session: Watched) {
         let mut watched = self.watched.lock();
-        watched.retain(|session| session.line.strong_count() > 0);
+        watched.retain(|session| session.socket.strong_count() > 0);
         watched.push(session);
     }
 
@@ -357,12 +357,12 @@ impl Pool {
     fn look_after_lines(&self, now: Instant) {
         let (mut count, mut idle) = (0, false);
         for session in self.watched.lock().iter() {
-            let Some(line) = session.line.upgrade() else { continue };
-            let (busy, quiet) = line.silence();
-            if busy && quiet >= self.timeout.max(self.connector.silence()) && line.cut() {
+            let Some(socket) = session.socket.upgrade() else { continue };
+            let (busy, quiet) = socket.silence();
+            if busy && quiet >= self.timeout.max(self.connector.silence()) && socket.cut() {
                 self.connector.note_cut();
             }
-            if line.is_overdue(now) {
+            if socket.is_overdue(now) {
                 self.metrics.cancelled.fetch_add(1, Ordering::Relaxed);
                 // Without room for it Postgres ends the statement by itself, a little later.
                 let _ = self.errands.push(Errand::Cancel(session.cancel()));

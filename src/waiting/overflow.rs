@@ -101,7 +101,7 @@ extern "C" fn on_fault(signal: c_int, info: *mut libc::siginfo_t, context: *mut 
     // SAFETY: the kernel calls this with both, as SA_SIGINFO asks for.
     let (fault, sp) = unsafe { ((*info).si_addr() as usize, stack_pointer(context)) };
     let overflow = sp.is_some_and(|sp| sp.abs_diff(fault) <= NEAR_BYTES);
-    let mut line = Line::default();
+    let mut line = FixedText::default();
     line.add(b"pouco: ");
     match (overflow, first.then(|| overflow.then(|| route_above(fault))).flatten().flatten()) {
         (true, Some(route)) => {
@@ -156,18 +156,18 @@ unsafe fn stack_pointer(context: *mut c_void) -> Option<usize> {
 }
 
 /// Text without an allocation.
-struct Line {
+struct FixedText {
     bytes: [u8; 256],
     length: usize,
 }
 
-impl Default for Line {
+impl Default for FixedText {
     fn default() -> Self {
         Self { bytes: [0; 256], length: 0 }
     }
 }
 
-impl Line {
+impl FixedText {
     fn add(&mut self, text: &[u8]) {
         for byte in text {
             if let Some(place) = self.bytes.get_mut(self.length) {

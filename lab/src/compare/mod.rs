@@ -32,14 +32,14 @@ pub struct Comparison {
     /// A ratio within 1 ± this is small.
     pub threshold: f64,
     /// Every figure that both records have.
-    pub lines: Vec<Line>,
+    pub lines: Vec<FigureChange>,
     /// What could not be compared, and what differs beside the figures.
     pub notes: Vec<String>,
 }
 
 /// One figure of one contestant.
 #[derive(Clone, Debug)]
-pub struct Line {
+pub struct FigureChange {
     /// Its id.
     pub contestant: String,
     /// In words.
@@ -209,7 +209,7 @@ impl Comparison {
 
     /// Where the CPU beside the generator's is known, seconds alone are no regression.
     fn leave_seconds_to_their_ratio(&mut self, id: &str) {
-        let of = |line: &Line, metric: &Metric| line.contestant == id && line.figure == metric.name();
+        let of = |line: &FigureChange, metric: &Metric| line.contestant == id && line.figure == metric.name();
         if self.lines.iter().any(|line| of(line, &Metric::CpuByGenerator)) {
             // Of a shop all that is CPU.
             let of_shop = OF_SHOPS.iter().filter(|metric| metric.unit() == "s" || **metric == Metric::Login);
@@ -259,7 +259,7 @@ impl Comparison {
             std::cmp::Ordering::Equal => Outcome::NoDifference,
             std::cmp::Ordering::Greater => Outcome::Worse,
         };
-        self.lines.push(Line {
+        self.lines.push(FigureChange {
             contestant: id.to_owned(),
             figure: figure.to_owned(),
             unit: "",
@@ -283,7 +283,7 @@ impl Comparison {
         } else {
             judge(&change, metric.less_is_better(), self.threshold)
         };
-        self.lines.push(Line {
+        self.lines.push(FigureChange {
             contestant: before.entry.id.clone(),
             figure: metric.name(),
             unit: metric.unit(),

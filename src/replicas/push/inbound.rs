@@ -50,7 +50,7 @@ enum State {
 
 /// What a turn has brought.
 #[derive(Default)]
-pub(super) struct Turn {
+pub(super) struct TurnOutcome {
     /// Who has just greeted, and where it is reached.
     pub(super) greeted: Option<(Uuid, String)>,
 }
@@ -97,8 +97,8 @@ impl Inbound {
         receiver: &mut dyn Receive,
         scratch: &mut [u8],
         now: Instant,
-    ) -> Result<Turn, Over> {
-        let mut turn = Turn::default();
+    ) -> Result<TurnOutcome, Over> {
+        let mut turn = TurnOutcome::default();
         for _ in 0..READS {
             let read = match (&self.socket).read(scratch) {
                 Ok(0) => return Err(Over::Closed),

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use uuid::Uuid;
 
-use super::inbound::{Inbound, Over, Turn};
+use super::inbound::{Inbound, Over, TurnOutcome};
 use super::outbound::Outbound;
 use super::{Hub, Receive, Refusal, Told};
 use crate::http::Listener;
@@ -148,8 +148,8 @@ impl Pushing {
         let (hub, receiver) = (&self.hub, &mut *self.receiver);
         let turn = self.inbound[index].turn(hub, &told.secret, receiver, &mut self.scratch, now);
         match turn {
-            Ok(Turn { greeted: None }) => Vec::new(),
-            Ok(Turn { greeted: Some((instance, address)) }) => self.greeted(index, instance, address, now),
+            Ok(TurnOutcome { greeted: None }) => Vec::new(),
+            Ok(TurnOutcome { greeted: Some((instance, address)) }) => self.greeted(index, instance, address, now),
             Err(over) => {
                 if let Over::Refused(refusal) = over {
                     self.hub.counts.refuse(refusal);

@@ -93,7 +93,7 @@ impl Security {
 /// Host and port, as they are told.
 pub(super) fn place(config: &Config, host: usize) -> String {
     let ports = config.get_ports();
-    let port = ports.get(host).or(ports.first()).copied().unwrap_or(super::line::DEFAULT_PORT);
+    let port = ports.get(host).or(ports.first()).copied().unwrap_or(super::socket::DEFAULT_PORT);
     match (config.get_hosts().get(host), config.get_hostaddrs().get(host)) {
         (Some(Host::Tcp(name)), _) => format!("{name}:{port}"),
         (_, Some(address)) => SocketAddr::new(*address, port).to_string(),

@@ -23,7 +23,7 @@ use crate::waiting::life::once;
 pub(super) const DEFAULT_PORT: u16 = 5432;
 
 /// A connected socket.
-pub(super) struct Line {
+pub(super) struct DatabaseSocket {
     socket: Socket,
     opened: Instant,
     /// Whether a thread reads it, which waits in the kernel.
@@ -55,7 +55,7 @@ const ENDLESS: u64 = u64::MAX;
 /// It was.
 const CANCELLED: u64 = u64::MAX - 1;
 
-impl Line {
+impl DatabaseSocket {
     /// Connects to the host of this index. Blocks, at most until `deadline`.
     ///
     /// # Errors
@@ -90,7 +90,7 @@ impl Line {
         }
     }
 
-    /// For a thread: as [`Line::block`], but at most until `deadline`.
+    /// For a thread: as [`DatabaseSocket::block`], but at most until `deadline`.
     pub(super) fn wait_until(&self, deadline: Instant) {
         let left = deadline.saturating_duration_since(Instant::now());
         // A socket that takes no time-out is of no use either.
@@ -337,8 +337,8 @@ fn connect(domain: Domain, address: &SockAddr, timeout: Duration) -> io::Result<
 }
 
 /// What the client library reads from and writes to. It is never woken through its context: its caller waits
-/// by [`Line::block`] or [`Line::park`] before the next poll.
-pub(super) struct Pipe(pub(super) Arc<Line>);
+/// by [`DatabaseSocket::block`] or [`DatabaseSocket::park`] before the next poll.
+pub(super) struct Pipe(pub(super) Arc<DatabaseSocket>);
 
 impl AsyncRead for Pipe {
     fn poll_read(self: Pin<&mut Self>, _: &mut Context<'_>, room: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
