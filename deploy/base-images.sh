@@ -44,7 +44,7 @@ trap 'rm -rf "$scratch"' EXIT
 pulled() {
   [ "$pull" = yes ] || return 1
   say "pulling $1 (at most $PULL_TIMEOUT_S s)"
-  # podman retries an unreachable registry by itself; the time-out bounds all of that together.
+  # podman retries an unreachable registry by itself; the timeout bounds all of that together.
   if timeout "$PULL_TIMEOUT_S" podman pull --quiet "$1" >/dev/null 2>"$scratch/pull.log"; then return 0; fi
   say "no registry gave it: $(tail -n 1 "$scratch/pull.log" | cut -c1-160)"
   return 1

@@ -3,7 +3,7 @@
 # says which. The images have their own checks when they are built; the rules of a contest are the lab's
 # matter.
 #
-#   peers/check.sh [NAME…]         every contestant unless told
+#   peers/check.sh [NAME…]         every contestant by default
 #
 # Needs, for what is checked: cargo, go, node with npm, or python3 (ruff is fetched with pip).
 set -euo pipefail

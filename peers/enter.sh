@@ -3,7 +3,7 @@
 # built, the rules and the stored rows are checked, its limits proven. Fails if it does not start, cannot be
 # loaded or is disqualified.
 #
-#   peers/enter.sh NAME [SECONDS]      10 s of load unless told; port 9999 must be free
+#   peers/enter.sh NAME [SECONDS]      10 s of load by default; port 9999 must be free
 #   POUCO_LAB                          a pouco-lab that is built already; it is built here by default
 set -euo pipefail
 cd "$(dirname "$(readlink -f "$0")")/.."

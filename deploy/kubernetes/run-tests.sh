@@ -6,8 +6,8 @@
 #
 #   all three unless told; python and node are accepted too
 #
-#   THREADS, RAMP, LOOPS   10, 30 s and 100 unless told
-#   PATIENCE_S             for each; 1800 unless told
+#   THREADS, RAMP, LOOPS   10, 30 s and 100 by default
+#   PATIENCE_S             for each; 1800 by default
 #   CONTEXT                a context of kubectl's, instead of that of kind's cluster
 #
 # Exit code 1: a request failed, or a Job did. 2: something is missing.

@@ -22,8 +22,8 @@ if ! flock --nonblock 9; then
 fi
 
 if [ ! -e "$data" ]; then
-  # All of the first start happens beside the final place and is moved there in one step at its end:
-  # a kill at any moment leaves either nothing, which is made anew, or a complete cluster.
+  # All of the first start happens alongside the final place and is moved there in one step at its end: a kill
+  # at any moment leaves either nothing, which is made again, or a complete cluster.
   rm -rf "$unfinished"
   say "first start: making the cluster"
   # UTF8 with Postgres's builtin collation provider: text compares by code point (fast, and the same on every

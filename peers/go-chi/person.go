@@ -120,7 +120,7 @@ func isText(text string, mostChars int) bool {
 	return utf8.RuneCountInString(text) <= mostChars && !strings.Contains(text, "\x00")
 }
 
-// hasLoneSurrogate finds an escape \uD800 to \uDFFF that is no half of a pair. It looks at the whole body:
+// hasLoneSurrogate finds an escape \uD800 to \uDFFF that is not a half of a pair. It looks at the whole body:
 // outside of strings a backslash is a syntax error anyway.
 func hasLoneSurrogate(body []byte) bool {
 	for {

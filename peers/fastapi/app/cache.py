@@ -11,7 +11,7 @@ from redis.asyncio import BlockingConnectionPool, Redis
 
 import settings
 
-# Entries in this process. Nearly all look-ups follow their creation within milliseconds.
+# Entries in this process. Nearly all lookups follow their creation within milliseconds.
 LOCAL_ENTRIES = 10_000
 
 _people: FIFOCache[UUID, bytes] = FIFOCache(LOCAL_ENTRIES)

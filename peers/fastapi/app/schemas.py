@@ -18,7 +18,7 @@ def _without_nul(text: str) -> str:
 
 
 def _calendar_date(value: object) -> object:
-    # What is no string goes on to Pydantic, whose strict date refuses it as a wrong type.
+    # What is not a string goes on to Pydantic, whose strict date refuses it as a wrong type.
     if not isinstance(value, str):
         return value
     if not _DATE.fullmatch(value):
