@@ -98,7 +98,7 @@ pub enum Database {
     Embedded {
         /// `None`: the place that suits the user.
         data_dir: Option<PathBuf>,
-        /// `None`: an installed one, else a fetched one.
+        /// `None`: an installed one, otherwise a fetched one.
         bin_dir: Option<PathBuf>,
     },
 }
@@ -163,7 +163,7 @@ pub struct Config {
     /// Replicas that share the database.
     pub replicas: usize,
     /// Whether those are told to be several, on a database that somebody else runs. The default of the
-    /// setting is for the connections alone: whoever starts one process for a try has not said that there are
+    /// setting is for the connections alone: a single process started for a try does not mean that there are
     /// two.
     pub several_replicas: bool,
     pub feed_interval: Duration,
@@ -171,7 +171,7 @@ pub struct Config {
     pub shutdown_delay: Duration,
     pub shutdown_grace: Duration,
     pub log_level: log::LevelFilter,
-    /// Where the level is, to be read anew.
+    /// Where the level is, to be read again.
     pub log_level_file: Option<PathBuf>,
     pub log_format: Format,
     pub reporting: Reporting,
@@ -249,7 +249,7 @@ fn level(text: &str) -> Option<log::LevelFilter> {
 pub fn level_in(file: &Path) -> Result<log::LevelFilter, ConfigError> {
     let shown = file.display().to_string();
     let mut text = String::new();
-    // A word and a line's end; more is no level, however much there is.
+    // A word and a line's end; more is not a level, however much there is.
     let read = File::open(file).and_then(|file| file.take(16).read_to_string(&mut text));
     read.map_err(|error| LOG_LEVEL_FILE.refuse(&shown, error))?;
     let allowed = || format!("the file holds none of {}", LOG.allowed());

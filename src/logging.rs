@@ -1,9 +1,9 @@
 //! Log lines on standard error, as text for people or as JSON for machines, one write each.
 //!
-//! Standard error may be a pipe that nobody empties, and a write to it then waits for ever. So whoever logs
-//! only puts a line into a bounded queue, and one thread writes. Past the bound lines are dropped; how many
-//! is a metric, and a line of its own once the queue is empty again. Lines about single requests have half of
-//! the queue, so that there is always room for the others.
+//! Standard error may be a pipe that nobody empties, and a write to it then waits forever. So the caller only
+//! puts a line into a bounded queue, and one thread writes. Past the bound lines are dropped; how many is a
+//! metric, and a line of its own once the queue is empty again. Lines about single requests have half of the
+//! queue, so that there is always room for the others.
 //!
 //! A line that is logged while a request is served has its name ([`crate::identity`]).
 //!
@@ -147,7 +147,7 @@ impl QueuedLog {
     fn push(&self, line: LogEntry) {
         let bytes = line.bytes();
         let mut queue = self.queue.lock();
-        // Until it is said how many were dropped, no later line shall come before that.
+        // Until it is said how many were dropped, no later line must come before that.
         if queue.dropped > 0 || queue.bytes + bytes > LOG_QUEUE_BYTES {
             queue.dropped += 1;
             self.dropped.fetch_add(1, Ordering::Relaxed);
@@ -315,7 +315,9 @@ mod tests {
     fn a_long_message_is_cut_between_two_characters() {
         let log = QueuedLog::new(Format::Text);
         record(&log, &format!("a{}", "é".repeat(LOG_MESSAGE_BYTES)));
-        let Some(LogEntry::Logged { message, .. }) = log.queue.lock().lines.pop_front() else { panic!("a line") };
+        let Some(LogEntry::Logged { message, .. }) = log.queue.lock().lines.pop_front() else {
+            panic!("a line")
+        };
         assert_eq!(message.len(), LOG_MESSAGE_BYTES - 1);
     }
     /// Lines of requests leave room for those that somebody waits for.

@@ -29,8 +29,12 @@ pub(super) const REDIS_USER: Setting = Setting::text(
 );
 pub(super) const REDIS_PASSWORD: Setting =
     Setting::secret("REDIS_PASSWORD", "none", "a text", "the password for Redis");
-pub(super) const REDIS_PASSWORD_FILE: Setting =
-    Setting::text("REDIS_PASSWORD_FILE", "none", "a file", "as REDIS_PASSWORD, for a value that is mounted as a file");
+pub(super) const REDIS_PASSWORD_FILE: Setting = Setting::text(
+    "REDIS_PASSWORD_FILE",
+    "none",
+    "a file",
+    "as REDIS_PASSWORD, for a value that is mounted as a file",
+);
 pub(super) const REDIS_ROOT_CERT: Setting = Setting::text(
     "POUCO_REDIS_ROOT_CERT",
     "the certificate authorities of the system",

@@ -28,10 +28,10 @@ pub(crate) struct Failure(pub(crate) u8, pub(crate) String);
 impl Failure {
     /// Of an argument that is no UTF-8.
     pub(crate) fn no_text(word: &OsStr) -> Self {
-        Self(EXIT_USAGE, format!("an argument is no UTF-8: `{}`", word.to_string_lossy()))
+        Self(EXIT_USAGE, format!("an argument is not UTF-8: `{}`", word.to_string_lossy()))
     }
 
-    /// Of whom nobody needs to hear.
+    /// Without a message.
     fn silent() -> Self {
         Self(EXIT_FAILURE, String::new())
     }
@@ -69,14 +69,14 @@ pub(crate) fn run(words: &[&str]) -> Result<(), Failure> {
         ["-V" | "--version"] => print(&format!("pouco {}\n", env!("CARGO_PKG_VERSION"))),
         [name, ref more @ ..] if Command::find(name).is_some() => {
             let more = more.last().copied().unwrap_or_default();
-            Err(Failure(EXIT_USAGE, format!("`{more}` is no argument of {name}; see pouco {name} --help")))
+            Err(Failure(EXIT_USAGE, format!("`{more}` is not an argument of {name}; see pouco {name} --help")))
         }
         [other, ..] => Err(unknown(other)),
     }
 }
 
 fn unknown(word: &str) -> Failure {
-    Failure(EXIT_USAGE, format!("`{word}` is no command; see pouco --help"))
+    Failure(EXIT_USAGE, format!("`{word}` is not a command; see pouco --help"))
 }
 
 fn with_config(run: impl FnOnce(Values, Config) -> Result<(), Failure>) -> Result<(), Failure> {

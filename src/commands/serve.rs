@@ -43,7 +43,7 @@ pub(super) fn run(values: &Values, mut config: Config) -> Result<(), Failure> {
     tell_manager("STATUS=waiting for Postgres");
     let greeting = greeting(&bound, backend.as_ref(), &apis);
     let app = App::start(config, apis, connector, bound).map_err(|error| match error {
-        // By whoever stopped it, who needs no word of it.
+        // Stopped by someone who needs no message.
         StartError::Stopped => Failure::silent(),
         StartError::Database(error) => refused(&error),
         error => Failure::from(error.to_string()),
@@ -91,7 +91,7 @@ enum Lifecycle {
 
 impl Stop {
     fn watch(level_file: Option<PathBuf>) -> Result<Self, Failure> {
-        // Who was started by nohup is to go on without its terminal.
+        // A process started by nohup must go on without its terminal.
         let terminal = process::has_terminal();
         let hangs_up = if process::ignores(SIGHUP) { None } else { Some(SIGHUP) };
         let signals = [SIGTERM, SIGINT].into_iter().chain(hangs_up);
@@ -148,10 +148,10 @@ impl Stop {
     }
 }
 
-/// SIGHUP of whoever operates the process. What cannot be read leaves all as it was.
+/// SIGHUP by the operator. If the file cannot be read, nothing changes.
 fn read_level_anew(file: Option<&Path>) {
     let Some(file) = file else {
-        return log::info!("SIGHUP: there is nothing to read anew, since POUCO_LOG_LEVEL_FILE is not set");
+        return log::info!("SIGHUP: there is nothing to read, since POUCO_LOG_LEVEL_FILE is not set");
     };
     match level_in(file) {
         Ok(level) => {
@@ -200,8 +200,8 @@ fn leave_at_last() {
 }
 
 /// glibc would raise the size from which it maps blocks to that of the largest one that was freed; large
-/// answers then share one piece of memory with all else, and what is free between them is given back to
-/// nobody (mallopt(3), `M_MMAP_THRESHOLD`).
+/// answers then share one piece of memory with everything else, and what is free between them is given back
+/// to nobody (mallopt(3), `M_MMAP_THRESHOLD`).
 #[allow(unsafe_code)]
 fn map_large_blocks() {
     #[cfg(target_env = "gnu")]

@@ -76,7 +76,7 @@ pub fn mount<A: IntoAnswer>(
     let described = apis.iter().map(|api| (api.name, api.openapi.map(|describe| describe())));
     let described: Vec<_> = described.chain([(APP, Some(describe()))]).collect();
     let index = index(apis);
-    // Beside other APIs nobody has them, and who adds them all the same clashes with these.
+    // Alongside other APIs nobody has them, and who adds them all the same clashes with these.
     let shared = apis.len() > 1;
     if shared || !router.has(Method::Get, "/") {
         router.route(Method::Get, "/", move |_, response| response.json(index.as_bytes()));

@@ -144,7 +144,7 @@ pub struct CommitQueue<B: Batch> {
 }
 
 impl<B: Batch> CommitQueue<B> {
-    /// What a place in the queue costs beside its row.
+    /// What a place in the queue costs alongside its row.
     const OWN_BYTES: usize = size_of::<Pending<B>>() + reply::bytes::<B::Answer>();
 
     /// Starts a queue with its writer thread.
@@ -170,7 +170,7 @@ impl<B: Batch> CommitQueue<B> {
         Ok((queue, writer))
     }
 
-    /// Queues a row and parks until its fate is known.
+    /// Queues a row and parks until its outcome is known.
     ///
     /// # Errors
     /// Only for rows that were never sent, or that Postgres has undone: they are not stored and will not be.
@@ -204,7 +204,7 @@ impl<B: Batch> CommitQueue<B> {
         self.bell.notify_all();
     }
 
-    /// How long the oldest row has waited whose fate is not known yet; zero if there is none.
+    /// How long the oldest row has waited whose outcome is not known yet; zero if there is none.
     #[must_use]
     pub fn oldest(&self) -> Duration {
         let queue = self.queue.lock();
@@ -355,7 +355,7 @@ impl<B: Batch> CommitQueue<B> {
             let failure = failed.failure();
             match failure {
                 Failure::Lost | Failure::Broken => {
-                    log::warn!("{name}: {} items sent, their fate is not known: {failed}", batch.len());
+                    log::warn!("{name}: {} items sent, their outcome is not known: {failed}", batch.len());
                     self.metrics.uncertain.fetch_add(1, Memory::Relaxed);
                     writer.leave(true);
                     let Some(rest) = self.find_out(writer, batch) else { return };
@@ -458,12 +458,12 @@ impl<B: Batch> CommitQueue<B> {
                 Err(failed) => failed,
             };
             if failed.failure() == Failure::Broken {
-                log::error!("{name}: the fate of {} items cannot be read: {failed}", batch.len());
+                log::error!("{name}: the outcome of {} items cannot be read: {failed}", batch.len());
                 batch.into_iter().for_each(|pending| pending.reply.fail(Unavailable::Unknown));
                 return None;
             }
             if tries == 0 {
-                log::warn!("{name}: the fate of {} items is not known yet: {failed}", batch.len());
+                log::warn!("{name}: the outcome of {} items is not known yet: {failed}", batch.len());
             }
             self.metrics.uncertain.fetch_add(1, Memory::Relaxed);
             writer.leave(true);
@@ -509,7 +509,7 @@ impl<B: Batch> CommitQueue<B> {
         }
     }
 
-    /// The process ends without a database: nobody shall wait for it.
+    /// The process ends without a database: nothing may wait for it.
     fn abandon(&self) {
         let mut queue = self.queue.lock();
         queue.closed = true;

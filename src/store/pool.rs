@@ -1,4 +1,4 @@
-//! A pool: a few connections that reads, look-ups and transactions share.
+//! A pool: a few connections that reads, lookups and transactions share.
 //!
 //! Each connection is used by a coroutine of its own, on the worker that also serves the sockets: a statement
 //! costs no switch between threads. Connections are opened by a thread, since that may block: it resolves
@@ -49,7 +49,7 @@ pub(super) trait Job: Send {
 
 /// What waits for a connection.
 enum Work {
-    /// With who asks, and since when it is there.
+    /// With its caller, and since when it is there.
     Job(Box<dyn Job>, Option<Arc<Identity>>, Instant),
     /// Asks the server of an idle connection whether it still answers.
     Probe,
@@ -135,7 +135,7 @@ impl Pool {
                 .stack_size(limits::POOL_STACK_BYTES / size_of::<usize>());
             may::go!(builder, move || {
                 let _alive = Alive(&pool.alive);
-                // Who waits for Postgres here has a deadline of its own: only panics are looked for.
+                // A wait for Postgres here has a deadline of its own: only panics are looked for.
                 Life::begin("pouco-pool", None).keep(|| pool.serve_until_closed(), sleep);
             })
         });
@@ -223,7 +223,7 @@ impl Pool {
         })
     }
 
-    /// Opens connections for those who ask, and carries wishes to cancel; ends when the process does.
+    /// Opens connections on request, and delivers cancel requests; ends when the process does.
     fn run_errands_until_closed(&self) {
         loop {
             life::rest();
@@ -269,7 +269,7 @@ impl Pool {
             match waiter.wait().map(Opened::hand_over) {
                 Some(Ok(session)) => return Some(session),
                 Some(Err(error)) => log::error!("a connection cannot be used: {error}"),
-                // Whoever opens them panicked, or has ended: the next errand is not taken then.
+                // The opener panicked, or has ended: the next errand is not taken then.
                 None => {}
             }
         }
@@ -374,8 +374,8 @@ impl Pool {
         if idle && now.saturating_duration_since(*probed) >= IDLE_CHECK {
             *probed = now;
             for _ in 0..count {
-                // As many as there are connections, so that each idle one gets one. What finds no room is no
-                // loss.
+                // As many as there are connections, so that each idle one gets one. What finds no room is not
+                // a loss.
                 let _ = self.jobs.push(Lane::Lookup, Work::Probe);
             }
         }

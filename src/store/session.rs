@@ -23,8 +23,8 @@ use tokio_postgres::{CancelToken, Client, Connection};
 
 use super::connect::{Activity, Connected, Connector, Ends};
 use super::drive::{Woken, between, run};
-use super::socket::{DatabaseSocket, Pipe};
 use super::server::{Backend, LOOK, Server};
+use super::socket::{DatabaseSocket, Pipe};
 use super::tls::{Prepared, Secured, Way, place, secure};
 use super::transact::Transaction;
 use super::unconnected::ConnectError;
@@ -42,8 +42,8 @@ const PROBE_SILENCE: Duration = Duration::from_secs(2);
 /// How long an answer may be underway whose backend is idle already.
 const UNDERWAY: Duration = Duration::from_secs(1);
 
-/// Commits something that is no row, so that it waits for what an earlier commit had to wait for. A read does
-/// not wait, nor does a statement that changes nothing.
+/// Commits something that is not a row, so that it waits for what an earlier commit had to wait for. A read
+/// does not wait, nor does a statement that changes nothing.
 const FENCE: &str = "SELECT pg_logical_emit_message(true, 'pouco', '')";
 
 /// Ends backends that this process has left, unless they are another's by now, and waits for their end;
@@ -560,7 +560,7 @@ impl Watch {
     /// answer is on its way; it has another moment. That it is idle then as well says that the answer was
     /// lost.
     fn wait(&mut self, socket: &DatabaseSocket) {
-        // Also for Postgres, for as long as that takes: who waits for it is not stuck.
+        // Also for Postgres, for as long as that takes: a thread that waits for it is not stuck.
         life::beat();
         if !socket.was_silent() {
             return socket.block();

@@ -464,7 +464,7 @@ where
             if !self.is_awaited() {
                 return Ok(());
             }
-            // Who waits for a COMMIT has no deadline any more; a try that comes after it has one again.
+            // A wait for a COMMIT has no deadline any more; a try that comes after it has one again.
             if Instant::now() >= self.end {
                 self.answer(Err(Unavailable::Deadline.into()));
                 return Ok(());

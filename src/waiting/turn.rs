@@ -41,7 +41,8 @@ struct Waitlist {
 /// Where somebody stands in the waitlist.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
-    /// Behind those who came first to the same place, and before all others: who soon holds nothing more.
+    /// Behind those that came first to the same place, and before all others: for a caller that soon holds
+    /// nothing more.
     First,
     /// Behind everybody.
     Last,
@@ -49,7 +50,7 @@ pub enum Place {
 
 #[derive(Default)]
 struct State {
-    /// By place. At most one for each request under way; who sends them bounds how many those are.
+    /// By place. At most one for each request under way; the connections bound how many those are.
     waiting: [VecDeque<Arc<Waiting>>; 2],
     taken: bool,
     closed: bool,
@@ -158,7 +159,7 @@ mod tests {
         assert_eq!(had.into_inner(), 800);
     }
 
-    /// Who holds a turn keeps the others waiting; then the first place goes before the last one.
+    /// The holder of a turn keeps the others waiting; then the first place goes before the last one.
     #[test]
     fn the_first_place_is_served_first() {
         let turns = Turns::start().unwrap();

@@ -100,7 +100,7 @@ impl Kept {
         Ok(Self { process, redis: shared.transpose()? })
     }
 
-    /// Forgets a user everywhere, who is not as before any more.
+    /// Removes a user that has changed from every cache.
     pub(super) fn forget(&self, id: i64) {
         self.process.forget(&id);
         if let Some(redis) = &self.redis {
@@ -173,8 +173,8 @@ impl Bench {
         }
     }
 
-    /// `POST /cache/warmup?count=`: the users 1 to `count` are read anew into every cache that there is. Each
-    /// is read as a miss is, so that a change meanwhile is not missed.
+    /// `POST /cache/warmup?count=`: the users 1 to `count` are read again into every cache that there is.
+    /// Each is read as a miss is, so that a change meanwhile is not missed.
     fn warm_up(&self, request: &mut Request<'_>, response: &mut Response<'_>) -> Result<(), Rejection> {
         let wanted = number(request, "count", 1..=LARGEST_COUNT)?.unwrap_or(DEFAULT_COUNT);
         let mut count = 0;

@@ -202,9 +202,9 @@ impl Running for Mounted {
         let help = "Connections to Redis that were lost or could not be opened.";
         exposition.sample("pouco_redis_failures_total", help, &[], remote.failures);
         exposition.sample("pouco_redis_refused_total", "Commands that Redis refused.", &[], remote.refused);
-        let help = "Look-ups that were not sent to Redis, since it was away.";
+        let help = "Lookups that were not sent to Redis, since it was away.";
         exposition.sample("pouco_redis_bypassed_total", help, &[], remote.bypassed);
-        let help = "Look-ups in Redis that reached their deadline.";
+        let help = "Lookups in Redis that reached their deadline.";
         exposition.sample("pouco_redis_expired_total", help, &[], remote.expired);
     }
 }

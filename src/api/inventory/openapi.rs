@@ -38,7 +38,7 @@ forms! {
     /// An account.
     #[schema(as = inventory::Account)]
     Account { id: i64, email: String, full_name: String, is_active: bool, }
-    /// Who logs in.
+    /// A login.
     #[schema(as = inventory::Login)]
     Login {
         /// The e-mail.

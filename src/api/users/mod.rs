@@ -1,6 +1,6 @@
 //! The read-heavy API: users by id and in pages.
 //!
-//! Every answer comes from Postgres, unless `USERS_CACHE` is on; look-ups that meet on their way there become
+//! Every answer comes from Postgres, unless `USERS_CACHE` is on; lookups that meet on their way there become
 //! one statement. Nobody is created through this API: rows come from elsewhere, so nothing may be taken for
 //! the whole of them.
 

@@ -30,7 +30,7 @@ const FLUSH_BYTES: usize = 64 * 1024;
 
 /// Why a connection ends, apart from its regular end.
 enum End {
-    /// Nothing more to say: the client left, a time-out between requests, an error of the socket.
+    /// Nothing more to say: the client left, a timeout between requests, an error of the socket.
     Close,
     /// The last answer is in the output; the client may still be sending.
     AfterAnswer,
@@ -238,7 +238,7 @@ impl Connection<'_> {
     }
 
     /// One empty line before a request line is ignored, as RFC 9112 section 2.2 asks: old clients end a body
-    /// with it. A second one is no request line.
+    /// with it. A second one is not a request line.
     fn skip_empty_line(&mut self) -> Result<(), End> {
         while self.input.unread().starts_with(b"\r\n") {
             if self.skipped_empty_line {
@@ -251,7 +251,7 @@ impl Connection<'_> {
         Ok(())
     }
 
-    /// Parses the head; answers if its body is there too, else notes what is missing.
+    /// Parses the head; answers if its body is there too, otherwise notes what is missing.
     fn begin(&mut self) -> Result<Step, End> {
         match self.try_to_answer() {
             Begun::Answered { request_bytes, after } => self.answered(request_bytes, after),
@@ -400,8 +400,7 @@ impl Connection<'_> {
         }
     }
 
-    /// Answers a request that no handler shall see, and ends the connection: its framing is not to be
-    /// trusted.
+    /// Answers a request that no handler may see, and ends the connection: its framing is not to be trusted.
     fn reject(&mut self, status: Status) -> End {
         self.reject_over(Limit::of_status(status), status)
     }
@@ -506,8 +505,8 @@ impl Connection<'_> {
         }
     }
 
-    /// Who has just connected has sent a request, or is about to: a drain waits for it, though not for long.
-    /// It looks again at each idle connection by itself.
+    /// A client that has just connected has sent a request, or is about to: a drain waits for it, though not
+    /// for long. It looks again at each idle connection by itself.
     fn awaits_first_request(&self) -> bool {
         let since_ms = self.shared.draining_since_ms.load(Ordering::Relaxed);
         self.answering.requests == 0 && self.shared.clock.now_ms() < since_ms + limits::DRAIN_FIRST_REQUEST_MS

@@ -51,12 +51,12 @@ enum State {
 /// What a turn has brought.
 #[derive(Default)]
 pub(super) struct TurnOutcome {
-    /// Who has just greeted, and where it is reached.
+    /// The replica that has just greeted, and its address.
     pub(super) greeted: Option<(Uuid, String)>,
 }
 
 impl Inbound {
-    /// Greets whoever has connected.
+    /// Greets a replica that has connected.
     pub(super) fn greet(socket: Socket, hub: &Hub, now: Instant) -> io::Result<Self> {
         socket.set_nonblocking(true)?;
         let card = Card::new(hub.channel, hub.instance, &hub.address).map_err(io::Error::other)?;
@@ -70,7 +70,7 @@ impl Inbound {
         })
     }
 
-    /// Who sends; `None` during the greeting.
+    /// The sending replica; `None` during the greeting.
     pub(super) fn instance(&self) -> Option<Uuid> {
         match self.state {
             State::Greeting(..) => None,

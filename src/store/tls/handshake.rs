@@ -46,7 +46,7 @@ pub(in crate::store) fn secure(
     }
     let mut tls = ClientConnection::new(certificates, name).map_err(|error| failed(Why::Handshake(error)))?;
     agree(&mut tls, socket, deadline).map_err(failed)?;
-    // Whoever is asked nothing before says so that it is Postgres (manual, section 54.2.11).
+    // A server that is asked nothing before shows this way that it is Postgres (manual, section 54.2.11).
     if direct && tls.alpn_protocol() != Some(PROTOCOL) {
         return Err(failed(Why::NotDirect));
     }

@@ -120,7 +120,7 @@ pub(super) fn describe() -> OpenApi {
         .route(
             Method::Post,
             "/echo",
-            operation("echo", "Reads JSON and writes it anew")
+            operation("echo", "Parses JSON and serializes it again")
                 .takes::<Message>(message)
                 .answers::<Echo>(Status::Ok, "What came.")
                 .refuses(Status::BadRequest, "It is no JSON.")

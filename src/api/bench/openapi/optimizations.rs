@@ -233,7 +233,7 @@ fn products(description: Description) -> Description {
 
 fn caches(description: Description) -> Description {
     let count = whole(1, cached::LARGEST_COUNT).default(Some(json!(cached::DEFAULT_COUNT)));
-    let warm_up = operation("warm_up", "Reads the first users anew into every cache")
+    let warm_up = operation("warm_up", "Reads the first users again into every cache")
         .query("count", count, "The users 1 to this one.")
         .answers::<Count>(Status::Ok, "So many of them are there.");
     let of_user = |operation: Operation| {

@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::super::keys::{Answer, DIFFERS, Earlier, Key};
 use super::super::money::{Cents, LARGEST_CENTS};
-use super::model::{OrderLine, Order, Step, Wanted};
+use super::model::{Order, OrderLine, Step, Wanted};
 use super::sql::{self, Offered};
 use crate::http::{Rejection, Status};
 use crate::store::{Batch, Session, Transaction};
@@ -141,7 +141,8 @@ fn serve(
     stock: &mut HashMap<i64, Offered>,
     taken: &mut BTreeMap<i64, i64>,
 ) -> Result<Order, Rejection> {
-    let lines: Vec<OrderLine> = item.wanted.iter().map(|wanted| line(wanted, stock)).collect::<Result<_, _>>()?;
+    let lines: Vec<OrderLine> =
+        item.wanted.iter().map(|wanted| line(wanted, stock)).collect::<Result<_, _>>()?;
     let total = lines.iter().try_fold(0_i64, |sum, line| sum.checked_add(line.cents()?));
     let Some(total) = total.filter(|total| *total <= LARGEST_CENTS) else {
         let error = "an order's total is at most 9999999999.99";

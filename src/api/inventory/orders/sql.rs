@@ -11,11 +11,11 @@ use uuid::Uuid;
 use super::super::keys::{Answer, Earlier, Key};
 use super::super::money::{Cents, LARGEST_CENTS};
 use super::super::paging::Page;
-use super::model::{OrderLine, Order, Step, Wanted};
+use super::model::{Order, OrderLine, Step, Wanted};
 use crate::store::{Session, Transaction};
 
 /// One row after the other, in the order of the products. Each is looked up by its key: a planner that may
-/// choose reads small tables from end to end, for every order anew.
+/// choose reads small tables from end to end, for every order again.
 const LOCK_STOCK: &str = "
     SELECT wanted.id, stock.quantity, product.price_cents, product.name
     FROM unnest($1::bigint[]) AS wanted (id)
