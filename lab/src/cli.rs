@@ -61,7 +61,7 @@ pub enum Command {
         before: PathBuf,
         /// The later record: its folder or file
         after: PathBuf,
-        /// A difference below this share is no regression
+        /// A difference below this share is not a regression
         #[arg(long, default_value_t = 0.05)]
         threshold: f64,
     },
@@ -242,7 +242,7 @@ pub struct Sent {
     pub terms: Option<PathBuf>,
 }
 
-/// Options of `run` and of `load`: who is told of JMeter's samples while they come.
+/// Options of `run` and of `load`: where JMeter's samples are reported while they come.
 #[derive(Debug, Args)]
 pub struct Told {
     /// InfluxDB that JMeter reports to: http://HOST:PORT for the database `jmeter` of version 1, or the whole
@@ -364,7 +364,7 @@ pub struct Model {
 
 /// Something a second, or cores: what a simulation of a minute can go through.
 fn rate(text: &str) -> Result<f64, String> {
-    let value: f64 = text.parse().map_err(|_| "it is no number".to_owned())?;
+    let value: f64 = text.parse().map_err(|_| "it is not a number".to_owned())?;
     match (0.0..=100_000.0).contains(&value) {
         true => Ok(value),
         false => Err("0 to 100000 are allowed".into()),

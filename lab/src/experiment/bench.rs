@@ -1,4 +1,4 @@
-//! What is measured beside an experiment's runs, by a program without a server: it writes a JSON object a
+//! What is measured alongside an experiment's runs, by a program without a server: it writes a JSON object a
 //! line, `{"name": …, "value": …}`, one for each round of each of what it compares.
 
 use std::path::Path;

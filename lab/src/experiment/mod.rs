@@ -99,7 +99,7 @@ pub struct Experiment {
     /// Where waits for a connection are told.
     #[serde(default, rename = "wait")]
     pub waits: Vec<Wait>,
-    /// Measured beside.
+    /// Measured alongside.
     #[serde(default)]
     pub bench: Option<Bench>,
 }
@@ -124,7 +124,7 @@ pub struct Variation {
     /// Other shares of the budget, by the name of the service.
     #[serde(default)]
     pub services: BTreeMap<String, Share>,
-    /// Laid over the contestant's compose files; beside the experiment's file.
+    /// Laid over the contestant's compose files; alongside the experiment's file.
     #[serde(default)]
     pub compose: Vec<PathBuf>,
 }
@@ -225,7 +225,11 @@ impl Experiment {
     ///
     /// # Errors
     /// Those of `entrant`, or a point has the name of a mode that is there.
-    pub fn entrants(&self, cores: u32, entrant: &dyn Fn(&Variation) -> Result<Entrant>) -> Result<Vec<Entrant>> {
+    pub fn entrants(
+        &self,
+        cores: u32,
+        entrant: &dyn Fn(&Variation) -> Result<Entrant>,
+    ) -> Result<Vec<Entrant>> {
         let mut entrants: Vec<Entrant> = Vec::new();
         for line in &self.lines {
             for (name, value) in line.points(cores) {
