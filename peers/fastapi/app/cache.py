@@ -1,7 +1,7 @@
 """People as JSON: in this process (cachetools), and in Redis, which both replicas share.
 
-Redis is also where an apelido is claimed: MSETNX stores the claim and the person together or, if the apelido is taken,
-neither, and it does so for both replicas at once.
+Redis is also where an apelido is claimed: MSETNX stores the claim and the person together or, if the
+apelido is taken, neither, and it does so for both replicas at once.
 """
 
 from uuid import UUID

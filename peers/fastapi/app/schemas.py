@@ -45,7 +45,8 @@ _NOT_ACCEPTABLE = {"missing", "string_too_long", "value_error"}
 
 
 def status_of(error: RequestValidationError) -> int:
-    """422 if all that is wrong are values of the body's fields; 400 as soon as a type, or the request itself, is."""
+    """422 if all that is wrong are values of the body's fields; 400 as soon as a type, or the request
+    itself, is."""
     return 422 if all(_is_about_a_value(one) for one in error.errors()) else 400
 
 

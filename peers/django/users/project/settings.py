@@ -1,4 +1,5 @@
-"""Settings for production, and for nothing that this API does not do: no sessions, no templates, no static files."""
+"""Settings for production, and for nothing that this API does not do: no sessions, no templates, no static
+files."""
 
 import os
 

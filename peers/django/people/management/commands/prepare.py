@@ -1,4 +1,5 @@
-"""`manage.py prepare`: waits for Postgres and migrates. Both replicas do so at their start, one after the other."""
+"""`manage.py prepare`: waits for Postgres and migrates. Both replicas do so at their start, one after the
+other."""
 
 import time
 
