@@ -237,7 +237,7 @@ fn jmeter(places: &Places, options: &Run, contest: &Contest) -> Result<Option<dr
     Ok(Some(drivers::Jmeter::find(None, &places.top)?.telling(told(&options.told)?)))
 }
 
-/// The one that is asked for, or else the contest's own.
+/// The one that is asked for, otherwise the contest's own.
 fn tool(options: &Run, contest: &Contest) -> Tool {
     options.tool.unwrap_or(match (options.sent.find_limit, &contest.gatling) {
         _ if contest.load.jmeter.is_some() => Tool::Jmeter,

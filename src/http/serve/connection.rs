@@ -278,10 +278,10 @@ impl Connection<'_> {
         let limits = &self.shared.limits;
         let unread = self.input.unread_mut();
         let come = unread.len();
-        // The body has to be parted from the head before that is borrowed; the methods that have one begin
+        // The body must be split from the head before that is borrowed; the methods that have one begin
         // with P.
-        let parted = if unread.starts_with(b"P") { head::length(unread).unwrap_or(come) } else { come };
-        let (head_part, rest) = unread.split_at_mut(parted);
+        let boundary = if unread.starts_with(b"P") { head::length(unread).unwrap_or(come) } else { come };
+        let (head_part, rest) = unread.split_at_mut(boundary);
         let mut fields = FieldList::new();
         let head = match head::parse(head_part, &mut fields) {
             Ok(Some(head)) if head.head_bytes <= limits.head_bytes => head,

@@ -278,7 +278,7 @@ fn steps_have_figures_of_their_own_and_end_in_the_midst_of_a_loop() {
     assert_eq!(outcome.figures.requests.keys().collect::<Vec<_>>(), ["02 threads"]);
     assert_eq!(outcome.figures.total.count, 2 * 65);
     assert_eq!(outcome.figures.users_asked, 4);
-    // A label that is missing in the midst is none of a loop's end.
+    // A label that is missing in the middle is not at the end of a loop.
     let holes: Vec<String> = lines.iter().filter(|line| !line.contains(",list stock,")).cloned().collect();
     let error = format!("{:#}", recorded(&holes).unwrap_err());
     assert!(error.contains("a short JTL: 0 samples of list stock behind 6 of add stock"), "{error}");
