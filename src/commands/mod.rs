@@ -69,7 +69,10 @@ pub(crate) fn run(words: &[&str]) -> Result<(), Failure> {
         ["-V" | "--version"] => print(&format!("pouco {}\n", env!("CARGO_PKG_VERSION"))),
         [name, ref more @ ..] if Command::find(name).is_some() => {
             let more = more.last().copied().unwrap_or_default();
-            Err(Failure(EXIT_USAGE, format!("`{more}` is not an argument of {name}; see pouco {name} --help")))
+            Err(Failure(
+                EXIT_USAGE,
+                format!("`{more}` is not an argument of {name}; see pouco {name} --help"),
+            ))
         }
         [other, ..] => Err(unknown(other)),
     }

@@ -120,7 +120,7 @@ fn index(apis: &[&'static Api]) -> String {
 
 /// The replica's own routes, but for the page's parts.
 fn describe() -> OpenApi {
-    let about = "What the replica shows of itself.";
+    let about = "Pages about the replica itself.";
     Description::new(APP, about)
         .route(
             Method::Get,
@@ -146,14 +146,14 @@ fn describe() -> OpenApi {
             PAGE,
             operation("docs", "A page that shows this document and can call it")
                 .answers_text(Status::Ok, "The page.", HTML)
-                .answers_empty(Status::NotModified, "It is the one that the client has."),
+                .answers_empty(Status::NotModified, "The client already has this version."),
         )
         .route(
             Method::Get,
             DOCUMENT,
             operation("openapi", "This document")
                 .answers_object(Status::Ok, "The document.")
-                .answers_empty(Status::NotModified, "It is the one that the client has."),
+                .answers_empty(Status::NotModified, "The client already has this version."),
         )
         .finish()
 }

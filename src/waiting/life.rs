@@ -314,7 +314,10 @@ impl Tended for Watchdog {
         let silent = self.look(now);
         if silent > limits::WORKER_SILENCE {
             let seconds = silent.as_secs();
-            end(&format!("the coroutines have made no progress for {seconds} s, and the process ends"), EXIT_STUCK);
+            end(
+                &format!("the coroutines have made no progress for {seconds} s, and the process ends"),
+                EXIT_STUCK,
+            );
         }
     }
 

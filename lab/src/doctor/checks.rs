@@ -211,7 +211,12 @@ fn disk(facts: &Facts) -> Vec<Finding> {
 fn quiet(facts: &Facts) -> Finding {
     let found = format!("load of the last minute {:.2}", facts.load_average);
     if facts.load_average > QUIET_LOAD {
-        Finding::new(Mark::Warning, "quiet", found, "stop other programs: their share shows in the percentiles")
+        Finding::new(
+            Mark::Warning,
+            "quiet",
+            found,
+            "stop other programs: their share shows in the percentiles",
+        )
     } else {
         Finding::ok("quiet", found)
     }

@@ -364,8 +364,7 @@ fn others_are_told_while_a_plan_runs_and_one_that_is_away_is_a_note() {
         assert!(text.contains(&format!("{sample}\n")), "{sample}: {text}");
     }
     assert!(TcpStream::connect(address).is_err(), "somebody still listens");
-    let note =
-        "InfluxDB at http://127.0.0.1:1/write could not be written to 1 times, and the run went on: failed to send data";
+    let note = "InfluxDB at http://127.0.0.1:1/write could not be written to 1 times, and the run went on: failed to send data";
     assert_eq!(outcome.notes, [note]);
     let printed = fs::read_to_string(here.join("printed")).unwrap();
     assert!(

@@ -148,7 +148,9 @@ impl Told {
         // Whatever stands behind a question mark may be a password.
         let place = influx.url.split('?').next().unwrap_or_default();
         let times = failures.len();
-        Some(format!("InfluxDB at {place} could not be written to {times} times, and the run went on: {first}"))
+        Some(format!(
+            "InfluxDB at {place} could not be written to {times} times, and the run went on: {first}"
+        ))
     }
 }
 

@@ -416,5 +416,8 @@ fn a_shops_script_tells_the_oracle_and_what_does_not_hold_is_a_finding() {
     let errors = &outcome.figures.errors;
     assert!(errors.iter().any(|error| error.message == found && error.count == 1), "{errors:?}");
     let silent = format!("{:#}", drive_in_a_shop(others).unwrap_err());
-    assert!(silent.contains("k6 sent 3 requests that change the shop, and its script reported 2"), "{silent}");
+    assert!(
+        silent.contains("k6 sent 3 requests that change the shop, and its script reported 2"),
+        "{silent}"
+    );
 }
