@@ -68,9 +68,9 @@ impl<'c> Writer<'c> {
         }
     }
 
-    /// Makes sure that Postgres answers, if it has not for a while. It may have gone or may hang: rows sent to
-    /// it would have to wait for their outcome, rows in the queue have their deadline. And a database that has
-    /// lost something is not the one that the session was opened for.
+    /// Makes sure that Postgres answers, if it has not for a while. It may have gone or may hang: rows sent
+    /// to it would have to wait for their outcome, rows in the queue have their deadline. And a database that
+    /// has lost something is not the one that the session was opened for.
     pub(super) fn wake(&mut self) -> Result<(), Unavailable> {
         if self.session.as_ref().is_some_and(Session::is_outdated) {
             self.session = None;
