@@ -57,7 +57,7 @@ install_packages() {
   "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${found[@]}" >/dev/null
 }
 
-# True if containers.conf, or a drop-in alongside it, sets the key already.
+# True if containers.conf, or a drop-in next to it, sets the key already.
 is_set() {
   grep -qsE "^[[:space:]]*$1[[:space:]]*=" "$containers_conf" /etc/containers/containers.conf.d/*.conf
 }

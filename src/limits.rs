@@ -99,7 +99,7 @@ pub const REQUEST_BURST: u64 = 100;
 /// Addresses whose rate is known at a time. Each takes some 60 bytes, and is forgotten when it may send a
 /// whole burst again.
 pub const RATED_ADDRESSES: usize = 65_536;
-/// Bytes of the header of the PROXY protocol, with what a hop says alongside the addresses.
+/// Bytes of the header of the PROXY protocol, with what a hop says besides the addresses.
 pub const PROXY_HEADER_BYTES: usize = 2 * 1024;
 /// What a connection may do in a row before the sockets have their turn: one for each request and each 4 KiB
 /// of answers, and [`READ_WORK`] for each read and each piece of a streamed answer. A whole buffer of a
@@ -110,7 +110,7 @@ pub const READ_WORK: u32 = 16;
 /// Unix connections that are watched for input alone once they have lasted. Each has two descriptors more;
 /// nginx keeps 64 connections to each replica.
 pub const LASTING_CONNECTIONS: usize = 256;
-/// File descriptors alongside those of client connections: a second and third of lasting ones, listeners,
+/// File descriptors besides those of client connections: a second and third of lasting ones, listeners,
 /// Postgres, epoll, standard streams, the answers that a connection over the limit still gets, and those that
 /// leave for others.
 pub const OTHER_DESCRIPTORS: u64 = 128 + 2 * LASTING_CONNECTIONS as u64 + LEAVING_CONNECTIONS as u64;

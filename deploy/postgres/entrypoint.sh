@@ -22,7 +22,7 @@ if ! flock --nonblock 9; then
 fi
 
 if [ ! -e "$data" ]; then
-  # All of the first start happens alongside the final place and is moved there in one step at its end: a kill
+  # All of the first start happens next to the final place and is moved there in one step at its end: a kill
   # at any moment leaves either nothing, which is made again, or a complete cluster.
   rm -rf "$unfinished"
   say "first start: making the cluster"

@@ -62,7 +62,7 @@ pub fn output(command: &mut Command, limit: Duration) -> Result<String> {
     both(command, limit).map(|(out, _)| out)
 }
 
-/// Like [`output`], with what it wrote to its error channel alongside it.
+/// Like [`output`], with what it wrote to its error channel next to it.
 ///
 /// # Errors
 /// As for [`output`].

@@ -166,7 +166,7 @@ pub struct Kill {
 pub struct Load {
     /// Of the payloads and terms, and of the pauses.
     pub seed: u64,
-    /// Sent with each request, alongside `Host`.
+    /// Sent with each request, besides `Host`.
     #[serde(default)]
     pub headers: Vec<(String, String)>,
     /// A request without its whole answer after this long has failed.

@@ -83,7 +83,7 @@ pub struct Stored {
     pub schema: Option<&'static str>,
     /// Its tables, oldest step first. Only ever append.
     pub migrations: &'static [Migration],
-    /// How many connections it has alongside the pool.
+    /// How many connections it has besides the pool.
     pub connections: usize,
     /// What fills its tables for a try.
     pub seed: Option<Seed>,
@@ -201,7 +201,7 @@ impl Selection {
         self.stored().next().is_some()
     }
 
-    /// How many connections to Postgres they have alongside the pool.
+    /// How many connections to Postgres they have besides the pool.
     #[must_use]
     pub fn connections(&self) -> usize {
         self.stored().map(|stored| stored.connections).sum()

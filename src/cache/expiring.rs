@@ -23,7 +23,7 @@ const SWEEP_ENTRIES: usize = 256;
 /// The bounds of a cache.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Bytes of all entries with their keys and with what they cost alongside those.
+    /// Bytes of all entries with their keys and with what they cost besides those.
     pub bytes: u64,
     /// How many entries.
     pub entries: usize,

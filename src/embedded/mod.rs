@@ -307,8 +307,8 @@ fn socket_folder(owner: &Owner, folder: &Path) -> Result<PathBuf, EmbeddedError>
     Ok(sockets)
 }
 
-/// Runs `initdb` at the first start, alongside the final place: a kill in the middle leaves nothing that
-/// looks complete.
+/// Runs `initdb` at the first start, next to the final place: a kill in the middle leaves nothing that looks
+/// complete.
 fn initialise(owner: &Owner, folder: &Path, bin: &Path) -> Result<PathBuf, EmbeddedError> {
     let data = folder.join(format!("postgres-{MAJOR}"));
     if data.join("PG_VERSION").exists() {

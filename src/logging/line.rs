@@ -11,7 +11,7 @@ use crate::dates::{Fraction, moment};
 use crate::identity::Identity;
 use crate::limits::{LOG_MESSAGE_BYTES, LOG_TEXT_BYTES};
 
-/// Memory of a queued line alongside its message, about.
+/// Memory of a queued line besides its message, about.
 const LINE_OVERHEAD_BYTES: usize = 128;
 
 /// How a line looks.

@@ -144,7 +144,7 @@ pub struct CommitQueue<B: Batch> {
 }
 
 impl<B: Batch> CommitQueue<B> {
-    /// What a place in the queue costs alongside its row.
+    /// What a place in the queue costs besides its row.
     const OWN_BYTES: usize = size_of::<Pending<B>>() + reply::bytes::<B::Answer>();
 
     /// Starts a queue with its writer thread.

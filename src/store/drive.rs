@@ -63,7 +63,7 @@ impl Wake for Flag {
     }
 }
 
-/// Logs what Postgres tells alongside its answers; `true` if it warns.
+/// Logs what Postgres tells besides its answers; `true` if it warns.
 fn note(notice: &DbError) -> bool {
     let warns = notice.parsed_severity() == Some(Severity::Warning);
     let level = if warns { log::Level::Warn } else { log::Level::Debug };

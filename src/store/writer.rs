@@ -1,5 +1,5 @@
 //! The connection of a group commit: opened when it is needed, asked before items are given to it, and never
-//! used alongside one that was lost.
+//! used at the same time as one that was lost.
 
 use std::time::{Duration, Instant};
 
@@ -30,8 +30,8 @@ impl<'c> Writer<'c> {
         Self { connector, session: None, used: Instant::now(), stale: 0, lost: Vec::new() }
     }
 
-    /// A session, alongside which no backend of an earlier one is left: what those have stored is stored by
-    /// now, and they will store nothing more.
+    /// A session, and no backend of an earlier one is left: what those have stored is stored by now, and they
+    /// will store nothing more.
     pub(super) fn session(&mut self) -> Result<&mut Session, Unavailable> {
         while self.session.is_none() {
             let session = self.session.insert(self.connector.open_patiently(Purpose::Write)?);

@@ -1,9 +1,9 @@
 //! The thread that looks after what has a deadline.
 //!
-//! A coroutine that parked with a timeout of its own would be resumed on `may`'s timer thread, alongside the
-//! worker; so waiters park without one, and this thread answers where nobody else does. It also throws out
-//! what caches keep no longer. (The worker's own [timer](super::Timer) would do: it is for ends that must be
-//! met by the millisecond. Here one list in the order of arrival costs less a wait.)
+//! A coroutine that parked with a timeout of its own would be resumed on `may`'s timer thread, in parallel
+//! with the worker; so waiters park without one, and this thread answers where nobody else does. It also
+//! throws out what caches keep no longer. (The worker's own [timer](super::Timer) would do: it is for ends
+//! that must be met by the millisecond. Here one list in the order of arrival costs less a wait.)
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -125,7 +125,7 @@ fn route_above(fault: usize) -> Option<&'static [u8]> {
     let start = (fault | (PAGE - 1)) + 1;
     // The stack of a request is the smallest that there is, less its guard.
     let words = (limits::COROUTINE_STACK_BYTES - 2 * PAGE) / size_of::<usize>();
-    // SAFETY: what is read begins behind the page that faulted with the stack pointer alongside it: the guard
+    // SAFETY: what is read begins behind the page that faulted with the stack pointer next to it: the guard
     // of a stack, above which lies that stack. Should it be something else, a read faults, and the process
     // ends without the name. Nobody else writes to the stack of the thread that this interrupts, volatile
     // reads ask nothing of the values, and a mark with its sum has the place of a text that its frame

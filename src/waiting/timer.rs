@@ -1,10 +1,10 @@
 //! Sleep, and the end of waits, in the worker's own loop.
 //!
-//! `may` has one thread for all timeouts, and a coroutine goes on there when its time has come, alongside the
-//! worker. Here one coroutine has a timer descriptor (timerfd(2)) that the worker watches among its sockets,
-//! and a [`Wheel`] of what is to be woken when. It wakes the others as any coroutine does, so they go on
-//! where they slept. The descriptor is armed only while something waits, and again only for an end that is
-//! nearer than the one it is armed for.
+//! `may` has one thread for all timeouts, and a coroutine goes on there when its time has come, in parallel
+//! with the worker. Here one coroutine has a timer descriptor (timerfd(2)) that the worker watches among its
+//! sockets, and a [`Wheel`] of what is to be woken when. It wakes the others as any coroutine does, so they
+//! go on where they slept. The descriptor is armed only while something waits, and again only for an end that
+//! is nearer than the one it is armed for.
 //!
 //! Race window: the lock is released before the waiters that are due are woken. One of them may have been
 //! told otherwise meanwhile and be gone, or sleep again: a sleeper looks whether its own entry has come due

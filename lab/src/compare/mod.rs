@@ -7,8 +7,8 @@
 //! request is a regression, with one run as with ten. Only where requests already failed, or rows were
 //! already lost by a kill, is their number left to chance, and judged as a cost is.
 //!
-//! CPU seconds are judged alongside those of the generator, where both records have these and it is the same
-//! one: the machine of the second record may be half as fast as that of the first, and be the same. The
+//! CPU seconds are judged relative to those of the generator, where both records have these and it is the
+//! same one: the machine of the second record may be half as fast as that of the first, and be the same. The
 //! seconds themselves are then shown only.
 //!
 //! What may not enter: reading files and exit codes; `main` does that.
@@ -33,7 +33,7 @@ pub struct Comparison {
     pub threshold: f64,
     /// Every figure that both records have.
     pub lines: Vec<FigureChange>,
-    /// What could not be compared, and what differs alongside the figures.
+    /// What could not be compared, and what differs besides the figures.
     pub notes: Vec<String>,
 }
 
@@ -207,7 +207,7 @@ impl Comparison {
         }
     }
 
-    /// Where the CPU alongside the generator's is known, seconds alone are no regression.
+    /// Where the CPU relative to the generator's is known, seconds alone are no regression.
     fn leave_seconds_to_their_ratio(&mut self, id: &str) {
         let of = |line: &FigureChange, metric: &Metric| line.contestant == id && line.figure == metric.name();
         if self.lines.iter().any(|line| of(line, &Metric::CpuByGenerator)) {
@@ -296,7 +296,7 @@ impl Comparison {
     }
 }
 
-/// What is shown of a contest that only reads alongside all others' figures.
+/// What is shown of a contest that only reads, in addition to all others' figures.
 const OF_READS: [Metric; 2] = [Metric::RequestsPerRoleCpu(Role::Api), Metric::RequestsPerCpu];
 
 /// The same of a shop.

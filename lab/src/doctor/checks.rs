@@ -13,7 +13,7 @@ const OPEN_FILES_WANTED: u64 = 20_000;
 const FREE_BYTES: u64 = 10 << 30;
 const FREE_BYTES_LEAST: u64 = 2 << 30;
 
-/// Of the generator and the lab alongside the contestant: as much as Gatling takes.
+/// Of the generator and the lab besides the contestant: as much as Gatling takes.
 const GENERATOR_CORES: f64 = 0.5;
 const GENERATOR_BYTES: u64 = 1 << 30;
 

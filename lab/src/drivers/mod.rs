@@ -75,7 +75,7 @@ pub struct Outcome {
     pub creations: Creations,
     /// The same in a shop.
     pub deeds: Vec<Deed>,
-    /// In advanced scenarios, what the answers say of what is stored alongside the users.
+    /// In advanced scenarios, what the answers say of what is stored besides the users.
     pub tally: Tally,
     /// What it found in answers, where it looks at them alone.
     pub answers: Option<Answers>,
@@ -83,7 +83,7 @@ pub struct Outcome {
     pub generator: Generator,
     /// Why the figures cannot stand, whatever is stored: the contestant says yes and does not do it.
     pub faults: Vec<String>,
-    /// What a reader should know alongside the figures, and changes none.
+    /// What a reader should know besides the figures, and changes none.
     pub notes: Vec<String>,
     /// Stopped before its end: what was sent last may be missing in all of these.
     pub interrupted: bool,

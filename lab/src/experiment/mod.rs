@@ -99,7 +99,7 @@ pub struct Experiment {
     /// Where waits for a connection are told.
     #[serde(default, rename = "wait")]
     pub waits: Vec<Wait>,
-    /// Measured alongside.
+    /// Measured in addition.
     #[serde(default)]
     pub bench: Option<Bench>,
 }
@@ -124,7 +124,7 @@ pub struct Variation {
     /// Other shares of the budget, by the name of the service.
     #[serde(default)]
     pub services: BTreeMap<String, Share>,
-    /// Laid over the contestant's compose files; alongside the experiment's file.
+    /// Laid over the contestant's compose files; next to the experiment's file.
     #[serde(default)]
     pub compose: Vec<PathBuf>,
 }

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use crate::http;
 use crate::record::RequestFigures;
 
-/// What stands in a record alongside the requests.
+/// What stands in a record next to the requests.
 pub const WAIT: &str = "(wait for a connection)";
 
 /// Where a histogram of waits is told.

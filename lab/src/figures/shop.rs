@@ -1,4 +1,4 @@
-//! Figures that only a shop has: orders, what is used alongside logins, and whether it stood still.
+//! Figures that only a shop has: orders, what is used besides logins, and whether it stood still.
 
 use std::fmt::{self, Display};
 
@@ -61,7 +61,7 @@ fn longest_silence(series: &[Second]) -> u32 {
         }
         silent += if started == 0 { idle } else { 0 };
         idle = 0;
-        // What timed out has failed and is not an answer: it says nothing of the answers alongside it.
+        // What timed out has failed and is not an answer: it says nothing of the other answers.
         let all_wrong = answers == failed;
         let served = answers > 0 && !all_wrong;
         silent += u32::from(!served);

@@ -17,7 +17,7 @@ const CONNECTIONS: usize = 32;
 const VIEWERS: usize = 16;
 /// No frame is as large, and no viewer has more than one under way.
 pub(super) const MOST_BYTES: usize = 384 * 1024;
-/// In the kernel, alongside it.
+/// In the kernel, in addition to it.
 const SEND_BUFFER: usize = 64 * 1024;
 /// A viewer who does not take a frame in this time is left.
 pub(super) const STALLED: Duration = Duration::from_secs(5);

@@ -318,7 +318,7 @@ fn left(rows: &[Row], running: Option<(usize, f64)>) -> Left {
     }
 }
 
-/// What the attempts that have ended took alongside their loads, on average.
+/// What the attempts that have ended took besides their loads, on average.
 fn more<'r>(rows: impl Iterator<Item = &'r Row>) -> Option<f64> {
     let more: Vec<f64> = rows.filter_map(|row| Some((row.took? - row.seconds).max(0.0))).collect();
     (!more.is_empty()).then(|| more.iter().sum::<f64>() / more.len() as f64)

@@ -55,7 +55,7 @@ impl ProcessMeter {
         })
     }
 
-    /// Of this process from now on, with everything that it does alongside generating load, and without its
+    /// Of this process from now on, with everything that it does besides generating load, and without its
     /// children.
     ///
     /// # Errors

@@ -2,9 +2,9 @@
 //! constant, JSON in and out, a table read whole, rows written, a wait for somebody else, fields of the head,
 //! a file.
 //!
-//! Alongside these there is work that may be done in several ways, each behind a path of its own, so that
-//! they can be compared: a list in pages, authors with their posts, many rows written, a product that many
-//! buy, a user from a cache, who asks, groups of rows, a search.
+//! Besides these there is work that may be done in several ways, each behind a path of its own, so that they
+//! can be compared: a list in pages, authors with their posts, many rows written, a product that many buy, a
+//! user from a cache, who asks, groups of rows, a search.
 //!
 //! Each does what its name says. Whatever is of the database comes from there, at each request, unless the
 //! path says that it is from a cache. It is served only where `POUCO_APIS` names it: it has paths that the

@@ -90,7 +90,7 @@ impl Slice {
         Ok(session.query(sql, values)?.into_iter().next().map(Self))
     }
 
-    /// The first value of what was read alongside the users.
+    /// The first value of what was read besides the users.
     pub(super) fn beside(&self) -> Result<i64, postgres::Error> {
         self.0.try_get(4)
     }

@@ -54,7 +54,7 @@ pub(super) fn accept_rest(listener: &Listener, shared: &Arc<Shared>) {
 fn close_door(listener: &Listener) -> io::Result<()> {
     match listener.address() {
         Address::Tcp(_) => listener.socket.attach_filter(&DROP_ALL),
-        // The lock alongside it is held for as long as the listener lives: it is nobody else's by now.
+        // The lock next to it is held for as long as the listener lives: it is nobody else's by now.
         Address::Unix(path) => fs::remove_file(path),
     }
 }

@@ -103,7 +103,7 @@ impl Listener {
         Self::bind_as(address, socket_mode, false)
     }
 
-    /// As [`Listener::bind`], alongside other processes that bind the same TCP address in this way: the
+    /// As [`Listener::bind`], together with other processes that bind the same TCP address in this way: the
     /// kernel gives each of them its part of the connections (`SO_REUSEPORT`, socket(7)). A Unix socket is
     /// one process's in any case.
     ///
@@ -189,7 +189,7 @@ impl Listener {
     }
 
     /// Race window: between a killed process and its successor the path still exists. Binding needs it gone,
-    /// and unlinking it blindly would cut off a living server. So a lock alongside it, which the kernel frees
+    /// and unlinking it blindly would cut off a living server. So a lock next to it, which the kernel frees
     /// at any death, is taken first; its holder alone may unlink.
     fn bind_unix(path: &Path, socket_mode: u32) -> io::Result<Self> {
         let lock = lock_beside(path)?;

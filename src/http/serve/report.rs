@@ -46,7 +46,7 @@ pub enum Access {
 /// What may be personal, or a secret.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Details {
-    /// The path as it was sent, alongside the route's template.
+    /// The path as it was sent, together with the route's template.
     pub path: bool,
     /// The query as it was sent.
     pub query: bool,

@@ -35,7 +35,7 @@ const JAVA_OPTIONS: &str = "-Xmx1G";
 /// Gatling's exit code where it ran to the end and requests failed.
 const ASSERTIONS_FAILED: i32 = 2;
 
-/// To compile, to start, and to read the log again: alongside the load's length and the last users' chains.
+/// To compile, to start, and to read the log again: besides the load's length and the last users' chains.
 const SPARE: Duration = Duration::from_secs(240);
 
 /// The length of a load, as the simulation allows it.

@@ -1,6 +1,6 @@
 //! Who else is told of JMeter's samples while a plan runs: an InfluxDB, by JMeter's own listener, and
 //! Prometheus, by what the lab reads of the JTL. Neither is in the plan, nor in the way of a run: an InfluxDB
-//! that is away is a note alongside the figures.
+//! that is away is a note next to the figures.
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read};

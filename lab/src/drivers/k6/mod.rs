@@ -1,5 +1,5 @@
-//! k6, with the script `k6.js` in the contest's folder, and what all such scripts share alongside it: for
-//! those who know k6's figures better than Gatling's.
+//! k6, with the script `k6.js` in the contest's folder, and what all such scripts share next to it: for those
+//! who know k6's figures better than Gatling's.
 //!
 //! It takes about as much CPU as Gatling (0.4 ms a request), drops users for whom it has no virtual user
 //! free, starts users late without a word where it is short of CPU (which the sums of its seconds show), and
@@ -46,8 +46,8 @@ const USUAL_PLACE: &str = "go/bin/k6";
 /// In `lab/contests`.
 const COMMON: &str = "k6-load.js";
 
-/// To read the payloads, to make virtual users, and to write the summary: alongside the load's length and the
-/// last users' chains.
+/// To read the payloads, to make virtual users, and to write the summary: in addition to the load's length
+/// and the last users' chains.
 const SPARE: Duration = Duration::from_secs(120);
 
 /// k6's exit code after a signal, when it has written its summary.
@@ -209,14 +209,13 @@ impl Driver for K6 {
     }
 }
 
-/// What the scripts of all contests have in common lies alongside their folders, and they import it from
-/// there.
+/// What the scripts of all contests have in common lies next to their folders, and they import it from there.
 fn common(script: &Path) -> PathBuf {
     let contests = script.parent().and_then(Path::parent);
     contests.unwrap_or(Path::new("/")).join(COMMON)
 }
 
-/// A contest's script, those alongside it, which it may import, and what all have in common.
+/// A contest's script, those next to it, which it may import, and what all have in common.
 fn scripts(script: &Path) -> Result<Vec<PathBuf>> {
     let folder = script.parent().unwrap_or(Path::new("/"));
     let mut all = vec![common(script)];

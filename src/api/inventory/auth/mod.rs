@@ -5,7 +5,7 @@
 //! token is random, is kept as a hash, and gets a new pair once.
 //!
 //! A hash of a password costs as much CPU as thousands of requests, so it is made on a thread of its own, at
-//! a lower priority, and refused at once where it would wait for long. What is limited alongside that are
+//! a lower priority, and refused at once where it would wait for long. What is limited besides that are
 //! failed attempts, by account and by the client's address.
 //!
 //! What may not enter: products, stock and orders. They get a [`Caller`] from the guard [`caller`], and no
