@@ -1,4 +1,4 @@
-"""The users API: look-ups by id and pages, each straight from Postgres."""
+"""The users API: lookups by id and pages, each straight from Postgres."""
 
 from uuid import UUID
 
