@@ -265,7 +265,7 @@ mod tests {
         let said = told.missed(&log).unwrap();
         assert_eq!(
             said,
-            "InfluxDB at http://h:8086/write was not told 2 times, and the run went on: \
+            "InfluxDB at http://h:8086/write could not be written to 2 times, and the run went on: \
              failed to send data to influxDB server"
         );
         assert_eq!(failure(&lines[3]).unwrap(), "status 404");
