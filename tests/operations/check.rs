@@ -118,8 +118,8 @@ fn each_command_has_a_help() {
         }
     }
     for (words, said) in [
-        (&["serve", "fast"][..], "pouco: `fast` is no argument of serve; see pouco serve --help\n"),
-        (&["dance", "--help"], "pouco: `dance` is no command; see pouco --help\n"),
+        (&["serve", "fast"][..], "pouco: `fast` is not an argument of serve; see pouco serve --help\n"),
+        (&["dance", "--help"], "pouco: `dance` is not a command; see pouco --help\n"),
     ] {
         assert_eq!(run(command().args(words)), (Some(2), String::new(), said.to_owned()));
     }
@@ -129,5 +129,5 @@ fn each_command_has_a_help() {
 fn an_argument_that_is_no_text_is_one_line() {
     let (code, out, err) = run(command().arg(OsStr::from_bytes(b"serve\xff\x1b[2J")));
     assert_eq!((code, out.as_str()), (Some(2), ""));
-    assert_eq!(err, "pouco: an argument is no UTF-8: `serve\u{fffd}\\u{1b}[2J`\n");
+    assert_eq!(err, "pouco: an argument is not UTF-8: `serve\u{fffd}\\u{1b}[2J`\n");
 }
