@@ -3,6 +3,7 @@
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
@@ -37,7 +38,16 @@ const NAMELESS_CHARS: usize = 64;
 impl Engine {
     /// `CONTAINER_ENGINE`, or the first that answers; called in `folder`.
     pub(super) fn find(folder: &Path) -> Result<Self> {
-        Ok(Self::new(find_program()?, folder))
+        // It is the same one for as long as the lab runs.
+        static FOUND: OnceLock<String> = OnceLock::new();
+        let program = match FOUND.get() {
+            Some(program) => program.clone(),
+            None => {
+                let program = find_program()?;
+                FOUND.get_or_init(|| program).clone()
+            }
+        };
+        Ok(Self::new(program, folder))
     }
 
     pub(super) fn new(program: impl Into<PathBuf>, folder: &Path) -> Self {
