@@ -55,7 +55,7 @@ pub fn open_tempdir() -> TempDir {
 
 /// Waits until `condition` holds; panics with `what` if it takes longer than anything that does not hang.
 pub fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(120);
+    let deadline = Instant::now() + Duration::from_secs(300);
     while !condition() {
         assert!(Instant::now() < deadline, "still not: {what}");
         // Leaves the core to the server that the condition waits for.
