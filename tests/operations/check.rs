@@ -35,7 +35,7 @@ fn a_database_is_looked_at_and_left_as_it_is() {
     }
     assert!(out.contains("not up to date: the start brings them there"), "{out}");
     let tables = "SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace";
-    assert_eq!(database.client().query_one(tables, &[]).unwrap().get::<_, i64>(0), 0);
+    assert_eq!(database.value::<i64>(tables), 0);
     assert_eq!(run(command().envs(settings).arg("migrate")).0, Some(0));
     let (code, lines, out) = check(&settings);
     assert_eq!((code, word(&lines, "tables")), (Some(0), "ok"), "{out}");
