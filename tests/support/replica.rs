@@ -32,6 +32,7 @@ pub fn command() -> Command {
     }
     command.env("POUCO_LISTEN", "tcp:127.0.0.1:0").env("POUCO_ADMIN_LISTEN", "tcp:127.0.0.1:0");
     command.env("POUCO_READ_DEADLINE_MS", "30000").env("POUCO_COMMIT_DEADLINE_MS", "30000");
+    command.env("POUCO_HASH_WAIT_MS", "10000");
     command
 }
 
