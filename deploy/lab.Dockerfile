@@ -1,6 +1,6 @@
 # The lab, for a machine without Rust. Context: the top of the repository.
 #   podman build -f deploy/lab.Dockerfile -t pouco-lab .
-# The scripts in stress-test/ copy /usr/local/lib/pouco-lab out of it and run it beside the containers that it
+# The scripts in stress-test/ copy /usr/local/lib/pouco-lab out of it and run it next to the containers that it
 # watches, with the loader and the libraries that are there too.
 
 ARG DEBIAN_IMAGE=docker.io/library/debian:trixie-slim

@@ -8,7 +8,7 @@
 # Whatever the user's locale: one order sorts all, and programs speak English.
 export LC_ALL=C
 
-# What the image has runs on this machine itself, since it must see the containers beside it: with the
+# What the image has runs on this machine itself, since it must see the containers on it: with the
 # image's own loader and libraries, whatever this machine's are.
 lab_of_image() {
   local top=$1 engine=${CONTAINER_ENGINE:-} kept container

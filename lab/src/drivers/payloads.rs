@@ -18,7 +18,7 @@ pub const TERMS: u32 = 10_000;
 /// Files are made in whole multiples of this many lines: of the contest itself at scale 1, and so of most
 /// runs, one is enough.
 const ROWS_STEP: u64 = 100_000;
-/// Of 2 GB. Beyond it they are sent again, and whoever sends them warns.
+/// Of 2 GB. Beyond it they are sent again, and the sender warns.
 const MOST_ROWS: u64 = 10_000_000;
 /// Random arrivals may be some more than their expected number.
 const ROWS_MARGIN: f64 = 1.05;

@@ -196,7 +196,7 @@ pub(super) fn reset(place: &Place) -> Result<()> {
         "{}/contagem-pessoas is {count} after the reset: is it served by this stack?",
         place.base_url
     );
-    writeln!(Output, "the database is empty, both replicas have started anew, the API counts 0")?;
+    writeln!(Output, "the database is empty, both replicas have restarted, the API counts 0")?;
     Ok(())
 }
 

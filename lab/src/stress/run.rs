@@ -1,4 +1,4 @@
-//! `run-test.sh`: the load, with the monitor beside it, and what is left of both.
+//! `run-test.sh`: the load, with the monitor during it, and what is left of both.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -26,7 +26,7 @@ use crate::view::{self, Output};
 
 pub(super) const SEED: u32 = 2023;
 const FULL_SECONDS: u32 = 205;
-/// Gatling's start and compilation, and the last users' time-outs.
+/// Gatling's start and compilation, and the last users' timeouts.
 const SPARE: Duration = Duration::from_secs(1800);
 /// Java takes the encoding of file names from it.
 const JAVA_LOCALE: &str = "C.UTF-8";
