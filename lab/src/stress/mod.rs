@@ -2,7 +2,7 @@
 //!
 //! Nothing is started and nothing is compared here: Gatling loads what answers, the containers of the stack
 //! are watched meanwhile, and three counts say whether everybody is stored. What is written goes into the
-//! folder `user-files` beside the scripts.
+//! folder `user-files` next to the scripts.
 //!
 //! What may not enter: contestants and records. This is of one stack, whose containers have fixed names.
 
