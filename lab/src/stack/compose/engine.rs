@@ -28,7 +28,7 @@ pub(super) struct Container {
     pub(super) id: String,
     /// 0 where it does not run, as far as the engine knows: after a kill it may be late to notice.
     pub(super) pid: i32,
-    /// Volumes with a name that are mounted in it; what has no name is made anew with the container.
+    /// Volumes with a name that are mounted in it; what has no name is made again with the container.
     pub(super) volumes: Vec<String>,
 }
 

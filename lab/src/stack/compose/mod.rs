@@ -71,7 +71,7 @@ pub struct Compose {
     /// The override file lives here for as long as the project does.
     _folder: tempfile::TempDir,
     up: bool,
-    /// What Postgres shall load at its start, for compose files that leave a place for it.
+    /// What Postgres must load at its start, for compose files that leave a place for it.
     preload: &'static str,
     /// It is taken down, which goes on though the lab is to end.
     ending: bool,
@@ -330,8 +330,8 @@ impl Stack for Compose {
         ensure!(!pids.is_empty(), "{}: nothing runs that could be killed", self.project);
         let ids = running.iter().map(|container| (container.id.clone(), Process::of(container.pid)));
         self.killed = ids.collect();
-        // By the kernel where we may, which is all at once; else one by one through the engine, which refuses
-        // those that have ended by the kernel's hand. What counts is that all are gone.
+        // By the kernel where we may, which is all at once; otherwise one by one through the engine, which
+        // refuses those that have ended by the kernel's hand. What counts is that all are gone.
         let processes: Vec<Process> = pids.into_iter().filter_map(Process::of).collect();
         let allowed = killed::kill(&processes);
         let refused = match allowed {
@@ -345,7 +345,7 @@ impl Stack for Compose {
     }
 
     fn revive(&mut self) -> Result<()> {
-        // Each container has its own restart policy, which may have been faster; starting what runs is no
+        // Each container has its own restart policy, which may have been faster; starting what runs is not an
         // error. One that the engine is just restarting may refuse, and one of which it does not know yet
         // that it has ended is passed over, so this is repeated until all run.
         ensure!(!self.killed.is_empty(), "{}: nothing was killed", self.project);
@@ -403,7 +403,7 @@ impl Stack for Compose {
     }
 
     fn rows(&self, query: &str) -> Result<String> {
-        // The client runs within the contestant's limits, and would else hold all rows at once. In one
+        // The client runs within the contestant's limits, and would otherwise hold all rows at once. In one
         // transaction, so that the number is that of these rows.
         let count = format!("SELECT count(*) FROM ({query}) AS rows");
         let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
@@ -467,7 +467,7 @@ impl Drop for Compose {
     }
 }
 
-/// The rows below their number, if that is it: an answer that breaks off in its midst is no error to the
+/// The rows below their number, if that is it: an answer that breaks off in the middle is not an error to the
 /// engine.
 fn counted(answer: &str) -> Result<String> {
     let (number, rows) = answer.split_once('\n').unwrap_or((answer, ""));
