@@ -63,4 +63,6 @@ pub mod shop;
 pub mod stack;
 #[cfg(feature = "contests")]
 pub mod stats;
+#[cfg(feature = "contests")]
+pub mod stress;
 pub mod view;

@@ -23,6 +23,7 @@ mod table;
 mod variants;
 mod words;
 
+pub use chart::{Track, svg_tracks};
 pub use experiment::experiment;
 pub use html::html;
 pub use markdown::markdown;

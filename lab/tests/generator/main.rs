@@ -10,4 +10,5 @@ mod load_edge;
 mod load_shop;
 mod load_users;
 mod shop;
+mod stress;
 mod tiny_shop;

@@ -8,9 +8,7 @@ import subprocess
 import tempfile
 import unittest
 
-from support import HERE
-
-TOP = os.path.dirname(os.path.dirname(HERE))
+TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 # In the place of Maven: brings what lies in the folder `jars`.
 MAVEN = """#!/usr/bin/env bash
