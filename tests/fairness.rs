@@ -2,14 +2,12 @@
 //! take the cores.
 #![allow(clippy::unwrap_used)]
 
-mod support;
-
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use support::{Database, Replica, eventually};
+use pouco_tools::support::{Database, Replica, eventually};
 
 /// People who all have the term's one trigram and none of whom has the term: a search compares everybody.
 const PEOPLE_SQL: &str = "INSERT INTO people (id, apelido, nome, nascimento)

@@ -2,13 +2,12 @@
 //! comes back.
 #![allow(clippy::unwrap_used)]
 
-mod support;
-
 use std::thread;
 use std::time::{Duration, Instant};
 
+use pouco_tools::support::replica::command;
+use pouco_tools::support::{Answer, Connection, Database, Relay, Replica, eventually};
 use rustix::process::{Pid, Signal, kill_process};
-use support::{Answer, Connection, Database, Relay, Replica, eventually};
 
 fn reasons(answer: &Answer) -> Vec<String> {
     let body = answer.json();
@@ -46,7 +45,7 @@ fn created(connection: &mut Connection, nick: &str) -> Answer {
 fn a_silent_postgres_is_told_to_operators_and_not_to_balancers() {
     let database = Database::create();
     let relay = Relay::to(&database);
-    let mut command = support::replica::command();
+    let mut command = command();
     let settings = [("DATABASE_URL", relay.url()), ("POUCO_SILENCE_MS", "500".into())];
     let replica = Replica::spawn(command.envs(settings));
     let mut connection = replica.api.connect();
@@ -132,7 +131,7 @@ fn processes(database: &Database) -> Vec<Pid> {
 fn a_replica_that_drains_is_out_of_traffic() {
     let database = Database::create();
     let relay = Relay::to(&database);
-    let mut command = support::replica::command();
+    let mut command = command();
     let mut replica = Replica::spawn(command.env("DATABASE_URL", relay.url()));
     wait_until_ready(&replica);
     relay.stop();

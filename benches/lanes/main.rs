@@ -6,19 +6,11 @@
 //! character, which no index helps with, and asks again once it is answered.
 #![allow(missing_docs)]
 
-#[path = "../support/http.rs"]
-mod http;
-#[path = "../support/options.rs"]
-mod options;
-#[path = "../engine/stats.rs"]
-mod stats;
-
 use std::error::Error;
 use std::fs;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use http::Connection;
 use postgres::{Client, NoTls};
 use pouco::api::Selection;
 use pouco::app::{App, Bound};
@@ -27,6 +19,8 @@ use pouco::embedded::Cluster;
 use pouco::http::Address;
 use pouco::settings::Values;
 use pouco::store::Connector;
+use pouco_tools::bench::http::Connection;
+use pouco_tools::bench::{options, stats};
 
 const FILL: &str = "INSERT INTO people (id, apelido, nome, nascimento, stack)
     SELECT gen_random_uuid(), 'nick' || n, 'Name ' || md5(n::text), '2000-10-01', array['Rust', md5(n::text)]

@@ -6,24 +6,14 @@
 //! ones are answered or not. The three take turns, round by round.
 #![allow(missing_docs)]
 
-#[path = "../support/http.rs"]
-mod http;
-#[path = "../support/options.rs"]
-mod options;
-#[path = "../support/shop.rs"]
-mod shop;
-#[path = "../engine/stats.rs"]
-mod stats;
-#[path = "../../tests/support/mod.rs"]
-mod support;
-
 use std::error::Error;
 use std::sync::Mutex;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use http::Connection;
-use shop::Shop;
+use pouco_tools::bench::http::Connection;
+use pouco_tools::bench::shop::Shop;
+use pouco_tools::bench::{options, stats};
 
 const LOOK_UPS_PER_S: f64 = 100.0;
 const LOGINS_PER_S: [f64; 3] = [0.0, 5.0, 50.0];

@@ -8,24 +8,14 @@
 //! measure the wait for company. At the end the stock must be what the orders have left.
 #![allow(missing_docs)]
 
-#[path = "../support/http.rs"]
-mod http;
-#[path = "../support/options.rs"]
-mod options;
-#[path = "../support/shop.rs"]
-mod shop;
-#[path = "../engine/stats.rs"]
-mod stats;
-#[path = "../../tests/support/mod.rs"]
-mod support;
-
 use std::error::Error;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use http::Connection;
+use pouco_tools::bench::http::Connection;
+use pouco_tools::bench::shop::Shop;
+use pouco_tools::bench::{options, stats};
 use serde_json::json;
-use shop::Shop;
 
 /// So much that it does not run out.
 const STOCK: i64 = 2_000_000_000;

@@ -6,12 +6,7 @@
 //! never be executed.
 #![allow(clippy::unwrap_used)]
 
-#[path = "../support/client.rs"]
-#[allow(dead_code, unreachable_pub, missing_docs)] // the client has more than this suite needs
-mod client;
-#[path = "../support/engine.rs"]
-#[allow(dead_code, unreachable_pub, missing_docs)]
-mod engine;
+use pouco_tools::support::{client, engine};
 
 #[macro_use]
 mod case;

@@ -4,8 +4,6 @@
 
 mod advanced;
 mod artefacts;
-#[path = "../../../tests/support/browser.rs"]
-mod browser;
 mod edge;
 mod ended;
 mod experiments;

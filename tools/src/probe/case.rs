@@ -1,0 +1,107 @@
+//! What a case is: bytes to send, and what may come back.
+
+use std::fmt;
+
+/// How strongly the RFC words the rule that a case is about.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Level {
+    Must,
+    Should,
+    May,
+}
+
+impl fmt::Display for Level {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Must => "MUST",
+            Self::Should => "SHOULD",
+            Self::May => "MAY",
+        })
+    }
+}
+
+/// What a case can ask of the answers beyond their statuses.
+pub type Check = fn(&super::wire::Seen) -> Result<(), String>;
+
+/// A row of the tables in `cases/`. `sends` is written in the language of `template.rs`, the two outcomes in
+/// that of `outcome.rs`.
+#[derive(Clone, Copy)]
+pub struct Case {
+    pub id: &'static str,
+    pub category: &'static str,
+    /// RFC and section, as "9112 3.2".
+    pub section: &'static str,
+    pub level: Level,
+    pub sends: &'static str,
+    /// Anything else is a failure.
+    pub allowed: &'static str,
+    /// Anything else that is allowed is a warning. Empty where the RFC has no preference.
+    pub preferred: &'static str,
+    /// The place of the answer to a HEAD request, which has no content whatever its fields say.
+    pub head_at: Option<usize>,
+    pub check: Option<Check>,
+}
+
+impl Case {
+    const fn new(level: Level, id: &'static str, section: &'static str, sends: &'static str) -> Self {
+        Self {
+            id,
+            category: "",
+            section,
+            level,
+            sends,
+            allowed: "",
+            preferred: "",
+            head_at: None,
+            check: None,
+        }
+    }
+
+    pub const fn head(mut self, at: usize) -> Self {
+        self.head_at = Some(at);
+        self
+    }
+
+    pub const fn check(mut self, check: Check) -> Self {
+        self.check = Some(check);
+        self
+    }
+}
+
+/// The RFC leaves no choice but `allowed`.
+pub const fn must(
+    id: &'static str,
+    section: &'static str,
+    sends: &'static str,
+    allowed: &'static str,
+) -> Case {
+    let mut case = Case::new(Level::Must, id, section, sends);
+    case.allowed = allowed;
+    case
+}
+
+/// The RFC asks for `preferred`, and takes `allowed` from a server that has its reasons.
+pub const fn should(
+    id: &'static str,
+    section: &'static str,
+    sends: &'static str,
+    preferred: &'static str,
+    allowed: &'static str,
+) -> Case {
+    let mut case = Case::new(Level::Should, id, section, sends);
+    case.preferred = preferred;
+    case.allowed = allowed;
+    case
+}
+
+/// The RFC leaves it to the server, within `allowed`.
+pub const fn may(
+    id: &'static str,
+    section: &'static str,
+    sends: &'static str,
+    allowed: &'static str,
+) -> Case {
+    let mut case = Case::new(Level::May, id, section, sends);
+    case.allowed = allowed;
+    case
+}
