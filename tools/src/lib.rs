@@ -2,7 +2,9 @@
 //! benchmarks. No part of the server is in it, and the server has no part of it.
 #![allow(missing_docs, clippy::unwrap_used)] // for this repository alone; a test that cannot go on fails
 
+pub mod answer;
 pub mod bench;
+pub mod client;
 pub mod faults;
 pub mod probe;
 pub mod support;

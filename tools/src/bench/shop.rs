@@ -4,8 +4,8 @@ use std::error::Error;
 
 use serde_json::{Value, json};
 
-use super::http::Connection;
-use crate::support::{Database, Replica, Target};
+use super::soon;
+use crate::support::{Database, Replica};
 
 pub struct Shop {
     pub database: Database,
@@ -32,13 +32,6 @@ impl Shop {
         Ok(shop)
     }
 
-    pub fn address(&self) -> Result<&str, Box<dyn Error>> {
-        match &self.replica.api {
-            Target::Tcp(address) => Ok(address),
-            Target::Unix(_) => Err("no TCP".into()),
-        }
-    }
-
     pub fn login(&self) -> String {
         self.post("/auth/login", &json!({"username": "a@example.com", "password": "a password"}))
     }
@@ -59,10 +52,10 @@ impl Shop {
 
     /// The answer of a request that must succeed.
     fn ask(&self, request: &str) -> Result<Value, Box<dyn Error>> {
-        let mut connection = Connection::open(self.address()?)?;
-        match connection.ask(request)? {
-            200 | 201 => Ok(serde_json::from_slice(connection.body())?),
-            status => Err(format!("{status}: {}", String::from_utf8_lossy(connection.body())).into()),
+        let answer = self.replica.api.try_connect()?.exchange(request, soon())?;
+        match answer.status {
+            200 | 201 => Ok(answer.json()),
+            status => Err(format!("{status}: {}", answer.text()).into()),
         }
     }
 }

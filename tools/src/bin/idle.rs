@@ -9,17 +9,14 @@
 //! with a request each 50 s. It ends after `--hold` seconds or with Ctrl-C; the exit code is 1 if any
 //! connection was lost.
 
-use std::io::{self, Read, Write};
-use std::net::TcpStream;
-use std::os::unix::net::UnixStream;
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use pouco::http::Address;
+use pouco_tools::client::{Connection, Target};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use signal_hook::consts::{SIGINT, SIGTERM};
-use socket2::Socket;
 
 /// Shorter than common servers keep an idle connection (60 s and more).
 const ROUND: Duration = Duration::from_secs(50);
@@ -32,7 +29,7 @@ const USAGE: &str = "usage: idle ADDRESS --pid PID [--connections N] [--path PAT
 type Failure = Box<dyn std::error::Error>;
 
 struct Options {
-    address: Address,
+    target: Target,
     connections: usize,
     pid: u32,
     path: String,
@@ -42,9 +39,9 @@ struct Options {
 impl Options {
     fn parse() -> Result<Self, Failure> {
         let mut words = std::env::args().skip(1);
-        let address = words.next().ok_or(USAGE)?.parse()?;
+        let target = words.next().ok_or(USAGE)?.parse()?;
         let path = "/pessoas?t=idle".to_owned();
-        let mut options = Self { address, connections: 10_000, pid: 0, path, hold: None };
+        let mut options = Self { target, connections: 10_000, pid: 0, path, hold: None };
         while let (Some(name), Some(value)) = (words.next(), words.next()) {
             match name.as_str() {
                 "--connections" => options.connections = value.parse()?,
@@ -58,38 +55,10 @@ impl Options {
     }
 }
 
-fn connect(address: &Address) -> io::Result<Socket> {
-    let stream: Socket = match address {
-        Address::Tcp(host_port) => TcpStream::connect(host_port)?.into(),
-        Address::Unix(path) => UnixStream::connect(path)?.into(),
-    };
-    stream.set_read_timeout(Some(TIMEOUT))?;
-    Ok(stream)
-}
-
-/// One request; an error if the answer is not a whole 200 with its length.
-fn ask(stream: &mut Socket, request: &[u8]) -> io::Result<()> {
-    stream.write_all(request)?;
-    let (mut answer, mut chunk) = (Vec::new(), [0; 4_096]);
-    loop {
-        if let Some(head_bytes) = answer.windows(4).position(|end| end == b"\r\n\r\n") {
-            let head = String::from_utf8_lossy(&answer[..head_bytes]).to_ascii_lowercase();
-            let length = head.split_once("content-length:").and_then(|(_, rest)| rest.lines().next());
-            let length = length.and_then(|length| length.trim().parse::<usize>().ok());
-            match length {
-                Some(length) if head.starts_with("http/1.1 200 ") => {
-                    if answer.len() >= head_bytes + 4 + length {
-                        return Ok(());
-                    }
-                }
-                _ => return Err(io::Error::other(head)),
-            }
-        }
-        match stream.read(&mut chunk)? {
-            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
-            count => answer.extend_from_slice(&chunk[..count]),
-        }
-    }
+/// One request; an error if the answer is not a whole 200.
+fn ask(connection: &mut Connection, request: &str) -> io::Result<()> {
+    let answer = connection.exchange(request, Instant::now() + TIMEOUT)?;
+    if answer.status == 200 { Ok(()) } else { Err(io::Error::other(format!("{answer:?}"))) }
 }
 
 /// The number behind `name` in a file of /proc, where it stands first.
@@ -113,16 +82,16 @@ fn main() -> Result<(), Failure> {
     let stop = Arc::new(AtomicBool::new(false));
     signal_hook::flag::register(SIGINT, stop.clone())?;
     signal_hook::flag::register(SIGTERM, stop.clone())?;
-    let request = format!("GET {} HTTP/1.1\r\nHost: idle\r\n\r\n", options.path).into_bytes();
+    let request = format!("GET {} HTTP/1.1\r\nHost: idle\r\n\r\n", options.path);
     // What the first request of all needs is no connection's.
-    ask(&mut connect(&options.address)?, &request)?;
+    ask(&mut options.target.try_connect()?, &request)?;
     let before = memory(options.pid)?;
     println!("before, bytes: {before:?} (rss, pss, TCP buffers of the machine)");
-    let mut held: Vec<Socket> = Vec::new();
+    let mut held: Vec<Connection> = Vec::new();
     for _ in 0..options.connections {
-        let mut stream = connect(&options.address)?;
-        ask(&mut stream, &request)?;
-        held.push(stream);
+        let mut connection = options.target.try_connect()?;
+        ask(&mut connection, &request)?;
+        held.push(connection);
     }
     let after = memory(options.pid)?;
     println!("after, bytes: {after:?}");
@@ -134,12 +103,12 @@ fn main() -> Result<(), Failure> {
         std::thread::sleep(Duration::from_millis(100));
         if round.elapsed() >= ROUND {
             round = Instant::now();
-            held.retain_mut(|stream| ask(stream, &request).is_ok());
+            held.retain_mut(|connection| ask(connection, &request).is_ok());
             println!("after {} s: {} held", begun.elapsed().as_secs(), held.len());
         }
     }
     // Once more, so that what was lost since the last round is counted too.
-    held.retain_mut(|stream| ask(stream, &request).is_ok());
+    held.retain_mut(|connection| ask(connection, &request).is_ok());
     let lost = options.connections - held.len();
     println!("idle: {} held, {lost} lost, rss {}", held.len(), memory(options.pid)?[0]);
     if lost == 0 { Ok(()) } else { Err("connections were lost".into()) }

@@ -12,6 +12,7 @@ use std::io::{self, Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
+use pouco_tools::answer::all;
 use rustix::buffer::spare_capacity;
 use rustix::event::{Timespec, epoll};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -169,14 +170,16 @@ impl Load {
 }
 
 /// What a whole answer says of itself; an error if it is no 200.
-fn latency(answer: &[u8]) -> Result<Option<Duration>, Failure> {
-    if !answer.ends_with(b"}") {
+fn latency(raw: &[u8]) -> Result<Option<Duration>, Failure> {
+    if !raw.ends_with(b"}") {
         return Ok(None);
     }
-    let text = std::str::from_utf8(answer)?;
-    let said = text.split_once("\"latency_ms\":").filter(|_| text.starts_with("HTTP/1.1 200 "));
-    let number = said.and_then(|(_, rest)| rest.split([',', '}']).next()).ok_or_else(|| text.to_owned())?;
-    let millis: f64 = number.trim().parse()?;
+    let (answers, fault) = all(raw, false, |_| false);
+    let millis = match &answers[..] {
+        [answer] if answer.status == 200 => answer.json()["latency_ms"].as_f64(),
+        _ => None,
+    };
+    let millis = millis.ok_or_else(|| fault.unwrap_or_else(|| raw.escape_ascii().to_string()))?;
     Ok(Some(Duration::from_secs_f64(millis / 1_000.0)))
 }
 

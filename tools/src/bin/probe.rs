@@ -8,12 +8,12 @@
 use std::process::ExitCode;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use pouco_tools::client::Target;
 use pouco_tools::probe::case::Case;
 use pouco_tools::probe::cases::{self, SMUGGLING};
 use pouco_tools::probe::outcome::Baseline;
 use pouco_tools::probe::run::{Outcome, Runner, Verdict};
 use pouco_tools::probe::template::{Hidden, Names};
-use pouco_tools::probe::wire::Endpoint;
 use pouco_tools::probe::{report, self_test};
 
 const USAGE: &str = "probe [OPTIONS] tcp:HOST:PORT | unix:/PATH
@@ -34,7 +34,7 @@ probe --self-test
 Exit code 0: all is well; 1: a MUST or SHOULD is broken, or a request was smuggled through; 2: could not be found out.";
 
 struct Options {
-    endpoint: Endpoint,
+    target: Target,
     path: String,
     post: String,
     host: Option<String>,
@@ -71,7 +71,7 @@ fn main() -> ExitCode {
 
 fn command(mut words: impl Iterator<Item = String>) -> Result<Command, String> {
     let mut options = Options {
-        endpoint: Endpoint::Tcp(String::new()),
+        target: Target::Tcp(String::new()),
         path: "/contagem-pessoas".to_owned(),
         post: "/pessoas".to_owned(),
         host: None,
@@ -82,7 +82,7 @@ fn command(mut words: impl Iterator<Item = String>) -> Result<Command, String> {
         json: None,
         markdown: None,
     };
-    let mut endpoint = None;
+    let mut target = None;
     while let Some(word) = words.next() {
         let mut value = || words.next().ok_or_else(|| format!("{word} needs a value"));
         let number = |text: String| text.parse::<u32>().map_err(|_| format!("{word}: {text} is no number"));
@@ -99,10 +99,10 @@ fn command(mut words: impl Iterator<Item = String>) -> Result<Command, String> {
             "--json" => options.json = Some(value()?),
             "--markdown" => options.markdown = Some(value()?),
             _ if word.starts_with('-') => return Err(format!("{word} is no option")),
-            _ => endpoint = Some(word.parse()?),
+            _ => target = Some(word.parse()?),
         }
     }
-    options.endpoint = endpoint.ok_or("which server?")?;
+    options.target = target.ok_or("which server?")?;
     Ok(Command::Probe(Box::new(options)))
 }
 
@@ -126,26 +126,26 @@ fn probe(options: &Options) -> Result<bool, String> {
     let outcomes = outcomes(&runner, &cases)?;
     print!("{}", report::text(&outcomes));
     println!("{} cases in {:.1} s", outcomes.len(), started.elapsed().as_secs_f64());
-    let endpoint = runner.endpoint.to_string();
+    let target = runner.target.to_string();
     let write = |path: &Option<String>, text: String| match path {
         Some(path) => std::fs::write(path, text).map_err(|error| format!("{path}: {error}")),
         None => Ok(()),
     };
-    write(&options.json, format!("{:#}\n", report::json(&outcomes, &endpoint)))?;
-    write(&options.markdown, report::markdown(&outcomes, &endpoint))?;
+    write(&options.json, format!("{:#}\n", report::json(&outcomes, &target)))?;
+    write(&options.markdown, report::markdown(&outcomes, &target))?;
     Ok(report::is_good(&outcomes, options.proxy))
 }
 
 fn runner(options: &Options) -> Result<Runner, String> {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let names = Names {
-        host: options.host.clone().unwrap_or_else(|| options.endpoint.host()),
+        host: options.host.clone().unwrap_or_else(|| options.target.host().to_owned()),
         path: options.path.clone(),
         post: options.post.clone(),
         run: format!("{:012x}", since.as_micros() % (1 << 48)),
     };
     let mut runner = Runner {
-        endpoint: options.endpoint.clone(),
+        target: options.target.clone(),
         names,
         timeout: options.timeout,
         threads: options.threads,
@@ -168,7 +168,7 @@ fn outcomes(runner: &Runner, cases: &[Case]) -> Result<Vec<Outcome>, String> {
     if runner.proxy && outcomes.iter().any(|outcome| matches!(outcome.verdict, Verdict::Smuggled(_))) {
         println!("Something was smuggled; the cases once more, one by one, to see by which:");
         let alone =
-            Runner { endpoint: runner.endpoint.clone(), names: runner.names.clone(), threads: 1, ..*runner };
+            Runner { target: runner.target.clone(), names: runner.names.clone(), threads: 1, ..*runner };
         outcomes.retain(|outcome| outcome.case.category != SMUGGLING);
         outcomes.extend(alone.run(&smuggling, Hidden::Get));
     }

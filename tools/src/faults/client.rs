@@ -1,19 +1,11 @@
-//! A client on a raw socket that tells what it knows of a request's fate: answered, never sent, or unknown.
+//! A client that tells what it knows of a request's fate: answered, never sent, or unknown.
 
-use std::io::{self, ErrorKind, Read, Write};
-use std::net::TcpStream;
-use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
-use rustix::net::{RecvFlags, recv};
+use crate::client::{Connection, Target, is_silence};
 
-/// An answer that has come completely.
-pub struct Answer {
-    pub status: u16,
-    head: String,
-    pub body: Vec<u8>,
-}
+pub use crate::client::Answer;
 
 /// Why there is no answer.
 #[derive(Debug)]
@@ -28,22 +20,14 @@ pub enum NoAnswer {
 
 /// Keeps its connection for the next request, as nginx does.
 pub struct Client {
-    socket: PathBuf,
+    target: Target,
     patience: Duration,
-    stream: Option<UnixStream>,
-}
-
-impl Answer {
-    /// A header field, by its name in lower case.
-    pub fn header(&self, name: &str) -> Option<&str> {
-        let fields = self.head.lines().filter_map(|line| line.split_once(':'));
-        fields.into_iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim())
-    }
+    kept: Option<Connection>,
 }
 
 impl Client {
     pub fn new(socket: &Path, patience: Duration) -> Self {
-        Self { socket: socket.to_owned(), patience, stream: None }
+        Self { target: Target::Unix(socket.to_owned()), patience, kept: None }
     }
 
     pub fn get(&mut self, path: &str) -> Result<Answer, NoAnswer> {
@@ -51,10 +35,7 @@ impl Client {
     }
 
     pub fn post(&mut self, path: &str, body: &str) -> Result<Answer, NoAnswer> {
-        self.request(&format!(
-            "POST {path} HTTP/1.1\r\nHost: faults\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
-            body.len()
-        ))
+        self.ask("POST", path, "", body)
     }
 
     /// With more header fields, each with its line end.
@@ -71,10 +52,10 @@ impl Client {
         body: &str,
         stay: Duration,
     ) -> NoAnswer {
-        let Ok(mut stream) = UnixStream::connect(&self.socket) else { return NoAnswer::NotSent };
+        let Ok(mut connection) = self.target.try_connect() else { return NoAnswer::NotSent };
         // Whether all of it went out makes no difference to somebody who does not listen.
-        let _ = stream.set_write_timeout(Some(self.patience));
-        let _ = stream.write_all(request(method, path, fields, body).as_bytes());
+        let _ = connection.set_timeout(self.patience);
+        let _ = connection.try_send(request(method, path, fields, body));
         std::thread::sleep(stay);
         NoAnswer::Broken
     }
@@ -82,17 +63,15 @@ impl Client {
     fn request(&mut self, text: &str) -> Result<Answer, NoAnswer> {
         // As nginx does, an idle connection is looked at before it is used: a server that stops has closed
         // it.
-        let mut stream = match self.stream.take().filter(is_open) {
-            Some(stream) => stream,
-            None => UnixStream::connect(&self.socket).map_err(|_| NoAnswer::NotSent)?,
+        let mut connection = match self.kept.take().filter(Connection::is_quiet) {
+            Some(connection) => connection,
+            None => self.target.try_connect().map_err(|_| NoAnswer::NotSent)?,
         };
-        let exchange = exchange(&mut stream, text, Instant::now() + self.patience);
-        let answer = exchange.map_err(|error| match error.kind() {
-            ErrorKind::WouldBlock | ErrorKind::TimedOut => NoAnswer::Hung,
-            _ => NoAnswer::Broken,
-        })?;
-        if answer.header("connection") != Some("close") {
-            self.stream = Some(stream);
+        let answer = connection.exchange(text, Instant::now() + self.patience);
+        let why = |error| if is_silence(&error) { NoAnswer::Hung } else { NoAnswer::Broken };
+        let answer = answer.map_err(why)?;
+        if !answer.has_option("connection", "close") {
+            self.kept = Some(connection);
         }
         Ok(answer)
     }
@@ -104,66 +83,4 @@ fn request(method: &str, path: &str, fields: &str, body: &str) -> String {
          Content-Length: {}\r\n\r\n{body}",
         body.len()
     )
-}
-
-fn is_open(stream: &UnixStream) -> bool {
-    let flags = RecvFlags::PEEK | RecvFlags::DONTWAIT;
-    recv(stream, &mut [0_u8; 1][..], flags) == Err(rustix::io::Errno::WOULDBLOCK)
-}
-
-/// A stream of bytes that waits no longer than it is told to.
-pub trait Timed: Read + Write {
-    /// For each write, or else for each read.
-    fn wait_at_most(&self, writes: bool, patience: Duration) -> io::Result<()>;
-}
-
-impl Timed for UnixStream {
-    fn wait_at_most(&self, writes: bool, patience: Duration) -> io::Result<()> {
-        if writes { self.set_write_timeout(Some(patience)) } else { self.set_read_timeout(Some(patience)) }
-    }
-}
-
-impl Timed for TcpStream {
-    fn wait_at_most(&self, writes: bool, patience: Duration) -> io::Result<()> {
-        if writes { self.set_write_timeout(Some(patience)) } else { self.set_read_timeout(Some(patience)) }
-    }
-}
-
-/// One request and its answer.
-pub fn exchange(stream: &mut impl Timed, text: &str, deadline: Instant) -> io::Result<Answer> {
-    stream.wait_at_most(true, left(deadline)?)?;
-    stream.write_all(text.as_bytes())?;
-    let mut bytes = Vec::new();
-    let head_end = loop {
-        if let Some(at) = bytes.windows(4).position(|window| window == b"\r\n\r\n") {
-            break at + 4;
-        }
-        read_more(stream, &mut bytes, deadline)?;
-    };
-    let head = String::from_utf8_lossy(&bytes[..head_end]).into_owned();
-    let status = head.split(' ').nth(1).and_then(|word| word.parse().ok()).ok_or(ErrorKind::InvalidData)?;
-    let mut answer = Answer { status, head, body: bytes.split_off(head_end) };
-    let length = answer.header("content-length").map(str::parse).transpose();
-    let length: usize = length.map_err(|_| ErrorKind::InvalidData)?.unwrap_or(0);
-    while answer.body.len() < length {
-        read_more(stream, &mut answer.body, deadline)?;
-    }
-    Ok(answer)
-}
-
-fn read_more(stream: &mut impl Timed, bytes: &mut Vec<u8>, deadline: Instant) -> io::Result<()> {
-    stream.wait_at_most(false, left(deadline)?)?;
-    let mut chunk = [0; 16 * 1024];
-    match stream.read(&mut chunk)? {
-        0 => Err(ErrorKind::UnexpectedEof.into()),
-        count => {
-            bytes.extend_from_slice(&chunk[..count]);
-            Ok(())
-        }
-    }
-}
-
-fn left(deadline: Instant) -> io::Result<Duration> {
-    let left = deadline.saturating_duration_since(Instant::now());
-    if left.is_zero() { Err(ErrorKind::TimedOut.into()) } else { Ok(left) }
 }

@@ -11,9 +11,9 @@ use rustix::process::{Resource, Rlimit, getrlimit, nice, setrlimit};
 use serde_json::json;
 use socket2::{Domain, Socket, Type};
 
-use super::client::exchange;
 use super::stack::Stack;
 use super::{Failure, lock};
+use crate::client::Connection;
 
 /// How the nicknames of hostile people begin.
 pub const PREFIX: &str = "hostile-";
@@ -177,7 +177,7 @@ impl Place<'_> {
     }
 
     /// Creates a person. A connection that was cut is replaced the next time.
-    fn create(&self, stream: &mut Option<TcpStream>, person: &str) {
+    fn create(&self, kept: &mut Option<Connection>, person: &str) {
         self.note(|tally| tally.tried += 1);
         let text = format!(
             "POST /pessoas HTTP/1.1\r\nHost: hostile\r\nContent-Type: application/json\r\n\
@@ -185,10 +185,10 @@ impl Place<'_> {
             person.len()
         );
         let mut ask = || {
-            let mut used = stream.take().map_or_else(|| self.connect(), Ok)?;
-            let answer = exchange(&mut used, &text, Instant::now() + PATIENCE)?;
-            if answer.header("connection") != Some("close") {
-                *stream = Some(used);
+            let mut used = kept.take().map_or_else(|| Connection::of(self.connect()?), Ok)?;
+            let answer = used.exchange(&text, Instant::now() + PATIENCE)?;
+            if !answer.has_option("connection", "close") {
+                *kept = Some(used);
             }
             Ok::<_, io::Error>(answer.status)
         };

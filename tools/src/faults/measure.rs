@@ -3,7 +3,7 @@
 
 use std::fs::File;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,11 +14,12 @@ use std::time::{Duration, Instant};
 use rustix::process::Pid;
 
 use super::check::{Broken, Violation};
-use super::client::{Client, exchange};
+use super::client::Client;
 use super::history::{Attempted, History};
 use super::hostile::{Tally, connect};
 use super::stack::Stack;
 use super::{Failure, lock};
+use crate::client::Connection;
 
 /// A replica's memory above what it had before, beyond what its accounts of people and pages say.
 const MEMORY_BYTES: u64 = 64 << 20;
@@ -504,7 +505,7 @@ fn bystand(began: Instant, to: SocketAddr, path: &str, status: u16, seen: &Mutex
         keeps = !keeps;
         let outcome = match kept.take().filter(|_| keeps) {
             Some(stream) => Ok(stream),
-            None => connect(BYSTANDER, to, None),
+            None => connect(BYSTANDER, to, None).and_then(Connection::of),
         };
         let outcome = outcome.and_then(|stream| ask(stream, path, status));
         let (at, took) = (began.elapsed(), asked.elapsed());
@@ -519,13 +520,13 @@ fn bystand(began: Instant, to: SocketAddr, path: &str, status: u16, seen: &Mutex
     }
 }
 
-fn ask(mut stream: TcpStream, path: &str, status: u16) -> io::Result<TcpStream> {
+fn ask(mut connection: Connection, path: &str, status: u16) -> io::Result<Connection> {
     let request = format!("GET {path} HTTP/1.1\r\nHost: bystander\r\n\r\n");
-    let answer = exchange(&mut stream, &request, Instant::now() + ASK_PATIENCE)?;
+    let answer = connection.exchange(&request, Instant::now() + ASK_PATIENCE)?;
     if answer.status != status {
         return Err(io::Error::other(format!("{path}: {}", answer.status)));
     }
-    Ok(stream)
+    Ok(connection)
 }
 
 /// Returns when somebody who connects to both of its addresses is served; `None` if that does not come.
@@ -535,7 +536,8 @@ fn newcomer(stack: &Stack, replica: usize) -> Option<()> {
     loop {
         let by_unix =
             Client::new(&stack.api(replica), SETTLING).get(path).is_ok_and(|one| one.status == status);
-        let by_tcp = stack.tcp(replica).ok().and_then(|to| connect(BYSTANDER, to, None).ok());
+        let by_tcp =
+            stack.tcp(replica).ok().and_then(|to| Connection::of(connect(BYSTANDER, to, None).ok()?).ok());
         if by_unix && by_tcp.is_some_and(|stream| ask(stream, path, status).is_ok()) {
             return Some(());
         }

@@ -71,7 +71,7 @@ pub fn text(outcomes: &[Outcome]) -> String {
     text
 }
 
-pub fn json(outcomes: &[Outcome], endpoint: &str) -> Value {
+pub fn json(outcomes: &[Outcome], target: &str) -> Value {
     let cases: Vec<Value> = outcomes
         .iter()
         .map(|outcome| {
@@ -85,11 +85,11 @@ pub fn json(outcomes: &[Outcome], endpoint: &str) -> Value {
             })
         })
         .collect();
-    json!({ "server": endpoint, "cases": cases })
+    json!({ "server": target, "cases": cases })
 }
 
-pub fn markdown(outcomes: &[Outcome], endpoint: &str) -> String {
-    let mut text = format!("# Probe of {endpoint}\n\n| category | passed | failed | smuggled | warnings |\n");
+pub fn markdown(outcomes: &[Outcome], target: &str) -> String {
+    let mut text = format!("# Probe of {target}\n\n| category | passed | failed | smuggled | warnings |\n");
     text.push_str("|---|---|---|---|---|\n");
     for (category, Counts { passed, failed, smuggled, warned }) in counts(outcomes) {
         let _ = writeln!(text, "| {category} | {passed} | {failed} | {smuggled} | {warned} |");

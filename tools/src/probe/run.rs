@@ -5,12 +5,13 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use super::answer::find;
 use super::case::{Case, Level};
 use super::cases::SMUGGLING;
 use super::outcome::{self, Baseline};
 use super::template::{Hidden, Names, Step};
-use super::wire::{self, Endpoint, Seen};
+use super::wire::{self, Seen};
+use crate::answer::find;
+use crate::client::Target;
 
 /// What a case came to, from best to worst.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -32,7 +33,7 @@ pub struct Outcome {
 }
 
 pub struct Runner {
-    pub endpoint: Endpoint,
+    pub target: Target,
     pub names: Names,
     pub timeout: Duration,
     pub threads: usize,
@@ -92,8 +93,8 @@ impl Runner {
         timeout: Duration,
     ) -> Result<(Seen, Vec<Step>, usize), String> {
         let (steps, serial) = self.names.fill(template, hidden)?;
-        let seen = wire::talk(&self.endpoint, &steps, head_at, timeout)
-            .map_err(|error| format!("no connection to {}: {error}", self.endpoint))?;
+        let seen = wire::talk(&self.target, &steps, head_at, timeout)
+            .map_err(|error| format!("no connection to {}: {error}", self.target))?;
         Ok((seen, steps, serial))
     }
 

@@ -7,13 +7,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use super::answer::find;
 use super::case::Case;
 use super::cases::{self, SMUGGLING};
 use super::outcome::Baseline;
 use super::run::{Outcome, Runner, Verdict};
 use super::template::{Hidden, Names};
-use super::wire::Endpoint;
+use crate::answer::find;
+use crate::client::Target;
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Fault {
@@ -158,7 +158,7 @@ fn runner(fault: Fault) -> io::Result<Runner> {
         run: "0123456789ab".to_owned(),
     };
     Ok(Runner {
-        endpoint: Endpoint::Tcp(address),
+        target: Target::Tcp(address),
         names,
         timeout: Duration::from_millis(200),
         // Who takes over the rest of whom is known only one by one.

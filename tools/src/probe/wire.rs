@@ -1,109 +1,15 @@
-//! A connection to the server, and what was seen on it.
+//! A conversation with the server, and what was seen of it.
 
 use std::fmt;
-use std::io::{self, Read, Write};
-use std::net::{Shutdown, TcpStream};
-use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
-use std::str::FromStr;
+use std::io;
 use std::time::{Duration, Instant};
 
-use super::answer::{self, Answer};
+use super::answer;
 use super::template::Step;
+use crate::client::{Answer, Connection, Target, is_silence};
 
 /// No answer in these tests is longer; one that is would be a fault of its own.
 const MAX_BYTES: usize = 4 << 20;
-
-#[derive(Clone, Debug)]
-pub enum Endpoint {
-    Tcp(String),
-    Unix(PathBuf),
-}
-
-impl FromStr for Endpoint {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text.split_once(':') {
-            Some(("tcp", address)) => Ok(Self::Tcp(address.to_owned())),
-            Some(("unix", path)) => Ok(Self::Unix(path.into())),
-            _ => Err(format!("{text}: tcp:HOST:PORT or unix:/PATH is allowed")),
-        }
-    }
-}
-
-impl fmt::Display for Endpoint {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Tcp(address) => write!(f, "tcp:{address}"),
-            Self::Unix(path) => write!(f, "unix:{}", path.display()),
-        }
-    }
-}
-
-impl Endpoint {
-    /// What a client of this endpoint writes into its Host field.
-    pub fn host(&self) -> String {
-        match self {
-            Self::Tcp(address) => address.clone(),
-            Self::Unix(_) => "localhost".to_owned(),
-        }
-    }
-
-    fn connect(&self, timeout: Duration) -> io::Result<Stream> {
-        let stream = match self {
-            Self::Tcp(address) => {
-                let stream = TcpStream::connect(address)?;
-                // A write of its own is to be a segment of its own.
-                stream.set_nodelay(true)?;
-                Stream::Tcp(stream)
-            }
-            Self::Unix(path) => Stream::Unix(UnixStream::connect(path)?),
-        };
-        // A server that has heard enough reads no more; what it said is then the result, not our blocked
-        // write.
-        match &stream {
-            Stream::Tcp(stream) => stream.set_write_timeout(Some(timeout))?,
-            Stream::Unix(stream) => stream.set_write_timeout(Some(timeout))?,
-        }
-        Ok(stream)
-    }
-}
-
-enum Stream {
-    Tcp(TcpStream),
-    Unix(UnixStream),
-}
-
-impl Stream {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        match self {
-            Self::Tcp(stream) => stream.write_all(bytes),
-            Self::Unix(stream) => stream.write_all(bytes),
-        }
-    }
-
-    fn read(&mut self, into: &mut [u8], wait: Duration) -> io::Result<usize> {
-        let wait = Some(wait.max(Duration::from_millis(1)));
-        match self {
-            Self::Tcp(stream) => {
-                stream.set_read_timeout(wait)?;
-                stream.read(into)
-            }
-            Self::Unix(stream) => {
-                stream.set_read_timeout(wait)?;
-                stream.read(into)
-            }
-        }
-    }
-
-    fn end(&self) -> io::Result<()> {
-        match self {
-            Self::Tcp(stream) => stream.shutdown(Shutdown::Write),
-            Self::Unix(stream) => stream.shutdown(Shutdown::Write),
-        }
-    }
-}
 
 /// All that came back on one connection.
 #[derive(Clone, Debug, Default)]
@@ -135,14 +41,11 @@ impl fmt::Display for Seen {
 }
 
 /// Does the steps on a fresh connection and reads until the server closes or has been silent for `timeout`.
-pub fn talk(
-    endpoint: &Endpoint,
-    steps: &[Step],
-    head_at: Option<usize>,
-    timeout: Duration,
-) -> io::Result<Seen> {
-    let mut talk =
-        Talk { stream: endpoint.connect(timeout)?, seen: Seen::default(), head_at, timeout, broken: false };
+pub fn talk(target: &Target, steps: &[Step], head_at: Option<usize>, timeout: Duration) -> io::Result<Seen> {
+    let connection = target.try_connect()?;
+    // A server that has heard enough reads no more; what it said is then the result, not our blocked write.
+    connection.set_timeout(timeout)?;
+    let mut talk = Talk { connection, closed: false, head_at, timeout, broken: false };
     let mut each = None;
     for step in steps {
         match step {
@@ -151,18 +54,18 @@ pub fn talk(
             Step::Each(ms) => each = Some(Duration::from_millis(*ms)),
             Step::Await => talk.read_until_answered(),
             // Fails where the server has closed already, which the reader sees too.
-            Step::End => drop(talk.stream.end()),
+            Step::End => drop(talk.connection.end()),
         }
     }
     while talk.read_once() {}
-    let Talk { mut seen, .. } = talk;
-    answer::parse(&mut seen, head_at);
-    Ok(seen)
+    let (answers, faults) = answer::parse(&talk.connection.buffer, head_at, talk.closed);
+    Ok(Seen { answers, closed: talk.closed, faults, raw: talk.connection.buffer })
 }
 
 struct Talk {
-    stream: Stream,
-    seen: Seen,
+    /// What came stays in its buffer.
+    connection: Connection,
+    closed: bool,
     head_at: Option<usize>,
     timeout: Duration,
     /// A write failed: nothing more can be sent, but what the server said before is still to be read.
@@ -176,27 +79,22 @@ impl Talk {
             if self.broken {
                 return;
             }
-            self.broken = self.stream.write(piece).is_err();
+            self.broken = self.connection.try_send(piece).is_err();
             std::thread::sleep(each.unwrap_or_default());
         }
     }
 
     /// False when there is nothing more to come.
     fn read_once(&mut self) -> bool {
-        let mut buffer = [0; 16384];
-        if self.seen.closed || self.seen.raw.len() > MAX_BYTES {
+        if self.closed || self.connection.buffer.len() > MAX_BYTES {
             return false;
         }
-        match self.stream.read(&mut buffer, self.timeout) {
-            Ok(0) => self.seen.closed = true,
-            Ok(count) => self.seen.raw.extend_from_slice(&buffer[..count]),
-            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {
-                return false;
-            }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(_) => self.seen.closed = true,
+        match self.connection.read_more() {
+            Ok(more) => self.closed = !more,
+            Err(error) if is_silence(&error) => return false,
+            Err(_) => self.closed = true,
         }
-        !self.seen.closed
+        !self.closed
     }
 
     fn read_until_answered(&mut self) {
@@ -206,8 +104,6 @@ impl Talk {
     }
 
     fn answered(&self) -> usize {
-        let mut seen = self.seen.clone();
-        answer::parse(&mut seen, self.head_at);
-        seen.answers.len()
+        answer::parse(&self.connection.buffer, self.head_at, self.closed).0.len()
     }
 }

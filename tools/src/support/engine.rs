@@ -5,7 +5,7 @@ use std::time::Duration;
 use pouco::http::{Address, Limit, Limits, Listener, Router, Server, Timeout, TrustedHops};
 use tempfile::TempDir;
 
-use super::client::Target;
+use crate::client::Target;
 
 /// A server on a TCP and on a Unix socket. It ends with the test.
 pub struct Engine {

@@ -1,7 +1,6 @@
 //! What the tests share: a real Postgres, real replicas as processes, and a client on raw sockets.
 
 pub mod browser;
-pub mod client;
 pub mod engine;
 pub mod exposition;
 pub mod redis;
@@ -16,7 +15,7 @@ use postgres::{Client, NoTls};
 use pouco::embedded::Cluster;
 use tempfile::TempDir;
 
-pub use client::{Answer, Connection, Target};
+pub use crate::client::{Answer, Connection, Target};
 pub use engine::Engine;
 pub use relay::Relay;
 pub use replica::Replica;

@@ -206,6 +206,6 @@ fn same_length(seen: &Seen) -> Result<(), String> {
 
 fn no_echo(seen: &Seen) -> Result<(), String> {
     let shows =
-        seen.answers.iter().any(|answer| crate::probe::answer::find(&answer.body, b"secret=probe").is_some());
+        seen.answers.iter().any(|answer| crate::answer::find(&answer.body, b"secret=probe").is_some());
     if shows { Err("TRACE shows a cookie".to_owned()) } else { Ok(()) }
 }
