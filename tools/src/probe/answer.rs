@@ -10,7 +10,7 @@ pub fn parse(raw: &[u8], head_at: Option<usize>, closed: bool) -> (Vec<Answer>, 
     (answers, faults)
 }
 
-fn faults(answer: &Answer) -> Vec<String> {
+pub fn faults(answer: &Answer) -> Vec<String> {
     let mut faults = Vec::new();
     let status = answer.status;
     let count = |name: &str| answer.values(name).count();

@@ -2,9 +2,10 @@
 //!
 //! A character below U+0100 is the byte of that number. Requests: `{get}` and `{post}` are heads without
 //! their end, `{plain}` a whole GET, `{lost}` one of a path that is not there, `{hidden}` a whole request
-//! that must never be answered where it stands inside another one. Bodies: `{json}` is a good one, `{len}`
-//! and `{hex}` its length, `{chunked}` the same in chunks; `{cl}` is the number of bytes from `{body}` to
-//! `{/body}` or the end. `{a*100}` repeats. In time: `{pause 50}` (ms), `{await}` an answer, `{each 5}` sends
+//! that must never be answered where it stands inside another one, `{smuggled}` what that asks for,
+//! `{websocket}` the fields of a handshake. Bodies: `{json}` is a good one, `{len}` and `{hex}` its length,
+//! `{chunked}` the same in chunks; `{cl}` is the number of bytes from `{body}` to `{/body}` or the end.
+//! `{a*100}` repeats, `{close-brace}` is one. In time: `{pause 50}` (ms), `{await}` an answer, `{each 5}` sends
 //! the rest byte by byte with so many milliseconds between, `{end}` ends our half of the connection.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -33,6 +34,8 @@ pub struct Names {
     pub host: String,
     pub path: String,
     pub post: String,
+    /// What a hidden GET asks for; as `path` where the server has nothing of its own for it.
+    pub hidden: Option<String>,
     /// Part of every text that this run stores.
     pub run: String,
 }
@@ -44,6 +47,9 @@ enum Piece {
     BodyStarts,
     BodyEnds,
 }
+
+const WEBSOCKET: &str =
+    "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n";
 
 static SERIAL: AtomicUsize = AtomicUsize::new(0);
 
@@ -58,10 +64,14 @@ impl Names {
         format!("hid{}{serial:06}", self.run)
     }
 
+    fn smuggled(&self) -> &str {
+        self.hidden.as_ref().unwrap_or(&self.path)
+    }
+
     fn hidden(&self, kind: Hidden, serial: usize) -> String {
-        let Names { host, path, post, .. } = self;
+        let Names { host, post, .. } = self;
         match kind {
-            Hidden::Get => format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n"),
+            Hidden::Get => format!("GET {} HTTP/1.1\r\nHost: {host}\r\n\r\n", self.smuggled()),
             Hidden::Post => {
                 let body = Self::json(&self.hidden_nickname(serial));
                 let fields = format!("Content-Type: application/json\r\nContent-Length: {}", body.len());
@@ -103,6 +113,9 @@ impl Names {
             "hex" => format!("{:x}", json.len()),
             "chunked" => format!("{:x}\r\n{json}\r\n0\r\n\r\n", json.len()),
             "hidden" => concealed,
+            "smuggled" => self.smuggled().to_owned(),
+            "websocket" => WEBSOCKET.to_owned(),
+            "close-brace" => "}".to_owned(),
             "hidden.hex" => format!("{:x}", concealed.len()),
             "all" => (0..=255_u8).map(char::from).collect(),
             "cl" => return Ok(Piece::Length),

@@ -15,6 +15,7 @@ use postgres::{Client, NoTls};
 use pouco::embedded::Cluster;
 use tempfile::TempDir;
 
+pub use crate::client;
 pub use crate::client::{Answer, Connection, Target};
 pub use engine::Engine;
 pub use relay::Relay;

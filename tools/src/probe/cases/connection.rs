@@ -8,16 +8,16 @@ use crate::probe::wire::Seen;
 #[rustfmt::skip]
 pub(crate) const PERSISTENCE: &[Case] = &[
     must("two-in-turn", "9112 9.3", "{plain}{await}{plain}", "ok ok open"),
-    must("two-pipelined", "9112 9.3.2", "{plain}{plain}", "ok ok open"),
+    must("two-pipelined", "9112 9.3.2", "{plain}{plain}", "ok ok open").exact("200 200 open").rows(&["SMUG-PIPELINE-SAFE"]),
     must("three-pipelined-in-order", "9112 9.3.2", "{plain}GET /probe-nowhere HTTP/1.1\r\nHost: {host}\r\n\r\n{plain}", "ok 404 ok open|ok 404 close"),
     must("post-between-gets", "9112 9.3.2", "{plain}{post}Content-Length: {cl}\r\n\r\n{body}{json}{/body}{plain}", "ok done ok open"),
     must("chunked-between-gets", "9112 9.3.2", "{plain}{post}Transfer-Encoding: chunked\r\n\r\n{chunked}{plain}", "ok done ok open"),
-    must("head-between-gets", "9112 9.3.2", "{plain}HEAD {path} HTTP/1.1\r\nHost: {host}\r\n\r\n{plain}", "ok ok ok open").head(1),
+    must("head-between-gets", "9112 9.3.2", "{plain}HEAD {path} HTTP/1.1\r\nHost: {host}\r\n\r\n{plain}", "ok ok ok open").head(1).exact("200 200 200 open"),
     must("second-cut-by-a-pause", "9112 9.3.2", "{plain}GET {path} HT{pause 150}TP/1.1\r\nHost: {host}\r\n\r\n", "ok ok open"),
     should("crlf-between", "9112 2.2", "{plain}\r\n{plain}", "ok ok open", "ok 400"),
     should("crlf-after-body", "9112 2.2", "{post}Content-Length: {cl}\r\n\r\n{body}{json}{/body}\r\n{plain}", "done ok open", "done 400"),
-    must("close", "9112 9.6", "{get}Connection: close\r\n\r\n", "ok close"),
-    must("close-in-capitals", "9110 7.6.1", "{get}Connection: CLOSE\r\n\r\n", "ok close"),
+    must("close", "9112 9.6", "{get}Connection: close\r\n\r\n", "ok close").exact("200 close").rows(&["COMP-CONNECTION-CLOSE"]),
+    must("close-in-capitals", "9110 7.6.1", "{get}Connection: CLOSE\r\n\r\n", "ok close").exact("200 close"),
     must("close-in-list", "9112 9.6", "{get}Connection: x, close ,y\r\n\r\n", "ok close"),
     must("close-in-second-field", "9112 9.6", "{get}Connection: x\r\nConnection: close\r\n\r\n", "ok close"),
     must("close-beats-keep-alive", "9112 9.3", "{get}Connection: keep-alive, close\r\n\r\n", "ok close"),
@@ -32,14 +32,14 @@ pub(crate) const PERSISTENCE: &[Case] = &[
 
 #[rustfmt::skip]
 pub(crate) const METHODS: &[Case] = &[
-    must("head", "9110 9.3.2", "HEAD {path} HTTP/1.1\r\nHost: {host}\r\n\r\n", "ok open").head(0),
+    must("head", "9110 9.3.2", "HEAD {path} HTTP/1.1\r\nHost: {host}\r\n\r\n", "ok open").head(0).exact("200 open").says(&[("content-length", "4")]).rows(&["COMP-HEAD-NO-BODY"]),
     must("head-then-get", "9110 9.3.2", "HEAD {path} HTTP/1.1\r\nHost: {host}\r\n\r\n{plain}", "ok ok open").head(0).check(same_length),
-    must("head-of-nothing", "9110 9.3.2", "HEAD /probe-nowhere HTTP/1.1\r\nHost: {host}\r\n\r\n", "404").head(0),
+    must("head-of-nothing", "9110 9.3.2", "HEAD /probe-nowhere HTTP/1.1\r\nHost: {host}\r\n\r\n", "404").head(0).exact("404 open"),
     must("head-malformed", "9110 9.3.2", "HEAD {path} HTTP/1.1\r\n\r\n", "400").head(0),
-    should("options", "9110 9.3.7", "OPTIONS {path} HTTP/1.1\r\nHost: {host}\r\n\r\n", "2xx", "404/405/501").check(says_allow),
+    should("options", "9110 9.3.7", "OPTIONS {path} HTTP/1.1\r\nHost: {host}\r\n\r\n", "2xx", "404/405/501").check(says_allow).exact("204 open").says(&[("allow", "GET, HEAD, POST, OPTIONS")]).rows(&["COMP-OPTIONS-ALLOW", "COMP-NO-CL-IN-204"]),
     must("options-with-body", "9110 9.3.7", "OPTIONS {path} HTTP/1.1\r\nHost: {host}\r\nContent-Length: 5\r\n\r\nhello{plain}", "any ok open|any close"),
     should("known-method-not-allowed", "9110 15.5.6", "PUT {path} HTTP/1.1\r\nHost: {host}\r\nContent-Length: 0\r\n\r\n", "405", "404/501/403"),
-    should("delete-not-allowed", "9110 15.5.6", "DELETE {path} HTTP/1.1\r\nHost: {host}\r\n\r\n", "405", "404/501/403"),
+    should("delete-not-allowed", "9110 15.5.6", "DELETE {path} HTTP/1.1\r\nHost: {host}\r\n\r\n", "405", "404/501/403").exact("405 open").says(&[("allow", "GET, HEAD, POST, OPTIONS")]).rows(&["COMP-405-ALLOW"]),
     should("patch-not-allowed", "9110 15.5.6", "PATCH {path} HTTP/1.1\r\nHost: {host}\r\nContent-Length: 0\r\n\r\n", "405", "404/501/403"),
     should("post-where-get", "9110 15.5.6", "POST {path} HTTP/1.1\r\nHost: {host}\r\nContent-Length: 0\r\n\r\n", "405", "404/501/403"),
     must("unallowed-method-reads-body", "9112 9.3", "PUT {path} HTTP/1.1\r\nHost: {host}\r\nContent-Length: 5\r\n\r\nhello{plain}", "4xx/501 ok open|4xx/501 close"),
@@ -47,8 +47,8 @@ pub(crate) const METHODS: &[Case] = &[
     should("method-is-case-sensitive", "9110 9.1", "Get {path} HTTP/1.1\r\nHost: {host}\r\n\r\n", "501", "400/405"),
     should("method-prefix", "9110 9.1", "GETX {path} HTTP/1.1\r\nHost: {host}\r\n\r\n", "501", "400/405"),
     must("unknown-method-reads-body", "9112 6.3", "PROBE {path} HTTP/1.1\r\nHost: {host}\r\nContent-Length: 5\r\n\r\nhello{plain}", "4xx/501 ok open|4xx/501 close"),
-    should("trace", "9110 9.3.8", "TRACE {path} HTTP/1.1\r\nHost: {host}\r\nCookie: secret=probe\r\n\r\n", "405/501", "400/403/404").check(no_echo),
-    should("trace-with-body", "9110 9.3.8", "TRACE {path} HTTP/1.1\r\nHost: {host}\r\nContent-Length: 5\r\n\r\nhello", "400/405/501", "403/404").check(no_echo),
+    should("trace", "9110 9.3.8", "TRACE {path} HTTP/1.1\r\nHost: {host}\r\nCookie: secret=probe\r\n\r\n", "405/501", "400/403/404").check(no_echo).exact("501 close").rows(&["COMP-METHOD-TRACE", "COMP-TRACE-SENSITIVE"]),
+    should("trace-with-body", "9110 9.3.8", "TRACE {path} HTTP/1.1\r\nHost: {host}\r\nContent-Length: 5\r\n\r\nhello", "400/405/501", "403/404").check(no_echo).exact("501 close").rows(&["COMP-TRACE-WITH-BODY"]),
     should("method-of-all-tchars", "9110 9.1", "!#$%&'*+-.^_`|~ {path} HTTP/1.1\r\nHost: {host}\r\n\r\n", "501", "400/405"),
 ];
 
@@ -84,9 +84,9 @@ pub(crate) const LIMITS: &[Case] = &[
     should("line-of-8000-bytes", "9112 3", "GET {path}?{a*7900} HTTP/1.1\r\nHost: {host}\r\n\r\n", "ok", "414"),
     must("target-of-100-kb", "9112 3", "GET /{a*100000} HTTP/1.1\r\nHost: {host}\r\n\r\n", "414|404"),
     must("query-of-1-mb", "9112 3", "GET {path}?{a*1000000} HTTP/1.1\r\nHost: {host}\r\n\r\n", "414|ok"),
-    should("method-of-1000-bytes", "9112 3", "{A*1000} {path} HTTP/1.1\r\nHost: {host}\r\n\r\n", "501", "400/405/414/431|none close"),
+    should("method-of-1000-bytes", "9112 3", "{A*1000} {path} HTTP/1.1\r\nHost: {host}\r\n\r\n", "501", "400/405/414/431|none close").exact("501 close"),
     // What has filled the head before its first blank may be no method at all.
-    must("method-of-100-kb", "9112 3", "{A*100000} {path} HTTP/1.1\r\nHost: {host}\r\n\r\n", "501|400/405/414/431|none close"),
+    must("method-of-100-kb", "9112 3", "{A*100000} {path} HTTP/1.1\r\nHost: {host}\r\n\r\n", "501|400/405/414/431|none close").exact("400 close").rows(&["MAL-LONG-METHOD"]),
     must("value-of-4-kb", "9110 5.4", "{get}X-Probe: {a*4000}\r\n\r\n", "ok"),
     must("value-of-100-kb", "9110 5.4", "{get}X-Probe: {a*100000}\r\n\r\n", "ok|4xx"),
     must("name-of-100-kb", "9110 5.4", "{get}{a*100000}: 1\r\n\r\n", "ok|4xx"),
@@ -118,7 +118,7 @@ pub(crate) const TIME: &[Case] = &[
     must("cut-within-crlf", "9112 2.2", "GET {path} HTTP/1.1\r{pause 100}\nHost: {host}\r{pause 100}\n\r{pause 100}\n", "ok open"),
     must("cut-within-chunk-size", "9112 7.1", "{post}Transfer-Encoding: chunked\r\n\r\n0{pause 100}00{pause 100}{chunked}", "done open|400 close"),
     must("cut-within-chunk-crlf", "9112 7.1", "{post}Transfer-Encoding: chunked\r\n\r\n1\r{pause 100}\n \r{pause 100}\n{hex}\r\n{json}\r{pause 100}\n0\r\n\r{pause 100}\n", "done open"),
-    must("nothing-but-end", "9112 9.5", "{end}", "none close|4xx close"),
+    must("nothing-but-end", "9112 9.5", "{end}", "none close|4xx close").exact("none close").rows(&["MAL-EMPTY-REQUEST"]),
     must("half-a-line-then-end", "9112 8", "GET {path}{end}", "none close|400 close"),
     must("half-a-head-then-end", "9112 8", "{get}X-Probe: 1\r\n{end}", "none close|400 close"),
     may("whole-request-then-end", "9112 9.6", "{plain}{end}", "ok close|none close"),
@@ -131,8 +131,8 @@ pub(crate) const TIME: &[Case] = &[
 
 #[rustfmt::skip]
 pub(crate) const HTTP_1_0: &[Case] = &[
-    must("get", "9112 9.3", "GET {path} HTTP/1.0\r\nHost: {host}\r\n\r\n", "ok close").check(no_transfer_coding),
-    must("get-without-host", "9112 3.2", "GET {path} HTTP/1.0\r\n\r\n", "ok close"),
+    must("get", "9112 9.3", "GET {path} HTTP/1.0\r\nHost: {host}\r\n\r\n", "ok close").check(no_transfer_coding).exact("200 close").rows(&["COMP-HTTP10-DEFAULT-CLOSE"]),
+    must("get-without-host", "9112 3.2", "GET {path} HTTP/1.0\r\n\r\n", "ok close").exact("200 close").rows(&["COMP-HTTP10-NO-HOST"]),
     may("keep-alive", "9112 9.3", "GET {path} HTTP/1.0\r\nHost: {host}\r\nConnection: keep-alive\r\n\r\n", "ok open|ok close").check(no_transfer_coding),
     may("keep-alive-then-next", "9112 9.3", "GET {path} HTTP/1.0\r\nHost: {host}\r\nConnection: keep-alive\r\n\r\n{await}{plain}", "ok ok open|ok close"),
     must("keep-alive-is-answered", "9112 9.3", "GET {path} HTTP/1.0\r\nHost: {host}\r\nConnection: Keep-Alive\r\n\r\n", "ok").check(says_keep_alive_if_open),
