@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::harness::audit::{Truth, audit};
 use crate::harness::check::Broken;
-use crate::harness::fault::Fault;
+use crate::harness::fault::{Fault, RECOVERY, SHORT_RECOVERY};
 use crate::harness::follower::{Cursor, Follower};
 use crate::harness::person::stored;
 use crate::harness::replica::Replica;
@@ -80,7 +80,7 @@ fn a_slow_start_of_postgres_is_its_own() {
         Injected { fault, began: Duration::ZERO, ended: Duration::ZERO, recovery: [None; 2], postgres_start }
             .allowed()
     };
-    assert_eq!(after(None), Duration::from_secs(5));
-    assert_eq!(after(Some(700)), Duration::from_secs(5));
-    assert_eq!(after(Some(4_400)), Duration::from_millis(7_400));
+    assert_eq!(after(None), RECOVERY);
+    assert_eq!(after(Some(700)), RECOVERY);
+    assert_eq!(after(Some(60_000)), Duration::from_secs(60) + SHORT_RECOVERY);
 }

@@ -12,7 +12,7 @@ use serde_json::json;
 use socket2::{Domain, Socket, Type};
 
 use super::stack::Stack;
-use super::{Failure, lock};
+use super::{Failure, lock, promised};
 use crate::client::Connection;
 
 /// How the nicknames of hostile people begin.
@@ -51,7 +51,7 @@ const PIPELINED: usize = 200;
 const YIELDING: i32 = 10;
 
 /// How long a connection or an answer is waited for.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = promised(20_000);
 
 /// What hostile clients do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -10,13 +10,13 @@ use pouco::embedded::Cluster;
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 
 use super::supervisor::children_of;
-use super::{Failure, lock};
+use super::{Failure, lock, promised};
 
 /// How often the supervisor looks whether Postgres has ended.
 const LOOK_INTERVAL: Duration = Duration::from_millis(20);
 
 /// How long Postgres may take to start, crash recovery included.
-const START_PATIENCE: Duration = Duration::from_secs(60);
+const START_PATIENCE: Duration = promised(60_000);
 
 #[derive(Default)]
 struct State {

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 
-use super::Failure;
 use super::audit::Looked;
 use super::check::{Broken, Violation};
 use super::fault::{Fault, RECOVERY, SHORT_RECOVERY};
@@ -13,9 +12,10 @@ use super::history::{Attempted, History};
 use super::measure::{Measured, Watch, judge};
 use super::people::People;
 use super::stack::{REPLICAS, Setup, Stack};
+use super::{Failure, promised};
 
 /// How long a late recovery is waited for, so that the next fault finds a whole stack.
-pub const LATE_RECOVERY: Duration = Duration::from_secs(30);
+pub const LATE_RECOVERY: Duration = promised(30_000);
 
 /// Requests done between two faults at least.
 const WORK: usize = 30;
