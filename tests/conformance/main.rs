@@ -1,9 +1,10 @@
 //! Conformance with RFC 9110, RFC 9112 and their neighbours: raw bytes in, statuses and the fate of the
 //! connection out.
 //!
-//! The cases are those of the probe (`tools/src/probe/cases/`) that have an exact outcome, each with the section
-//! that it comes from; here they are run on our engine, on TCP and on a Unix socket, and wait for nothing but its
-//! answers. Behind every request that must end its connection comes one more, which must never be executed.
+//! The cases are those of the probe (`tools/src/probe/cases/`) that have an exact outcome, each with the
+//! section that it comes from; here they are run on our engine, on TCP and on a Unix socket, and wait for
+//! nothing but its answers. Behind every request that must end its connection comes one more, which must
+//! never be executed.
 #![allow(clippy::unwrap_used)]
 
 mod dashboard;
@@ -122,8 +123,8 @@ impl Talk<'_> {
     }
 }
 
-/// Open: the connection answers one more request. Closed: the last answer says so, and the server closes, and is
-/// not heard again.
+/// Open: the connection answers one more request. Closed: the last answer says so, and the server closes, and
+/// is not heard again.
 fn ends_as(ending: &str, connection: &mut Connection, last: Option<&Answer>) -> Result<(), String> {
     if ending == "open" {
         let _ = connection.try_send(ALIVE);

@@ -1,5 +1,5 @@
-//! The client of all tests and tools: it sends the very bytes that its caller wants to send, and reads answers
-//! as strictly as they must be written.
+//! The client of all tests and tools: it sends the very bytes that its caller wants to send, and reads
+//! answers as strictly as they must be written.
 
 use std::fmt;
 use std::io::{self, ErrorKind, Read, Write};

@@ -1,6 +1,6 @@
 //! What an idle connection costs a server, any server:
-//! `cargo run --release -p pouco-tools --bin idle -- tcp:127.0.0.1:9999 --connections 4000 --pid PID [--path /]
-//! [--hold SECONDS]`.
+//! `cargo run --release -p pouco-tools --bin idle -- tcp:127.0.0.1:9999 --connections 4000 --pid PID
+//! [--path /] [--hold SECONDS]`.
 //!
 //! (pouco gives one address half of its connections: more than 4,000 over TCP want
 //! `POUCO_MAX_CONNECTIONS_PER_ADDRESS=0`.)

@@ -1,9 +1,9 @@
 //! What does a server do with requests that are right, odd or hostile?
 //!
-//! `cargo run --release -p pouco-tools --bin probe -- tcp:127.0.0.1:9999` asks a server several hundred questions taken
-//! from RFC 9110, 9112 and 3986, on a connection each, and compares what comes back with what these allow. It
-//! knows nothing of the server's insides. Only for servers of your own: it sends attacks, and stores rows by
-//! good requests.
+//! `cargo run --release -p pouco-tools --bin probe -- tcp:127.0.0.1:9999` asks a server several hundred
+//! questions taken from RFC 9110, 9112 and 3986, on a connection each, and compares what comes back with what
+//! these allow. It knows nothing of the server's insides. Only for servers of your own: it sends attacks, and
+//! stores rows by good requests.
 
 use std::process::ExitCode;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};

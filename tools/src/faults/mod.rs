@@ -2,8 +2,8 @@
 //! against Postgres.
 //!
 //! It serves two masters: `cargo test` (tests/faults/, one fault a test, seconds) and the long run
-//! (`cargo run --release -p pouco-tools --bin faults`). Nothing here knows which one it serves, and nothing here panics:
-//! what goes wrong is an error or a violation.
+//! (`cargo run --release -p pouco-tools --bin faults`). Nothing here knows which one it serves, and nothing
+//! here panics: what goes wrong is an error or a violation.
 
 pub mod aborts;
 pub mod audit;

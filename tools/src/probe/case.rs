@@ -43,7 +43,8 @@ pub struct Case {
     pub check: Option<Check>,
     /// The one outcome of our engine. Empty where it is not asked.
     pub exact: &'static str,
-    /// What the last answer of our engine has as its content, and which fields; an empty one must not be there.
+    /// What the last answer of our engine has as its content, and which fields; an empty one must not be
+    /// there.
     pub body: Option<&'static str>,
     pub says: &'static [(&'static str, &'static str)],
     /// `tcp` or `unix`, where our engine tells them apart.

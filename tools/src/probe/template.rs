@@ -5,8 +5,8 @@
 //! that must never be answered where it stands inside another one, `{smuggled}` what that asks for,
 //! `{websocket}` the fields of a handshake. Bodies: `{json}` is a good one, `{len}` and `{hex}` its length,
 //! `{chunked}` the same in chunks; `{cl}` is the number of bytes from `{body}` to `{/body}` or the end.
-//! `{a*100}` repeats, `{close-brace}` is one. In time: `{pause 50}` (ms), `{await}` an answer, `{each 5}` sends
-//! the rest byte by byte with so many milliseconds between, `{end}` ends our half of the connection.
+//! `{a*100}` repeats, `{close-brace}` is one. In time: `{pause 50}` (ms), `{await}` an answer, `{each 5}`
+//! sends the rest byte by byte with so many milliseconds between, `{end}` ends our half of the connection.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
