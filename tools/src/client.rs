@@ -3,14 +3,15 @@
 
 use std::fmt;
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::{Shutdown, SocketAddr, ToSocketAddrs};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, recv};
-use socket2::{Domain, SockAddr, Socket, Type};
+use socket2::{Domain, Socket, Type};
 
 pub use crate::answer::Answer;
 use crate::answer::{Framing, content, framing, head};
@@ -68,20 +69,15 @@ impl Target {
     }
 
     pub fn try_connect(&self) -> io::Result<Connection> {
-        let (domain, address) = match self {
-            Self::Unix(path) => (Domain::UNIX, SockAddr::unix(path)?),
+        match self {
             Self::Tcp(host_port) => {
-                let address = host_port.to_socket_addrs()?.next().ok_or(ErrorKind::NotFound)?;
-                (Domain::for_address(address), address.into())
+                let stream = TcpStream::connect(host_port)?;
+                // A write of its own is to be a segment of its own.
+                stream.set_nodelay(true)?;
+                Connection::of(stream)
             }
-        };
-        let socket = Socket::new(domain, Type::STREAM, None)?;
-        socket.connect(&address)?;
-        if domain != Domain::UNIX {
-            // A write of its own is to be a segment of its own.
-            socket.set_tcp_nodelay(true)?;
+            Self::Unix(path) => Connection::of(UnixStream::connect(path)?),
         }
-        Connection::of(socket)
     }
 
     /// As [`Target::connect`], from another address of this machine, as another client. Over TCP only.
