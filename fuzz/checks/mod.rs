@@ -1,4 +1,4 @@
-//! What each target checks, for libFuzzer (`fuzz_targets/`) and for `fuzz/replay.rs` of the server, which goes
+//! What each target checks, for libFuzzer (`fuzz_targets/`) and for `fuzz/replay.rs`, which goes
 //! through the kept inputs without it.
 //!
 //! A check that finds nothing may be one that looks nowhere. With a planted fault each target breaks what it

@@ -135,7 +135,7 @@ pub struct Budget {
     pub memory_bytes: u64,
     /// Connections to the database at any time, over all processes; 0 where the contest has none.
     pub database_connections: u32,
-    /// Of these, as many as shall always be open; absent where that is the contestant's business.
+    /// Of these, as many as must always be open; absent where that is the contestant's business.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub database_connections_min: Option<u32>,
     /// Processes that serve the API, all together; absent where that is the contestant's business.
@@ -166,7 +166,7 @@ pub struct Kill {
 pub struct Load {
     /// Of the payloads and terms, and of the pauses.
     pub seed: u64,
-    /// Sent with each request, beside `Host`.
+    /// Sent with each request, besides `Host`.
     #[serde(default)]
     pub headers: Vec<(String, String)>,
     /// A request without its whole answer after this long has failed.
@@ -388,7 +388,7 @@ impl Contest {
             load.check_variants()?;
             ensure!(
                 load.scenarios.is_empty() == load.jmeter.is_some(),
-                "[load] or [loads.NAME] has no scenario, or JMeter's steps beside it"
+                "[load] or [loads.NAME] has no scenario, or JMeter's steps besides it"
             );
             if let Some(steps) = &load.jmeter {
                 steps.check(self.jmeter.as_ref())?;
@@ -458,8 +458,8 @@ impl Contest {
         self.oracle == oracle::inventory::NAME
     }
 
-    /// Contestants keep rows in a database, at which the oracle looks; else answers are all that it judges,
-    /// and nothing is drawn from payloads or data.
+    /// Contestants keep rows in a database, at which the oracle looks; otherwise answers are all that it
+    /// judges, and nothing is drawn from payloads or data.
     #[must_use]
     pub fn has_rows(&self) -> bool {
         self.oracle != oracle::edge::NAME
@@ -487,7 +487,7 @@ impl Contest {
         self.load.scenarios.iter().map(length).fold(0.0, f64::max)
     }
 
-    /// How long a user may take at most: each request until its time-out, and the pauses.
+    /// How long a user may take at most: each request until its timeout, and the pauses.
     #[must_use]
     pub fn longest_chain_seconds(&self) -> f64 {
         let pause = |request: &Request| request.pause_ms.map_or(0.0, |(_, most)| most / 1_000.0);

@@ -17,7 +17,7 @@ pub use crate::answer::Answer;
 use crate::answer::{Framing, content, framing, head};
 
 /// Nothing in a test takes this long unless it hangs.
-const TIMEOUT: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(120);
 
 /// Where a server listens.
 #[derive(Clone, Debug)]
@@ -90,6 +90,13 @@ impl Target {
         Connection::of(socket).unwrap()
     }
 
+    /// One request as it is written, on a connection of its own.
+    pub fn ask(&self, request: impl AsRef<[u8]>) -> Answer {
+        let mut connection = self.connect();
+        connection.send(request);
+        connection.answer()
+    }
+
     /// One request on a connection of its own.
     pub fn get(&self, path: &str) -> Answer {
         self.connect().request("GET", path, "")
@@ -126,12 +133,9 @@ impl Connection {
         self.socket.write_all(bytes.as_ref())
     }
 
-    /// Sends the same bytes again and again until the server has taken none for `patience`, as a client does
-    /// that reads nothing.
-    pub fn send_until_stuck(&mut self, bytes: &str, patience: Duration) {
-        self.set_timeout(patience).unwrap();
+    /// Sends the same bytes again and again, as a client does that reads nothing, until the server cuts it.
+    pub fn send_until_cut(&mut self, bytes: &str) {
         while self.try_send(bytes).is_ok() {}
-        self.set_timeout(TIMEOUT).unwrap();
     }
 
     /// Sends one byte at a time, with `pause` between them, until the server answers.

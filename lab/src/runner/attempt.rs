@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Error, Result};
 
 use super::aside::Aside;
+use super::settle::Stay;
 use super::watch::Watch;
 use super::work::Work;
 use super::{Entrant, Settings, begun, data, kill, kill_shop, logins, proof, scenario, settle, shop};
@@ -87,12 +88,11 @@ fn steps(
     }
     let excluded = Excluded::new(&pass.unique, pass.sent.iter().map(Vec::as_slice));
     attempt.conformance = Some(pass.conformance);
-    if contest.has_rows() {
+    if contest.has_rows() && !contest.has_data() {
         // A wrong table or column is better known now than after minutes of load. The people of the pass are
-        // there already.
-        let readable = match contest.has_data() {
-            true => data::untouched(contest, stack, contestant).map(drop),
-            false if contest.is_shop() => shop::rows(stack, contestant).map(drop),
+        // there already. Data have been read once when they were stored.
+        let readable = match contest.is_shop() {
+            true => shop::rows(stack, contestant).map(drop),
             false => rows(stack, &contestant.rows()?.rows).map(drop),
         };
         readable.context("database.rows in contestant.toml")?;
@@ -117,6 +117,9 @@ fn steps(
     let Loaded { outcome, report, rest, looks } =
         load(settings, entrant, stack, before.as_ref(), stop, &file_name(attempt), view)?;
     attempt.database = work.map(|work| work.end(contestant, stack)).transpose()?;
+    // While the rest is looked at, rows may show that they stay.
+    let counted = contest.has_data() && contest.has_rows();
+    let stay = counted.then(|| Stay::begin(stack, &contestant.rows()?.rows)).transpose()?;
     attempt.series = series(outcome.series, outcome.begun_at, &report);
     let begun = outcome.begun_at.map_or(0.0, |begun_at| begun_at - report.started_at);
     attempt.proofs.extend(scenario::course(settings, &attempt.series, &report.apis, begun)?);
@@ -183,8 +186,9 @@ fn steps(
         used,
         excluded: &excluded,
         settled_seconds,
+        stay,
     };
-    judge_rows(settings, entrant, stack, attempt, &left, stop, view)
+    judge_rows(settings, entrant, stack, attempt, left, stop, view)
 }
 
 /// What the load has left to judge.
@@ -197,6 +201,8 @@ struct Left<'l> {
     /// Nicks of the pass over the rules.
     excluded: &'l Excluded,
     settled_seconds: Option<f64>,
+    /// Where rows are counted already.
+    stay: Option<Stay>,
 }
 
 /// The rows after the load, and after a kill if there is one.
@@ -205,14 +211,14 @@ fn judge_rows(
     entrant: &Entrant,
     stack: &mut dyn Stack,
     attempt: &mut Attempt,
-    left: &Left<'_>,
+    left: Left<'_>,
     stop: &AtomicBool,
     view: &mut View,
 ) -> Result<()> {
     let contestant = &entrant.contestant;
     let query = &contestant.rows()?.rows;
-    let warning = settle::rows_stay(stack, query, stop)?;
-    attempt.verdict.warnings.extend(warning.map(str::to_owned));
+    let stay = left.stay.map_or_else(|| Stay::begin(stack, query), Ok)?;
+    attempt.verdict.warnings.extend(stay.wait(stack, stop)?.map(str::to_owned));
     let after_load = match settings.contest.has_data() {
         true => None,
         false => Some(rows(stack, query)?),
@@ -305,7 +311,7 @@ fn load(
     view: &mut View,
 ) -> Result<Loaded> {
     // Whatever the start and the pass over the rules have left to do is not the load's.
-    let meter = metered(stack, entrant)?;
+    let meter = Meter::start_every(settle::SHORT_LOOK, stack.targets()?, None)?;
     let _ = settle::idle(&meter, stop)?;
     meter.stop()?;
     let meter = metered(stack, entrant)?;
