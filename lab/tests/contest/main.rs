@@ -4,8 +4,6 @@
 
 mod advanced;
 mod artefacts;
-#[path = "../../../tests/support/browser.rs"]
-mod browser;
 mod contestants;
 mod edge;
 mod ended;
