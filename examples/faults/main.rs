@@ -289,7 +289,7 @@ fn line<W: Workload>(run: &Run<W>, injected: &Injected) -> String {
         .recovery
         .iter()
         .map(|took| match took {
-            Some(took) if *took <= injected.fault.recovery() => format!("{:.2} s", took.as_secs_f64()),
+            Some(took) if *took <= injected.allowed() => format!("{:.2} s", took.as_secs_f64()),
             Some(took) => format!("{:.2} s: TOO LATE", took.as_secs_f64()),
             None => "NEVER".into(),
         })

@@ -11,15 +11,15 @@ use std::time::{Duration, Instant};
 
 use postgres::Client;
 
-use super::Failure;
 use super::postgres::Postgres;
 use super::stack::Subject;
+use super::{Failure, promised};
 
 /// Aborts before a crash at least.
 const ABORTS: u32 = 600;
 
 /// How long they may take.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = promised(20_000);
 
 /// Whether the replicas may commit while transactions are aborted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use super::history::{Attempt, LostTail, Outcome};
 use super::person::Stored;
+use super::promised;
 
 /// How long after a lost tail a replica may still take a nickname of it for taken.
-const FORGETTING: Duration = Duration::from_secs(5);
+const FORGETTING: Duration = promised(5_000);
 
 /// The ways to break a promise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
-use super::Failure;
 use super::aborts::{Aborts, Commits};
 use super::failover;
 use super::history::{Attempted, History};
@@ -16,6 +15,7 @@ use super::postgres::Postgres;
 use super::proxy::Cut;
 use super::stack::Stack;
 use super::supervisor::Supervised;
+use super::{Failure, promised};
 use super::{threads, volume};
 
 /// How often backends are ended while that is the fault.
@@ -23,23 +23,23 @@ const END_INTERVAL: Duration = Duration::from_millis(20);
 
 /// Connections cut by one fault, and how long that may take.
 const CUTS: u32 = 5;
-const CUTS_PATIENCE: Duration = Duration::from_secs(10);
+const CUTS_PATIENCE: Duration = promised(10_000);
 
 const NO_PROXIES: &str = "this stack has no proxies";
 const NO_VOLUME: &str = "this stack has no volume";
 
-/// Every fault is recovered from in this time after its end.
-pub(crate) const RECOVERY: Duration = Duration::from_secs(5);
+/// Every fault is recovered from in this time after its end, unless Postgres itself needs most of it.
+pub(crate) const RECOVERY: Duration = promised(5_000);
 
 /// The same where nothing has to start that takes its time.
-const SHORT_RECOVERY: Duration = Duration::from_secs(3);
+pub(crate) const SHORT_RECOVERY: Duration = promised(3_000);
 
 /// So long a disk may stall until a replica has to say that it is not ready.
 const NOTICED: Duration = Duration::from_millis(2_500);
 
 /// A silent statement, 3 s in which a second session asks the same server, 5 s to sign in there, and then the
 /// other server.
-const LEAVING_A_FROZEN_SERVER: Duration = Duration::from_secs(10);
+const LEAVING_A_FROZEN_SERVER: Duration = promised(10_000);
 
 /// A fault. Replicas are numbered from 0; a duration is how long it lasts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -18,13 +18,13 @@ use uuid::Uuid;
 use super::audit::{Follows, Told};
 use super::person::Stored;
 use super::postgres::Postgres;
-use super::{Failure, lock};
+use super::{Failure, lock, promised};
 
 /// The rest between two polls. The shorter it is the more ids it passes that are given out again.
 const REST: Duration = Duration::from_millis(5);
 
 /// How long it may take to read what is there.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = promised(20_000);
 
 /// Where the next poll begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -13,7 +13,7 @@ use socket2::{Domain, Socket, Type};
 
 use super::client::exchange;
 use super::stack::Stack;
-use super::{Failure, lock};
+use super::{Failure, lock, promised};
 
 /// How the nicknames of hostile people begin.
 pub(crate) const PREFIX: &str = "hostile-";
@@ -51,7 +51,7 @@ const PIPELINED: usize = 200;
 const YIELDING: i32 = 10;
 
 /// How long a connection or an answer is waited for.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = promised(20_000);
 
 /// What hostile clients do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

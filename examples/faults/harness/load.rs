@@ -10,10 +10,10 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::Failure;
 use super::client::{Answer, Client, NoAnswer};
 use super::history::{Attempt, History, Outcome};
 use super::person::Person;
+use super::{Failure, promised};
 
 /// One creation in so many fights for a nickname ...
 const CONTESTED_EACH: u64 = 4;
@@ -197,5 +197,5 @@ fn is_ordered(body: &[u8]) -> bool {
 
 /// A client for one socket.
 pub(crate) fn client(socket: &Path) -> Client {
-    Client::new(socket, Duration::from_secs(20))
+    Client::new(socket, promised(20_000))
 }

@@ -32,9 +32,17 @@ mod threads;
 pub(crate) mod volume;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 /// What kept the harness itself from working.
 pub(crate) type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+/// A bound in time as it is promised, of the optimised program alone on its machine. Unoptimised code beside
+/// other tests, on a machine of which nothing is known, has no such promise: there it is several times as
+/// much, and only tells what comes to an end from what does not.
+pub(crate) const fn promised(milliseconds: u64) -> Duration {
+    Duration::from_millis(milliseconds * if cfg!(debug_assertions) { 5 } else { 1 })
+}
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)

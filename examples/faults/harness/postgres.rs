@@ -10,13 +10,13 @@ use pouco::embedded::Cluster;
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 
 use super::supervisor::children_of;
-use super::{Failure, lock};
+use super::{Failure, lock, promised};
 
 /// How often the supervisor looks whether Postgres has ended.
 const LOOK_INTERVAL: Duration = Duration::from_millis(20);
 
 /// How long Postgres may take to start, crash recovery included.
-const START_PATIENCE: Duration = Duration::from_secs(60);
+const START_PATIENCE: Duration = promised(60_000);
 
 #[derive(Default)]
 struct State {
@@ -28,7 +28,7 @@ struct State {
     resting: bool,
     ending: bool,
     starts: u32,
-    /// How long the last start took until Postgres answered.
+    /// How long the last start took until Postgres answered, with the tries that failed before it.
     start_took: Duration,
     said: Vec<String>,
     /// In the logs of the starts before this one.
@@ -231,11 +231,13 @@ fn is_zombie(pid: Pid) -> bool {
 
 impl Shared {
     fn supervise(&self, folder: &Path, settings: &[String]) {
+        let mut first_try = None;
         while self.may_start() {
-            let began = Instant::now();
+            let began = *first_try.get_or_insert_with(Instant::now);
             match Cluster::start_with(Some(folder.to_owned()), None, settings) {
                 Ok(cluster) => {
                     self.watch(&cluster, began.elapsed());
+                    first_try = None;
                     // Each start has a new log.
                     lock(&self.state).deadlocks += deadlocks_in(folder);
                 }

@@ -5,14 +5,14 @@ use std::time::{Duration, Instant};
 
 use uuid::Uuid;
 
-use super::Failure;
 use super::audit::{Follows, Told};
 use super::client::Client;
 use super::load::client;
 use super::stack::Stack;
+use super::{Failure, promised};
 
 /// How soon a replica's feed must know everything once all is quiet.
-const FEED_PATIENCE: Duration = Duration::from_secs(5);
+const FEED_PATIENCE: Duration = promised(5_000);
 
 /// Longer than a metric's value is rounded by.
 const ROUNDING: Duration = Duration::from_millis(10);

@@ -5,17 +5,17 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 
-use super::Failure;
 use super::audit::Looked;
 use super::check::{Broken, Violation};
-use super::fault::{Fault, RECOVERY};
+use super::fault::{Fault, RECOVERY, SHORT_RECOVERY};
 use super::history::{Attempted, History};
 use super::measure::{Measured, Watch, judge};
 use super::people::People;
 use super::stack::{REPLICAS, Setup, Stack};
+use super::{Failure, promised};
 
 /// How long a late recovery is waited for, so that the next fault finds a whole stack.
-pub(crate) const LATE_RECOVERY: Duration = Duration::from_secs(30);
+pub(crate) const LATE_RECOVERY: Duration = promised(30_000);
 
 /// Requests done between two faults at least.
 const WORK: usize = 30;
@@ -64,6 +64,15 @@ pub(crate) struct Injected {
     pub(crate) recovery: [Option<Duration>; REPLICAS],
     /// What of it was Postgres's own start, if it had to start.
     pub(crate) postgres_start: Option<Duration>,
+}
+
+impl Injected {
+    /// How soon after its end requests had to succeed on both replicas again. A slow disk may take Postgres
+    /// longer to recover than a replica has; from then on a replica's own part is as short as ever.
+    pub(crate) fn allowed(&self) -> Duration {
+        let own = self.postgres_start.unwrap_or_default() + SHORT_RECOVERY;
+        self.fault.recovery().max(own)
+    }
 }
 
 /// What a run came to.
@@ -126,10 +135,10 @@ impl<W: Workload> Run<W> {
         let began = self.history.now();
         fault.inject(&self.stack, &self.history)?;
         let ended = self.history.now();
-        let recovery = self.wait_for_both(ended, &fault.to_string(), fault.recovery());
-        let (starts_now, start_took) = self.stack.postgres.last_start();
-        let postgres_start = (starts_now > starts && !self.stack.is_promoted()).then_some(start_took);
+        let recovery = self.successes_since(ended);
+        let postgres_start = self.postgres_start_after(starts)?;
         let injected = Injected { fault, began, ended, recovery, postgres_start };
+        self.judge(recovery, &fault.to_string(), injected.allowed());
         self.faults.push(injected);
         if let (Some(watch), Some((_, promise))) = (watch, watched) {
             let what = (fault.to_string(), promise);
@@ -148,14 +157,32 @@ impl<W: Workload> Run<W> {
         what: &str,
         allowed: Duration,
     ) -> [Option<Duration>; REPLICAS] {
-        std::array::from_fn(|replica| {
-            let took = self.history.wait_for_success(replica, since, LATE_RECOVERY);
+        let recovery = self.successes_since(since);
+        self.judge(recovery, what, allowed);
+        recovery
+    }
+
+    fn successes_since(&self, since: Duration) -> [Option<Duration>; REPLICAS] {
+        std::array::from_fn(|replica| self.history.wait_for_success(replica, since, LATE_RECOVERY))
+    }
+
+    fn judge(&mut self, recovery: [Option<Duration>; REPLICAS], what: &str, allowed: Duration) {
+        for (replica, took) in recovery.into_iter().enumerate() {
             if took.is_none_or(|took| took > allowed) {
-                let took = took.map_or("never".into(), |took| format!("after {took:.1?}"));
+                let took = took.map_or("never".into(), |took| format!("after {took:.1?} of {allowed:.1?}"));
                 self.violate(Broken::SlowRecovery, format!("replica {} after {what}: {took}", replica + 1));
             }
-            took
-        })
+        }
+    }
+
+    /// How long Postgres took to start, if it has started since it had done so `starts` times.
+    fn postgres_start_after(&self, starts: u32) -> Result<Option<Duration>, Failure> {
+        if self.stack.is_promoted() {
+            return Ok(None);
+        }
+        self.stack.postgres.wait_until_ready()?;
+        let (starts_now, took) = self.stack.postgres.last_start();
+        Ok((starts_now > starts).then_some(took))
     }
 
     /// What faults have cost the others so far.

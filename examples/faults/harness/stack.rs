@@ -12,7 +12,6 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-use super::Failure;
 use super::client::Client;
 use super::hostile::Tally;
 use super::nginx::{self, Nginx};
@@ -20,6 +19,7 @@ use super::postgres::Postgres;
 use super::proxy::Proxy;
 use super::standby::{self, Mode};
 use super::supervisor::Supervised;
+use super::{Failure, promised};
 
 /// How many replicas there are.
 pub(crate) const REPLICAS: usize = 2;
@@ -28,7 +28,7 @@ pub(crate) const REPLICAS: usize = 2;
 const CACHE_BYTES: f64 = 64.0 * 1024.0 * 1024.0;
 
 /// How long the first start may take.
-const START_PATIENCE: Duration = Duration::from_secs(60);
+const START_PATIENCE: Duration = promised(60_000);
 
 /// What the clients do, as far as the stack has to know.
 #[derive(Debug)]
@@ -89,7 +89,7 @@ impl Setup {
             proxied: false,
             second_way: false,
             standby: None,
-            patience: Duration::from_secs(20),
+            patience: promised(20_000),
             nginx: false,
             data: None,
             volume: None,

@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::Failure;
 use super::postgres::Postgres;
+use super::{Failure, promised};
 
 /// What the primary and its standby need beside the usual settings. They are the same, so that each can be
 /// the other.
@@ -23,7 +23,7 @@ const SETTINGS: &[&str] = &[
 ];
 
 /// How long something between primary and standby may take.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = promised(30_000);
 
 /// What is never copied: the server's own state, and WAL, which comes from the primary.
 const LEFT_OUT: &[&str] = &["postmaster.pid", "postmaster.opts", "pg_wal", "pg_replslot", "pg_stat_tmp"];

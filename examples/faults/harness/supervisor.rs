@@ -9,13 +9,13 @@ use std::time::{Duration, Instant};
 use rustix::fd::OwnedFd;
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open, pidfd_send_signal};
 
-use super::{Failure, lock};
+use super::{Failure, lock, promised};
 
 /// The rest before a process that ended by itself is started again.
 const RESTART_PAUSE: Duration = Duration::from_millis(100);
 
 /// How long a process may take to end after it was told to.
-const END_PATIENCE: Duration = Duration::from_secs(30);
+const END_PATIENCE: Duration = promised(30_000);
 
 /// A running process, named by a descriptor that can never mean another one.
 struct Running {

@@ -9,6 +9,7 @@ use std::time::Duration;
 use postgres::{Config, NoTls};
 
 use super::super::Failure;
+use super::super::promised;
 use super::super::stack::Stack;
 
 /// The rest between two readings, and before the next try where there is no Postgres.
@@ -16,7 +17,7 @@ const REST: Duration = Duration::from_millis(2);
 const LOST_REST: Duration = Duration::from_millis(50);
 
 /// How long a reading may take, so that the watch ends.
-const CONNECT_PATIENCE: Duration = Duration::from_secs(5);
+const CONNECT_PATIENCE: Duration = promised(5_000);
 
 /// What was seen.
 #[derive(Clone, Debug, Default)]
