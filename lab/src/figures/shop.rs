@@ -3,7 +3,7 @@
 use std::fmt::{self, Display};
 
 use super::role_cpu;
-use crate::contestant::Role;
+use crate::meters::Role;
 use crate::record::{Attempt, LoadFigures, RequestFigures, Second};
 
 /// So many seconds in a row without a right answer are a standstill: the one bound there is, whoever judges.

@@ -51,8 +51,8 @@ pub fn named(name: &str) -> Option<&'static dyn Oracle> {
     ALL.iter().chain(others.iter()).copied().find(|oracle| oracle.name() == name)
 }
 
-/// The oracle of a record ([`crate::record::Record::oracle`]); of one that is not known here any more, that of
-/// people, whose words fit any rows.
+/// The oracle of a record ([`crate::record::Record::oracle`]); of one that is not known here any more, that
+/// of people, whose words fit any rows.
 #[must_use]
 pub fn of_record(name: &str) -> &'static dyn Oracle {
     named(name).unwrap_or(ALL[0])

@@ -1,10 +1,10 @@
 //! What reports say of any contest, and what is said where rows are judged, or answers alone: an oracle takes
 //! of it what fits, and says the rest itself.
 
-use crate::contestant::{Acknowledges, Role};
 use crate::figures::{Correctness, Metric, Percentile, Standing};
 use crate::format;
-use crate::record::{Attempt, Stored};
+use crate::meters::Role;
+use crate::record::{Acknowledges, Attempt, Stored};
 use crate::table::{Cell, Column, faults, number, optional};
 
 /// What a report says, each where its name says.

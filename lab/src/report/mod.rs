@@ -1,6 +1,6 @@
 //! A record as one self-contained HTML file, as Markdown, and as a picture for a README.
 //!
-//! Tables and sentences are built once, as data ([`crate::table`], `ranking`, `details`, `words`), and written
+//! Tables and sentences are built once, as data (`crate::table`, `ranking`, `details`, `words`), and written
 //! twice; pictures are in `chart`. Everything that comes from a record is escaped where it is written, never
 //! before.
 //!

@@ -1,9 +1,9 @@
 //! What a report says of a shop: stock first, then orders, then what they cost without the logins.
 
-use crate::contestant::Role;
 use crate::figures::shop::{is_order, standstill};
 use crate::figures::{Correctness, Metric, Percentile, Standing};
 use crate::format;
+use crate::meters::Role;
 use crate::oracle::words::{
     CAUGHT, Cells, DISQUALIFIED, FAILED, ROWS, SHOWN, Words, expected, footnotes as with,
 };

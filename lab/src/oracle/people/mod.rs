@@ -83,9 +83,9 @@ impl<'f> Taken<'f> {
     }
 }
 
-/// Compares rows with creations. `payloads` is the file that the creations were taken from, `counted` what the
-/// API's own count says. `former` are the rows that were there before the load: they are
-/// left out, whatever became of them, and their nicks are taken.
+/// Compares rows with creations. `payloads` is the file that the creations were taken from, `counted` what
+/// the API's own count says. `former` are the rows that were there before the load: they are left out,
+/// whatever became of them, and their nicks are taken.
 ///
 /// # Errors
 /// A row cannot be read.
