@@ -21,7 +21,7 @@ shift
 if [ ! -x "$tools/bin/cargo-cyclonedx" ]; then
   cargo install --locked --quiet --root "$tools" --version "$version" cargo-cyclonedx
 fi
-# In a copy of the manifests: it writes beside each of them. As the image is built, without `embedded`, which
+# In a copy of the manifests: it writes next to each of them. As the image is built, without `embedded`, which
 # the lab's tests would switch on for all of the workspace: the copy has no lab.
 sources=$(mktemp -d)
 sh deploy/stub-workspace.sh "$PWD" "$sources/pouco"

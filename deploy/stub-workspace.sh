@@ -1,8 +1,9 @@
 #!/bin/sh
-# Makes the skeleton of a cargo workspace for a cached layer of dependencies: every manifest and the lock file as they
-# are, and in place of each file that cargo takes for a target's root one empty program. An image that copies the
-# skeleton builds all dependencies, and keeps them until a manifest changes, whatever happens to the sources.
-# New members of the workspace are found by themselves. What is below peers/ are workspaces of their own.
+# Makes the skeleton of a cargo workspace for a cached layer of dependencies: every manifest and the lock file
+# as they are, and in place of each file that cargo takes for a target's root one empty program. An image that
+# copies the skeleton builds all dependencies, and keeps them until a manifest changes, whatever happens to
+# the sources. New members of the workspace are found by themselves. What is below peers/ are workspaces of
+# their own.
 #
 #   stub-workspace.sh SOURCES SKELETON
 set -eu

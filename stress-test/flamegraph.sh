@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# flamegraph.sh OUT_DIR [SECONDS]: where the stack's CPU time goes, while somebody else loads it: one flame graph of each
-# container and one of all, with the samples folded beside them. As root; needs perf and inferno (cargo install inferno).
+# flamegraph.sh OUT_DIR [SECONDS]: where the stack's CPU time goes, while somebody else loads it: one flame
+# graph of each container and one of all, with the samples folded beside them. As root; needs perf and inferno
+# (cargo install inferno).
 set -euo pipefail
 
 here=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
@@ -9,8 +10,8 @@ here=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
 
 # A prime, so as not to beat with timers.
 readonly samples_per_second=1999
-# Enough for the coroutines' and Postgres's deepest stacks of calls; unwound by their frame tables, since neither
-# Postgres nor nginx keeps frame pointers.
+# Enough for the coroutines' and Postgres's deepest stacks of calls; unwound by their frame tables, since
+# neither Postgres nor nginx keeps frame pointers.
 readonly stack_bytes=16384
 
 pids_of() {

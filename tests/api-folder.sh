@@ -3,7 +3,7 @@
 # its line. The users API and its line are taken out of the same copy. What is left has to be well-formed,
 # pass the tests of every room of the library that an API can reach, start on an embedded Postgres and answer.
 #
-#   CARGO_TARGET_DIR     where an earlier `cargo test` has compiled the dependencies; they are not compiled again
+#   CARGO_TARGET_DIR  where an earlier `cargo test` has compiled the dependencies, to use them again
 set -euo pipefail
 export LC_ALL=C
 cd "$(dirname "$(readlink -f "$0")")/.."

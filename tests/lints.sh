@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# The form of the Rust code and its lints, with both sets of features: what `cargo run` has, and what the images have.
+# The form of the Rust code and its lints, with both sets of features: what `cargo run` has, and what the
+# images have.
 set -euo pipefail
 cd "$(dirname "$(readlink -f "$0")")/.."
 

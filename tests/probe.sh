@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Asks a server built from this checkout, on an embedded Postgres, the questions of examples/probe, over TCP. (Over a Unix
-# socket tests/stack/whole.sh asks the image's server.) Any broken MUST or SHOULD fails. First the probe shows that it finds what
-# is wrong with servers that are.
+# Asks a server built from this checkout, on an embedded Postgres, the questions of examples/probe, over TCP.
+# (Over a Unix socket tests/stack/whole.sh asks the image's server.) Any broken MUST or SHOULD fails. First
+# the probe shows that it finds what is wrong with servers that are.
 #
 #   tests/probe.sh [REPORT]        a file for the report, none unless told
 #   POUCO, POUCO_PROBE             a server and a probe that are built already; they are built here by default

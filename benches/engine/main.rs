@@ -1,4 +1,4 @@
-//! Requests per CPU second of the engine, beside what people would otherwise pick:
+//! Requests per CPU second of the engine, alongside what people would otherwise pick:
 //! `cargo bench --bench engine`.
 //!
 //! Server and load generator are processes of their own that take turns on one core: were they on two that

@@ -1,4 +1,4 @@
-//! Look-ups by id beside searches that read every row: a whole server whose memory is too small for its
+//! Lookups by id alongside searches that read every row: a whole server whose memory is too small for its
 //! people, so that Postgres answers everything. `cargo bench --bench lanes -- [--people N] [--seconds S]
 //! [--searches N]`
 //!
@@ -75,7 +75,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     let paths = paths(&mut client)?;
     println!(
-        "| searches at once | look-ups | p50 ms | p99 ms | max ms | refused | searches answered |\n|---|---|---|---|---|---|---|"
+        "| searches at once | lookups | p50 ms | p99 ms | max ms | refused | searches answered |\n|---|---|---|---|---|---|---|"
     );
     for beside in [0.0, searches] {
         measure(&address, &paths, beside, seconds)?;

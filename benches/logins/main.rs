@@ -1,4 +1,4 @@
-//! Look-ups of a product beside logins, each of which costs a hash of 60 ms or so: none, 5 a second, 50 a
+//! Lookups of a product alongside logins, each of which costs a hash of 60 ms or so: none, 5 a second, 50 a
 //! second.
 //! `cargo bench --bench logins -- [--seconds S] [--rounds N]`
 //!
@@ -53,7 +53,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     println!("{rounds} rounds of {seconds} s each, in turn\n");
     println!(
-        "| logins/s | look-ups | p50 ms | p99 ms | times p99 without | logged in | refused | slowest refusal ms |\n\
+        "| logins/s | lookups | p50 ms | p99 ms | times p99 without | logged in | refused | slowest refusal ms |\n\
          |---|---|---|---|---|---|---|---|"
     );
     let mut without = None;
@@ -94,7 +94,7 @@ fn measure(shop: &Shop, rate: f64, seconds: f64, measured: &mut Measured) -> Res
     Ok(())
 }
 
-/// How long each look-up took, from when it was due.
+/// How long each lookup took, from when it was due.
 fn paced<A: FnMut() -> Result<u16, Box<dyn Error>>>(
     begun: Instant,
     seconds: f64,
@@ -108,7 +108,7 @@ fn paced<A: FnMut() -> Result<u16, Box<dyn Error>>>(
         thread::sleep(due.saturating_duration_since(Instant::now()));
         let status = ask()?;
         if status != 200 {
-            return Err(format!("a look-up was answered with {status}").into());
+            return Err(format!("a lookup was answered with {status}").into());
         }
         took.push(due.elapsed().as_secs_f64() * 1e3);
         number += 1.0;

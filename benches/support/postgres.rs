@@ -9,7 +9,7 @@ pub(crate) fn cpu_us(postmaster: u32) -> Result<f64, Box<dyn Error>> {
     let mut total = Duration::ZERO;
     for entry in fs::read_dir("/proc")? {
         let folder = entry?.path();
-        // Processes that end meanwhile, and what is no process.
+        // Processes that end meanwhile, and what is not a process.
         let Ok(stat) = fs::read_to_string(folder.join("stat")) else { continue };
         let Some((pid, rest)) = stat.split_once(' ') else { continue };
         let parent = rest.rsplit(") ").next().and_then(|fields| fields.split(' ').nth(1));

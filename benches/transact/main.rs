@@ -2,7 +2,7 @@
 //! own: CPU time of this process and of Postgres. `cargo bench --bench transact -- [--rounds N] [--statements
 //! N]`
 //!
-//! They take turns, round by round, on the same pool and with the same look-up by key.
+//! They take turns, round by round, on the same pool and with the same lookup by key.
 #![allow(missing_docs)]
 
 #[path = "../support/options.rs"]
@@ -96,7 +96,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let connector = Connector::new(cluster.config());
     let (pool, threads) = Pool::start(&connector, 3, 1_000, Duration::from_secs(60), &janitor)?;
     let kinds: [(&str, Ask); 3] =
-        [("look-up", read), ("read in a slow lane", scan), ("transaction", transact)];
+        [("lookup", read), ("read in a slow lane", scan), ("transaction", transact)];
     let mut taken = [Vec::new(), Vec::new(), Vec::new()];
     for (_, ask) in kinds {
         round(&pool, cluster.pid(), statements, ask)?;

@@ -30,13 +30,13 @@ fn check_round_trip(text: &str) {
         decoded = decoded.replace("%2", "%");
     }
     assert_eq!(decoded, text);
-    // A path has no `+` for a blank; else it is encoded alike.
+    // A path has no `+` for a blank; otherwise it is encoded alike.
     let in_path = encode(text).replace('+', "%20");
     assert_eq!(decode_path_component(&in_path).as_deref(), Some(text));
 }
 
-/// RFC 3986's unreserved characters as they are, a blank as a form sends it, all else as escapes of either
-/// case.
+/// RFC 3986's unreserved characters as they are, a blank as a form sends it, everything else as escapes of
+/// either case.
 fn encode(text: &str) -> String {
     let mut encoded = String::new();
     for (index, byte) in text.bytes().enumerate() {

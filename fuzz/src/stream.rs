@@ -76,7 +76,7 @@ fn start(buffer_bytes: usize) -> Running {
 /// All that the server answers to the stream and the end of sending.
 fn ask(server: &Running, stream: &[u8]) -> Vec<u8> {
     let mut client = UnixStream::connect(&server.socket).expect("a connection");
-    client.set_read_timeout(Some(TIMEOUT)).expect("a time-out");
+    client.set_read_timeout(Some(TIMEOUT)).expect("a timeout");
     // The server may have refused the beginning and closed already: its answer can be read nevertheless.
     if client.write_all(stream).is_ok() {
         let _ = client.shutdown(Shutdown::Write);

@@ -141,7 +141,7 @@ pub struct Kill {
 pub struct Load {
     /// Of the payloads and terms, and of the pauses.
     pub seed: u64,
-    /// Sent with each request, beside `Host`.
+    /// Sent with each request, besides `Host`.
     #[serde(default)]
     pub headers: Vec<(String, String)>,
     /// A request without its whole answer after this long has failed.
@@ -362,7 +362,7 @@ impl Contest {
             load.check_variants()?;
             ensure!(
                 load.scenarios.is_empty() == load.jmeter.is_some(),
-                "[load] or [loads.NAME] has no scenario, or JMeter's steps beside it"
+                "[load] or [loads.NAME] has no scenario, or JMeter's steps besides it"
             );
             if let Some(steps) = &load.jmeter {
                 steps.check(self.jmeter.as_ref())?;
@@ -432,7 +432,7 @@ impl Contest {
         self.load.scenarios.iter().map(length).fold(0.0, f64::max)
     }
 
-    /// How long a user may take at most: each request until its time-out, and the pauses.
+    /// How long a user may take at most: each request until its timeout, and the pauses.
     #[must_use]
     pub fn longest_chain_seconds(&self) -> f64 {
         let pause = |request: &Request| request.pause_ms.map_or(0.0, |(_, most)| most / 1_000.0);

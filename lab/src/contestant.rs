@@ -1,4 +1,4 @@
-//! A contestant's folder: `contestant.toml` beside a compose file.
+//! A contestant's folder: `contestant.toml` next to a compose file.
 //!
 //! ```toml
 //! title = "FastAPI + Redis"

@@ -176,7 +176,8 @@ pub struct Attempt {
     pub generator: Option<Generator>,
     /// Rows after the load.
     pub stored: Option<Stored>,
-    /// What was answered, where it is that, by itself or beside the rows, by which a contestant is judged.
+    /// What was answered, where it is that, by itself or together with the rows, by which a contestant is
+    /// judged.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub answers: Option<Answers>,
     /// What else must hold after a load of scenarios, and whether it does.
@@ -185,7 +186,7 @@ pub struct Attempt {
     /// What the load has cost the database, where that was counted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub database: Option<DatabaseWork>,
-    /// Rows after a SIGKILL of everything in the midst of a second, short load.
+    /// Rows after a SIGKILL of everything in the middle of a second, short load.
     pub killed: Option<Killed>,
     /// One entry a second of the load.
     #[serde(default)]
@@ -200,7 +201,7 @@ pub struct Verdict {
     /// Why it is not [`Status::Valid`]; one sentence each.
     #[serde(default)]
     pub reasons: Vec<String>,
-    /// What a reader should know beside: the generator was the bottleneck, rules that are not kept.
+    /// What a reader should know as well: the generator was the bottleneck, rules that are not kept.
     #[serde(default)]
     pub warnings: Vec<String>,
 }

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# floor/run.sh GATLING_HOME [options of run-test.sh]: the stress test against the stack's nginx before an upstream that
-# answers constants. Needs the images of the stack (podman-compose build), and the stack itself to be down.
-# What it says about counts is meant to differ: nothing is stored.
+# floor/run.sh GATLING_HOME [options of run-test.sh]: the stress test against the stack's nginx before an
+# upstream that answers constants. Needs the images of the stack (podman-compose build), and the stack itself
+# to be down. What it says about counts is meant to differ: nothing is stored.
 # shellcheck disable=SC2317 # functions that only the trap calls
 set -euo pipefail
 

@@ -10,8 +10,8 @@
 # shellcheck source-path=SCRIPTDIR source=direct.sh
 . "$here/stresslib/direct.sh"
 
-# Whatever the user's locale: numbers have a point, programs speak English, and one order sorts all. Java also takes the
-# encoding of file names from it, and is given $java_locale.
+# Whatever the user's locale: numbers have a point, programs speak English, and one order sorts all. Java also
+# takes the encoding of file names from it, and is given $java_locale.
 export LC_ALL=C
 # shellcheck disable=SC2034 # of those who source this
 readonly java_locale=C.UTF-8

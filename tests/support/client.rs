@@ -9,7 +9,7 @@ use std::time::Duration;
 use socket2::{Domain, Socket, Type};
 
 /// Nothing in a test takes this long unless it hangs.
-const TIMEOUT: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(120);
 
 #[derive(Clone, Debug)]
 pub enum Target {
@@ -107,6 +107,13 @@ impl Target {
         Connection { stream: Box::new(stream), buffer: Vec::new() }
     }
 
+    /// One request as it is written, on a connection of its own.
+    pub fn ask(&self, request: impl AsRef<[u8]>) -> Answer {
+        let mut connection = self.connect();
+        connection.send(request);
+        connection.answer()
+    }
+
     /// One request on a connection of its own.
     pub fn get(&self, path: &str) -> Answer {
         self.connect().request("GET", path, "")
@@ -127,12 +134,9 @@ impl Connection {
         self.stream.write_all(bytes.as_ref())
     }
 
-    /// Sends the same bytes again and again until the server has taken none for `patience`, as a client does
-    /// that reads nothing.
-    pub fn send_until_stuck(&mut self, bytes: &str, patience: Duration) {
-        self.stream.set_timeout(patience).unwrap();
+    /// Sends the same bytes again and again, as a client does that reads nothing, until the server cuts it.
+    pub fn send_until_cut(&mut self, bytes: &str) {
         while self.try_send(bytes).is_ok() {}
-        self.stream.set_timeout(TIMEOUT).unwrap();
     }
 
     /// Sends one byte at a time, with `pause` between them, until the server answers.

@@ -9,10 +9,11 @@ pub mod redis;
 pub mod relay;
 pub mod replica;
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, Instant};
 
+use postgres::types::FromSqlOwned;
 use postgres::{Client, NoTls};
 use pouco::embedded::Cluster;
 use tempfile::TempDir;
@@ -20,7 +21,7 @@ use tempfile::TempDir;
 pub use client::{Answer, Connection, Target};
 pub use engine::Engine;
 pub use relay::Relay;
-pub use replica::Replica;
+pub use replica::{Log, Replica};
 
 /// One Postgres for all tests of a file that run at the same time; it ends with the last of them.
 struct SharedCluster {
@@ -54,11 +55,25 @@ pub fn open_tempdir() -> TempDir {
 
 /// Waits until `condition` holds; panics with `what` if it takes longer than anything that does not hang.
 pub fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(120);
+    let deadline = Instant::now() + Duration::from_secs(300);
     while !condition() {
         assert!(Instant::now() < deadline, "still not: {what}");
         // Leaves the core to the server that the condition waits for.
         std::thread::park_timeout(Duration::from_millis(1));
+    }
+}
+
+/// The body that creates somebody.
+pub fn person(nick: &str) -> String {
+    format!(r#"{{"apelido":"{nick}","nome":"Ana","nascimento":"2000-10-01","stack":["Rust"]}}"#)
+}
+
+/// Told at the end of its scope that it is enough, also where a test fails.
+pub struct RaisedAtEnd<'a>(pub &'a AtomicBool);
+
+impl Drop for RaisedAtEnd<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
     }
 }
 
@@ -120,7 +135,25 @@ impl Database {
         format!("host={} user=pouco dbname={}", self.cluster().sockets().display(), self.name)
     }
 
+    /// Runs statements that have no values.
+    pub fn execute(&self, sql: &str) {
+        self.client().batch_execute(sql).unwrap();
+    }
+
+    /// The first column of the only row.
+    pub fn value<T: FromSqlOwned>(&self, sql: &str) -> T {
+        self.client().query_one(sql, &[]).unwrap().get(0)
+    }
+
+    /// What sessions begin with from now on.
+    pub fn set(&self, setting: &str) {
+        let mut client = self.client();
+        // The session that lifts "read only" would be read-only itself.
+        client.batch_execute("SET default_transaction_read_only = off").unwrap();
+        client.batch_execute(&format!("ALTER DATABASE {} {setting}", self.name)).unwrap();
+    }
+
     pub fn count(&self) -> i64 {
-        self.client().query_one("SELECT count(*) FROM people", &[]).unwrap().get(0)
+        self.value("SELECT count(*) FROM people")
     }
 }

@@ -1,9 +1,12 @@
 //! A replica: the real program as a process of its own.
 
+use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
+use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
 
 use super::{Answer, Database, Target};
 
@@ -15,7 +18,7 @@ pub struct Replica {
     pub admin: Target,
 }
 
-/// The program with a clean environment and free ports.
+/// The program with a clean environment, free ports, and deadlines that a busy machine does not miss.
 pub fn command() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_pouco"));
     for (name, _) in std::env::vars_os() {
@@ -28,6 +31,7 @@ pub fn command() -> Command {
         }
     }
     command.env("POUCO_LISTEN", "tcp:127.0.0.1:0").env("POUCO_ADMIN_LISTEN", "tcp:127.0.0.1:0");
+    command.env("POUCO_READ_DEADLINE_MS", "30000").env("POUCO_COMMIT_DEADLINE_MS", "30000");
     command
 }
 
@@ -124,6 +128,38 @@ fn target(shown: &str) -> Target {
         Some(host_port) => Target::Tcp(host_port.to_owned()),
         None => Target::Unix(shown.strip_prefix("unix:").unwrap().into()),
     }
+}
+
+/// A file that a program logs to.
+pub struct Log(TempDir);
+
+impl Log {
+    pub fn of(command: &mut Command) -> Self {
+        let log = Self(super::open_tempdir());
+        command.stderr(File::create(log.path()).unwrap());
+        log
+    }
+
+    pub fn path(&self) -> PathBuf {
+        self.0.path().join("log")
+    }
+
+    pub fn text(&self) -> String {
+        std::fs::read_to_string(self.path()).unwrap()
+    }
+
+    pub fn has(&self, what: &str) -> bool {
+        self.text().contains(what)
+    }
+}
+
+/// `pouco seed` for this API with these options; what it printed.
+pub fn seed(database: &Database, api: &str, options: &[&str]) -> String {
+    let mut command = command();
+    command.env("DATABASE_URL", database.url()).args(["seed", api]).args(options);
+    let (code, out, err) = run(&mut command);
+    assert_eq!(code, Some(0), "{err}");
+    out
 }
 
 /// Runs the program to its end and returns exit code, standard output and standard error.

@@ -45,7 +45,7 @@ pub(crate) fn seed(contest: &Contest, sent: &Sent) -> u64 {
 
 /// What is sent: the files that were named, or ones that the stress test makes from the seed, with so many
 /// rows that no nick is sent twice but where the payloads themselves mean it; of a contest that only reads,
-/// its data, in files that go with the folder beside them; nothing where none are sent.
+/// its data, in files that go with the folder next to them; nothing where none are sent.
 pub(crate) fn feeds(places: &Places, contest: &Contest, sent: &Sent) -> Result<(Feeds, Option<TempDir>)> {
     let rows = match sent.find_limit {
         true => PAYLOADS_OF_A_SEARCH,

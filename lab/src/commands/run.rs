@@ -84,7 +84,9 @@ fn taken(places: &Places, all: Vec<OneLoad>, options: &Run) -> Result<Vec<OneLoa
         let nobody =
             load.contest.load.optional && entrants(places, &load.contest, &options.contestant)?.is_empty();
         match load.contest.load_name.as_deref().filter(|_| nobody) {
-            Some(name) => view::say(&format!("pouco-lab: nobody who is asked takes part in {name}")),
+            Some(name) => {
+                view::say(&format!("pouco-lab: none of the selected contestants takes part in {name}"))
+            }
             None => taken.push(load),
         }
     }
@@ -237,7 +239,7 @@ fn jmeter(places: &Places, options: &Run, contest: &Contest) -> Result<Option<dr
     Ok(Some(drivers::Jmeter::find(None, &places.top)?.telling(told(&options.told)?)))
 }
 
-/// The one that is asked for, or else the contest's own.
+/// The one that is asked for, otherwise the contest's own.
 fn tool(options: &Run, contest: &Contest) -> Tool {
     options.tool.unwrap_or(match (options.sent.find_limit, &contest.gatling) {
         _ if contest.load.jmeter.is_some() => Tool::Jmeter,

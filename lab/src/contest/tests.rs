@@ -50,7 +50,7 @@ fn a_load_is_of_scenarios_or_of_jmeter() {
                 let scenarios = it.load.scenarios.clone();
                 plan(it).scenarios = scenarios;
             },
-            "JMeter's steps beside it",
+            "JMeter's steps besides it",
         ),
         (|it| plan(it).jmeter = None, "no scenario"),
         (|it| plan(it).shop = None, "needs a `shop`"),

@@ -39,7 +39,7 @@ pub struct Share {
 }
 
 impl Contestant {
-    /// The contestant as it is in the budget of this name: changed where it says so, else as it is.
+    /// The contestant as it is in the budget of this name: changed where it says so, otherwise as it is.
     #[must_use]
     pub fn within(mut self, budget: Option<&str>) -> Self {
         let Some(changes) = budget.and_then(|name| self.budgets.get(name)).cloned() else { return self };

@@ -36,7 +36,7 @@ pub use native::{Native, plan as native_plan};
 pub use payloads::{payload_rows, payloads};
 pub use process::{now, raise_open_files};
 
-/// In [`Job::folder`]: what shall stay beside the record. Everything else there goes.
+/// In [`Job::folder`]: what must stay next to the record. Everything else there goes.
 pub const KEPT: &str = "kept";
 
 /// A load that somebody wants.
@@ -75,7 +75,7 @@ pub struct Outcome {
     pub creations: Creations,
     /// The same in a shop.
     pub deeds: Vec<Deed>,
-    /// In advanced scenarios, what the answers say of what is stored beside the users.
+    /// In advanced scenarios, what the answers say of what is stored besides the users.
     pub tally: Tally,
     /// What it found in answers, where it looks at them alone.
     pub answers: Option<Answers>,
@@ -83,7 +83,7 @@ pub struct Outcome {
     pub generator: Generator,
     /// Why the figures cannot stand, whatever is stored: the contestant says yes and does not do it.
     pub faults: Vec<String>,
-    /// What a reader should know beside the figures, and changes none.
+    /// What a reader should know besides the figures, and changes none.
     pub notes: Vec<String>,
     /// Stopped before its end: what was sent last may be missing in all of these.
     pub interrupted: bool,

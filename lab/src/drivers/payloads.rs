@@ -11,7 +11,7 @@ use crate::contest::Contest;
 /// Files are made in whole multiples of this many lines: of the contest itself at scale 1, and so of most
 /// runs, one is enough.
 const ROWS_STEP: u64 = 100_000;
-/// As many as `stress-test/generate.py` makes. Beyond it they are sent again, and whoever sends them warns.
+/// As many as `stress-test/generate.py` makes. Beyond it they are sent again, and the sender warns.
 const MOST_ROWS: u64 = 10_000_000;
 /// Random arrivals may be some more than their expected number.
 const ROWS_MARGIN: f64 = 1.05;

@@ -169,7 +169,7 @@ impl Group {
         }
     }
 
-    /// To all of them. That there may be none any more is no error.
+    /// To all of them. That there may be none any more is not an error.
     fn signal(&self, signal: Signal) {
         let _ = rustix::process::kill_process_group(self.id, signal);
     }

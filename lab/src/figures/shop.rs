@@ -1,4 +1,4 @@
-//! Figures that only a shop has: orders, what is used beside logins, and whether it stood still.
+//! Figures that only a shop has: orders, what is used besides logins, and whether it stood still.
 
 use std::fmt::{self, Display};
 
@@ -7,7 +7,7 @@ use crate::meters::Role;
 use crate::record::{Attempt, LoadFigures, RequestFigures, Second};
 
 /// So many seconds in a row without a right answer are a standstill: the one bound there is, whoever judges.
-/// It is half of a request's time-out; a full collection of garbage takes less.
+/// It is half of a request's timeout; a full collection of garbage takes less.
 pub const PATIENCE_SECONDS: u32 = 5;
 
 /// A shop that served nobody. Its stock is exact for just that reason.
@@ -28,8 +28,8 @@ impl Display for Standstill {
     }
 }
 
-/// Whether it stood still, in a shop. Nothing is lost then, and hardly any CPU used, so that it would else
-/// stand before those who work.
+/// Whether it stood still, in a shop. Nothing is lost then, and hardly any CPU used, so that it would
+/// otherwise stand before those who work.
 #[must_use]
 pub fn standstill(attempt: &Attempt) -> Option<Standstill> {
     let stored = attempt.stored.as_ref().filter(|stored| stored.stock.is_some())?;
@@ -41,7 +41,7 @@ pub fn standstill(attempt: &Attempt) -> Option<Standstill> {
 }
 
 /// The most seconds in a row without a right answer while somebody waited. Of seconds in which nothing at all
-/// happens only what comes next tells: at the end, and before new users (JMeter starts anew for each of its
+/// happens only what comes next tells: at the end, and before new users (JMeter starts again for each of its
 /// steps), nobody waited; before an answer or a failure somebody did.
 fn longest_silence(series: &[Second]) -> u32 {
     let (mut longest, mut silent, mut idle) = (0, 0, 0);
@@ -53,7 +53,7 @@ fn longest_silence(series: &[Second]) -> u32 {
         }
         silent += if started == 0 { idle } else { 0 };
         idle = 0;
-        // What timed out has failed and is no answer: it says nothing of the answers beside it.
+        // What timed out has failed and is not an answer: it says nothing of the other answers.
         let all_wrong = answers == failed;
         let served = answers > 0 && !all_wrong;
         silent += u32::from(!served);

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "kebab-case")]
 pub enum Role {
     /// Serves the contest's API; gets the mode's environment, `DATABASE_CONNECTIONS`, and what the budget
-    /// says beside.
+    /// says alongside.
     Api,
     /// Stands before the APIs.
     Balancer,

@@ -14,7 +14,7 @@ pub struct Budget {
     pub memory_bytes: u64,
     /// Connections to the database at any time, over all processes; 0 where the contest has none.
     pub database_connections: u32,
-    /// Of these, as many as shall always be open; absent where that is the contestant's business.
+    /// Of these, as many as must always be open; absent where that is the contestant's business.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub database_connections_min: Option<u32>,
     /// Processes that serve the API, all together; absent where that is the contestant's business.

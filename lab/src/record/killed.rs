@@ -17,7 +17,7 @@ pub struct Killed {
     /// Absent in a record of an earlier version: nobody was asked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub invisible: Option<u64>,
-    /// Who was asked for these people.
+    /// The replica that was asked for these people.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub asked: Vec<Asked>,
 }

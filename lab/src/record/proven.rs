@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Something that must hold after a load, beside each answer and each row of users.
+/// Something that must hold after a load, besides each answer and each row of users.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema, Serialize, PartialEq, Eq)]
 pub struct Proven {
     /// What was looked at, as in "lost updates".

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Error, Result};
 
 use super::aside::Aside;
+use super::settle::Stay;
 use super::watch::Watch;
 use super::work::Work;
 use super::{Entrant, Settings, begun, data, kill, kill_shop, logins, proof, scenario, settle, shop};
@@ -86,9 +87,9 @@ fn steps(
     }
     let excluded = Excluded::new(&pass.unique, pass.sent.iter().map(Vec::as_slice));
     attempt.conformance = Some(pass.conformance);
-    if contestant.database.is_some() {
+    if contestant.database.is_some() && contest.seed.is_none() {
         // A wrong table or column is better known now than after minutes of load. The people of the pass are
-        // there already.
+        // there already. Data have been read once when they were stored.
         data::untouched(contest, stack, contestant).context("database.rows in contestant.toml")?;
     }
     if contest.oracle.by_endpoint() {
@@ -111,6 +112,8 @@ fn steps(
     let Loaded { outcome, report, rest, looks } =
         load(settings, entrant, stack, before.as_ref(), stop, &file_name(attempt), view)?;
     attempt.database = work.map(|work| work.end(contestant, stack)).transpose()?;
+    // While the rest is looked at, rows may show that they stay.
+    let stay = contest.seed.as_ref().map(|_| Stay::begin(stack, &contestant.rows()?.rows)).transpose()?;
     attempt.series = series(outcome.series, outcome.begun_at, &report);
     let begun = outcome.begun_at.map_or(0.0, |begun_at| begun_at - report.started_at);
     attempt.proofs.extend(scenario::course(settings, &attempt.series, &report.apis, begun)?);
@@ -152,8 +155,8 @@ fn steps(
     }
     attempt.proofs.extend(looked.prove(contest, &outcome.tally, stack)?);
     let Some(database) = &contestant.database else { return Ok(()) };
-    let warning = settle::rows_stay(stack, &database.rows, stop)?;
-    attempt.verdict.warnings.extend(warning.map(str::to_owned));
+    let stay = stay.map_or_else(|| Stay::begin(stack, &database.rows), Ok)?;
+    attempt.verdict.warnings.extend(stay.wait(stack, stop)?.map(str::to_owned));
     attempt.verdict.warnings.extend(looks.1);
     let rows = data::rows(stack, contestant)?;
     let left = Evidence {
@@ -256,7 +259,7 @@ fn load(
     view: &mut View,
 ) -> Result<Loaded> {
     // Whatever the start and the pass over the rules have left to do is not the load's.
-    let meter = metered(stack, entrant)?;
+    let meter = Meter::start_every(settle::SHORT_LOOK, stack.targets()?, None)?;
     let _ = settle::idle(&meter, stop)?;
     meter.stop()?;
     let meter = metered(stack, entrant)?;

@@ -34,7 +34,7 @@ const JAVA_OPTIONS: &str = "-Xmx1G";
 /// Gatling's exit code where it ran to the end and requests failed.
 const ASSERTIONS_FAILED: i32 = 2;
 
-/// To compile, to start, and to read the log again: beside the load's length and the last users' chains.
+/// To compile, to start, and to read the log again: besides the load's length and the last users' chains.
 const SPARE: Duration = Duration::from_secs(240);
 
 /// The length of a load, as the simulation allows it.
@@ -50,7 +50,7 @@ pub struct Gatling {
 }
 
 impl Gatling {
-    /// In `home` if given, else in the first of [`machine::gatling_places`] that has it.
+    /// In `home` if given, otherwise in the first of [`machine::gatling_places`] that has it.
     ///
     /// # Errors
     /// There is none.

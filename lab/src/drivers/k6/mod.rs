@@ -1,4 +1,4 @@
-//! k6, with the script `k6.js` in the contest's folder, and what all such scripts share beside it: for those
+//! k6, with the script `k6.js` in the contest's folder, and what all such scripts share next to it: for those
 //! who know k6's figures better than Gatling's.
 //!
 //! It takes about as much CPU as Gatling (0.4 ms a request), drops users for whom it has no virtual user
@@ -46,8 +46,8 @@ const USUAL_PLACE: &str = "go/bin/k6";
 /// In `lab/contests`.
 const COMMON: &str = "k6-load.js";
 
-/// To read the payloads, to make virtual users, and to write the summary: beside the load's length and the
-/// last users' chains.
+/// To read the payloads, to make virtual users, and to write the summary: in addition to the load's length
+/// and the last users' chains.
 const SPARE: Duration = Duration::from_secs(120);
 
 /// k6's exit code after a signal, when it has written its summary.
@@ -70,7 +70,8 @@ enum How {
 }
 
 impl K6 {
-    /// `program` if given, else what `K6` says, else `k6` in a folder of `PATH`, else `~/go/bin/k6`.
+    /// `program` if given, otherwise what `K6` says, otherwise `k6` in a folder of `PATH`, otherwise
+    /// `~/go/bin/k6`.
     ///
     /// # Errors
     /// There is none.
@@ -85,7 +86,7 @@ impl K6 {
         let program = named.or_else(in_path).or_else(installed).unwrap_or_default();
         ensure!(
             program.is_file(),
-            "no k6: {} is no file; install it with: GOBIN=~/go/bin go install go.k6.io/k6@v1.3.0 (or set K6 to its path)",
+            "no k6: {} is not a file; install it with: GOBIN=~/go/bin go install go.k6.io/k6@v1.3.0 (or set K6 to its path)",
             program.display()
         );
         Ok(Self { how: How::Program(program) })
@@ -208,13 +209,13 @@ impl Driver for K6 {
     }
 }
 
-/// What the scripts of all contests have in common lies beside their folders, and they import it from there.
+/// What the scripts of all contests have in common lies next to their folders, and they import it from there.
 fn common(script: &Path) -> PathBuf {
     let contests = script.parent().and_then(Path::parent);
     contests.unwrap_or(Path::new("/")).join(COMMON)
 }
 
-/// A contest's script, those beside it, which it may import, and what all have in common.
+/// A contest's script, those next to it, which it may import, and what all have in common.
 fn scripts(script: &Path) -> Result<Vec<PathBuf>> {
     let folder = script.parent().unwrap_or(Path::new("/"));
     let mut all = vec![common(script)];

@@ -29,7 +29,7 @@ const MOST_SECONDS: f64 = 10.0;
 /// And never more than that, since each takes some megabytes.
 const MAX_VIRTUAL_USERS: u64 = 4_000;
 
-/// Statuses that are counted each by itself, beside those that are allowed; 0 stands for no answer.
+/// Statuses that are counted each by itself, besides those that are allowed; 0 stands for no answer.
 const COMMON_STATUSES: [u16; 14] = [0, 200, 201, 400, 404, 405, 408, 413, 422, 429, 500, 502, 503, 504];
 
 /// What `k6.js` finds in `POUCO_PLAN`.

@@ -19,11 +19,11 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use crate::waiting::interest::{HUNG_UP, Interest, WRITABLE};
 use crate::waiting::life::once;
 
-/// Where Postgres listens if nobody says.
+/// Where Postgres listens by default.
 pub(super) const DEFAULT_PORT: u16 = 5432;
 
 /// A connected socket.
-pub(super) struct Line {
+pub(super) struct DatabaseSocket {
     socket: Socket,
     opened: Instant,
     /// Whether a thread reads it, which waits in the kernel.
@@ -37,7 +37,7 @@ pub(super) struct Line {
     hung_up: AtomicBool,
     /// Whether the event loop does not take it, so that nobody can wait for it.
     unwatched: AtomicBool,
-    /// Whether a thread waited in vain for as long as it has patience.
+    /// Whether a thread waited without success for as long as it has patience.
     silent: AtomicBool,
     /// Whether it is of no more use, although the kernel knows nothing of that.
     given_up: AtomicBool,
@@ -55,7 +55,7 @@ const ENDLESS: u64 = u64::MAX;
 /// It was.
 const CANCELLED: u64 = u64::MAX - 1;
 
-impl Line {
+impl DatabaseSocket {
     /// Connects to the host of this index. Blocks, at most until `deadline`.
     ///
     /// # Errors
@@ -90,17 +90,17 @@ impl Line {
         }
     }
 
-    /// For a thread: as [`Line::block`], but at most until `deadline`.
+    /// For a thread: as [`DatabaseSocket::block`], but at most until `deadline`.
     pub(super) fn wait_until(&self, deadline: Instant) {
         let left = deadline.saturating_duration_since(Instant::now());
-        // A socket that takes no time-out is of no use either.
+        // A socket that takes no timeout is of no use either.
         match left.is_zero() || self.set_patience(left).is_err() {
             true => self.give_up(),
             false => self.block(),
         }
     }
 
-    /// For a thread: whether its last wait was in vain.
+    /// For a thread: whether its last wait was without success.
     pub(super) fn was_silent(&self) -> bool {
         self.silent.swap(false, Ordering::Relaxed)
     }
@@ -293,7 +293,7 @@ fn left(deadline: Instant) -> io::Result<Duration> {
 
 /// The addresses of a host, the last of them to be tried first.
 ///
-/// The system's resolver takes no time-out: a thread waits for it, which is left to its end if that is too
+/// The system's resolver takes no timeout: a thread waits for it, which is left to its end if that is too
 /// late.
 fn resolve(name: &str, port: u16, deadline: Instant) -> io::Result<Vec<SocketAddr>> {
     if let Ok(address) = name.parse::<IpAddr>() {
@@ -301,7 +301,7 @@ fn resolve(name: &str, port: u16, deadline: Instant) -> io::Result<Vec<SocketAdd
     }
     let (resolved, answer) = mpsc::channel();
     let name = name.to_owned();
-    // A panic drops the sender: who waits hears of that at once.
+    // A panic drops the sender: the waiter gets an error at once.
     once("pouco-resolve", move || {
         let addresses = (name.as_str(), port).to_socket_addrs().map(Iterator::collect::<Vec<_>>);
         // Too late for who asked.
@@ -337,8 +337,8 @@ fn connect(domain: Domain, address: &SockAddr, timeout: Duration) -> io::Result<
 }
 
 /// What the client library reads from and writes to. It is never woken through its context: its caller waits
-/// by [`Line::block`] or [`Line::park`] before the next poll.
-pub(super) struct Pipe(pub(super) Arc<Line>);
+/// by [`DatabaseSocket::block`] or [`DatabaseSocket::park`] before the next poll.
+pub(super) struct Pipe(pub(super) Arc<DatabaseSocket>);
 
 impl AsyncRead for Pipe {
     fn poll_read(self: Pin<&mut Self>, _: &mut Context<'_>, room: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
