@@ -2,6 +2,7 @@
 //! its rows, and one whose limits do not hold. The other contests' kinds are in files of their own.
 #![allow(clippy::unwrap_used)] // a test that cannot go on fails
 
+mod added;
 mod advanced;
 mod artefacts;
 mod contestants;
@@ -31,6 +32,7 @@ use std::process::Command;
 
 use postgres::NoTls;
 use pouco::embedded::Cluster;
+use pouco_lab::oracle;
 use pouco_lab::record::{Attempt, Killed, Record, Status};
 use socket2::{Domain, Socket, Type};
 use tempfile::TempDir;

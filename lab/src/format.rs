@@ -1,6 +1,6 @@
 //! How numbers and names are written, once for all tables, charts and sentences.
 
-use crate::contestant::Acknowledges;
+use crate::record::Acknowledges;
 
 /// Stands where a figure is absent.
 pub const ABSENT: &str = "–";

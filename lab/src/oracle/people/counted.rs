@@ -1,11 +1,13 @@
 //! Judging where only numbers are known: how many creations were sent, acknowledged and without an answer.
 //!
 //! Each figure is the least that explains the numbers. Where an acknowledged person is lost and one whose
-//! creation had no answer is stored, the two cancel: that can only be seen with [`super::Creations::Each`].
+//! creation had no answer is stored, the two cancel: that can only be seen with
+//! [`crate::oracle::Creations::Each`].
 
-use super::findings::{Findings, Sent, quoted, rows_by_nick};
+use super::findings::{Findings, Sent, rows_by_nick};
 use super::{Excluded, Row, Taken};
 use crate::lines::Lines;
+use crate::oracle::sent::quoted;
 use crate::record::Stored;
 
 pub(super) fn judge(

@@ -4,13 +4,8 @@ use std::collections::HashMap;
 
 use super::{Excluded, Person, Row, Taken, nick_of, valid_person};
 use crate::lines::Lines;
+use crate::oracle::sent::{Kinds, quoted};
 use crate::record::Stored;
-
-const MAX_EXAMPLES: usize = 10;
-/// So that one kind of fault does not hide the others.
-const MAX_EXAMPLES_OF_A_KIND: usize = 3;
-/// Of a value that is quoted in an example.
-const QUOTED_CHARS: usize = 60;
 
 /// A line of the payload file.
 enum Line {
@@ -86,22 +81,18 @@ impl Sent {
 /// A record in the making.
 pub(super) struct Findings {
     pub(super) stored: Stored,
-    by_kind: HashMap<&'static str, usize>,
+    by_kind: Kinds,
 }
 
 impl Findings {
     pub(super) fn new(sent: u64, rows: &[Row]) -> Self {
         let stored = Stored { sent, rows: rows.len() as u64, ..Stored::default() };
-        Self { stored, by_kind: HashMap::new() }
+        Self { stored, by_kind: Kinds::default() }
     }
 
     /// Keeps a sentence as an example, if there is room for more of its kind.
     pub(super) fn say(&mut self, kind: &'static str, sentence: impl FnOnce() -> String) {
-        let of_kind = self.by_kind.entry(kind).or_default();
-        if *of_kind < MAX_EXAMPLES_OF_A_KIND && self.stored.examples.len() < MAX_EXAMPLES {
-            *of_kind += 1;
-            self.stored.examples.push(sentence());
-        }
+        self.by_kind.say(&mut self.stored.examples, kind, sentence);
     }
 
     /// More than one row of a nick; that of an earlier load counts as one.
@@ -183,10 +174,4 @@ fn difference(row: &Row, person: &Person) -> Option<String> {
     };
     (row.stack != person.stack)
         .then(|| format!("stack was sent as {} and is stored as {}", shown(&person.stack), shown(&row.stack)))
-}
-
-pub(super) fn quoted(text: &str) -> String {
-    let shown: String = text.chars().take(QUOTED_CHARS).collect();
-    let more = if shown.len() < text.len() { "…" } else { "" };
-    format!("`{}{more}`", shown.escape_debug())
 }

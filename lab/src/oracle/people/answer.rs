@@ -11,8 +11,8 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::same;
-use crate::oracle::MAX_FOUND;
+use super::MAX_FOUND;
+use crate::oracle::sent::same;
 
 #[derive(Deserialize)]
 struct Person<'a> {

@@ -4,6 +4,9 @@
 //!
 //! What may not enter: how rows are fetched or answers read.
 
+mod answer;
+pub mod oracle;
+
 use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::io::BufRead;
@@ -15,12 +18,9 @@ use time::format_description::well_known::Rfc3339;
 use time::macros::datetime;
 use time::{Duration, OffsetDateTime, UtcOffset};
 
-use super::findings::quoted;
+use super::sent::{MAX_EXAMPLES, quoted};
 use crate::lines::Lines;
 use crate::record::Stored;
-
-/// The oracle's name in a contest's file.
-pub const NAME: &str = "users";
 
 /// How many rows there are.
 pub const ROWS: u32 = 10_000;
@@ -33,8 +33,6 @@ const COUNTRIES: [&str; 11] = ["BR", "DE", "ES", "FR", "GB", "IN", "JP", "PL", "
 pub(super) const EPOCH: OffsetDateTime = datetime!(2024-01-01 00:00 UTC);
 /// Between the rows' moments.
 pub(super) const STEP: Duration = Duration::seconds(3_607);
-
-const MAX_EXAMPLES: usize = 10;
 
 /// A row.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]

@@ -11,13 +11,14 @@
 //! k6's script has the same rules in its own language, and all numbers and words from here. What may not
 //! enter: how answers are fetched, and how long a single contestant keeps a page.
 
+pub mod oracle;
+
 use std::time::{Duration, SystemTime};
 
 use time::format_description::well_known::Rfc3339;
 use time::{OffsetDateTime, UtcOffset};
 
-/// The oracle's name in a contest's file.
-pub const NAME: &str = "edge";
+use super::answers::Right;
 
 /// The body of `/static-text`.
 pub const STATIC_TEXT: &str = "A static text\n";
@@ -41,15 +42,6 @@ pub enum Page {
     StaticText,
     /// When it was made.
     Time,
-}
-
-/// A right answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Right {
-    /// Of [`WORDS`].
-    pub cache: &'static str,
-    /// Of an answer that shows when it was made.
-    pub age: Option<Duration>,
 }
 
 impl Page {

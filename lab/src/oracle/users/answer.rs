@@ -1,7 +1,7 @@
 //! Whether an answer of the contest `users` says what the data say.
 //!
 //! - **A user** is compared field by field with the row of the asked id, every time: `created_at` as a
-//!   moment, written in UTC with `Z`, the others as [`super::same`] compares them.
+//!   moment, written in UTC with `Z`, the others as [`same`] compares them.
 //! - **A list** must have the asked `limit` and `offset`, the number of all rows as `total`, and as many
 //!   items as were asked for. Its first and its last item are compared as a user is; in one list of
 //!   [`WHOLE_EVERY`] every item is, since fifty of them would cost the generator more than all else.
@@ -14,8 +14,8 @@ use serde_json::value::RawValue;
 use time::format_description::well_known::Rfc3339;
 use time::{OffsetDateTime, UtcOffset};
 
-use super::same;
 use crate::lines::Lines;
+use crate::oracle::sent::same;
 
 /// One list in so many is compared item by item.
 pub(super) const WHOLE_EVERY: u64 = 10;

@@ -2,9 +2,10 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::findings::{Findings, Sent, quoted, rows_by_nick};
-use super::{Creation, Excluded, Person, Row, Taken, id_of};
+use super::findings::{Findings, Sent, rows_by_nick};
+use super::{Excluded, Person, Row, Taken};
 use crate::lines::Lines;
+use crate::oracle::sent::{Creation, id_of, quoted};
 use crate::record::Stored;
 
 /// What became of the valid creations of one nick.

@@ -20,7 +20,6 @@ pub struct Row {
     /// `YYYY-MM-DD`.
     pub nascimento: String,
     /// Elements in their order; absent: null.
-    #[serde(default)]
     pub stack: Option<Vec<String>>,
 }
 

@@ -2,20 +2,27 @@
 
 use maud::{Markup, html};
 
+use crate::format;
+
 /// How a cell is meant. Colour follows it, but never stands alone: the text says the same.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Tone {
+pub enum Tone {
+    /// Nothing to say.
     #[default]
     Plain,
+    /// As it must be.
     Good,
+    /// To be looked at.
     Warn,
+    /// Wrong.
     Bad,
+    /// Nothing to see.
     Muted,
 }
 
 impl Tone {
     /// As a class of `page.css`.
-    pub(super) fn class(self) -> &'static str {
+    pub fn class(self) -> &'static str {
         match self {
             Self::Plain => "plain",
             Self::Good => "good",
@@ -26,90 +33,139 @@ impl Tone {
     }
 }
 
-pub(super) struct Table {
-    pub(super) caption: String,
-    pub(super) columns: Vec<Column>,
+/// Groups of rows below headings.
+pub struct Table {
+    /// In a sentence.
+    pub caption: String,
+    #[allow(missing_docs)]
+    pub columns: Vec<Column>,
     /// Which column names the row.
-    pub(super) head: usize,
-    pub(super) groups: Vec<Group>,
+    pub head: usize,
+    #[allow(missing_docs)]
+    pub groups: Vec<Group>,
 }
 
+/// A column's heading.
 #[derive(Default)]
-pub(super) struct Column {
+pub struct Column {
     /// Columns beside each other with the same one share a heading.
-    pub(super) group: String,
+    pub group: String,
     /// With the unit.
-    pub(super) title: String,
-    pub(super) numeric: bool,
+    pub title: String,
+    /// Its cells are numbers.
+    pub numeric: bool,
 }
 
 /// Rows under a heading of their own.
 #[derive(Default)]
-pub(super) struct Group {
-    pub(super) title: Option<String>,
-    pub(super) rows: Vec<Row>,
+pub struct Group {
+    /// The heading.
+    pub title: Option<String>,
+    #[allow(missing_docs)]
+    pub rows: Vec<Row>,
 }
 
+/// Cells, as many as columns, or fewer and a rest.
 #[derive(Default)]
-pub(super) struct Row {
-    pub(super) cells: Vec<Cell>,
+pub struct Row {
+    #[allow(missing_docs)]
+    pub cells: Vec<Cell>,
     /// Takes all columns that remain.
-    pub(super) rest: Option<String>,
+    pub rest: Option<String>,
 }
 
+/// A cell.
 #[derive(Clone, Default)]
-pub(super) struct Cell {
-    pub(super) text: String,
+pub struct Cell {
+    #[allow(missing_docs)]
+    pub text: String,
     /// Below the text, smaller: an interval, a remark.
-    pub(super) small: Option<String>,
-    pub(super) tone: Tone,
+    pub small: Option<String>,
+    #[allow(missing_docs)]
+    pub tone: Tone,
 }
 
 impl Cell {
-    pub(super) fn new(text: impl Into<String>) -> Self {
+    /// Plain.
+    #[must_use]
+    pub fn new(text: impl Into<String>) -> Self {
         Self { text: text.into(), ..Self::default() }
     }
 
-    pub(super) fn tone(self, tone: Tone) -> Self {
+    #[allow(missing_docs)]
+    #[must_use]
+    pub fn tone(self, tone: Tone) -> Self {
         Self { tone, ..self }
     }
 
-    pub(super) fn small(self, small: impl Into<String>) -> Self {
+    /// With a text below.
+    #[must_use]
+    pub fn small(self, small: impl Into<String>) -> Self {
         Self { small: Some(small.into()), ..self }
     }
 }
 
+/// A whole number.
+#[must_use]
+pub fn number(value: u64) -> Cell {
+    Cell::new(format::count(value as f64))
+}
+
+/// Red where it is not 0.
+#[must_use]
+pub fn faults(value: u64) -> Cell {
+    number(value).tone(if value > 0 { Tone::Bad } else { Tone::Plain })
+}
+
+/// A dash where it is absent.
+#[must_use]
+pub fn optional(value: Option<String>) -> Cell {
+    value.map_or_else(|| Cell::new(format::ABSENT).tone(Tone::Muted), Cell::new)
+}
+
 impl Column {
-    pub(super) fn text(title: &str) -> Self {
+    /// Of words.
+    #[must_use]
+    pub fn text(title: &str) -> Self {
         Self { title: title.to_owned(), ..Self::default() }
     }
 
-    pub(super) fn number(title: &str) -> Self {
+    /// Of numbers.
+    #[must_use]
+    pub fn number(title: &str) -> Self {
         Self { numeric: true, ..Self::text(title) }
     }
 
-    pub(super) fn of(group: &str, title: &str) -> Self {
+    /// Of numbers, in a group.
+    #[must_use]
+    pub fn of(group: &str, title: &str) -> Self {
         Self { group: group.to_owned(), ..Self::number(title) }
     }
 }
 
 impl Table {
-    pub(super) fn new(caption: impl Into<String>, columns: Vec<Column>) -> Self {
+    /// Without rows.
+    #[must_use]
+    pub fn new(caption: impl Into<String>, columns: Vec<Column>) -> Self {
         Self { caption: caption.into(), columns, head: 0, groups: Vec::new() }
     }
 
     /// All rows in one group without a heading.
-    pub(super) fn with(mut self, rows: Vec<Row>) -> Self {
+    #[must_use]
+    pub fn with(mut self, rows: Vec<Row>) -> Self {
         self.groups = vec![Group { title: None, rows }];
         self
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    /// It has no row.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
         self.groups.iter().all(|group| group.rows.is_empty())
     }
 
     /// With headings for rows and columns; in a box of its own that scrolls, so that the page never does.
-    pub(super) fn html(&self, id: &str) -> Markup {
+    #[must_use]
+    pub fn html(&self, id: &str) -> Markup {
         let grouped = self.columns.iter().any(|column| !column.group.is_empty());
         html! {
             div.scroll tabindex="0" role="region" aria-labelledby=(id) {
@@ -193,7 +249,7 @@ impl Table {
     }
 
     /// In GitHub's spelling; headings of groups become rows.
-    pub(super) fn markdown(&self, out: &mut String) {
+    pub fn markdown(&self, out: &mut String) {
         let mut line = |cells: &mut dyn Iterator<Item = String>| {
             out.push('|');
             for cell in cells {
@@ -233,7 +289,7 @@ fn markdown_cell(cell: &Cell) -> String {
 }
 
 /// Text that Markdown must not read as Markdown or HTML, on one line.
-pub(super) fn escape(text: &str) -> String {
+pub fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {
         match character {

@@ -29,7 +29,6 @@ pub struct Steps {
     /// Until all threads of a step are there.
     pub ramp_seconds: u32,
     /// So often each thread goes through the plan's loop; absent: until the time is over.
-    #[serde(default)]
     pub loops: Option<u32>,
     /// How long a step goes on; with `loops`, when it is ended and has failed.
     pub seconds: u32,
@@ -60,7 +59,7 @@ impl Steps {
 
     /// The same steps, each for so many seconds, whatever its loops.
     #[must_use]
-    pub(super) fn lasting(&self, seconds: u32) -> Self {
+    pub(crate) fn lasting(&self, seconds: u32) -> Self {
         let ramp_seconds = self.ramp_seconds.min(seconds / 2);
         Self { seconds, ramp_seconds, loops: None, ..self.clone() }
     }
@@ -68,14 +67,14 @@ impl Steps {
 
 impl Plan {
     /// The samples of each label that a step with loops has.
-    pub(super) fn samples(&self, threads: u32, loops: u32) -> impl Iterator<Item = (&str, u64)> {
+    pub(crate) fn samples(&self, threads: u32, loops: u32) -> impl Iterator<Item = (&str, u64)> {
         let threads = u64::from(threads);
         let once = self.once.iter().map(move |label| (label.as_str(), threads));
         once.chain(self.each_loop.iter().map(move |label| (label.as_str(), threads * u64::from(loops))))
     }
 
     /// Whether a sample of this label may come.
-    pub(super) fn has(&self, label: &str) -> bool {
+    pub(crate) fn has(&self, label: &str) -> bool {
         self.once.iter().chain(&self.each_loop).any(|known| known == label)
     }
 }

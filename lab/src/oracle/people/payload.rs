@@ -157,7 +157,7 @@ mod tests {
 
     #[test]
     fn hard_payloads_are_judged_as_the_other_oracle_judges_them() {
-        let list = include_str!("../../../stress-test/tests/payloads.jsonl");
+        let list = include_str!("../../../../stress-test/tests/payloads.jsonl");
         let mut seen = 0;
         for line in list.lines() {
             let hard: Hard = serde_json::from_str(line).unwrap();
