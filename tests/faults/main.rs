@@ -1,6 +1,6 @@
 //! Faults on real processes under load: what was acknowledged stays, nothing is stored twice, no replica
-//! needs a restart, and creations are back soon. The harness is `pouco_tools::faults`, and its program a long run of
-//! random faults.
+//! needs a restart, and creations are back soon. The harness is `pouco_tools::faults`, and its program a long
+//! run of random faults.
 #![allow(clippy::unwrap_used)]
 
 mod clock;
