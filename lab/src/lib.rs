@@ -37,6 +37,8 @@ pub mod exporter;
 #[cfg(feature = "contests")]
 pub mod figures;
 #[cfg(feature = "contests")]
+pub mod format;
+#[cfg(feature = "contests")]
 pub mod http;
 #[cfg(feature = "contests")]
 pub mod lines;
@@ -65,4 +67,6 @@ pub mod stack;
 pub mod stats;
 #[cfg(feature = "contests")]
 pub mod stress;
+#[cfg(feature = "contests")]
+pub mod table;
 pub mod view;

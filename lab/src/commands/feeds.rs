@@ -9,7 +9,7 @@ use pouco_lab::cli::{Sent, Tool};
 use pouco_lab::contest::Contest;
 use pouco_lab::drivers;
 use pouco_lab::lines::Lines;
-use pouco_lab::oracle::users;
+use pouco_lab::oracle::Feeds as Of;
 use pouco_lab::runner::Feeds;
 use tempfile::TempDir;
 
@@ -52,10 +52,11 @@ pub(crate) fn feeds(places: &Places, contest: &Contest, sent: &Sent) -> Result<(
         false => drivers::payload_rows(contest, sent.scale, sent.seconds)?,
     };
     let (payloads, terms) = (sent.payloads.as_deref(), sent.terms.as_deref());
-    if contest.has_data() || !contest.sends_lines() {
+    let of = contest.oracle.feeds();
+    if !matches!(of, Of::Payloads) {
         ensure!(payloads.or(terms).is_none(), "--payloads and --terms: {} has its own data", contest.name);
         let folder = tempfile::Builder::new().prefix("pouco-lab-data-").tempdir()?;
-        let lines = if contest.sends_lines() { users::feeds() } else { <_>::default() };
+        let lines = if let Of::Data(data) = of { data() } else { <_>::default() };
         return Ok((of_data(folder.path(), lines)?, Some(folder)));
     }
     let (payloads_file, terms_file) = match (payloads, terms) {
@@ -97,6 +98,8 @@ fn of_data(folder: &Path, (payloads, terms): (Lines, Lines)) -> Result<Feeds> {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+
+    use pouco_lab::oracle::users;
 
     use super::*;
 

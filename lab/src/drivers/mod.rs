@@ -65,7 +65,7 @@ pub struct Job<'a> {
 }
 
 /// What came of a load.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Outcome {
     /// Over the whole load.
     pub figures: LoadFigures,

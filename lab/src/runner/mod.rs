@@ -249,6 +249,7 @@ fn begin(settings: &Settings) -> Result<Record> {
         None => Record {
             schema: SCHEMA.to_owned(),
             contest: settings.contest.name.clone(),
+            oracle: Some(settings.contest.oracle.name().to_owned()),
             title: settings.contest.title.clone(),
             command: String::new(),
             commit: commit(&settings.top),

@@ -4,8 +4,8 @@ use maud::{Markup, html};
 
 use super::{Scale, WIDTH, path, picture, round_up};
 use crate::contest::Budget;
+use crate::format;
 use crate::record::Second;
-use crate::report::format;
 
 const HEIGHT: f64 = 150.0;
 const LEFT: f64 = 48.0;

@@ -151,11 +151,13 @@ pub(super) fn sum_of_limits(all: &[Limits]) -> Limits {
 
 #[cfg(test)]
 pub(super) mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     pub(in super::super) fn sample(cpu_s: f64, memory_mib: u64, inactive_mib: u64) -> Sample {
         Sample {
-            cpu_ns: (cpu_s * 1e9) as u64,
+            cpu_ns: Duration::from_secs_f64(cpu_s).as_nanos().try_into().unwrap(),
             throttled_ns: None,
             memory_bytes: memory_mib << 20,
             inactive_file_bytes: inactive_mib << 20,
