@@ -1,7 +1,7 @@
 # The lab, for a machine without Rust. Context: the top of the repository.
 #   podman build -f deploy/lab.Dockerfile -t pouco-lab .
-# The scripts in stress-test/ copy /usr/local/lib/pouco-lab out of it and run it on the machine whose containers
-# it watches, with the loader and the libraries that are there too.
+# The scripts in stress-test/ copy /usr/local/lib/pouco-lab out of it and run it on the machine whose
+# containers it watches, with the loader and the libraries that are there too.
 
 ARG DEBIAN_IMAGE=docker.io/library/debian:trixie-slim
 ARG RUST_IMAGE=docker.io/library/rust:1.95-slim-trixie

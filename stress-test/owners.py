@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""owners.py FLAME_DIR RUN_DIR: what each part of the stack costs, as CPU seconds of a run and for 1,000 requests.
+"""owners.py FLAME_DIR RUN_DIR: what each part of the stack costs, as CPU seconds of a run and for 1,000
+requests.
 
-FLAME_DIR is what flamegraph.sh wrote, RUN_DIR a run's folder (its resources and percentiles). The CPU seconds of a container
-are the run's, read from its cgroup; how they are shared among the container's owners is that of the samples. A sample
-belongs to the innermost frame that names an owner.
+FLAME_DIR is what flamegraph.sh wrote, RUN_DIR a run's folder (its resources and percentiles). The CPU
+seconds of a container are the run's, read from its cgroup; how they are shared among the container's owners
+is that of the samples. A sample belongs to the innermost frame that names an owner.
 """
 
 import gzip

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The stress test's second oracle, what scripts fetch and ask, and every shell script in git. Needs python3 and
-# shellcheck.
+# The stress test's second oracle, what scripts fetch and ask, and every shell script in git. Needs shellcheck
+# and python3.
 set -euo pipefail
 cd "$(dirname "$(readlink -f "$0")")/.."
 

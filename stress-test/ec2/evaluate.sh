@@ -28,8 +28,8 @@ usage: evaluate.sh [--local] [--runs N] [--out DIR] [--seed N] [--seconds S] [--
   --storage DEVICE  the disk for podman's storage, default: the instance store of EC2
   --format          ERASE that disk without a question; without it, a disk that is not blank is not touched
 
-Exit code: 0 if in every run all counts are equal and no request failed; $exit_reboot_needed if the machine must be
-rebooted first. CONTAINER_ENGINE=docker uses docker compose.
+Exit code: 0 if in every run all counts are equal and no request failed; $exit_reboot_needed if the machine must
+be rebooted first. CONTAINER_ENGINE=docker uses docker compose.
 EOF
 }
 

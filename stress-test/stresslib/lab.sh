@@ -1,6 +1,7 @@
 # shellcheck shell=bash
-# Finds pouco-lab, which does the work of these scripts: POUCO_LAB, or the one that is built, or one built now
-# with cargo; without Rust the one of the lab's image. Source it after setting `here` to the folder stress-test.
+# Finds pouco-lab, which does the work of these scripts: POUCO_LAB, or the one that is built, or one built
+# now with cargo; without Rust the one of the lab's image. Source it after setting `here` to the folder
+# stress-test.
 : "${here:?set it before sourcing this file}"
 # shellcheck source-path=SCRIPTDIR source=direct.sh
 . "$here/stresslib/direct.sh"

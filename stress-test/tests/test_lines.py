@@ -1,6 +1,8 @@
-"""Files of payloads and terms in every form that an editor or a spreadsheet writes: all generators read them alike.
+"""Files of payloads and terms in every form that an editor or a spreadsheet writes, which all generators read
+alike.
 
-The lab's own reader (lab/src/lines.rs) is held against the same list. k6's needs node, and Gatling's needs GATLING_HOME.
+The lab's own reader (lab/src/lines.rs) is held against the same list. k6's needs node, and Gatling's needs
+GATLING_HOME.
 """
 
 import json

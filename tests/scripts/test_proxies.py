@@ -1,4 +1,4 @@
-"""What our scripts ask on this machine they ask directly, where the environment names a proxy, and be it a dead one."""
+"""What our scripts ask on this machine they ask directly, where the environment names a proxy, even a dead one."""
 
 import http.server
 import os
