@@ -66,5 +66,7 @@ pub mod stack;
 #[cfg(feature = "contests")]
 pub mod stats;
 #[cfg(feature = "contests")]
+pub mod stress;
+#[cfg(feature = "contests")]
 pub mod table;
 pub mod view;

@@ -43,7 +43,7 @@ pub(crate) fn seed(contest: &Contest, sent: &Sent) -> u64 {
     sent.seed.unwrap_or(contest.load.seed)
 }
 
-/// What is sent: the files that were named, or ones that the stress test makes from the seed, with so many
+/// What is sent: the files that were named, or ones that are made from the seed, with so many
 /// rows that no nick is sent twice but where the payloads themselves mean it; of a contest that only reads,
 /// its data, in files that go with the folder next to them; nothing where none are sent.
 pub(crate) fn feeds(places: &Places, contest: &Contest, sent: &Sent) -> Result<(Feeds, Option<TempDir>)> {
@@ -63,7 +63,7 @@ pub(crate) fn feeds(places: &Places, contest: &Contest, sent: &Sent) -> Result<(
         (Some(payloads), Some(terms)) => (payloads.canonicalize()?, terms.canonicalize()?),
         _ => {
             let folder = places.top.join("stress-test/user-files/resources");
-            drivers::payloads(&places.top, seed(contest, sent), rows, &folder)?
+            drivers::payloads(seed(contest, sent), rows, drivers::TERMS, &folder)?
         }
     };
     let feeds = Feeds {

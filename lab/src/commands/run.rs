@@ -85,7 +85,7 @@ fn taken(places: &Places, all: Vec<OneLoad>, options: &Run) -> Result<Vec<OneLoa
             load.contest.load.optional && entrants(places, &load.contest, &options.contestant)?.is_empty();
         match load.contest.load_name.as_deref().filter(|_| nobody) {
             Some(name) => {
-                view::say(&format!("pouco-lab: none of the selected contestants takes part in {name}"))
+                view::say(&format!("pouco-lab: none of the selected contestants takes part in {name}"));
             }
             None => taken.push(load),
         }

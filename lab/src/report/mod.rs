@@ -19,6 +19,7 @@ mod summary;
 mod variants;
 mod words;
 
+pub use chart::{Track, svg_tracks};
 pub use experiment::experiment;
 pub use html::html;
 pub use markdown::markdown;

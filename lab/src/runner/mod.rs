@@ -321,7 +321,8 @@ pub fn now() -> String {
     now.format(&Rfc3339).unwrap_or_default()
 }
 
-fn commit(top: &Path) -> String {
+/// What is checked out in `top`, and whether it was changed since.
+pub(crate) fn commit(top: &Path) -> String {
     let mut git = std::process::Command::new("git");
     git.arg("-C").arg(top).args(["describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]);
     // What was done before an interruption is this commit's all the same.

@@ -32,7 +32,7 @@ impl Work {
         if !contest.load.optional {
             return Ok(None);
         }
-        // Where Postgres has not loaded it, one of these is refused; without numbers of queries it counts none.
+        // Where Postgres has not loaded it, one of these is refused; without query ids it counts nothing.
         let extension = stack.sql("CREATE EXTENSION IF NOT EXISTS pg_stat_statements");
         let reset = "SELECT current_setting('compute_query_id') FROM pg_stat_statements_reset()";
         let counts_statements =

@@ -6,7 +6,8 @@ use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use pouco_lab::contest::{Contest, Steps};
+use pouco_lab::contest::Contest;
+use pouco_lab::contest::Steps;
 use pouco_lab::drivers::{Driver, Jmeter, Job, KEPT, Outcome};
 use pouco_lab::oracle::inventory::{Deed, Shop, judge};
 use pouco_lab::record::Stored;

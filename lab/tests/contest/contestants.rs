@@ -67,7 +67,7 @@ const OTHERS: [Other; 11] = [
     ),
 ];
 
-/// Lays out the contestants of `peers` below `folder`, with the recorded trees that they name, and says where.
+/// Lays out the contestants of `peers` below `folder`, with the recorded trees that they name: where.
 pub(crate) fn laid_out(peers: &str, folder: &Path) -> PathBuf {
     let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/contest");
     let there = folder.join("contestants").join(peers);

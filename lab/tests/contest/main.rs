@@ -5,8 +5,6 @@
 mod added;
 mod advanced;
 mod artefacts;
-#[path = "../../../tests/support/browser.rs"]
-mod browser;
 mod contestants;
 mod edge;
 mod ended;

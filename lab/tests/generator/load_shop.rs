@@ -10,8 +10,8 @@ use pouco_lab::oracle::inventory::{Answer, Deed, judge};
 use pouco_lab::record::Stored;
 use pouco_lab::shop::{Opening, open};
 
+use super::tiny_shop::{Faults, served};
 use crate::load_support::{constant, errors, request, run};
-use crate::tiny_shop::{Faults, served};
 
 const PIECES: i64 = 4_000;
 

@@ -190,7 +190,7 @@ impl Driver for K6 {
                 container
             }
         };
-        let attended = attend_other(&mut command, &output, at_most, stop, &mut tick, &mut measured);
+        let attended = attend_other(&mut command, Some(&output), at_most, stop, &mut tick, &mut measured);
         if let How::Container(here) = &self.how {
             // After a stop by force, or an error of ours, it may still run.
             here.remove();
