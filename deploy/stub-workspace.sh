@@ -15,7 +15,7 @@ find . \( -name target -o -path ./peers \) -prune -o -type f \( \
     -name Cargo.toml -o -name Cargo.lock \
     -o -path '*/src/main.rs' -o -path '*/src/lib.rs' -o -path '*/src/bin/*.rs' \
     -o -path '*/benches/*.rs' -o -path '*/tests/*.rs' -o -path '*/examples/*.rs' -o -path '*/fuzz_targets/*.rs' \
-    -o -name build.rs \
+    -o -path ./fuzz/replay.rs -o -path ./fuzz/checks/mod.rs -o -name build.rs \
   \) -print |
 while IFS= read -r file; do
   mkdir -p "$skeleton/$(dirname "$file")"

@@ -5,7 +5,7 @@
 #   fuzz/run.sh [SECONDS]       60 for each target by default
 #
 # Needs rustup's stable toolchain and a C++ compiler (libFuzzer is built from source). What it has found goes
-# into the corpus: tests/fuzz.rs goes through that with every `cargo test`, and through faults that are
+# into the corpus: replay.rs goes through that with every `cargo test`, and through faults that are
 # planted, without any of this.
 set -euo pipefail
 export LC_ALL=C

@@ -29,13 +29,12 @@ pids_of() {
 
 main() {
   if [ $# -lt 1 ] || [ $# -gt 2 ]; then
-    sed -n '2,3s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
+    sed -n '2,4s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
     exit 2
   fi
   local out=$1 seconds=${2:-15} name pids
   require perf inferno-collapse-perf inferno-flamegraph
-  engine=$(container_engine)
-  [ -n "$engine" ] || die "no container of the stack is running"
+  engine=${CONTAINER_ENGINE:-$(command -v podman || command -v docker)} || die "no container engine is here"
   mkdir -p "$out"
   work=$(mktemp -d)
   trap 'rm -rf "$work"' EXIT

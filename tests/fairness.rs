@@ -2,12 +2,10 @@
 //! take the cores.
 #![allow(clippy::unwrap_used)]
 
-mod support;
-
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 
-use support::{Database, Replica, eventually};
+use pouco_tools::support::{Database, Replica, eventually};
 
 /// People who all have the term's one trigram and none of whom has the term: a search compares everybody.
 const PEOPLE_SQL: &str = "INSERT INTO people (id, apelido, nome, nascimento)

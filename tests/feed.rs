@@ -2,15 +2,13 @@
 //! the feed.
 #![allow(clippy::unwrap_used)]
 
-mod support;
-
 use std::collections::BTreeSet;
 use std::sync::Barrier;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use postgres::Client;
-use support::{Connection, Database, Replica, eventually};
+use pouco_tools::support::{Connection, Database, Replica, eventually};
 
 fn person(nick: &str) -> String {
     format!(r#"{{"apelido":"{nick}","nome":"Ana Barbosa","nascimento":"1985-09-23","stack":["Rust"]}}"#)

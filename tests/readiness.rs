@@ -2,13 +2,12 @@
 //! comes back.
 #![allow(clippy::unwrap_used)]
 
-mod support;
-
 use std::thread;
 
+use pouco_tools::support::replica::command;
+use pouco_tools::support::{Answer, Connection, Database, Relay, Replica, eventually, person};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
-use support::{Answer, Connection, Database, Relay, Replica, eventually, person};
 
 fn reasons(answer: &Answer) -> Vec<Value> {
     answer.json()["reasons"].as_array().cloned().unwrap_or_default()
@@ -47,7 +46,7 @@ fn created(connection: &mut Connection, nick: &str) -> Answer {
 fn a_silent_postgres_is_told_to_operators_and_not_to_balancers() {
     let database = Database::create();
     let relay = Relay::to(&database);
-    let mut command = support::replica::command();
+    let mut command = command();
     let settings = [("DATABASE_URL", relay.url()), ("POUCO_SILENCE_MS", "500".into())];
     let replica = Replica::spawn(command.envs(settings));
     let mut connection = replica.api.connect();
@@ -123,7 +122,7 @@ fn processes(database: &Database) -> Vec<Pid> {
 fn a_replica_that_drains_is_out_of_traffic() {
     let database = Database::create();
     let relay = Relay::to(&database);
-    let mut command = support::replica::command();
+    let mut command = command();
     let mut replica = Replica::spawn(command.env("DATABASE_URL", relay.url()));
     wait_until_ready(&replica);
     relay.stop();

@@ -24,13 +24,13 @@
 mod load;
 mod servers;
 mod sleep;
-mod stats;
 
 use std::error::Error;
 use std::fmt::Write as _;
 use std::time::Duration;
 
 use load::{Sample, Workload};
+use pouco_tools::bench::stats;
 use servers::{Contestant, Running};
 
 /// What is measured against each other.

@@ -5,13 +5,6 @@
 //! They take turns, round by round, on the same pool and with the same lookup by key.
 #![allow(missing_docs)]
 
-#[path = "../support/options.rs"]
-mod options;
-#[path = "../support/postgres.rs"]
-mod processes;
-#[path = "../engine/stats.rs"]
-mod stats;
-
 use std::error::Error;
 use std::fs;
 use std::sync::Arc;
@@ -21,6 +14,7 @@ use may::coroutine;
 use pouco::embedded::Cluster;
 use pouco::store::{Connector, Lane, Pool, Session, Transaction, Undo};
 use pouco::waiting::Janitor;
+use pouco_tools::bench::{options, processes, stats};
 use rustix::time::{ClockId, clock_gettime};
 
 /// Coroutines that ask at once, each for its next key when it has the last.

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::exporter::Serving;
+use crate::stress::Stress;
 
 /// Contests between backends in equal, proven budgets, with answers and stored rows checked.
 #[derive(Debug, Parser)]
@@ -71,6 +72,8 @@ pub enum Command {
     Meters(Serving),
     /// Simulate how many replicas a load needs, and what they and Postgres will use
     Model(Model),
+    /// What the scripts in stress-test/ call: the contest's own test of the stack that runs
+    Stress(Stress),
 }
 
 /// Options of `run`.

@@ -24,9 +24,7 @@ main() {
     exit 2
   fi
   require python3 curl
-  if curl -s -o /dev/null --max-time 2 "$base_url/contagem-pessoas"; then
-    die "something answers on $base_url already: stop it first"
-  fi
+  require_free_port
   trap tear_down EXIT
   trap 'exit 130' INT
   trap 'exit 143' TERM

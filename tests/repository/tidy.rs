@@ -396,7 +396,7 @@ fn scripts_do_not_go_by_the_locale_of_who_calls_them() {
     // They write no number, and start Java, which reads names of files by it.
     let exempt = ["stress-test/install-gatling.sh", "stress-test/gatling/bin/gatling.sh"];
     let own = |text: &str| text.lines().any(|line| line == "export LC_ALL=C");
-    assert!(own(&fs::read_to_string(top().join("stress-test/stresslib/common.sh")).unwrap()));
+    assert!(own(&fs::read_to_string(top().join("stress-test/stresslib/lab.sh")).unwrap()));
     let mut seen = 0;
     for folder in ["deploy", "fuzz", "stress-test", "tests/stack"] {
         for path in files(&top().join(folder), &[".sh"]) {
@@ -404,8 +404,9 @@ fn scripts_do_not_go_by_the_locale_of_who_calls_them() {
             if !text.starts_with("#!/usr/bin/env bash\n") || exempt.contains(&shown(&path).as_str()) {
                 continue;
             }
-            let sourced =
-                text.lines().any(|line| line.starts_with(". ") && line.ends_with("/stresslib/common.sh\""));
+            let sources = ["/stresslib/lab.sh\"", "/stresslib/common.sh\""];
+            let sourced = |line: &str| line.starts_with(". ") && sources.iter().any(|it| line.ends_with(it));
+            let sourced = text.lines().any(sourced);
             assert!(own(&text) || sourced, "{} does not set LC_ALL", shown(&path));
             seen += 1;
         }

@@ -1,5 +1,5 @@
 -- The data of the contest: 10,000 users, the same for everybody, made of their numbers alone.
--- src/oracle/users.rs makes the same a second time, and a run that finds them otherwise ends. The lab runs
+-- src/oracle/users/ makes the same a second time, and a run that finds them otherwise ends. The lab runs
 -- this file as the API's role; a statement ends with a semicolon at the end of a line.
 CREATE TABLE IF NOT EXISTS users (
   id uuid PRIMARY KEY,

@@ -20,6 +20,7 @@ use anyhow::{Result, bail, ensure};
 use crate::contest::Budget;
 use crate::contestant::{Acknowledges, Role};
 use crate::figures::{Metric, Percentile, Standing, standings, status_name};
+use crate::oracle::of_record;
 use crate::record::{Record, SCHEMA, Status};
 use crate::stats::{self, Change, Estimate};
 
@@ -315,7 +316,8 @@ fn costs(standing: &Standing<'_>) -> Vec<Metric> {
     if standing.entry.acknowledges == Acknowledges::ReadOnly {
         metrics.extend(OF_READS);
     }
-    if standing.shop {
+    let takes_orders = |(_, metric): &(_, Metric)| *metric == Metric::OrdersPerSecond;
+    if (of_record(standing.oracle).words().ranking)(None).iter().any(takes_orders) {
         metrics.extend(OF_SHOPS);
     }
     if standing.entry.variant.is_some() {

@@ -3,7 +3,7 @@
 use std::fmt::{Display, Formatter, Result};
 
 use super::{Comparison, FigureChange, Outcome};
-use crate::report::format;
+use crate::format;
 use crate::stats::Estimate;
 
 impl Display for Comparison {

@@ -33,10 +33,8 @@ pub struct Changes {
 #[serde(deny_unknown_fields)]
 pub struct Share {
     /// In cores; absent: as it was.
-    #[serde(default)]
     pub cpus: Option<f64>,
     /// Absent: as it was.
-    #[serde(default)]
     pub memory_bytes: Option<u64>,
 }
 

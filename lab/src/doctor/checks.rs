@@ -43,7 +43,7 @@ pub fn judge(facts: &Facts, settings: &Settings) -> Vec<Finding> {
     findings.extend(disk(facts));
     findings.extend([quiet(facts), ports(facts), backlog(facts)]);
     findings.extend(connection_table(facts));
-    findings.extend([python(facts), gatling(facts), java(facts), k6(facts), chromium(facts)]);
+    findings.extend([gatling(facts), java(facts), k6(facts), chromium(facts)]);
     findings
 }
 
@@ -273,13 +273,6 @@ fn connection_table(facts: &Facts) -> Option<Finding> {
     } else {
         Finding::ok("connection table", format!("{most} entries"))
     })
-}
-
-fn python(facts: &Facts) -> Finding {
-    match &facts.python {
-        Some(tool) => found("payloads", tool),
-        None => Finding::new(Mark::Missing, "payloads", "no python3", "apt-get install python3"),
-    }
 }
 
 fn gatling(facts: &Facts) -> Finding {

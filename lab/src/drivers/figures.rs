@@ -1,5 +1,4 @@
-//! Exact figures from all durations: percentiles by nearest rank, as `stress-test/percentiles.py` computes
-//! them, and seconds.
+//! Exact figures from all durations: percentiles by nearest rank, and seconds.
 
 use std::collections::BTreeMap;
 
@@ -168,7 +167,7 @@ mod tests {
     use crate::contest::Contest;
 
     #[test]
-    fn ranks_are_those_of_percentiles_py() {
+    fn a_rank_is_the_nearest_one() {
         let hundred: Vec<Millis> = (1..=100).collect();
         let ranks = [500, 750, 950, 990, 999].map(|permille| nearest_rank(&hundred, permille));
         assert_eq!(ranks, [50, 75, 95, 99, 100].map(Some));

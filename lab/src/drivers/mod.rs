@@ -7,6 +7,7 @@
 //! What may not enter: anything about contestants, and any judgement over what was stored.
 
 pub mod arrivals;
+mod drawn;
 mod figures;
 pub mod gatling;
 pub mod jmeter;
@@ -33,7 +34,8 @@ pub use gatling::Gatling;
 pub use jmeter::Jmeter;
 pub use k6::K6;
 pub use native::{Native, plan as native_plan};
-pub use payloads::{payload_rows, payloads};
+pub use payloads::{TERMS, payload_rows, payloads};
+pub(crate) use process::{Attended, attend_other};
 pub use process::{now, raise_open_files};
 
 /// In [`Job::folder`]: what must stay next to the record. Everything else there goes.
@@ -63,7 +65,7 @@ pub struct Job<'a> {
 }
 
 /// What came of a load.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Outcome {
     /// Over the whole load.
     pub figures: LoadFigures,

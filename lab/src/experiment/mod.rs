@@ -83,15 +83,12 @@ pub struct Experiment {
     /// Rounds.
     pub times: u32,
     /// Instead of the load's own number.
-    #[serde(default)]
     pub clients: Option<u32>,
     /// To the database, instead of the budget's.
-    #[serde(default)]
     pub connections: Option<u32>,
     /// What is drawn, a picture each.
     pub figures: Vec<Figure>,
     /// A path whose answers are the same document for all.
-    #[serde(default)]
     pub same_bodies: Option<String>,
     /// What is compared.
     #[serde(rename = "line")]
@@ -100,7 +97,6 @@ pub struct Experiment {
     #[serde(default, rename = "wait")]
     pub waits: Vec<Wait>,
     /// Measured in addition.
-    #[serde(default)]
     pub bench: Option<Bench>,
 }
 
@@ -113,7 +109,6 @@ pub struct Variation {
     /// Who.
     pub contestant: String,
     /// What else holds for it.
-    #[serde(default)]
     pub mode: Option<String>,
     /// Of `{value}`; none where the line is one point.
     #[serde(default)]

@@ -3,9 +3,8 @@
 use std::fmt::{self, Display};
 
 use super::role_cpu;
-use crate::contestant::Role;
-use crate::oracle::inventory;
-use crate::record::{Attempt, LoadFigures, Record, RequestFigures, Second};
+use crate::meters::Role;
+use crate::record::{Attempt, LoadFigures, RequestFigures, Second};
 
 /// So many seconds in a row without a right answer are a standstill: the one bound there is, whoever judges.
 /// It is half of a request's timeout; a full collection of garbage takes less.
@@ -27,13 +26,6 @@ impl Display for Standstill {
             Self::NoOrder => out.write_str("stood still: no order"),
         }
     }
-}
-
-/// Stock is what its contestants are judged by.
-#[must_use]
-pub fn is_shop(record: &Record) -> bool {
-    let has_stock = |attempt: &Attempt| attempt.stored.as_ref().is_some_and(|stored| stored.stock.is_some());
-    record.contest == inventory::NAME || record.attempts.iter().any(has_stock)
 }
 
 /// Whether it stood still, in a shop. Nothing is lost then, and hardly any CPU used, so that it would
@@ -91,10 +83,10 @@ pub(super) fn without_logins(attempt: &Attempt, role: Option<Role>) -> Option<f6
     Some((all - logins.in_load as f64 * one).max(0.0))
 }
 
-/// The name of the request that orders, in the words of any tool.
+/// Whether this is the name of the request that orders, in the words of any tool.
 #[must_use]
-pub fn order_request<'n>(names: impl IntoIterator<Item = &'n String>) -> Option<&'n String> {
-    names.into_iter().find(|name| ["order", "create order"].contains(&name.as_str()))
+pub fn is_order(name: &str) -> bool {
+    ["order", "create order"].contains(&name)
 }
 
 /// Logins that were answered with a token.

@@ -1,7 +1,4 @@
 //! CPU, memory and limits of one target, from its cgroup or, for a plain process, from `/proc`.
-//!
-//! `stress-test/stresslib/cgroup.py` is the same in Python, for those who run the stress test and have no
-//! Rust. Both are tested by the recorded trees in `stress-test/tests/trees/`.
 
 use std::fs::{File, OpenOptions};
 use std::io::ErrorKind;

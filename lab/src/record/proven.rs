@@ -21,7 +21,7 @@ pub struct Proven {
 pub struct DatabaseWork {
     /// Statements but those that begin and end transactions, or set something, from `pg_stat_statements`;
     /// absent where Postgres has not loaded it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub statements: Option<u64>,
     /// Transactions that were committed, from `pg_stat_database`.
     pub commits: u64,

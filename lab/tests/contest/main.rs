@@ -2,10 +2,9 @@
 //! its rows, and one whose limits do not hold. The other contests' kinds are in files of their own.
 #![allow(clippy::unwrap_used)] // a test that cannot go on fails
 
+mod added;
 mod advanced;
 mod artefacts;
-#[path = "../../../tests/support/browser.rs"]
-mod browser;
 mod contestants;
 mod edge;
 mod ended;
@@ -33,6 +32,7 @@ use std::process::Command;
 
 use postgres::NoTls;
 use pouco::embedded::Cluster;
+use pouco_lab::oracle;
 use pouco_lab::record::{Attempt, Killed, Record, Status};
 use socket2::{Domain, Socket, Type};
 use tempfile::TempDir;

@@ -73,7 +73,7 @@ impl SimulationLog {
     pub fn new(contest: &Contest, arrivals: &Arrivals) -> Self {
         let mut requests: Vec<(String, Requests)> = Vec::new();
         let (mut creation, mut lookup) = (None, None);
-        for request in contest.load.scenarios.iter().flat_map(|scenario| &scenario.requests) {
+        for request in contest.requests() {
             let index = requests.iter().position(|(name, _)| *name == request.name).unwrap_or_else(|| {
                 requests.push((request.name.clone(), Requests::default()));
                 requests.len() - 1

@@ -19,7 +19,6 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::machine;
-use crate::oracle::scenarios::Tally;
 use crate::record::Generator;
 
 use super::figures::{arrival_bottlenecks, trim};
@@ -221,18 +220,5 @@ fn outcome(
     };
     let begun_at = span.map(|(from, _)| from);
     let interrupted = attended.interrupted;
-    let (deeds, faults, notes) = (Vec::new(), Vec::new(), Vec::new());
-    Ok(Outcome {
-        figures,
-        series,
-        begun_at,
-        creations,
-        deeds,
-        tally: Tally::default(),
-        answers: None,
-        generator,
-        faults,
-        notes,
-        interrupted,
-    })
+    Ok(Outcome { figures, series, begun_at, creations, generator, interrupted, ..Outcome::default() })
 }

@@ -1,6 +1,6 @@
 //! The recorded log is of a real run of Gatling 3.9.5: 5 s at scale 0.5, in which first the replicas and then
-//! nginx were killed, so that there are failures of all kinds. `percentiles.json` is what
-//! `stress-test/percentiles.py` made of it.
+//! nginx were killed, so that there are failures of all kinds. `percentiles.json` is what an earlier tool, in
+//! Python, made of it.
 //!
 //! Where a run is tested, a shell script takes Gatling's place: that tests how a tool is started, followed
 //! and ended, and no more.

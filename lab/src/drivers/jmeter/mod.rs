@@ -12,7 +12,6 @@ mod csv;
 mod deeds;
 mod jtl;
 mod live;
-mod plan;
 mod samples;
 #[cfg(test)]
 mod tests;
@@ -27,6 +26,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 
+use crate::contest::{Plan, Steps};
 use crate::oracle::scenarios::Tally;
 use crate::record::Generator;
 use crate::{command, machine};
@@ -37,7 +37,6 @@ use jtl::{Jtl, VARIABLES};
 use live::Published;
 use samples::Samples;
 
-pub use plan::{Plan, Steps};
 pub use told::Told;
 
 /// Where JMeter is unless `JMETER_HOME` says so: below the repository.

@@ -30,7 +30,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::oracle::inventory::Deed;
-use crate::oracle::scenarios::{Tally, Task};
+use crate::oracle::scenarios::Task;
 use crate::record::{Generator, Second};
 
 use super::figures::{arrival_bottlenecks, trim};
@@ -177,7 +177,7 @@ impl Driver for K6 {
         let plan_text = serde_json::to_string(&plan)?;
         let mut command = self.command(&script, &plan_text, rest, &[job.payloads, job.terms], job.folder)?;
         let console = job.folder.join("k6-console.out");
-        if job.shop.is_some() || job.contest.adds_to_data() {
+        if job.shop.is_some() || job.contest.oracle.by_endpoint() {
             command.arg("--console-output").arg(std::path::absolute(&console)?);
         }
         let at_most =
@@ -190,7 +190,7 @@ impl Driver for K6 {
                 container
             }
         };
-        let attended = attend_other(&mut command, &output, at_most, stop, &mut tick, &mut measured);
+        let attended = attend_other(&mut command, Some(&output), at_most, stop, &mut tick, &mut measured);
         if let How::Container(here) = &self.how {
             // After a stop by force, or an error of ours, it may still run.
             here.remove();
@@ -201,7 +201,7 @@ impl Driver for K6 {
         let summary = Summary::parse(&text).with_context(|| summary.display().to_string())?;
         let deeds = told(job, &summary, &console, attended.interrupted)?;
         let mut outcome = outcome(job, &summary, &plan, &arrivals, &live, &attended, warning)?;
-        if job.contest.adds_to_data() {
+        if job.contest.oracle.by_endpoint() {
             outcome.creations = Creations::Each(made(job, &summary, &console, attended.interrupted)?);
             outcome.answers = Some(summary.judged());
         }
@@ -295,7 +295,7 @@ fn told(job: &Job<'_>, summary: &Summary, console: &Path, interrupted: bool) -> 
     let text = fs::read_to_string(console).with_context(|| console.display().to_string())?;
     let deeds = shop::deeds(&text, shop)?;
     if !interrupted {
-        let requests = job.contest.load.scenarios.iter().flat_map(|scenario| &scenario.requests);
+        let requests = job.contest.requests();
         let changing = requests.filter(|request| shop::changes(request));
         shop::complete(&deeds, changing.map(|request| summary.sent(&request.name)).sum())?;
     }
@@ -304,7 +304,7 @@ fn told(job: &Job<'_>, summary: &Summary, console: &Path, interrupted: bool) -> 
 
 /// What the script of scenarios has told the oracle; nothing where its load creates nothing.
 fn made(job: &Job<'_>, summary: &Summary, console: &Path, interrupted: bool) -> Result<Vec<Creation>> {
-    let requests = job.contest.load.scenarios.iter().flat_map(|scenario| &scenario.requests);
+    let requests = job.contest.requests();
     let creating = requests.filter(|it| Task::of(&it.method, &it.path) == Some(Task::Create));
     let sent = creating.map(|request| summary.sent(&request.name)).sum();
     if sent == 0 {
@@ -327,7 +327,7 @@ fn outcome(
     attended: &Attended,
     warning: Option<String>,
 ) -> Result<Outcome> {
-    let requests = || job.contest.load.scenarios.iter().flat_map(|scenario| &scenario.requests);
+    let requests = || job.contest.requests();
     let names: Vec<(&str, &[u16])> =
         requests().map(|request| (request.name.as_str(), request.accept.as_slice())).collect();
     let figures = summary.figures(&names, &plan.statuses, arrivals)?;
@@ -356,18 +356,14 @@ fn outcome(
     let begun_at = live.begun.or(span.map(|(from, _)| from));
     let answers = plan.pages.as_ref().map(|pages| summary.answers(&pages.words));
     let interrupted = attended.interrupted;
-    let (deeds, faults, notes) = (Vec::new(), Vec::new(), Vec::new());
     Ok(Outcome {
         figures,
         series,
         begun_at,
         creations,
-        deeds,
-        tally: Tally::default(),
         answers,
         generator,
-        faults,
-        notes,
         interrupted,
+        ..Outcome::default()
     })
 }
