@@ -16,8 +16,9 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::command;
 
-/// A question and its answer. The database may have other things to do.
-const LIMIT: Duration = Duration::from_secs(10);
+/// A question and its answer. The database may have other things to do, and one question ends all sessions,
+/// each of which may take seconds.
+const LIMIT: Duration = Duration::from_secs(60);
 /// A session whose end nobody reads ends by itself within this time.
 const END_LIMIT: Duration = Duration::from_secs(2);
 const POLL: Duration = Duration::from_millis(5);
@@ -31,7 +32,7 @@ pub trait Session: Send {
     /// The answer to a query that gives one row of one column; empty where it is NULL.
     ///
     /// # Errors
-    /// The session has ended, the query is refused, or there is no answer within ten seconds.
+    /// The session has ended, the query is refused, or there is no answer within a minute.
     fn line(&mut self, query: &str) -> Result<String>;
 }
 
