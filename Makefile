@@ -1,15 +1,16 @@
-# Short names for the contest of users, as its first readers know them: thin wrappers over pouco-lab, which does the work.
+# Short names for the contest of users, as its first readers know them: thin wrappers over pouco-lab, which
+# does the work.
 #
 #   make up             start pouco with its data, and say how to ask it
 #   make up-NAME        the same for pouco, go-chi, fastapi, django, actix
 #   make logs-NAME      the last lines of what runs
-#   make down           take down whoever runs, with its volumes
+#   make down           stop the running contestant, and remove its volumes
 #   make bench-NAME     the contest with k6 for one of them, and a report
 #   make up-go, up-py, logs-go, logs-py, bench-go, bench-py
 #                       the same for go-chi and fastapi
 #   make bench-single   the contest for all of them, each with one process
 #   make bench-multi    the contest for all of them, each with four
-#   make clean          take down whoever runs of any contest, with all volumes
+#   make clean          stop every running contestant, and remove all volumes
 #
 # Settings: cp lab/contests/users/.env.example .env. Another contest: make up-pouco CONTEST=people BUDGET=
 -include .env

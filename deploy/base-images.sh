@@ -5,8 +5,9 @@
 #   docker.io/library/rust:1.95-slim-trixie    the same with Rust 1.95 and a linker, for builds
 #
 # An image that is there stays. Otherwise it is pulled. Only where no image registry answers it is made here:
-# the first from Debian's packages with mmdebstrap, the second from the first and this machine's own Rust toolchain.
-# Both then carry this machine's CA bundle, so that package managers inside a build trust what this machine trusts.
+# the first from Debian's packages with mmdebstrap, the second from the first and this machine's own Rust
+# toolchain. Both then carry this machine's CA bundle, so that package managers inside a build trust what this
+# machine trusts.
 #
 #   deploy/base-images.sh [--force] [--no-pull]
 #     --force     make both here, even if they are there or could be pulled
@@ -43,7 +44,7 @@ trap 'rm -rf "$scratch"' EXIT
 pulled() {
   [ "$pull" = yes ] || return 1
   say "pulling $1 (at most $PULL_TIMEOUT_S s)"
-  # podman retries an unreachable registry by itself; the time-out bounds all of that together.
+  # podman retries an unreachable registry by itself; the timeout bounds all of that together.
   if timeout "$PULL_TIMEOUT_S" podman pull --quiet "$1" >/dev/null 2>"$scratch/pull.log"; then return 0; fi
   say "no registry gave it: $(tail -n 1 "$scratch/pull.log" | cut -c1-160)"
   return 1

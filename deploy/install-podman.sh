@@ -57,7 +57,7 @@ install_packages() {
   "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${found[@]}" >/dev/null
 }
 
-# True if containers.conf, or a drop-in beside it, sets the key already.
+# True if containers.conf, or a drop-in next to it, sets the key already.
 is_set() {
   grep -qsE "^[[:space:]]*$1[[:space:]]*=" "$containers_conf" /etc/containers/containers.conf.d/*.conf
 }
@@ -103,8 +103,8 @@ configure() {
   fi
 }
 
-# Into a folder of its own, so that no package of the system's Python is touched: the versions and the files that
-# requirements.txt names, and no others.
+# Into a folder of its own, so that no package of the system's Python is touched: the versions and the files
+# that requirements.txt names, and no others.
 install_podman_compose() {
   if command -v podman-compose >/dev/null; then
     say "podman-compose: there already ($(podman-compose --version 2>/dev/null | grep -m1 -i 'podman-compose version'))"

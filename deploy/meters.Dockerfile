@@ -1,4 +1,5 @@
-# The exporter of the containers' CPU and memory (`pouco-meters`, of the lab). Context: the top of the repository.
+# The exporter of the containers' CPU and memory (`pouco-meters`, of the lab). Context: the top of the
+# repository.
 #   podman build -f deploy/meters.Dockerfile -t pouco-meters .
 
 ARG DEBIAN_IMAGE=docker.io/library/debian:trixie-slim

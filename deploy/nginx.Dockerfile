@@ -13,5 +13,6 @@ COPY deploy/nginx-healthy.sh /usr/local/bin/healthy
 USER 10003:10001
 # Finishes the answers under way; SIGTERM would cut them.
 STOPSIGNAL SIGQUIT
-# Errors before the configuration is read go to the container's log as well, not to a file that nobody could open.
+# Errors before the configuration is read go to the container's log as well, not to a file that nobody could
+# open.
 CMD ["nginx", "-e", "stderr", "-g", "daemon off;"]

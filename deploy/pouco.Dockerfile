@@ -4,8 +4,8 @@
 ARG DEBIAN_IMAGE=docker.io/library/debian:trixie-slim
 ARG RUST_IMAGE=docker.io/library/rust:1.95-slim-trixie
 
-# 1. Manifests alone: this stage runs at every change of any file, and ends with the same content as long as no
-#    manifest changes, so the next stage stays cached.
+# 1. Manifests alone: this stage runs at every change of any file, and ends with the same content as long as
+#    no manifest changes, so the next stage stays cached.
 FROM ${DEBIAN_IMAGE} AS manifests
 COPY . /sources
 RUN sh /sources/deploy/stub-workspace.sh /sources /skeleton
@@ -29,9 +29,10 @@ RUN find exposition src -exec touch {} + && \
 
 # 4. The image that runs.
 FROM ${DEBIAN_IMAGE}
-# The same number in every image of the stack: it owns the sockets, and Postgres recognises the peer by it.
-# A new volume takes owner and mode over from the folder that it is first mounted on, in whichever container that is:
-# so the folders of both kinds of sockets are the same in every image that mounts them (10002 is Postgres).
+# The same number in every image of the stack: it owns the sockets, and Postgres recognises the peer by it. A
+# new volume takes owner and mode over from the folder that it is first mounted on, in whichever container
+# that is: so the folders of both kinds of sockets are the same in every image that mounts them (10002 is
+# Postgres).
 RUN groupadd --gid 10001 pouco && \
     useradd --uid 10001 --gid 10001 --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin pouco && \
     install -d -o 10001 -g 10001 -m 0770 /run/pouco /run/redis-socket && \

@@ -6,13 +6,13 @@
 #   deploy/roll.sh IMAGE
 #
 #   IMAGE         its name, here or in a registry
-#   ENGINE        podman or docker; podman unless told
+#   ENGINE        podman or docker; podman by default
 #   COMPOSE_FILE  the files that the stack was started with, in one word with colons between;
-#                 docker-compose.yml unless told. What else was set then (POUCO_APIS and the like) must be set
+#                 docker-compose.yml by default. What else was set then (POUCO_APIS and the like) must be set
 #                 now, too: .env is the place for it
-#   NAME          what the containers' names begin with; pouco unless told
-#   ADMIN         where nginx has the replicas' health and metrics; http://127.0.0.1:9998 unless told
-#   PATIENCE_S    for a replica to become ready, and for nginx to let go of one; 60 unless told
+#   NAME          what the containers' names begin with; pouco by default
+#   ADMIN         where nginx has the replicas' health and metrics; http://127.0.0.1:9998 by default
+#   PATIENCE_S    for a replica to become ready, and for nginx to let go of one; 60 by default
 #
 # Exit code 0: both replicas run the image. 1: it was put back, or could not be. 2: nothing was changed.
 set -euo pipefail
@@ -90,7 +90,7 @@ let_go() {
   remove "$1"
 }
 
-# It was started again and again: that is no replica that takes its time.
+# It was started again and again: that is not a replica that takes its time.
 ends_again() { [ "$(inspect "$name-$1" '{{.RestartCount}}')" -ge 3 ] 2>/dev/null; }
 ready_or_hopeless() { ready "$1" || ends_again "$1"; }
 

@@ -21,12 +21,12 @@ shift
 if [ ! -x "$tools/bin/cargo-cyclonedx" ]; then
   cargo install --locked --quiet --root "$tools" --version "$version" cargo-cyclonedx
 fi
-# In a copy of the manifests: it writes beside each of them. As the image is built, without `embedded`, which
-# the lab's tests would switch on for all of the workspace: the copy has no lab.
+# In a copy of the manifests: it writes next to each of them. As the image is built, without `embedded`, which
+# the lab's tests and the tools would switch on for all of the workspace: the copy has neither.
 sources=$(mktemp -d)
 sh deploy/stub-workspace.sh "$PWD" "$sources/pouco"
-rm -r "$sources/pouco/lab"
-sed -i 's/^members = .*/members = [".", "exposition"]/' "$sources/pouco/Cargo.toml"
+rm -r "$sources/pouco/lab" "$sources/pouco/tools"
+sed -i -e 's/^members = .*/members = [".", "exposition"]/' -e '/^pouco-tools = /d' "$sources/pouco/Cargo.toml"
 PATH=$tools/bin:$PATH cargo cyclonedx --quiet --manifest-path "$sources/pouco/Cargo.toml" --format json \
   --spec-version 1.5 --no-default-features --target x86_64-unknown-linux-gnu
 mv "$sources/pouco/pouco.cdx.json" "$into/"

@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # Looks for known vulnerabilities with Trivy: in images, and in what the lock files of the repository name.
-# Fails on one that is CRITICAL and has a fix; prints those without a fix and the HIGH ones too, since somebody
-# should know.
+# Fails on one that is CRITICAL and has a fix; prints those without a fix and the HIGH ones too, since
+# somebody should know.
 #
-#   deploy/scan.sh [IMAGE…]        the three images of the stack unless told; ENGINE=docker for docker
+#   deploy/scan.sh [IMAGE…]        the three images of the stack by default; ENGINE=docker for docker
 #
-# The images must be there (`podman-compose build`). Needs a registry of images, and Trivy's data base from one.
+# The images must be there (`podman-compose build`). Needs a registry of images, and Trivy's data base from
+# one.
 set -euo pipefail
 export LC_ALL=C
 cd "$(dirname "$(readlink -f "$0")")/.."

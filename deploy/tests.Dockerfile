@@ -10,8 +10,8 @@ COPY . /sources
 RUN sh /sources/deploy/stub-workspace.sh /sources /skeleton
 
 FROM ${RUST_IMAGE}
-# The tests start servers of their own from the binaries in /usr/lib/postgresql/17/bin. Debian's package would first
-# make a cluster at its installation, which nobody needs here.
+# The tests start servers of their own from the binaries in /usr/lib/postgresql/17/bin. Debian's package would
+# first make a cluster at its installation, which nobody needs here.
 RUN mkdir -p /etc/postgresql-common && \
     echo 'create_main_cluster = false' >/etc/postgresql-common/createcluster.conf && \
     apt-get update && \

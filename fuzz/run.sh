@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
-# Fuzzes each target for a while, from the corpus in git; any crash, hang or leak fails. New inputs stay in fuzz/target.
+# Fuzzes each target for a while, from the corpus in git; any crash, hang or leak fails. New inputs stay in
+# fuzz/target.
 #
-#   fuzz/run.sh [SECONDS]       60 for each target unless told
+#   fuzz/run.sh [SECONDS]       60 for each target by default
 #
-# Needs rustup's stable toolchain and a C++ compiler (libFuzzer is built from source). What it has found goes into the corpus:
-# tests/fuzz.rs goes through that with every `cargo test`, and through faults that are planted, without any of this.
+# Needs rustup's stable toolchain and a C++ compiler (libFuzzer is built from source). What it has found goes
+# into the corpus: replay.rs goes through that with every `cargo test`, and through faults that are
+# planted, without any of this.
 set -euo pipefail
 export LC_ALL=C
 cd "$(dirname "$(readlink -f "$0")")"
@@ -34,7 +36,7 @@ need_cargo_fuzz() {
   export PATH="$work/tools/bin:$PATH"
   if cargo fuzz --version 2>/dev/null | grep -qxF "cargo-fuzz $cargo_fuzz_version"; then return; fi
   say "fuzz: installing cargo-fuzz $cargo_fuzz_version"
-  # Beside the targets: no file of the user's is changed.
+  # Alongside the targets: no file of the user's is changed.
   cargo install cargo-fuzz --version "$cargo_fuzz_version" --locked --root "$work/tools" --quiet
 }
 

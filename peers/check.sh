@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# Checks the sources of contestants with the tools of their languages: form, lints, tests. What is in a folder says which.
-# The images have their own checks when they are built; the rules of a contest are the lab's matter.
+# Checks the sources of contestants with the tools of their languages: form, lints, tests. What is in a folder
+# says which. The images have their own checks when they are built; the rules of a contest are the lab's
+# matter.
 #
-#   peers/check.sh [NAME…]         every contestant unless told
+#   peers/check.sh [NAME…]         every contestant by default
 #
 # Needs, for what is checked: cargo, go, node with npm, or python3 (ruff is fetched with pip).
 set -euo pipefail

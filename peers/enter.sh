@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# Lets a contestant enter each of its contests for a short while, with the lab's own generator: its images are built, the
-# rules and the stored rows are checked, its limits proven. Fails if it does not start, cannot be loaded or is disqualified.
+# Lets a contestant enter each of its contests for a short while, with the lab's own generator: its images are
+# built, the rules and the stored rows are checked, its limits proven. Fails if it does not start, cannot be
+# loaded or is disqualified.
 #
-#   peers/enter.sh NAME [SECONDS]      10 s of load unless told; port 9999 must be free
+#   peers/enter.sh NAME [SECONDS]      10 s of load by default; port 9999 must be free
 #   POUCO_LAB                          a pouco-lab that is built already; it is built here by default
 set -euo pipefail
 cd "$(dirname "$(readlink -f "$0")")/.."

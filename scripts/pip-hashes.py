@@ -3,7 +3,7 @@
 
     scripts/pip-hashes.py [--python 3.13] FILE…
 
-A line is `name==version`; what stood below it is made anew. The hashes are those of the wheels that pip
+A line is `name==version`; what stood below it is made again. The hashes are those of the wheels that pip
 would choose on glibc 2.41 (Debian 13) with each named Python, on x86-64 and on 64-bit ARM: nothing else can
 then be installed from the file with `pip install --require-hashes --no-deps --only-binary :all:`. pip looks
 up the wheels, without an installation.

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Sourced by the scripts beside it: one clear line and exit code 2 for what cannot be done here.
+# Sourced by the scripts alongside it: one clear line and exit code 2 for what cannot be done here.
 
 # shellcheck source=stress-test/stresslib/direct.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../stress-test/stresslib/direct.sh"

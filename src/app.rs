@@ -139,7 +139,7 @@ impl HandedOver {
 
     fn warn_of_rest(&self) {
         for (name, _) in &self.0 {
-            log::warn!("a socket `{name}` was handed over that nobody asks for: POUCO_LISTEN=systemd:{name}");
+            log::warn!("a socket `{name}` was passed that no setting asks for: POUCO_LISTEN=systemd:{name}");
         }
     }
 }
@@ -362,7 +362,7 @@ impl App {
     pub fn stop(self) -> bool {
         self.announce_end();
         let drained = self.inner.server.shutdown(self.config.shutdown_grace);
-        // Every answer is sent, or out of time: whoever has lost the database need not find it again.
+        // Every answer is sent, or out of time: a session that has lost the database need not find it again.
         self.inner.connector.stop_waiting();
         // A thread that waits for a Postgres that stands still cannot be woken. Nobody waits for it any more,
         // and what it sent is Postgres's to finish: the process leaves without it.

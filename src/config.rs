@@ -29,64 +29,64 @@ macro_rules! settings {
 }
 
 settings! {
-    LISTEN = text("POUCO_LISTEN", "tcp:0.0.0.0:9999", "tcp:HOST:PORT, unix:/PATH or systemd:NAME, several parted by commas", "where the API answers; port 0 takes a free one, and systemd:NAME the sockets that a service manager hands over under this name");
-    ADMIN_LISTEN = text("POUCO_ADMIN_LISTEN", "tcp:127.0.0.1:9998", "as POUCO_LISTEN, or `off`", "where /healthz, /readyz and /metrics answer; never the public port");
+    LISTEN = text("POUCO_LISTEN", "tcp:0.0.0.0:9999", "tcp:HOST:PORT, unix:/PATH or systemd:NAME, several comma-separated", "where the API is served; port 0 takes a free one, and systemd:NAME takes the sockets that a service manager passes under this name");
+    ADMIN_LISTEN = text("POUCO_ADMIN_LISTEN", "tcp:127.0.0.1:9998", "as POUCO_LISTEN, or `off`", "where /healthz, /readyz and /metrics are served; must not be the public port");
     SOCKET_MODE = text("POUCO_SOCKET_MODE", "660", "octal, 0 to 777", "permissions of Unix sockets");
-    SHARE_PORT = text("POUCO_SHARE_PORT", "off", "on or off", "several processes answer on the same public TCP ports, and the kernel shares the connections out");
-    DATABASE_URL = secret("DATABASE_URL", "embedded", "postgres://… or key=value pairs", "the database; without it a Postgres of our own is fetched and started");
-    DURABILITY = text("POUCO_DURABILITY", "warn", "warn or refuse", "what is done with a Postgres whose fsync or full_page_writes is off, so that it loses what was committed when its machine crashes; a synchronous_commit that is too weak is raised in any case");
-    DATABASE_URL_FILE = text("DATABASE_URL_FILE", "none", "a file with a value of DATABASE_URL", "as DATABASE_URL, for one with a password that is mounted");
-    PASSFILE = text("PGPASSFILE", "none", "a file", "passwords for DATABASE_URL, if it has none: lines of host:port:database:user:password that only their owner may read (Postgres manual, section 32.16)");
+    SHARE_PORT = text("POUCO_SHARE_PORT", "off", "on or off", "several processes listen on the same public TCP ports, and the kernel distributes the connections");
+    DATABASE_URL = secret("DATABASE_URL", "embedded", "postgres://… or key=value pairs", "the database; without it an embedded Postgres is fetched and started");
+    DURABILITY = text("POUCO_DURABILITY", "warn", "warn or refuse", "what to do about a Postgres with fsync or full_page_writes off, which loses committed rows when its machine crashes; a synchronous_commit that is too weak is raised in any case");
+    DATABASE_URL_FILE = text("DATABASE_URL_FILE", "none", "a file with a value of DATABASE_URL", "as DATABASE_URL, for a value that is mounted as a file");
+    PASSFILE = text("PGPASSFILE", "none", "a file", "passwords for DATABASE_URL, if it has none: lines of host:port:database:user:password, readable by their owner only (Postgres manual, section 32.16)");
     DATA_DIR = text("POUCO_DATA_DIR", "$XDG_DATA_HOME/pouco, as root /var/lib/pouco", "a folder", "where the embedded Postgres keeps its data");
-    PG_BIN_DIR = text("POUCO_PG_BIN_DIR", "an installed Postgres from 17 on, else fetched", "a folder with initdb and postgres", "the binaries of the embedded Postgres");
-    REPLICA = text("POUCO_REPLICA", "auto", "auto, or 0 to 4095", "the last three hexadecimal digits of the ids that this replica gives out, by which a balancer can find the replica that has the row in memory; `auto` is a number that no other replica on the same database has, if possible that at the end of HOSTNAME");
-    HOSTNAME = text("HOSTNAME", "none", "a name", "as Kubernetes sets it: of `people-3`, a pod of a StatefulSet, POUCO_REPLICA=auto takes 3");
-    REPLICA_TERM = number("POUCO_REPLICA_TERM_MS", limits::REPLICA_TERM_MS, 3_000..=3_600_000, "ms", "how long the others take this replica to be there after it was heard of last; then its number is free");
-    PUSH_LISTEN = text("POUCO_PUSH_LISTEN", "off", "tcp:IP:PORT, unix:/PATH or `off`", "where new rows of other replicas are taken; those of this one then go to all others, whom a table of the database tells of, and who prove that they know a secret that is in it; for a network of the replicas' own, since nothing is encrypted");
-    PUSH_ADDRESS = text("POUCO_PUSH_ADDRESS", "as POUCO_PUSH_LISTEN", "tcp:IP:PORT or unix:/PATH", "how the others reach that; of 0.0.0.0 it is the address from which the database is reached over TCP");
-    PUSH_LINGER = number("POUCO_PUSH_LINGER_MS", limits::PUSH_LINGER_MS, 0..=1_000, "ms", "how long the first of new rows waits for others, before all are sent to the other replicas");
-    PUSH_QUEUE = number("POUCO_PUSH_QUEUE_BYTES", limits::PUSH_QUEUE_BYTES as u64, limits::PUSH_FRAME_BYTES as u64..=1_073_741_824, "bytes", "rows that may wait to be sent, and to be taken by each of the others; more are left to the feed");
-    MAX_CONNECTIONS = number("POUCO_MAX_CONNECTIONS", limits::CONNECTIONS as u64, 1..=1_000_000, "", "open connections; for one more an idle one is closed, and without one it is answered with 503; fewer where `vm.max_map_count` has no room for so many");
-    ADDRESS_CONNECTIONS = text("POUCO_MAX_CONNECTIONS_PER_ADDRESS", "half of POUCO_MAX_CONNECTIONS", "0 to 1000000, 0 is without a bound", "those of one client's address, of IPv6 a /64; past it as above with 429; over Unix sockets nobody has an address, and POUCO_TRUSTED_HOPS have no bound");
-    ADDRESS_RATE = number("POUCO_MAX_REQUESTS_PER_SECOND_PER_ADDRESS", 0, 0..=1_000_000, "", "requests a second of one client's address, past a burst; more are answered with 429; 0 is without a bound");
-    ADDRESS_BURST = number("POUCO_REQUEST_BURST_PER_ADDRESS", limits::REQUEST_BURST, 1..=1_000_000, "", "requests of one address that may come at once, where POUCO_MAX_REQUESTS_PER_SECOND_PER_ADDRESS is set");
-    TRUSTED_HOPS = text("POUCO_TRUSTED_HOPS", "unix", "none, or comma-separated: unix, IP addresses and blocks as 10.0.0.0/8", "who is believed where X-Forwarded-For, X-Forwarded-Proto or a PROXY header says who the client is; `unix` is whoever connects over a Unix socket");
-    PROXY_PROTOCOL = text("POUCO_PROXY_PROTOCOL", "off", "on or off", "connections of POUCO_TRUSTED_HOPS to POUCO_LISTEN begin with a header of the PROXY protocol, version 1 or 2; without it they are cut");
+    PG_BIN_DIR = text("POUCO_PG_BIN_DIR", "an installed Postgres (17 or newer), otherwise fetched", "a folder with initdb and postgres", "the binaries of the embedded Postgres");
+    REPLICA = text("POUCO_REPLICA", "auto", "auto, or 0 to 4095", "the last three hexadecimal digits of the ids that this replica assigns, by which a balancer can find the replica that has the row in memory; `auto` is a number that no other replica on the same database has, if possible the one at the end of HOSTNAME");
+    HOSTNAME = text("HOSTNAME", "none", "a name", "as Kubernetes sets it: in `people-3`, a pod of a StatefulSet, POUCO_REPLICA=auto takes 3");
+    REPLICA_TERM = number("POUCO_REPLICA_TERM_MS", limits::REPLICA_TERM_MS, 3_000..=3_600_000, "ms", "how long the other replicas consider this one alive after its last sign of life; then its number is free");
+    PUSH_LISTEN = text("POUCO_PUSH_LISTEN", "off", "tcp:IP:PORT, unix:/PATH or `off`", "where new rows of other replicas are received; new rows of this one are then sent to all others, which are listed in a table of the database and must prove that they know a secret in it; use a private network, since nothing is encrypted");
+    PUSH_ADDRESS = text("POUCO_PUSH_ADDRESS", "as POUCO_PUSH_LISTEN", "tcp:IP:PORT or unix:/PATH", "how the others reach it; for 0.0.0.0 it is the address from which the database is reached over TCP");
+    PUSH_LINGER = number("POUCO_PUSH_LINGER_MS", limits::PUSH_LINGER_MS, 0..=1_000, "ms", "how long the first new row waits for more, before all are sent to the other replicas");
+    PUSH_QUEUE = number("POUCO_PUSH_QUEUE_BYTES", limits::PUSH_QUEUE_BYTES as u64, limits::PUSH_FRAME_BYTES as u64..=1_073_741_824, "bytes", "rows that may wait to be sent, and to be received by each of the others; more are left to the feed");
+    MAX_CONNECTIONS = number("POUCO_MAX_CONNECTIONS", limits::CONNECTIONS as u64, 1..=1_000_000, "", "open connections; for one more an idle one is closed, and if none is idle it is answered with 503; fewer if `vm.max_map_count` allows fewer");
+    ADDRESS_CONNECTIONS = text("POUCO_MAX_CONNECTIONS_PER_ADDRESS", "half of POUCO_MAX_CONNECTIONS", "0 to 1000000; 0 means no limit", "open connections of one client address (a /64 for IPv6); past it an idle one of the same address is closed, otherwise the answer is 429; connections over Unix sockets have no address, and POUCO_TRUSTED_HOPS have no limit");
+    ADDRESS_RATE = number("POUCO_MAX_REQUESTS_PER_SECOND_PER_ADDRESS", 0, 0..=1_000_000, "", "requests per second of one client address, after a burst; more are answered with 429; 0 means no limit");
+    ADDRESS_BURST = number("POUCO_REQUEST_BURST_PER_ADDRESS", limits::REQUEST_BURST, 1..=1_000_000, "", "requests of one address that may come at once, if POUCO_MAX_REQUESTS_PER_SECOND_PER_ADDRESS is set");
+    TRUSTED_HOPS = text("POUCO_TRUSTED_HOPS", "unix", "none, or comma-separated: unix, IP addresses and blocks such as 10.0.0.0/8", "which peers are trusted to name the client in X-Forwarded-For, X-Forwarded-Proto or a PROXY header; `unix` means every connection over a Unix socket");
+    PROXY_PROTOCOL = text("POUCO_PROXY_PROTOCOL", "off", "on or off", "connections of POUCO_TRUSTED_HOPS to POUCO_LISTEN must begin with a header of the PROXY protocol, version 1 or 2; without it they are closed");
     MAX_HEADER_BYTES = number("POUCO_MAX_HEADER_BYTES", limits::HEADER_BYTES as u64, 1024..=1_048_576, "bytes", "request line and header fields; more is a 431 or 414");
     MAX_HEADER_COUNT = number("POUCO_MAX_HEADER_COUNT", limits::HEADER_COUNT as u64, 1..=limits::HEADER_COUNT as u64, "fields", "header fields of a request; one more is a 431");
     MAX_TARGET_BYTES = number("POUCO_MAX_TARGET_BYTES", limits::TARGET_BYTES as u64, 64..=1_048_576, "bytes", "path and query of a request; more is a 414");
     MAX_BODY_BYTES = number("POUCO_MAX_BODY_BYTES", limits::BODY_BYTES as u64, 1024..=16_777_216, "bytes", "request body; more is a 413");
-    MAX_REQUEST_BYTES = number("POUCO_MAX_REQUEST_BYTES", limits::REQUEST_BYTES as u64, 1_048_576..=1 << 40, "bytes", "what the buffers of all requests together may grow by past 8 KiB each; more is a 503");
-    MAX_ANSWER_BYTES = number("POUCO_MAX_ANSWER_BYTES", limits::ANSWER_BYTES as u64, 1_048_576..=1 << 40, "bytes", "what the buffers of all answers together may grow by past 8 KiB each until their clients have taken them; more is a 503");
+    MAX_REQUEST_BYTES = number("POUCO_MAX_REQUEST_BYTES", limits::REQUEST_BYTES as u64, 1_048_576..=1 << 40, "bytes", "total growth of all request buffers beyond 8 KiB each; more is a 503");
+    MAX_ANSWER_BYTES = number("POUCO_MAX_ANSWER_BYTES", limits::ANSWER_BYTES as u64, 1_048_576..=1 << 40, "bytes", "total growth of all response buffers beyond 8 KiB each, until their clients have read them; more is a 503");
     MAX_REQUESTS = number("POUCO_MAX_REQUESTS_PER_CONNECTION", limits::REQUESTS_PER_CONNECTION, 1..=1_000_000_000_000, "", "requests on one connection; the last one closes it");
     HEADER_TIMEOUT = number("POUCO_HEADER_TIMEOUT_MS", limits::HEADER_TIMEOUT_MS, 250..=3_600_000, "ms", "from a request's first byte to the end of its head");
     BODY_TIMEOUT = number("POUCO_BODY_TIMEOUT_MS", limits::BODY_TIMEOUT_MS, 250..=3_600_000, "ms", "from the end of the head to the end of the body");
     IDLE_TIMEOUT = number("POUCO_IDLE_TIMEOUT_MS", limits::IDLE_TIMEOUT_MS, 250..=86_400_000, "ms", "between two requests of a connection");
-    WRITE_TIMEOUT = number("POUCO_WRITE_TIMEOUT_MS", limits::WRITE_TIMEOUT_MS, 250..=3_600_000, "ms", "for a client to take some of what is written to it");
-    MIN_BYTES_PER_S = number("POUCO_MIN_BYTES_PER_S", limits::MIN_BYTES_PER_S, 0..=1_073_741_824, "bytes a second", "what a client must take of an answer, or send of a streamed body, while it is waited for; 0 is no such rate");
-    RATE_GRACE = number("POUCO_RATE_GRACE_MS", limits::RATE_GRACE_MS, 250..=3_600_000, "ms", "how far a client may be behind that rate; then its answer is cut, or its body a 408");
-    STREAM_TIMEOUT = number("POUCO_STREAM_TIMEOUT_MS", limits::STREAM_TIMEOUT_MS, 250..=604_800_000, "ms", "for a streamed answer or body whose length nobody knows, as a whole; then it is cut, or a 408");
-    COMMIT_LINGER = number("POUCO_COMMIT_LINGER_MS", limits::COMMIT_LINGER_MS, 0..=1000, "ms", "how long the first row of a batch waits for company at most");
+    WRITE_TIMEOUT = number("POUCO_WRITE_TIMEOUT_MS", limits::WRITE_TIMEOUT_MS, 250..=3_600_000, "ms", "how long a client may read nothing of what is written to it");
+    MIN_BYTES_PER_S = number("POUCO_MIN_BYTES_PER_S", limits::MIN_BYTES_PER_S, 0..=1_073_741_824, "bytes a second", "the rate at which a client must read a response, or send a streamed body, while the server waits for it; 0 means no such rate");
+    RATE_GRACE = number("POUCO_RATE_GRACE_MS", limits::RATE_GRACE_MS, 250..=3_600_000, "ms", "how far a client may fall behind that rate; then its response is cut, or its body is a 408");
+    STREAM_TIMEOUT = number("POUCO_STREAM_TIMEOUT_MS", limits::STREAM_TIMEOUT_MS, 250..=604_800_000, "ms", "for a whole streamed response or body of unknown length; then it is cut, or a 408");
+    COMMIT_LINGER = number("POUCO_COMMIT_LINGER_MS", limits::COMMIT_LINGER_MS, 0..=1000, "ms", "how long the first row of a batch waits for more rows, at most");
     COMMIT_BATCH = number("POUCO_COMMIT_BATCH_ROWS", limits::COMMIT_BATCH_ROWS as u64, 1..=10_000, "rows", "rows of one INSERT");
     COMMIT_QUEUE = number("POUCO_COMMIT_QUEUE_ROWS", limits::COMMIT_QUEUE_ROWS as u64, 1..=1_000_000, "rows", "rows that may wait to be sent; one more is a 503");
     COMMIT_QUEUE_BYTES = number("POUCO_COMMIT_QUEUE_BYTES", limits::COMMIT_QUEUE_BYTES as u64, 65_536..=1_073_741_824, "bytes", "bytes that may wait to be sent; more is a 503");
     COMMIT_DEADLINE = number("POUCO_COMMIT_DEADLINE_MS", limits::COMMIT_DEADLINE_MS, 100..=600_000, "ms", "how long a row may wait to be sent; then it is a 503");
-    READ_CONNECTIONS = number("POUCO_READ_CONNECTIONS", limits::READERS_PER_REPLICA as u64, 1..=64, "", "connections for reads and transactions, beside those that an API has for itself; the last one is for look-ups by id");
-    REPLICAS = number("POUCO_REPLICAS", limits::REPLICAS as u64, 1..=1000, "", "replicas that share the database; a warning says if Postgres has too few connections for them; more than one need what they share, as POUCO_JWT_SECRET");
+    READ_CONNECTIONS = number("POUCO_READ_CONNECTIONS", limits::READERS_PER_REPLICA as u64, 1..=64, "", "connections for reads and transactions, in addition to those that an API has for itself; the last one is for lookups by id");
+    REPLICAS = number("POUCO_REPLICAS", limits::REPLICAS as u64, 1..=1000, "", "replicas that share the database; a warning says if Postgres has too few connections for them; more than one need shared secrets, such as POUCO_JWT_SECRET");
     READ_QUEUE = number("POUCO_READ_QUEUE", limits::READ_QUEUE as u64, 1..=1_000_000, "", "reads that may wait for a connection; one more is a 503");
     READ_DEADLINE = number("POUCO_READ_DEADLINE_MS", limits::READ_DEADLINE_MS, 100..=600_000, "ms", "how long a read may take; then it is a 503");
-    SILENCE = number("POUCO_SILENCE_MS", limits::SILENCE_MS, 100..=600_000, "ms", "how long Postgres may be silent in a statement; then it is asked by a second connection, and left if it is silent there too");
+    SILENCE = number("POUCO_SILENCE_MS", limits::SILENCE_MS, 100..=600_000, "ms", "how long Postgres may be silent during a statement; then a second connection asks it, and the first is dropped if that one gets no answer either");
     FEED_INTERVAL = number("POUCO_FEED_INTERVAL_MS", limits::FEED_INTERVAL_MS, 10..=10_000, "ms", "how often a replica looks for what others have committed");
-    FEED_PUSHED = number("POUCO_FEED_PUSHED_MS", limits::FEED_PUSHED_MS, 10..=1_500, "ms", "as POUCO_FEED_INTERVAL_MS, while all other replicas send their rows here and nothing is found that did not come so");
-    SHUTDOWN_DELAY = number("POUCO_SHUTDOWN_DELAY_MS", limits::SHUTDOWN_DELAY_MS, 0..=3_600_000, "ms", "how long requests are served as before after SIGTERM, while /readyz is 503 already; a second signal ends it. With the grace, and 5 s more, it must be less than what the orchestrator waits before it kills");
+    FEED_PUSHED = number("POUCO_FEED_PUSHED_MS", limits::FEED_PUSHED_MS, 10..=1_500, "ms", "as POUCO_FEED_INTERVAL_MS, while all other replicas send their rows here and polling finds no row that was not sent");
+    SHUTDOWN_DELAY = number("POUCO_SHUTDOWN_DELAY_MS", limits::SHUTDOWN_DELAY_MS, 0..=3_600_000, "ms", "how long requests are served as before after SIGTERM, while /readyz is already 503; a second signal ends the delay. Delay, grace and 5 s more must be less than the time that the orchestrator waits before it kills");
     SHUTDOWN_GRACE = number("POUCO_SHUTDOWN_GRACE_MS", limits::SHUTDOWN_GRACE_MS, 0..=3_600_000, "ms", "how long requests may take to finish after SIGTERM");
     LOG = text("POUCO_LOG", "info", "off, error, warn, info, debug", "what is logged to standard error");
     LOG_FORMAT = text("POUCO_LOG_FORMAT", "text", "text or json", "how a log line looks");
-    LOG_LEVEL_FILE = text("POUCO_LOG_LEVEL_FILE", "none", "a file", "one of the words of POUCO_LOG, which goes before that; SIGHUP reads it anew");
-    ACCESS_LOG = text("POUCO_ACCESS_LOG", "off", "off, errors, sampled or all", "which requests have a line in the log, whatever POUCO_LOG says: those answered with a 5xx, or one in POUCO_ACCESS_LOG_ONE_IN too");
-    ACCESS_LOG_ONE_IN = number("POUCO_ACCESS_LOG_ONE_IN", limits::ACCESS_LOG_ONE_IN, 1..=1_000_000, "", "one in so many requests, where they are sampled");
-    ACCESS_LOG_DETAILS = text("POUCO_ACCESS_LOG_DETAILS", "none", "none, or comma-separated: path, query, client, agent", "what may be personal, and stands in such a line nevertheless: path and query as they were sent, the client's address, User-Agent");
-    REQUEST_IDS = text("POUCO_REQUEST_IDS", "off", "on or off", "each request has an id, that of its X-Request-Id or one of our own, in its answer and in every line of it; a traceparent is passed on too");
+    LOG_LEVEL_FILE = text("POUCO_LOG_LEVEL_FILE", "none", "a file", "a file with one of the words of POUCO_LOG, which takes precedence over it; SIGHUP reads it again");
+    ACCESS_LOG = text("POUCO_ACCESS_LOG", "off", "off, errors, sampled or all", "which requests are logged, independent of POUCO_LOG: none, those answered with a 5xx, these and one in POUCO_ACCESS_LOG_ONE_IN, or all");
+    ACCESS_LOG_ONE_IN = number("POUCO_ACCESS_LOG_ONE_IN", limits::ACCESS_LOG_ONE_IN, 1..=1_000_000, "", "with POUCO_ACCESS_LOG=sampled, one in this many requests is logged");
+    ACCESS_LOG_DETAILS = text("POUCO_ACCESS_LOG_DETAILS", "none", "none, or comma-separated: path, query, client, agent", "possibly personal data that such a line contains: path and query as they were sent, the client's address, User-Agent");
+    REQUEST_IDS = text("POUCO_REQUEST_IDS", "off", "on or off", "each request has an id, that of its X-Request-Id or a new one, in its response and in every log line about it; a traceparent is passed on too");
 }
 
 /// Where the database is.
@@ -98,7 +98,7 @@ pub enum Database {
     Embedded {
         /// `None`: the place that suits the user.
         data_dir: Option<PathBuf>,
-        /// `None`: an installed one, else a fetched one.
+        /// `None`: an installed one, otherwise a fetched one.
         bin_dir: Option<PathBuf>,
     },
 }
@@ -163,7 +163,7 @@ pub struct Config {
     /// Replicas that share the database.
     pub replicas: usize,
     /// Whether those are told to be several, on a database that somebody else runs. The default of the
-    /// setting is for the connections alone: whoever starts one process for a try has not said that there are
+    /// setting is for the connections alone: a single process started for a try does not mean that there are
     /// two.
     pub several_replicas: bool,
     pub feed_interval: Duration,
@@ -171,7 +171,7 @@ pub struct Config {
     pub shutdown_delay: Duration,
     pub shutdown_grace: Duration,
     pub log_level: log::LevelFilter,
-    /// Where the level is, to be read anew.
+    /// Where the level is, to be read again.
     pub log_level_file: Option<PathBuf>,
     pub log_format: Format,
     pub reporting: Reporting,
@@ -249,7 +249,7 @@ fn level(text: &str) -> Option<log::LevelFilter> {
 pub fn level_in(file: &Path) -> Result<log::LevelFilter, ConfigError> {
     let shown = file.display().to_string();
     let mut text = String::new();
-    // A word and a line's end; more is no level, however much there is.
+    // A word and a line's end; more is not a level, however much there is.
     let read = File::open(file).and_then(|file| file.take(16).read_to_string(&mut text));
     read.map_err(|error| LOG_LEVEL_FILE.refuse(&shown, error))?;
     let allowed = || format!("the file holds none of {}", LOG.allowed());

@@ -86,7 +86,7 @@ impl Mode {
     }
 }
 
-/// Who is believed where a certificate says whose it is.
+/// The certificate authorities that are trusted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Authorities {
     /// Certificates are not looked at.

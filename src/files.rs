@@ -1,4 +1,4 @@
-//! How a file that somebody names is read: whole, and no further than its bound. A leaf.
+//! Reads a file that a setting names: the whole of it, up to a bound. A leaf.
 
 use std::fs::{File, Metadata};
 use std::io::{self, Read};
@@ -8,7 +8,7 @@ use std::path::Path;
 /// What is in a file, and whose it is.
 ///
 /// # Errors
-/// It cannot be read, is no file, or is longer.
+/// It cannot be read, is not a file, or is longer.
 pub fn read(path: &Path, bytes: u64) -> io::Result<(Vec<u8>, Metadata)> {
     let file = File::open(path)?;
     let metadata = file.metadata()?;

@@ -1,4 +1,4 @@
-//! What a request is called: in its answer, and in every line that is logged while it is served. A leaf.
+//! The id of a request: in its response, and in every line that is logged while it is served. A leaf.
 //!
 //! A coroutine has a place for the name of the request that it serves, and work that is handed to another
 //! coroutine takes the name along. Where no request has a name all this is one look at a flag.
@@ -67,7 +67,7 @@ impl Identity {
 }
 
 impl Trace {
-    /// A later version may have more behind what is known of it, parted by a hyphen (section 3.2.2.3).
+    /// A later version may have more behind what is known of it, separated by a hyphen (section 3.2.2.3).
     fn read(field: &[u8]) -> Option<Self> {
         let (known, more) = field.split_at_checked(TRACEPARENT_BYTES)?;
         let mut parts = known.split(|byte| *byte == b'-');
@@ -149,7 +149,7 @@ pub fn set_current(identity: Option<Arc<Identity>>) {
     }
 }
 
-/// Runs `work` for the one who has asked for it.
+/// Runs `work` under the identity of the request that has asked for it.
 #[inline]
 pub fn within<R>(identity: Option<Arc<Identity>>, work: impl FnOnce() -> R) -> R {
     let _end = identity.map(|identity| {

@@ -9,9 +9,9 @@ pub const COROUTINE_STACK_BYTES: usize = if cfg!(debug_assertions) { 128 * 1024 
 /// Mappings of a coroutine's stack: itself and its guard page. The kernel gives a process so many and no more
 /// (`vm.max_map_count`).
 pub const MAPPINGS_PER_STACK: u64 = 2;
-/// Mappings for all else: the program and its libraries (200), threads, the stacks of coroutines that are no
-/// connection's, and what the allocator maps by itself ([`MAPPED_BYTES`]): pieces of the index, bodies,
-/// answers.
+/// Mappings for everything else: the program and its libraries (200), threads, the stacks of coroutines that
+/// are no connection's, and what the allocator maps by itself ([`MAPPED_BYTES`]): pieces of the index,
+/// bodies, answers.
 pub const OTHER_MAPPINGS: u64 = 2_048;
 /// A block of memory of so many bytes or more is mapped by itself, and given back whole when it is freed.
 pub const MAPPED_BYTES: usize = 128 * 1024;
@@ -99,7 +99,7 @@ pub const REQUEST_BURST: u64 = 100;
 /// Addresses whose rate is known at a time. Each takes some 60 bytes, and is forgotten when it may send a
 /// whole burst again.
 pub const RATED_ADDRESSES: usize = 65_536;
-/// Bytes of the header of the PROXY protocol, with what a hop says beside the addresses.
+/// Bytes of the header of the PROXY protocol, with what a hop says besides the addresses.
 pub const PROXY_HEADER_BYTES: usize = 2 * 1024;
 /// What a connection may do in a row before the sockets have their turn: one for each request and each 4 KiB
 /// of answers, and [`READ_WORK`] for each read and each piece of a streamed answer. A whole buffer of a
@@ -110,7 +110,7 @@ pub const READ_WORK: u32 = 16;
 /// Unix connections that are watched for input alone once they have lasted. Each has two descriptors more;
 /// nginx keeps 64 connections to each replica.
 pub const LASTING_CONNECTIONS: usize = 256;
-/// File descriptors beside those of client connections: a second and third of lasting ones, listeners,
+/// File descriptors besides those of client connections: a second and third of lasting ones, listeners,
 /// Postgres, epoll, standard streams, the answers that a connection over the limit still gets, and those that
 /// leave for others.
 pub const OTHER_DESCRIPTORS: u64 = 128 + 2 * LASTING_CONNECTIONS as u64 + LEAVING_CONNECTIONS as u64;
@@ -139,7 +139,7 @@ pub const REQUEST_BYTES: usize = 32 * 1024 * 1024;
 /// between the pieces.
 pub const ANSWER_BYTES: usize = 16 * 1024 * 1024;
 
-/// Time-outs of the engine. The idle one is longer than nginx keeps its connections to a replica (5 s), or a
+/// Timeouts of the engine. The idle one is longer than nginx keeps its connections to a replica (5 s), or a
 /// POST could meet a connection that is just being closed.
 pub const HEADER_TIMEOUT_MS: u64 = 10_000;
 /// See [`HEADER_TIMEOUT_MS`].
@@ -165,7 +165,7 @@ pub const COMMIT_LINGER_MS: u64 = 8;
 pub const COMMIT_QUEUE_ROWS: usize = 8_192;
 /// Bytes that may wait for the writer.
 pub const COMMIT_QUEUE_BYTES: usize = 16 * 1024 * 1024;
-/// How long a row may wait unsent. Many clients wait ten seconds for an answer: the 503 shall come before.
+/// How long a row may wait unsent. Many clients wait ten seconds for an answer: the 503 must come before.
 pub const COMMIT_DEADLINE_MS: u64 = 8_000;
 
 /// Reads that may wait for a connection.
@@ -181,7 +181,7 @@ pub const SEARCH_LINE: usize = 256;
 /// Postgres each reads the whole table.
 pub const INDEX_WAIT_MS: u64 = 2_500;
 /// How long a memory that was too small for all rows rests at least before it is filled again; twice as long
-/// after each time in vain, up to the second.
+/// after each time without success, up to the second.
 pub const INDEX_RETURN_MS: u64 = 10_000;
 /// See [`INDEX_RETURN_MS`].
 pub const LONGEST_INDEX_RETURN_MS: u64 = 3_600_000;

@@ -1,9 +1,9 @@
 //! Log lines on standard error, as text for people or as JSON for machines, one write each.
 //!
-//! Standard error may be a pipe that nobody empties, and a write to it then waits for ever. So whoever logs
-//! only puts a line into a bounded queue, and one thread writes. Past the bound lines are dropped; how many
-//! is a metric, and a line of its own once the queue is empty again. Lines about single requests have half of
-//! the queue, so that there is always room for the others.
+//! Standard error may be a pipe that nobody empties, and a write to it then waits forever. So the caller only
+//! puts a line into a bounded queue, and one thread writes. Past the bound lines are dropped; how many is a
+//! metric, and a line of its own once the queue is empty again. Lines about single requests have half of the
+//! queue, so that there is always room for the others.
 //!
 //! A line that is logged while a request is served has its name ([`crate::identity`]).
 //!
@@ -27,7 +27,7 @@ use parking_lot::{Condvar, Mutex};
 use crate::identity;
 use crate::limits::{LOG_FLUSH_MS, LOG_QUEUE_BYTES};
 use crate::waiting::life::keep;
-use line::{Escaped, Line, cut};
+use line::{Escaped, LogEntry, cut};
 pub use line::{Event, Format, Value};
 
 /// The target of what this room itself says.
@@ -37,8 +37,8 @@ const TARGET: &str = module_path!();
 const PANIC_FLUSH: Duration = Duration::from_millis(10);
 
 #[derive(Default)]
-struct Queue {
-    lines: VecDeque<Line>,
+struct Backlog {
+    lines: VecDeque<LogEntry>,
     bytes: usize,
     /// Whether a line was taken that is not written yet.
     writing: bool,
@@ -46,7 +46,7 @@ struct Queue {
     dropped: u64,
 }
 
-impl Queue {
+impl Backlog {
     fn is_written(&self) -> bool {
         self.lines.is_empty() && !self.writing && self.dropped == 0
     }
@@ -54,7 +54,7 @@ impl Queue {
 
 struct QueuedLog {
     /// Locked to move a line, never to write one.
-    queue: Mutex<Queue>,
+    queue: Mutex<Backlog>,
     /// Rung when a line comes.
     came: Condvar,
     /// Rung when all lines are written.
@@ -97,7 +97,7 @@ pub fn say(line: &str) {
         Some(log) => {
             // A queue that is full would drop it.
             flush();
-            log.push(Line::Plain(line.to_owned()));
+            log.push(LogEntry::Plain(line.to_owned()));
             flush();
         }
         // Nothing is left to tell anybody if standard error is closed.
@@ -120,7 +120,7 @@ pub fn dropped_events() -> u64 {
 /// Writes a line about a request, whatever the level is. Without [`install`] nobody reads it.
 pub fn tell(event: Event) {
     if let Some(log) = LOG.get() {
-        log.push_event(Line::Event { at: SystemTime::now(), event });
+        log.push_event(LogEntry::Event { at: SystemTime::now(), event });
     }
 }
 
@@ -131,7 +131,7 @@ impl QueuedLog {
         Self { queue: Mutex::default(), came, written, dropped, dropped_events, format }
     }
 
-    fn push_event(&self, line: Line) {
+    fn push_event(&self, line: LogEntry) {
         let bytes = line.bytes();
         let mut queue = self.queue.lock();
         if queue.dropped > 0 || queue.bytes + bytes > LOG_QUEUE_BYTES / 2 {
@@ -144,10 +144,10 @@ impl QueuedLog {
         self.came.notify_one();
     }
 
-    fn push(&self, line: Line) {
+    fn push(&self, line: LogEntry) {
         let bytes = line.bytes();
         let mut queue = self.queue.lock();
-        // Until it is said how many were dropped, no later line shall come before that.
+        // Until it is said how many were dropped, no later line must come before that.
         if queue.dropped > 0 || queue.bytes + bytes > LOG_QUEUE_BYTES {
             queue.dropped += 1;
             self.dropped.fetch_add(1, Ordering::Relaxed);
@@ -170,7 +170,7 @@ impl QueuedLog {
         }
     }
 
-    fn next_line(&self) -> Line {
+    fn next_line(&self) -> LogEntry {
         let mut queue = self.queue.lock();
         queue.writing = false;
         loop {
@@ -182,7 +182,7 @@ impl QueuedLog {
             if queue.dropped > 0 {
                 queue.writing = true;
                 let dropped = std::mem::take(&mut queue.dropped);
-                return Line::Logged {
+                return LogEntry::Logged {
                     at: SystemTime::now(),
                     level: Level::Warn,
                     target: TARGET.to_owned(),
@@ -215,7 +215,7 @@ impl Log for QueuedLog {
 
     fn log(&self, record: &Record<'_>) {
         if self.enabled(record.metadata()) {
-            self.push(Line::Logged {
+            self.push(LogEntry::Logged {
                 at: SystemTime::now(),
                 level: record.level(),
                 target: record.target().to_owned(),
@@ -247,8 +247,8 @@ fn log_panic(panic: &PanicHookInfo<'_>) {
     let message = cut(&format_args!("thread {name}: {panic}"));
     let (at, identity) = (SystemTime::now(), identity::current());
     match frames.status() {
-        BacktraceStatus::Captured => log.push(Line::Panicked { at, message, frames, identity }),
-        _ => log.push(Line::panic(at, message, identity)),
+        BacktraceStatus::Captured => log.push(LogEntry::Panicked { at, message, frames, identity }),
+        _ => log.push(LogEntry::panic(at, message, identity)),
     }
     if !in_coroutine {
         return flush();
@@ -264,7 +264,7 @@ fn log_panic(panic: &PanicHookInfo<'_>) {
 
 #[cfg(test)]
 mod tests {
-    use super::line::{Format, Line};
+    use super::line::{Format, LogEntry};
     use super::{Event, QueuedLog};
     use crate::limits::{LOG_MESSAGE_BYTES, LOG_QUEUE_BYTES};
     use log::{Level, Log, Record};
@@ -315,7 +315,9 @@ mod tests {
     fn a_long_message_is_cut_between_two_characters() {
         let log = QueuedLog::new(Format::Text);
         record(&log, &format!("a{}", "é".repeat(LOG_MESSAGE_BYTES)));
-        let Some(Line::Logged { message, .. }) = log.queue.lock().lines.pop_front() else { panic!("a line") };
+        let Some(LogEntry::Logged { message, .. }) = log.queue.lock().lines.pop_front() else {
+            panic!("a line")
+        };
         assert_eq!(message.len(), LOG_MESSAGE_BYTES - 1);
     }
     /// Lines of requests leave room for those that somebody waits for.
@@ -324,12 +326,12 @@ mod tests {
         let log = QueuedLog::new(Format::Text);
         let event = || Event { target: "t", message: "x".repeat(1_000), members: Vec::new(), identity: None };
         while log.dropped_events.load(Ordering::Relaxed) < 3 {
-            log.push_event(Line::Event { at: std::time::SystemTime::UNIX_EPOCH, event: event() });
+            log.push_event(LogEntry::Event { at: std::time::SystemTime::UNIX_EPOCH, event: event() });
             assert!(log.queue.lock().bytes <= LOG_QUEUE_BYTES / 2);
         }
         record(&log, "there is room");
         assert_eq!((log.dropped.load(Ordering::Relaxed), log.queue.lock().dropped), (0, 0));
         let last = log.queue.lock().lines.pop_back();
-        assert!(matches!(last, Some(Line::Logged { message, .. }) if message == "there is room"));
+        assert!(matches!(last, Some(LogEntry::Logged { message, .. }) if message == "there is room"));
     }
 }

@@ -1,7 +1,7 @@
 //! Settings: what an environment variable is called, what it may be, and how its text becomes a checked
 //! value.
 //!
-//! A leaf. Whoever has settings lists them beside the code that uses them; `--help` and docs/settings.md are
+//! A leaf. Each module lists its settings next to the code that uses them; `--help` and docs/settings.md are
 //! made of these lists.
 
 use std::collections::HashMap;
@@ -119,7 +119,7 @@ impl<N: Into<String>, V: Into<String>> FromIterator<(N, V)> for Values {
 }
 
 impl Values {
-    /// The environment of the process. What is no Unicode is replaced, and then refused by whoever reads it.
+    /// The environment of the process. Text that is not Unicode is replaced, and then refused by its reader.
     #[must_use]
     pub fn from_environment() -> Self {
         let known = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {

@@ -1,4 +1,4 @@
-//! What a service manager hands over and wants to hear: sockets that it has bound (sd_listen_fds(3)), and the
+//! What a service manager passes and wants to be told: sockets that it has bound (sd_listen_fds(3)), and the
 //! state of the service (sd_notify(3)). The protocol is a few variables and a datagram. A leaf.
 //!
 //! The only `unsafe` code of this room is here: a descriptor that somebody else has opened becomes ours.
@@ -36,7 +36,7 @@ static RECEIVED: Mutex<Vec<(String, Socket)>> = Mutex::new(Vec::new());
 /// process does: later their numbers may be those of descriptors of its own. No child inherits them.
 ///
 /// # Errors
-/// If one of them is no descriptor.
+/// If one of them is not a descriptor.
 pub fn receive() -> io::Result<()> {
     if !is_meant("LISTEN_PID") {
         return Ok(());

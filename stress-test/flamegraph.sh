@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# flamegraph.sh OUT_DIR [SECONDS]: where the stack's CPU time goes, while somebody else loads it: one flame graph of each
-# container and one of all, with the samples folded beside them. As root; needs perf and inferno (cargo install inferno).
+# flamegraph.sh OUT_DIR [SECONDS]: where the stack's CPU time goes, while somebody else loads it: one flame
+# graph of each container and one of all, with the samples folded beside them. As root; needs perf and inferno
+# (cargo install inferno).
 set -euo pipefail
 
 here=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
@@ -9,8 +10,8 @@ here=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
 
 # A prime, so as not to beat with timers.
 readonly samples_per_second=1999
-# Enough for the coroutines' and Postgres's deepest stacks of calls; unwound by their frame tables, since neither
-# Postgres nor nginx keeps frame pointers.
+# Enough for the coroutines' and Postgres's deepest stacks of calls; unwound by their frame tables, since
+# neither Postgres nor nginx keeps frame pointers.
 readonly stack_bytes=16384
 
 pids_of() {
@@ -28,13 +29,12 @@ pids_of() {
 
 main() {
   if [ $# -lt 1 ] || [ $# -gt 2 ]; then
-    sed -n '2,3s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
+    sed -n '2,4s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
     exit 2
   fi
   local out=$1 seconds=${2:-15} name pids
   require perf inferno-collapse-perf inferno-flamegraph
-  engine=$(container_engine)
-  [ -n "$engine" ] || die "no container of the stack is running"
+  engine=${CONTAINER_ENGINE:-$(command -v podman || command -v docker)} || die "no container engine is here"
   mkdir -p "$out"
   work=$(mktemp -d)
   trap 'rm -rf "$work"' EXIT

@@ -1,5 +1,8 @@
 #!/usr/bin/env bash
-# Samples the stack's containers once a second until it is stopped: monitor.sh --out DIR.
+# monitor.sh --out DIR: samples the stack's containers once a second until it is stopped. --check-limits: says
+# which limits the kernel enforces.
 set -euo pipefail
-export LC_ALL=C
-exec python3 "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/monitor.py" "$@"
+here=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
+# shellcheck source-path=SCRIPTDIR source=stresslib/lab.sh
+. "$here/stresslib/lab.sh"
+exec_lab monitor "$@"

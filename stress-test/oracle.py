@@ -18,10 +18,13 @@ import argparse
 import codecs
 import datetime
 import json
+import os
 import re
 import sys
+from collections import Counter
 
-from stresslib import gatling_log
+CREATION_SCENARIO = "create then look up"
+CREATION_REQUEST = "creation"
 
 APELIDO_MAX_CHARACTERS = 32
 NOME_MAX_CHARACTERS = 100
@@ -29,6 +32,42 @@ STACK_ELEMENT_MAX_CHARACTERS = 32
 
 # [0-9] and not \d, which would also match the digits of other scripts.
 DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+
+
+class Refused(Exception):
+    """A file is missing, is not what it should be, or ends too early."""
+
+
+def read_log(run):
+    """Users started and ended by scenario, and the creations that were answered, from a run's folder or log.
+
+    Of simulation.log as Gatling 3.9.5 writes it these records matter, with tabs between the fields:
+    RUN class id start_ms …, USER scenario START|END at_ms, REQUEST groups name start_ms end_ms OK|KO message.
+    """
+    path = os.path.join(run, "simulation.log") if os.path.isdir(run) else run
+    started, ended, answered, begun = Counter(), Counter(), 0, False
+    with open(path, encoding="utf-8", errors="replace", newline="\n") as file:
+        for number, line in enumerate(file, start=1):
+            fields = line.rstrip("\n").split("\t")
+            # The last line of a run that was killed may be cut off anywhere.
+            if not line.endswith("\n"):
+                break
+            try:
+                if fields[0] == "RUN":
+                    begun = int(fields[3]) > 0
+                elif fields[0] == "USER":
+                    (started if fields[2] == "START" else ended)[fields[1]] += 1
+                elif fields[0] == "REQUEST":
+                    answered += fields[2] == CREATION_REQUEST and fields[5] == "OK"
+            except (IndexError, ValueError) as error:
+                raise Refused(f"{path}:{number}: not a line of Gatling 3.9.5: {line!r}") from error
+    if not begun:
+        raise Refused(f"{path}: has no RUN line, so it is no simulation.log of Gatling 3.9.5")
+    if not started or started != ended:
+        raise Refused(
+            "users have begun and not ended in this log: the run was cut short, and what it sent last is not in it"
+        )
+    return started[CREATION_SCENARIO], answered
 
 
 def _refuse_constant(name):
@@ -85,7 +124,7 @@ def read_payloads(path):
         text = file.read().removeprefix(codecs.BOM_UTF8).removesuffix(b"\n")
     header, *payloads = (line.removesuffix(b"\r") for line in text.split(b"\n"))
     if header != b"payload" or not payloads:
-        raise gatling_log.LogError(f"{path}: the first line must be the header 'payload', and a line must follow")
+        raise Refused(f"{path}: the first line must be the header 'payload', and a line must follow")
     return payloads
 
 
@@ -95,22 +134,13 @@ def distinct_apelidos(payloads):
     return len(apelidos)
 
 
-def judge(log, payloads):
+def judge(run, payloads):
     """Returns the bounds of the number of rows, and what they follow from."""
-    if not log.complete:
-        raise gatling_log.LogError(
-            "users have begun and not ended in this log: the run was cut short, and what it sent last is not in it"
-        )
-    creations = log.requests.get(gatling_log.CREATION_REQUEST, gatling_log.Requests())
-    sent = log.users_started[gatling_log.CREATION_SCENARIO]  # each takes one line
+    sent, answered = read_log(run)  # each takes one line
     # Past the end the file begins again, and what comes then is taken already.
     high = distinct_apelidos(payloads[:sent])
-    return {
-        "creations_sent": sent,
-        "creations_ko": sent - creations.ok,
-        "low": max(0, high - (sent - creations.ok)),
-        "high": high,
-    }
+    failed = sent - answered
+    return {"creations_sent": sent, "creations_ko": failed, "low": max(0, high - failed), "high": high}
 
 
 def main(argv=None):
@@ -122,8 +152,8 @@ def main(argv=None):
     parser.add_argument("--json", action="store_true", help="print a JSON object")
     args = parser.parse_args(argv)
     try:
-        verdict = judge(gatling_log.read(args.run), read_payloads(args.payload_file))
-    except (OSError, gatling_log.LogError) as error:
+        verdict = judge(args.run, read_payloads(args.payload_file))
+    except (OSError, Refused) as error:
         print(f"oracle.py: {error}", file=sys.stderr)
         return 2
     if args.json:

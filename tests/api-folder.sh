@@ -3,7 +3,7 @@
 # its line. The users API and its line are taken out of the same copy. What is left has to be well-formed,
 # pass the tests of every room of the library that an API can reach, start on an embedded Postgres and answer.
 #
-#   CARGO_TARGET_DIR     where an earlier `cargo test` has compiled the dependencies; they are not compiled again
+#   CARGO_TARGET_DIR  where an earlier `cargo test` has compiled the dependencies, to use them again
 set -euo pipefail
 export LC_ALL=C
 cd "$(dirname "$(readlink -f "$0")")/.."
@@ -28,14 +28,15 @@ fail() { echo "FAIL  $*"; exit 1; }
 
 readonly copy=$folder/copy
 mkdir "$copy"
-git ls-files -z --cached --others --exclude-standard -- src benches examples exposition lab/Cargo.toml 'Cargo.*' \
-  tests fuzz rustfmt.toml clippy.toml |
+git ls-files -z --cached --others --exclude-standard -- src benches examples exposition lab/Cargo.toml \
+  tools/Cargo.toml 'Cargo.*' tests fuzz rustfmt.toml clippy.toml |
   while IFS= read -r -d '' file; do if [ -e "$file" ]; then printf '%s\0' "$file"; fi; done |
   xargs -0 cp --parents -t "$copy"
 
-# Of the lab its manifest is enough, so that the dependencies have the features that they were compiled with.
-mkdir -p "$copy/lab/src/bin"
-echo '//! Nothing.' >"$copy/lab/src/lib.rs"
+# Of the lab and the tools their manifests are enough, so that the dependencies have the features that they
+# were compiled with.
+mkdir -p "$copy/lab/src/bin" "$copy/tools/src"
+echo '//! Nothing.' | tee "$copy/tools/src/lib.rs" >"$copy/lab/src/lib.rs"
 echo 'fn main() {}' | tee "$copy/lab/src/main.rs" >"$copy/lab/src/bin/pouco-meters.rs"
 
 # Links and no copies. But what is of this workspace goes: cargo would write into those files, which are

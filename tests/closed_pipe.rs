@@ -2,14 +2,12 @@
 //! is otherwise.
 #![allow(clippy::unwrap_used)]
 
-mod support;
-
 use std::os::unix::net::UnixStream;
 use std::process::{Command, Stdio};
 
+use pouco_tools::support::replica::command;
+use pouco_tools::support::{Database, Replica, Target, eventually, open_tempdir};
 use rustix::process::{Pid, Signal, kill_process};
-use support::replica::command;
-use support::{Database, Replica, Target, eventually, open_tempdir};
 
 /// A pipe whose reader is gone.
 fn closed() -> Stdio {

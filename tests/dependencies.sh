@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# What the crates bring with them, in every workspace of the repository: licences, sources, versions more than once
-# (cargo-deny, by deny.toml), and known vulnerabilities (cargo-audit, which fetches RustSec's data base).
+# What the crates bring with them, in every workspace of the repository: licences, sources, versions more than
+# once (cargo-deny, by deny.toml), and known vulnerabilities (cargo-audit, which fetches RustSec's data base).
 # The first run compiles both tools, which takes minutes.
 #
 #   tests/dependencies.sh [--without-advisories]

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Does what docs/inventory.md says first, line by line, against a server of its own, and looks at what comes back.
+# Does what docs/inventory.md says first, line by line, against a server of its own, and looks at what comes
+# back.
 #
 #   POUCO     the server; by default the one that `cargo build` makes
 set -euo pipefail
@@ -41,7 +42,8 @@ awk '/^```sh/ { inside++; next } /^```/ { if (inside) exit } inside && !/^cargo 
 grep -q "$address" "$folder/steps" || fail "the page asks another address"
 bash -euo pipefail "$folder/steps" >"$folder/out"
 
-# What was printed: the account, the stock, two orders that are one, an order that is refused, and all of the stock.
+# What was printed: the account, the stock, two orders that are one, an order that is refused, and all of the
+# stock.
 mapfile -t said <"$folder/out"
 begins() { [[ ${said[$1]:-} == "$2"* ]] || fail "line $1 does not begin with $2"; }
 begins 0 '{"id":1,"email":"ana@example.com",'

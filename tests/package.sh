@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# The Debian package: built, installed in a container, asked, started, stopped, removed and purged. The program is
-# built in the profile `tool`, whose rules are those of a release; with PROFILE=dev as `cargo build` does.
+# The Debian package: built, installed in a container, asked, started, stopped, removed and purged. The
+# program is built in the profile `tool`, whose rules are those of a release; with PROFILE=dev as `cargo
+# build` does.
 #
 #   cargo install cargo-deb --version 3.8.0 --locked    is what builds it
 set -uo pipefail

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Asks a server built from this checkout, on an embedded Postgres, the questions of examples/probe, over TCP. (Over a Unix
-# socket tests/stack/whole.sh asks the image's server.) Any broken MUST or SHOULD fails. First the probe shows that it finds what
-# is wrong with servers that are.
+# Asks a server built from this checkout, on an embedded Postgres, the questions of the probe, over TCP.
+# (Over a Unix socket tests/stack/whole.sh asks the image's server.) Any broken MUST or SHOULD fails. First
+# the probe shows that it finds what is wrong with servers that are.
 #
 #   tests/probe.sh [REPORT]        a file for the report, none unless told
 #   POUCO, POUCO_PROBE             a server and a probe that are built already; they are built here by default
@@ -26,9 +26,9 @@ trap end EXIT
 
 target=${CARGO_TARGET_DIR:-target}/tool
 if [ -z "${POUCO:-}" ] || [ -z "${POUCO_PROBE:-}" ]; then
-  cargo build --profile tool --locked --bin pouco --example probe
+  cargo build --profile tool --locked -p pouco -p pouco-tools --bin pouco --bin probe
 fi
-readonly pouco=${POUCO:-$target/pouco} probe=${POUCO_PROBE:-$target/examples/probe}
+readonly pouco=${POUCO:-$target/pouco} probe=${POUCO_PROBE:-$target/probe}
 "$probe" --self-test
 
 POUCO_LISTEN=tcp:127.0.0.1:0 POUCO_ADMIN_LISTEN=off POUCO_DATA_DIR="$folder/data" \

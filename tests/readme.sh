@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Does what the README's first page says, to the letter: `cargo run --release`, then each of its curl commands, then Ctrl-C.
-# Port 9999 must be free. The data is in a folder of its own, and nothing of the user's is touched.
+# Does what the README's first page says, to the letter: `cargo run --release`, then each of its curl
+# commands, then Ctrl-C. Port 9999 must be free. The data is in a folder of its own, and nothing of the user's
+# is touched.
 set -euo pipefail
 cd "$(dirname "$(readlink -f "$0")")/.."
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# A rolling upgrade with two real programs: replicas of the version before and of this one beside each other on one
-# database, each finding what the other creates, and a replica of the version before started once more on tables
-# that this one has taken over. Builds for minutes unless POUCO_BEFORE is given, so .ci/run has only
+# A rolling upgrade with two real programs: replicas of the version before and of this one beside each other
+# on one database, each finding what the other creates, and a replica of the version before started once more
+# on tables that this one has taken over. Builds for minutes unless POUCO_BEFORE is given, so .ci/run has only
 # tests/operations/upgrade.rs.
 #
 #   tests/upgrade.sh [COMMIT]     the version before, 5ebd590 unless told

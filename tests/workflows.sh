@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Reads the workflows as GitHub would, with actionlint: syntax, expressions, the shell in `run:` (where shellcheck is
-# there), inputs of actions. What they promise beyond that is in tests/repository/workflows.rs. Needs Go or podman, and Go's modules once.
+# Reads the workflows as GitHub would, with actionlint: syntax, expressions, the shell in `run:` (where
+# shellcheck is there), inputs of actions. What they promise beyond that is in tests/repository/workflows.rs.
+# Needs Go or podman, and Go's modules once.
 set -euo pipefail
 cd "$(dirname "$(readlink -f "$0")")/.."
 

@@ -2,15 +2,13 @@
 
 use std::error::Error;
 use std::io::{self, Read, Write};
-use std::net::TcpStream;
-use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
-use pouco::http::Address;
+use pouco_tools::answer::all;
 use rustix::buffer::spare_capacity;
 use rustix::event::epoll;
 use rustix::thread::{CpuSet, sched_setaffinity};
+use socket2::Socket;
 
 use crate::servers::Running;
 
@@ -92,56 +90,8 @@ pub(crate) fn pin_to(core: usize) -> io::Result<()> {
     }
 }
 
-pub(crate) enum Stream {
-    Tcp(TcpStream),
-    Unix(UnixStream),
-}
-
-impl Stream {
-    fn set_nonblocking(&self) -> io::Result<()> {
-        match self {
-            Self::Tcp(stream) => stream.set_nonblocking(true),
-            Self::Unix(stream) => stream.set_nonblocking(true),
-        }
-    }
-
-    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
-        match self {
-            Self::Tcp(stream) => stream.read(bytes),
-            Self::Unix(stream) => stream.read(bytes),
-        }
-    }
-
-    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
-        match self {
-            Self::Tcp(stream) => stream.write_all(bytes),
-            Self::Unix(stream) => stream.write_all(bytes),
-        }
-    }
-}
-
-impl AsFd for Stream {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        match self {
-            Self::Tcp(stream) => stream.as_fd(),
-            Self::Unix(stream) => stream.as_fd(),
-        }
-    }
-}
-
-pub(crate) fn connect(address: &Address) -> io::Result<Stream> {
-    match address {
-        Address::Tcp(host_port) => {
-            let stream = TcpStream::connect(host_port)?;
-            stream.set_nodelay(true)?;
-            Ok(Stream::Tcp(stream))
-        }
-        Address::Unix(path) => Ok(Stream::Unix(UnixStream::connect(path)?)),
-    }
-}
-
 struct Client {
-    stream: Stream,
+    socket: Socket,
     received: usize,
     left_on_connection: usize,
 }
@@ -163,7 +113,7 @@ pub(crate) fn run(
     }
     let before = cpu_seconds(server.pid())?;
     for client in &mut clients {
-        client.stream.write_all(&request)?;
+        client.socket.write_all(&request)?;
     }
     let began = Instant::now();
     let mut requests = 0;
@@ -174,7 +124,7 @@ pub(crate) fn run(
         for event in events.drain(..) {
             let index = usize::try_from(event.data.u64())?;
             let client = &mut clients[index];
-            match client.stream.read(&mut scratch) {
+            match client.socket.read(&mut scratch) {
                 Ok(0) => return Err("the server closed a connection".into()),
                 Ok(count) => client.received += count,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => continue,
@@ -192,7 +142,7 @@ pub(crate) fn run(
             if client.left_on_connection == 0 {
                 clients[index] = open(&epoll, server, workload, index)?;
             }
-            clients[index].stream.write_all(&request)?;
+            clients[index].socket.write_all(&request)?;
         }
     }
     Ok(Sample { requests, cpu_s: cpu_seconds(server.pid())? - before })
@@ -204,53 +154,32 @@ fn open(
     workload: &Workload,
     index: usize,
 ) -> Result<Client, Box<dyn Error>> {
-    let stream = connect(&server.address)?;
-    stream.set_nonblocking()?;
-    epoll::add(epoll, &stream, epoll::EventData::new_u64(index as u64), epoll::EventFlags::IN)?;
-    Ok(Client { stream, received: 0, left_on_connection: workload.requests_per_connection })
+    let socket = server.target.try_connect()?.into_socket();
+    socket.set_nonblocking(true)?;
+    epoll::add(epoll, &socket, epoll::EventData::new_u64(index as u64), epoll::EventFlags::IN)?;
+    Ok(Client { socket, received: 0, left_on_connection: workload.requests_per_connection })
 }
 
 /// The bytes of all answers to `request`; they are the same every time, since all that varies has a fixed
 /// length.
 fn measure_answer(server: &Running, request: &[u8], depth: usize) -> Result<usize, Box<dyn Error>> {
-    let mut stream = connect(&server.address)?;
-    stream.write_all(request)?;
-    let mut answer = Vec::new();
-    let mut chunk = [0; 4096];
+    let mut connection = server.target.try_connect()?;
+    connection.try_send(request)?;
     loop {
-        let complete = complete_answers(&answer)?;
-        if complete.0 == depth {
-            return if complete.1 == answer.len() {
-                Ok(answer.len())
-            } else {
-                Err("more than was asked for".into())
-            };
+        let (answers, rest) = all(&connection.buffer, false, |_| false);
+        if let Some(bad) = answers.iter().find(|answer| answer.status != 200) {
+            return Err(format!("answered {bad:?}").into());
         }
-        let count = stream.read(&mut chunk)?;
-        if count == 0 {
-            return Err(format!("closed after {}", answer.escape_ascii()).into());
+        if answers.len() > depth || answers.len() == depth && rest.is_some() {
+            return Err("more than was asked for".into());
         }
-        answer.extend_from_slice(&chunk[..count]);
+        if answers.len() == depth {
+            return Ok(connection.buffer.len());
+        }
+        if !connection.read_more()? {
+            return Err(format!("closed after {}", connection.buffer.escape_ascii()).into());
+        }
     }
-}
-
-/// How many answers are complete, and how many bytes they have; all must be 200.
-fn complete_answers(bytes: &[u8]) -> Result<(usize, usize), Box<dyn Error>> {
-    let (mut count, mut at) = (0, 0);
-    while let Some(head) = memchr::memmem::find(&bytes[at..], b"\r\n\r\n") {
-        let text = std::str::from_utf8(&bytes[at..at + head])?.to_ascii_lowercase();
-        if !text.starts_with("http/1.1 200") {
-            return Err(format!("answered {text}").into());
-        }
-        let length = text.split("content-length:").nth(1).and_then(|rest| rest.split("\r\n").next());
-        let length: usize = length.ok_or("no length")?.trim().parse()?;
-        if bytes.len() < at + head + 4 + length {
-            break;
-        }
-        at += head + 4 + length;
-        count += 1;
-    }
-    Ok((count, at))
 }
 
 /// CPU time of a process with all its threads, in seconds: the first field of each thread's `schedstat`, in

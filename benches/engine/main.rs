@@ -1,4 +1,4 @@
-//! Requests per CPU second of the engine, beside what people would otherwise pick:
+//! Requests per CPU second of the engine, alongside what people would otherwise pick:
 //! `cargo bench --bench engine`.
 //!
 //! Server and load generator are processes of their own that take turns on one core: were they on two that
@@ -24,13 +24,13 @@
 mod load;
 mod servers;
 mod sleep;
-mod stats;
 
 use std::error::Error;
 use std::fmt::Write as _;
 use std::time::Duration;
 
 use load::{Sample, Workload};
+use pouco_tools::bench::stats;
 use servers::{Contestant, Running};
 
 /// What is measured against each other.

@@ -11,6 +11,7 @@ use pouco::api::edge::{Layer, Settings};
 use pouco::cache::expiring;
 use pouco::http::{Address, Limits, Listener, Method, Router, Server};
 use pouco::waiting::Janitor;
+use pouco_tools::client::Target;
 
 pub(crate) const HELLO: &str = "Hello, World!";
 
@@ -66,7 +67,7 @@ impl Contestant {
 pub(crate) struct Running {
     child: Child,
     /// `tcp:HOST:PORT` or `unix:/PATH`.
-    pub(crate) address: Address,
+    pub(crate) target: Target,
     /// What a GET asks it for.
     pub(crate) path: &'static str,
     folder: tempfile::TempDir,
@@ -103,7 +104,7 @@ impl Running {
             crate::load::pin_to(0)?;
         }
         let child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
-        let mut running = Self { child, address: address.parse()?, path: contestant.path(), folder };
+        let mut running = Self { child, target: address.parse()?, path: contestant.path(), folder };
         crate::load::pin_to(1)?;
         running.wait_until_ready(contestant)?;
         Ok(running)
@@ -122,7 +123,7 @@ impl Running {
             return if word == "ready\n" { Ok(()) } else { Err(format!("said {word:?}").into()) };
         }
         for _ in 0..200 {
-            if crate::load::connect(&self.address).is_ok() {
+            if self.target.try_connect().is_ok() {
                 return Ok(());
             }
             if let Some(status) = self.child.try_wait()? {

@@ -1,6 +1,7 @@
 //! How late sleeping coroutines are woken: 32,000 at once, whose ends are spread evenly over a second. Ours
 //! sleep on the timer in the worker's loop, theirs on the timer thread of `may`. Each run is a process of its
-//! own. Whoever was woken sleeps again until all were: to free a stack takes many times what a wake does.
+//! own. A woken coroutine sleeps again until all were woken: to free a stack takes many times what a wake
+//! does.
 //!
 //! A stack has two mappings, and `vm.max_map_count` is 65,530 where nobody has raised it: more do not fit.
 

@@ -5,13 +5,6 @@
 //! would look cheaper than it is. The variants take turns, round by round, each on a database of its own.
 #![allow(missing_docs)]
 
-#[path = "../support/options.rs"]
-mod options;
-#[path = "../support/postgres.rs"]
-mod processes;
-#[path = "../engine/stats.rs"]
-mod stats;
-
 use std::error::Error;
 use std::fs;
 use std::time::{Duration, Instant};
@@ -19,6 +12,7 @@ use std::time::{Duration, Instant};
 use postgres::types::ToSql;
 use postgres::{Client, NoTls, Statement};
 use pouco::embedded::Cluster;
+use pouco_tools::bench::{options, processes, stats};
 use time::{Date, Month};
 use uuid::{Builder, Uuid};
 

@@ -5,13 +5,11 @@
 //! round; a line of JSON for each round says how many microseconds of CPU a body took.
 #![allow(missing_docs)]
 
-#[path = "../support/options.rs"]
-mod options;
-
 use std::error::Error;
 use std::hint::black_box;
 use std::time::Duration;
 
+use pouco_tools::bench::options;
 use rustix::time::{ClockId, clock_gettime};
 use serde::Serialize;
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! Look-ups by id beside searches that read every row: a whole server whose memory is too small for its
+//! Lookups by id alongside searches that read every row: a whole server whose memory is too small for its
 //! people, so that Postgres answers everything. `cargo bench --bench lanes -- [--people N] [--seconds S]
 //! [--searches N]`
 //!
@@ -6,27 +6,20 @@
 //! character, which no index helps with, and asks again once it is answered.
 #![allow(missing_docs)]
 
-#[path = "../support/http.rs"]
-mod http;
-#[path = "../support/options.rs"]
-mod options;
-#[path = "../engine/stats.rs"]
-mod stats;
-
 use std::error::Error;
 use std::fs;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use http::Connection;
 use postgres::{Client, NoTls};
 use pouco::api::Selection;
 use pouco::app::{App, Bound};
 use pouco::config::Config;
 use pouco::embedded::Cluster;
-use pouco::http::Address;
 use pouco::settings::Values;
 use pouco::store::Connector;
+use pouco_tools::bench::{options, soon, stats};
+use pouco_tools::client::{Connection, Target};
 
 const FILL: &str = "INSERT INTO people (id, apelido, nome, nascimento, stack)
     SELECT gen_random_uuid(), 'nick' || n, 'Name ' || md5(n::text), '2000-10-01', array['Rust', md5(n::text)]
@@ -36,7 +29,7 @@ const READY: &str = "SELECT count(*) FROM pg_index JOIN pg_class ON pg_class.oid
     WHERE relname = 'people' AND indisvalid AND indexprs IS NOT NULL";
 
 fn get(connection: &mut Connection, path: &str) -> Result<u16, Box<dyn Error>> {
-    connection.ask(&format!("GET {path} HTTP/1.1\r\nHost: bench\r\n\r\n"))
+    Ok(connection.exchange(&format!("GET {path} HTTP/1.1\r\nHost: bench\r\n\r\n"), soon())?.status)
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -58,7 +51,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     pouco::http::configure_coroutines();
     let config = Config::read(&values)?;
     let bound = Bound::new(&config)?;
-    let Some(Address::Tcp(address)) = bound.addresses().next().cloned() else { return Err("no TCP".into()) };
+    let target: Target = bound.addresses().next().ok_or("no address")?.to_string().parse()?;
     let app = App::start(config, Selection::read(&values)?, Connector::new(cluster.config()), bound)?;
 
     let mut client = cluster.config().connect(NoTls)?;
@@ -75,10 +68,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     let paths = paths(&mut client)?;
     println!(
-        "| searches at once | look-ups | p50 ms | p99 ms | max ms | refused | searches answered |\n|---|---|---|---|---|---|---|"
+        "| searches at once | lookups | p50 ms | p99 ms | max ms | refused | searches answered |\n|---|---|---|---|---|---|---|"
     );
     for beside in [0.0, searches] {
-        measure(&address, &paths, beside, seconds)?;
+        measure(&target, &paths, beside, seconds)?;
     }
     app.stop();
     Ok(())
@@ -90,13 +83,13 @@ fn paths(client: &mut Client) -> Result<Vec<String>, Box<dyn Error>> {
     Ok(client.query(sql, &[])?.iter().map(|row| row.get(0)).collect())
 }
 
-fn measure(address: &str, paths: &[String], beside: f64, time: Duration) -> Result<(), Box<dyn Error>> {
+fn measure(target: &Target, paths: &[String], beside: f64, time: Duration) -> Result<(), Box<dyn Error>> {
     let (over, answered) = (AtomicBool::new(false), AtomicU64::new(0));
     let (mut taken, mut refused) = (Vec::new(), 0);
     std::thread::scope(|scope| -> Result<(), Box<dyn Error>> {
         let mut number = 0.0;
         while number < beside {
-            let mut connection = Connection::open(address)?;
+            let mut connection = target.try_connect()?;
             let (over, answered) = (&over, &answered);
             scope.spawn(move || {
                 while !over.load(Ordering::Relaxed) {
@@ -109,7 +102,7 @@ fn measure(address: &str, paths: &[String], beside: f64, time: Duration) -> Resu
             });
             number += 1.0;
         }
-        let mut connection = Connection::open(address)?;
+        let mut connection = target.try_connect()?;
         let end = Instant::now() + time;
         for path in paths.iter().cycle().take_while(|_| Instant::now() < end) {
             let begun = Instant::now();

@@ -1,4 +1,4 @@
-//! Look-ups of a product beside logins, each of which costs a hash of 60 ms or so: none, 5 a second, 50 a
+//! Lookups of a product alongside logins, each of which costs a hash of 60 ms or so: none, 5 a second, 50 a
 //! second.
 //! `cargo bench --bench logins -- [--seconds S] [--rounds N]`
 //!
@@ -6,24 +6,14 @@
 //! ones are answered or not. The three take turns, round by round.
 #![allow(missing_docs)]
 
-#[path = "../support/http.rs"]
-mod http;
-#[path = "../support/options.rs"]
-mod options;
-#[path = "../support/shop.rs"]
-mod shop;
-#[path = "../engine/stats.rs"]
-mod stats;
-#[path = "../../tests/support/mod.rs"]
-mod support;
-
 use std::error::Error;
 use std::sync::Mutex;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use http::Connection;
-use shop::Shop;
+use pouco_tools::bench::shop::Shop;
+use pouco_tools::bench::{options, soon, stats};
+use pouco_tools::client::Target;
 
 const LOOK_UPS_PER_S: f64 = 100.0;
 const LOGINS_PER_S: [f64; 3] = [0.0, 5.0, 50.0];
@@ -53,7 +43,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     println!("{rounds} rounds of {seconds} s each, in turn\n");
     println!(
-        "| logins/s | look-ups | p50 ms | p99 ms | times p99 without | logged in | refused | slowest refusal ms |\n\
+        "| logins/s | lookups | p50 ms | p99 ms | times p99 without | logged in | refused | slowest refusal ms |\n\
          |---|---|---|---|---|---|---|---|"
     );
     let mut without = None;
@@ -73,17 +63,17 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 fn measure(shop: &Shop, rate: f64, seconds: f64, measured: &mut Measured) -> Result<(), Box<dyn Error>> {
-    let (address, look_up) = (shop.address()?, shop.get(&format!("/products/{}", shop.product)));
+    let (target, look_up) = (&shop.replica.api, shop.get(&format!("/products/{}", shop.product)));
     let (login, begun) = (shop.login(), Instant::now());
     let logins = Mutex::new((0.0, Measured::default()));
     thread::scope(|scope| -> Result<(), String> {
         let log_in = || {
-            log_in_until(address, &login, rate, (begun, seconds), &logins).map_err(|error| error.to_string())
+            log_in_until(target, &login, rate, (begun, seconds), &logins).map_err(|error| error.to_string())
         };
         let clients: Vec<_> = (0..CLIENTS).map(|_| scope.spawn(log_in)).collect();
         let looked = paced(begun, seconds, || {
-            let mut connection = Connection::open(address)?;
-            Ok(move || connection.ask(&look_up))
+            let mut connection = target.try_connect()?;
+            Ok(move || Ok(connection.exchange(&look_up, soon())?.status))
         });
         measured.look_ups_ms.extend(looked.map_err(|error| error.to_string())?);
         clients.into_iter().try_for_each(|one| one.join().map_err(|_| "a client panicked".to_owned())?)
@@ -94,7 +84,7 @@ fn measure(shop: &Shop, rate: f64, seconds: f64, measured: &mut Measured) -> Res
     Ok(())
 }
 
-/// How long each look-up took, from when it was due.
+/// How long each lookup took, from when it was due.
 fn paced<A: FnMut() -> Result<u16, Box<dyn Error>>>(
     begun: Instant,
     seconds: f64,
@@ -108,7 +98,7 @@ fn paced<A: FnMut() -> Result<u16, Box<dyn Error>>>(
         thread::sleep(due.saturating_duration_since(Instant::now()));
         let status = ask()?;
         if status != 200 {
-            return Err(format!("a look-up was answered with {status}").into());
+            return Err(format!("a lookup was answered with {status}").into());
         }
         took.push(due.elapsed().as_secs_f64() * 1e3);
         number += 1.0;
@@ -118,13 +108,13 @@ fn paced<A: FnMut() -> Result<u16, Box<dyn Error>>>(
 
 /// Takes the next turn of all, as long as there is one.
 fn log_in_until(
-    address: &str,
+    target: &Target,
     login: &str,
     rate: f64,
     (begun, seconds): (Instant, f64),
     logins: &Mutex<(f64, Measured)>,
 ) -> Result<(), Box<dyn Error>> {
-    let mut connection = Connection::open(address)?;
+    let mut connection = target.try_connect()?;
     loop {
         let turn = {
             let mut logins = logins.lock().map_err(|_| "a client panicked")?;
@@ -137,7 +127,7 @@ fn log_in_until(
         let due = begun + Duration::from_secs_f64(turn / rate);
         thread::sleep(due.saturating_duration_since(Instant::now()));
         let sent = Instant::now();
-        let status = connection.ask(login)?;
+        let status = connection.exchange(login, soon())?.status;
         let mut logins = logins.lock().map_err(|_| "a client panicked")?;
         match status {
             200 => logins.1.answered += 1,

@@ -8,24 +8,14 @@
 //! measure the wait for company. At the end the stock must be what the orders have left.
 #![allow(missing_docs)]
 
-#[path = "../support/http.rs"]
-mod http;
-#[path = "../support/options.rs"]
-mod options;
-#[path = "../support/shop.rs"]
-mod shop;
-#[path = "../engine/stats.rs"]
-mod stats;
-#[path = "../../tests/support/mod.rs"]
-mod support;
-
 use std::error::Error;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use http::Connection;
+use pouco_tools::bench::shop::Shop;
+use pouco_tools::bench::{options, soon, stats};
+use pouco_tools::client::Target;
 use serde_json::json;
-use shop::Shop;
 
 /// So much that it does not run out.
 const STOCK: i64 = 2_000_000_000;
@@ -59,9 +49,9 @@ impl Seller {
     fn round(&mut self, clients: usize, time: Duration) -> Result<(), Box<dyn Error>> {
         let order = json!({"items": [{"product_id": self.shop.product, "quantity": 1}]});
         let request = self.shop.post("/orders", &order);
-        let (address, begun) = (self.shop.address()?, Instant::now());
+        let (target, begun) = (&self.shop.replica.api, Instant::now());
         let took: Result<Vec<Vec<f64>>, String> = thread::scope(|scope| {
-            let place = || place_until(address, &request, begun + time).map_err(|error| error.to_string());
+            let place = || place_until(target, &request, begun + time).map_err(|error| error.to_string());
             let all: Vec<_> = (0..clients).map(|_| scope.spawn(place)).collect();
             all.into_iter().map(|one| one.join().map_err(|_| "a client panicked".to_owned())?).collect()
         });
@@ -87,14 +77,14 @@ impl Seller {
 }
 
 /// How long each order took, in milliseconds.
-fn place_until(address: &str, request: &str, end: Instant) -> Result<Vec<f64>, Box<dyn Error>> {
-    let mut connection = Connection::open(address)?;
+fn place_until(target: &Target, request: &str, end: Instant) -> Result<Vec<f64>, Box<dyn Error>> {
+    let mut connection = target.try_connect()?;
     let mut took = Vec::new();
     while Instant::now() < end {
         let begun = Instant::now();
-        let status = connection.ask(request)?;
-        if status != 201 {
-            return Err(format!("{status}: {}", String::from_utf8_lossy(connection.body())).into());
+        let answer = connection.exchange(request, soon())?;
+        if answer.status != 201 {
+            return Err(format!("{}: {}", answer.status, answer.text()).into());
         }
         took.push(begun.elapsed().as_secs_f64() * 1e3);
     }

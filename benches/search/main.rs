@@ -148,7 +148,7 @@ fn look_ups(index: &Index, known: &Known) -> Value {
         }
     }
     let nanos = now.passed().cpu * 1e3 / (ROUNDS * known.ids.len()) as f64;
-    println!("\nA look-up by id with its body: {nanos:.0} ns of CPU.\n");
+    println!("\nA lookup by id with its body: {nanos:.0} ns of CPU.\n");
     json!({ "cpu_ns": nanos })
 }
 

@@ -1,4 +1,4 @@
-//! People and search terms of the contest's kind, from a seed: the distributions of stress-test/generate.py.
+//! People and search terms of the contest's kind, from a seed: the distributions of lab/src/drivers/drawn.rs.
 
 use fastrand::Rng;
 use uuid::Uuid;

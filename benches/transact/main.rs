@@ -2,15 +2,8 @@
 //! own: CPU time of this process and of Postgres. `cargo bench --bench transact -- [--rounds N] [--statements
 //! N]`
 //!
-//! They take turns, round by round, on the same pool and with the same look-up by key.
+//! They take turns, round by round, on the same pool and with the same lookup by key.
 #![allow(missing_docs)]
-
-#[path = "../support/options.rs"]
-mod options;
-#[path = "../support/postgres.rs"]
-mod processes;
-#[path = "../engine/stats.rs"]
-mod stats;
 
 use std::error::Error;
 use std::fs;
@@ -21,6 +14,7 @@ use may::coroutine;
 use pouco::embedded::Cluster;
 use pouco::store::{Connector, Lane, Pool, Session, Transaction, Undo};
 use pouco::waiting::Janitor;
+use pouco_tools::bench::{options, processes, stats};
 use rustix::time::{ClockId, clock_gettime};
 
 /// Coroutines that ask at once, each for its next key when it has the last.
@@ -96,7 +90,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let connector = Connector::new(cluster.config());
     let (pool, threads) = Pool::start(&connector, 3, 1_000, Duration::from_secs(60), &janitor)?;
     let kinds: [(&str, Ask); 3] =
-        [("look-up", read), ("read in a slow lane", scan), ("transaction", transact)];
+        [("lookup", read), ("read in a slow lane", scan), ("transaction", transact)];
     let mut taken = [Vec::new(), Vec::new(), Vec::new()];
     for (_, ask) in kinds {
         round(&pool, cluster.pid(), statements, ask)?;

@@ -5,8 +5,8 @@
 #
 #   deploy/cd/set-digest.sh production pouco-server registry.example/pouco/pouco-server@sha256:…
 #
-# Exit code 2, and nothing is written: the overlay does not name the image, or the last word is no image with
-# its digest.
+# Exit code 2, and nothing is written: the overlay does not name the image, or the last word is not an image
+# with its digest.
 set -euo pipefail
 export LC_ALL=C
 

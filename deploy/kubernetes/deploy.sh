@@ -3,12 +3,12 @@
 # people with its nginx, InfluxDB's database; then asks each. All is applied at once, since each part waits
 # for what it needs by itself.
 #
-#   GRAFANA_PASSWORD=… deploy/kubernetes/deploy.sh [kind|production]       kind unless told
+#   GRAFANA_PASSWORD=… deploy/kubernetes/deploy.sh [kind|production]       kind by default
 #
-#   GRAFANA_PASSWORD  needed the first time: there is no default. What only programs say to each other is made at
-#                     random. Secrets that are there stay as they are (secrets.sh makes others)
+#   GRAFANA_PASSWORD  needed the first time: there is no default. Secrets that only programs use are
+#                     random. Secrets that exist stay as they are (secrets.sh makes others)
 #   CONTEXT           a context of kubectl's, instead of that of kind's cluster; production needs one
-#   PATIENCE_S        for each step; 300 unless told
+#   PATIENCE_S        for each step; 300 by default
 #
 # Exit code 2: something is missing, and nothing was changed.
 set -euo pipefail

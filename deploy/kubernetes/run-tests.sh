@@ -2,10 +2,12 @@
 # Runs the JMeter plan in the cluster against back ends, one after the other: a Job each, whose samples go to
 # InfluxDB.
 #
-#   deploy/kubernetes/run-tests.sh [inventory|fastapi|express]…    all three unless told; python and node will do
+#   deploy/kubernetes/run-tests.sh [inventory|fastapi|express]…
 #
-#   THREADS, RAMP, LOOPS   10, 30 s and 100 unless told
-#   PATIENCE_S             for each; 1800 unless told
+#   all three unless told; python and node are accepted too
+#
+#   THREADS, RAMP, LOOPS   10, 30 s and 100 by default
+#   PATIENCE_S             for each; 1800 by default
 #   CONTEXT                a context of kubectl's, instead of that of kind's cluster
 #
 # Exit code 1: a request failed, or a Job did. 2: something is missing.

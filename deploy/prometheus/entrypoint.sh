@@ -1,6 +1,6 @@
 #!/bin/sh
-# Puts what the environment sets into the configuration, and becomes Prometheus. What is mounted is copied, so that the
-# configuration's relative names of rules hold, here as in the repository.
+# Puts what the environment sets into the configuration, and becomes Prometheus. What is mounted is copied, so
+# that the configuration's relative names of rules hold, here as in the repository.
 set -eu
 interval=${PROMETHEUS_INTERVAL:-5s}
 listen=${PROMETHEUS_LISTEN:-127.0.0.1:9090}

@@ -1,5 +1,6 @@
 // What the scripts of all contests share: a contest's load as k6 sends it, in an open model or by clients,
-// and its figures as the lab reads them. A contest's own k6.js says what is asked, and what an answer must be.
+// and its figures as the lab reads them. A contest's own k6.js says what is asked, and what an answer must
+// be.
 //
 // Nothing here knows a rate, a name or a status: lab/src/drivers/k6 reads them from contest.toml and passes
 // them as JSON in POUCO_PLAN, so that the contest's file is the only source. In a container k6 finds this

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::exporter::Serving;
+use crate::stress::Stress;
 
 /// Contests between backends in equal, proven budgets, with answers and stored rows checked.
 #[derive(Debug, Parser)]
@@ -25,30 +26,30 @@ pub struct Cli {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Show the contests and who enters them
+    /// List the contests and their contestants
     List,
     /// Run a contest
     Run(Run),
-    /// Run a load of a contest by contestants that differ in one setting, and show what that does; without a
-    /// name, list what there is
+    /// Run a load of a contest against contestants that differ in one setting, and show its effect; without a
+    /// name, list the experiments
     Experiment(Experiment),
     /// Start a contestant within its budget, with the contest's data, and leave it running
     Up(Up),
-    /// Take down what `up` left, with its volumes
+    /// Remove what `up` has started, with its volumes
     Down(Left),
-    /// Show the last lines of what `up` left
+    /// Show the last log lines of what `up` has started
     Logs(Left),
-    /// Ask a server that is running for every rule of a contest; exit code 1 if one is not kept
+    /// Check a running server against every rule of a contest; exit code 1 if one is broken
     Check(Check),
-    /// Load a server that is running, with the native generator or with JMeter
+    /// Load a running server, with the native generator or with JMeter
     Load(Load),
-    /// Write report.html, report.md and summary.svg beside a record
+    /// Write report.html, report.md and summary.svg next to a record
     Report {
-        /// Folder or file of the record, which may be compressed; the newest in lab-results by default
+        /// Folder or file of the record, compressed or not; the newest in lab-results by default
         record: Option<PathBuf>,
     },
-    /// Keep a record of variants, packed, each below INTO/CONTESTANT/optimization/LOAD as before or after, so
-    /// that they can be compared
+    /// Archive a record of variants, compressed: each below INTO/CONTESTANT/optimization/LOAD as before or
+    /// after, so that they can be compared
     Archive {
         /// Folder or file of the record
         record: PathBuf,
@@ -57,20 +58,22 @@ pub enum Command {
     },
     /// Compare two records; exit code 1 if the second is worse
     Compare {
-        /// What was
+        /// The earlier record: its folder or file
         before: PathBuf,
-        /// What is
+        /// The later record: its folder or file
         after: PathBuf,
-        /// A difference below this share is no regression
+        /// A difference below this share is not a regression
         #[arg(long, default_value_t = 0.05)]
         threshold: f64,
     },
-    /// Say what is missing on this machine, and how to get it
+    /// Report what is missing on this machine, and how to install it
     Doctor,
-    /// Serve CPU, throttling and memory of podman's containers at /metrics, under cAdvisor's names
+    /// Serve CPU, throttling and memory of podman's containers at /metrics, with cAdvisor's metric names
     Meters(Serving),
-    /// Say how many replicas a load needs, and what they and Postgres come to, by a simulation
+    /// Simulate how many replicas a load needs, and what they and Postgres will use
     Model(Model),
+    /// What the scripts in stress-test/ call: the contest's own test of the stack that runs
+    Stress(Stress),
 }
 
 /// Options of `run`.
@@ -80,46 +83,46 @@ pub struct Run {
     pub contest: String,
     /// The scenario to begin with, by its number or name, in a contest that is a series of scenarios
     pub from: Option<String>,
-    /// Of such a series these alone, parted by commas
+    /// Only these scenarios of a series, comma-separated
     #[arg(long, value_delimiter = ',', value_name = "NUMBER", conflicts_with = "from")]
     pub only: Vec<String>,
-    /// Who: NAME or NAME:MODE, parted by commas; everybody who enters the contest by default
+    /// Contestants: NAME or NAME:MODE, comma-separated; all of the contest by default
     #[arg(long, value_delimiter = ',', value_name = "NAME[:MODE]")]
     pub contestant: Vec<String>,
-    /// Of a scenario's variants these alone, comma-separated
+    /// Only these variants of a scenario, comma-separated
     #[arg(long, value_delimiter = ',', value_name = "NAME")]
     pub variant: Vec<String>,
-    /// Rounds: each contestant once in every round, in turn
+    /// Number of rounds; in each round every contestant runs once, in turn
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=100))]
     pub times: u32,
-    /// Which of the contest's budgets, where it has several
+    /// Budget, if the contest has several
     #[arg(long, value_name = "NAME")]
     pub budget: Option<String>,
     #[allow(missing_docs)]
     #[command(flatten)]
     pub sent: Sent,
-    /// Who generates the load; gatling by default, k6 where the contest has no simulation, native with
-    /// --find-limit, for clients and for a shop, jmeter for a shop's loads that are its plan
+    /// Load generator; by default gatling, k6 if the contest has no simulation, native with --find-limit, for
+    /// closed-loop clients and for a shop, jmeter for loads of a shop that are a JMeter plan
     #[arg(long)]
     pub tool: Option<Tool>,
     #[allow(missing_docs)]
     #[command(flatten)]
     pub told: Told,
-    /// Run k6 in a container, whose image is built first
+    /// Run k6 in a container; its image is built first
     #[arg(long)]
     pub k6_in_container: bool,
-    /// Do not kill everything at the end
+    /// Skip the SIGKILL of all processes at the end
     #[arg(long)]
     pub no_kill: bool,
-    /// Use the images that are there
+    /// Use the existing images instead of building them
     #[arg(long)]
     pub no_build: bool,
-    /// Show how it goes on a page, by default of this machine's on a free port, which is told; port 0 takes a
-    /// free one
+    /// Show progress on a web page; by default on the loopback interface and a free port, which is printed;
+    /// port 0 takes a free one
     #[arg(long, value_name = "ADDRESS:PORT", num_args = 0..=1, default_missing_value = "127.0.0.1:0")]
     pub serve: Option<SocketAddr>,
-    /// Folder of the record; made anew below lab-results by default. One that holds a record of the same
-    /// contest is continued; of a series, what is there is not run again
+    /// Folder of the record; new below lab-results by default. If it holds a record of the same contest,
+    /// that is continued; what a series has recorded there is not run again
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
 }
@@ -127,24 +130,24 @@ pub struct Run {
 /// Options of `experiment`.
 #[derive(Debug, Args)]
 pub struct Experiment {
-    /// Which; the name of a file in lab/experiments
+    /// The experiment: the name of a file in lab/experiments
     pub name: Option<String>,
     /// Folder with the experiments
     #[arg(long, value_name = "DIR")]
     pub experiments: Option<PathBuf>,
-    /// Of its points these alone, parted by commas
+    /// Only these points, comma-separated
     #[arg(long, value_delimiter = ',', value_name = "NAME:POINT")]
     pub only: Vec<String>,
-    /// Rounds, instead of the experiment's own number: each point once in every round, in turn
+    /// Number of rounds, instead of the experiment's own; in each round every point runs once, in turn
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=100))]
     pub times: Option<u32>,
-    /// Of each load, instead of the experiment's own
+    /// Duration of each load, instead of the experiment's own
     #[arg(long, value_name = "S", value_parser = clap::value_parser!(u32).range(2..=3600))]
     pub seconds: Option<u32>,
-    /// Use the images that are there
+    /// Use the existing images instead of building them
     #[arg(long)]
     pub no_build: bool,
-    /// Folder of the record; made anew below lab-results by default. What is there is not run again
+    /// Folder of the record; a new one below lab-results by default. What it already holds is not run again
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
 }
@@ -154,13 +157,13 @@ pub struct Experiment {
 pub struct Up {
     /// The contest
     pub contest: String,
-    /// Who
+    /// The contestant
     #[arg(long, value_name = "NAME[:MODE]")]
     pub contestant: String,
-    /// Which of the contest's budgets, where it has several
+    /// Budget, if the contest has several
     #[arg(long, value_name = "NAME")]
     pub budget: Option<String>,
-    /// Use the images that are there
+    /// Use the existing images instead of building them
     #[arg(long)]
     pub no_build: bool,
 }
@@ -170,7 +173,7 @@ pub struct Up {
 pub struct Left {
     /// The contest
     pub contest: String,
-    /// Who, parted by commas; everybody who enters the contest by default
+    /// Contestants, comma-separated; all of the contest by default
     #[arg(long, value_delimiter = ',', value_name = "NAME")]
     pub contestant: Vec<String>,
 }
@@ -178,12 +181,12 @@ pub struct Left {
 /// Options of `check`.
 #[derive(Debug, Args)]
 pub struct Check {
-    /// The contest whose rules these are
+    /// The contest with the rules
     pub contest: String,
-    /// Where the server listens; the contest's own address by default
+    /// Address of the server; the contest's own by default
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub address: Option<String>,
-    /// Of the names that are made; a pass over the same data needs another, so it is the clock's by default
+    /// Seed of the generated names; from the clock by default, since each pass over the data needs new names
     #[arg(long)]
     pub seed: Option<u64>,
 }
@@ -191,24 +194,24 @@ pub struct Check {
 /// Options of `load`.
 #[derive(Debug, Args)]
 pub struct Load {
-    /// The contest whose load it is
+    /// The contest with the load
     pub contest: String,
-    /// Where the server listens; the contest's own address by default
+    /// Address of the server; the contest's own by default
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub address: Option<String>,
     #[allow(missing_docs)]
     #[command(flatten)]
     pub sent: Sent,
-    /// Who generates the load: native, or jmeter; jmeter for loads that are its plan
+    /// Load generator: native, or jmeter for loads that are a JMeter plan
     #[arg(long)]
     pub tool: Option<Tool>,
     #[allow(missing_docs)]
     #[command(flatten)]
     pub told: Told,
-    /// Folder for JMeter's samples, its log and its report, of which nothing is kept without
+    /// Folder for JMeter's samples, log and report; without it they are discarded
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
-    /// Share this many kept connections instead of one connection a user
+    /// Share this many kept-alive connections instead of opening one per user
     #[arg(long, value_name = "N")]
     pub connections: Option<usize>,
     /// Print the figures as JSON
@@ -219,40 +222,40 @@ pub struct Load {
 /// Options of `run` and of `load`: what is sent.
 #[derive(Debug, Args)]
 pub struct Sent {
-    /// Which of the contest's loads, where it has several
+    /// Load, if the contest has several
     #[arg(long, value_name = "NAME")]
     pub load: Option<String>,
     /// Multiple of the contest's rates
     #[arg(long, default_value_t = 1.0)]
     pub scale: f64,
-    /// A shorter or longer form with the same phases and rates; of a search, the time at each scale
+    /// Duration: a shorter or longer form with the same phases and rates; with --find-limit, of each scale
     #[arg(long, value_name = "S", value_parser = clap::value_parser!(u32).range(2..=3600))]
     pub seconds: Option<u32>,
-    /// Instead of the load, search the largest scale with no failure and p99 within 100 ms
+    /// Instead of running the load once, find the largest scale with no failure and a p99 of at most 100 ms
     #[arg(long)]
     pub find_limit: bool,
-    /// Which payloads; the contest's own seed by default
+    /// Seed of the payloads; the contest's own by default
     #[arg(long)]
     pub seed: Option<u64>,
-    /// Payloads, one JSON document a line under the header `payload`, instead of generated ones
+    /// Payloads instead of generated ones: one JSON document per line, below the header `payload`
     #[arg(long, value_name = "FILE", requires = "terms")]
     pub payloads: Option<PathBuf>,
-    /// Search terms, one a line under the header `t`
+    /// Search terms, one per line, below the header `t`
     #[arg(long, value_name = "FILE", requires = "payloads")]
     pub terms: Option<PathBuf>,
 }
 
-/// Options of `run` and of `load`: who is told of JMeter's samples while they come.
+/// Options of `run` and of `load`: where JMeter's samples are reported while they come.
 #[derive(Debug, Args)]
 pub struct Told {
-    /// The InfluxDB that JMeter tells: http://HOST:PORT for the database `jmeter` of version 1, or all of a
-    /// URL that is written to. Of version 2, INFLUX_TOKEN has the token
+    /// InfluxDB that JMeter reports to: http://HOST:PORT for the database `jmeter` of version 1, or the whole
+    /// write URL. For version 2, INFLUX_TOKEN has the token
     #[arg(long, value_name = "URL")]
     pub influx: Option<String>,
-    /// The tag `application` of what is told; the contest's name by default
+    /// Tag `application` of the reported samples; the contest's name by default
     #[arg(long, value_name = "NAME")]
     pub application: Option<String>,
-    /// Where /metrics has JMeter's samples while a plan runs, and nobody listens otherwise
+    /// Address at which /metrics shows JMeter's samples while a plan runs
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub jmeter_metrics: Option<SocketAddr>,
 }
@@ -321,50 +324,50 @@ mod tests {
 /// Options of `model`.
 #[derive(Debug, Args)]
 pub struct Model {
-    /// Creations a second that are stored
+    /// Stored creations per second
     #[arg(long, value_name = "PER_S", value_parser = rate)]
     pub creations: f64,
-    /// Searches a second
+    /// Searches per second
     #[arg(long, value_name = "PER_S", default_value = "0", value_parser = rate)]
     pub searches: f64,
-    /// Other requests a second
+    /// Other requests per second
     #[arg(long, value_name = "PER_S", default_value = "0", value_parser = rate)]
     pub lookups: f64,
     /// People in the table, all of them in memory
     #[arg(long, default_value_t = 50_000, value_parser = clap::value_parser!(u64).range(..=1_000_000_000))]
     pub people: u64,
-    /// What so many replicas come to, instead of the fewest that are enough
+    /// Simulate this number of replicas, instead of finding the smallest sufficient one
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..=256))]
     pub replicas: Option<u16>,
-    /// Cores of a replica
+    /// Cores per replica
     #[arg(long, default_value = "1", value_parser = rate)]
     pub replica_cores: f64,
     /// Cores of Postgres
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=256))]
     pub postgres_cores: u16,
-    /// Longest wait of 99 of 100 creations
+    /// Allowed p99 of creations
     #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u64).range(..=60_000))]
     pub p99_ms: u64,
     /// How long the first row of a batch waits
     #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u64).range(..=60_000))]
     pub linger_ms: u64,
-    /// For how long one replica has all creations; 0: they go round
+    /// How long one replica gets all creations in turn; 0 is round robin
     #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u64).range(..=60_000))]
     pub turn_ms: u64,
-    /// From a statement's end to its commit on disk, and on a standby's
+    /// From the end of a statement to its commit on disk, including a standby's
     #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u64).range(..=60_000_000))]
     pub flush_us: u64,
-    /// Rows of a batch at most
+    /// Maximum rows of a batch
     #[arg(long, default_value_t = 128, value_parser = clap::value_parser!(u16).range(1..=10_000))]
     pub batch_rows: u16,
-    /// Of the arrivals
+    /// Seed of the arrivals
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
 }
 
 /// Something a second, or cores: what a simulation of a minute can go through.
 fn rate(text: &str) -> Result<f64, String> {
-    let value: f64 = text.parse().map_err(|_| "it is no number".to_owned())?;
+    let value: f64 = text.parse().map_err(|_| "it is not a number".to_owned())?;
     match (0.0..=100_000.0).contains(&value) {
         true => Ok(value),
         false => Err("0 to 100000 are allowed".into()),

@@ -1,5 +1,5 @@
 //! Programs that the lab calls: each with a time limit, its output kept, and its own process group, so that a
-//! Ctrl-C that is meant for the lab does not end an engine in the midst of taking a contestant down. A
+//! Ctrl-C that is meant for the lab does not end an engine in the middle of taking a contestant down. A
 //! program that takes long, such as a build, is ended by the flag of [`stop_on`], but for those that take
 //! something down.
 
@@ -62,7 +62,7 @@ pub fn output(command: &mut Command, limit: Duration) -> Result<String> {
     both(command, limit).map(|(out, _)| out)
 }
 
-/// Like [`output`], with what it wrote to its error channel beside it.
+/// Like [`output`], with what it wrote to its error channel next to it.
 ///
 /// # Errors
 /// As for [`output`].
@@ -201,7 +201,7 @@ fn signal_group(child: &Child, signal: Signal) {
     }
 }
 
-/// What has come out of a pipe so far, and who reads it.
+/// What has come out of a pipe so far, and its reader thread.
 struct Pipe {
     bytes: Arc<Mutex<Vec<u8>>>,
     reader: JoinHandle<()>,

@@ -34,10 +34,12 @@
 //! ```
 //!
 //! A contest that only reads has no `[kill]` and no `count_path`, but a `ready_path`, and its data in `seed`.
-//! One that stores nothing at all has no `seed` either, and `database_connections = 0`. Instead of `[budget]`
+//! One that stores nothing at all has no `seed` either, and `database_connections = 0`: what belongs together
+//! its oracle says ([`crate::oracle::Needs`]). Instead of `[budget]`
 //! there may be several, `[budgets.NAME]`, with a `default_budget`: a run is within one of them
 //! ([`Contest::within`]).
 
+mod jmeter;
 #[cfg(test)]
 mod tests;
 mod variants;
@@ -46,12 +48,13 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, ensure};
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
+pub use self::jmeter::{Plan, Steps};
 pub use self::variants::{Cold, Sent, Variant};
-use crate::drivers::jmeter;
-use crate::oracle;
+use crate::oracle::scenarios::{Course, Task};
+use crate::oracle::{self, Feeds, Oracle};
+pub use crate::record::Budget;
 use crate::shop::Opening;
 
 /// A contest, checked.
@@ -68,30 +71,24 @@ pub struct Contest {
     pub title: String,
     /// Where every contestant of it answers: `http://ADDRESS:PORT`.
     pub url: String,
-    /// Which oracle judges: `people` what was stored; `users` that nothing changed, in a contest that only
-    /// reads; `edge` the answers alone, where nothing is stored; `scenarios` both, where a load adds to data
-    /// that were there before.
-    pub oracle: String,
+    /// Which oracle judges, by its name.
+    #[serde(deserialize_with = "oracle::deserialize")]
+    pub oracle: &'static dyn Oracle,
     /// Answers a plain number once the contestant serves, and when it has written everything; absent where
     /// nothing is counted.
-    #[serde(default)]
     pub count_path: Option<String>,
     /// Answers 200 once the contestant serves; [`Contest::count_path`] where it is absent.
-    #[serde(default)]
     pub ready_path: Option<String>,
     /// SQL in the folder, run in each contestant's database after its first start: the data that it serves. A
     /// statement ends with a `;` at the end of a line.
-    #[serde(default)]
     pub seed: Option<PathBuf>,
     /// File of the conformance pass, in the folder.
     pub conformance: PathBuf,
     /// The class below `stress-test/user-files/simulations` that sends this load with Gatling, where there is
     /// one.
-    #[serde(default)]
     pub gatling: Option<String>,
     /// The plan that JMeter sends, where there is one.
-    #[serde(default)]
-    pub jmeter: Option<jmeter::Plan>,
+    pub jmeter: Option<Plan>,
     /// What all services of a contestant may use together; of several, the one that was chosen.
     #[serde(default)]
     pub budget: Budget,
@@ -99,7 +96,6 @@ pub struct Contest {
     #[serde(default)]
     pub budgets: BTreeMap<String, Budget>,
     /// Of these, the one where none is asked for.
-    #[serde(default)]
     pub default_budget: Option<String>,
     /// Of these, the one that [`Contest::budget`] is.
     #[serde(skip)]
@@ -111,7 +107,6 @@ pub struct Contest {
     #[serde(default)]
     pub loads: BTreeMap<String, Load>,
     /// Of these, the one where none is asked for.
-    #[serde(default)]
     pub default_load: Option<String>,
     /// Of these, the one that [`Contest::load`] is.
     #[serde(skip)]
@@ -121,26 +116,7 @@ pub struct Contest {
     #[serde(default)]
     pub series: bool,
     /// The load under which everything is killed; absent where nothing is written.
-    #[serde(default)]
     pub kill: Option<Kill>,
-}
-
-/// What all services of a contestant may use together.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema, Serialize, PartialEq)]
-#[serde(deny_unknown_fields)]
-pub struct Budget {
-    /// CPU cores.
-    pub cpus: f64,
-    /// Bytes of memory.
-    pub memory_bytes: u64,
-    /// Connections to the database at any time, over all processes; 0 where the contest has none.
-    pub database_connections: u32,
-    /// Of these, as many as shall always be open; absent where that is the contestant's business.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub database_connections_min: Option<u32>,
-    /// Processes that serve the API, all together; absent where that is the contestant's business.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub processes: Option<u32>,
 }
 
 /// The load under which everything is killed: creations alone, of the first scenario that has any; in a shop
@@ -153,7 +129,6 @@ pub struct Kill {
     /// How long they are sent; the kill falls in the middle.
     pub seconds: f64,
     /// A shop that is opened for it.
-    #[serde(default)]
     pub shop: Option<Opening>,
     /// What is sent in it, in the proportion of the rates; of a request each.
     #[serde(default, rename = "scenario")]
@@ -166,21 +141,18 @@ pub struct Kill {
 pub struct Load {
     /// Of the payloads and terms, and of the pauses.
     pub seed: u64,
-    /// Sent with each request, beside `Host`.
+    /// Sent with each request, besides `Host`.
     #[serde(default)]
     pub headers: Vec<(String, String)>,
     /// A request without its whole answer after this long has failed.
     #[serde(default = "default_timeout_seconds")]
     pub timeout_seconds: f64,
     /// So many connections are kept and shared, instead of one connection a user.
-    #[serde(default)]
     pub kept_connections: Option<usize>,
     /// What is there before it, in a contest that is a shop.
-    #[serde(default)]
     pub shop: Option<Opening>,
     /// JMeter sends it by its plan, instead of the scenarios.
-    #[serde(default)]
-    pub jmeter: Option<jmeter::Steps>,
+    pub jmeter: Option<Steps>,
     /// Each with its own rate of users.
     #[serde(default, rename = "scenario")]
     pub scenarios: Vec<Scenario>,
@@ -194,7 +166,6 @@ pub struct Load {
     #[serde(skip)]
     pub variant: Option<Variant>,
     /// Rules that are asked before it, instead of the contest's.
-    #[serde(default)]
     pub conformance: Option<PathBuf>,
     /// SQL that is run after the contest's `seed`; in both `{TABLE}` is what stands in `rows`.
     #[serde(default)]
@@ -209,8 +180,7 @@ pub struct Load {
     #[serde(default)]
     pub environment: BTreeMap<String, String>,
     /// What it is looked at for, second by second.
-    #[serde(default)]
-    pub course: Option<oracle::scenarios::Course>,
+    pub course: Option<Course>,
     /// Where users log in before it, `{asked}` being the id; nobody does where it is empty.
     #[serde(default)]
     pub login: String,
@@ -219,7 +189,7 @@ pub struct Load {
     pub tokens: Vec<String>,
     /// What must be answered, where that is the same each time.
     #[serde(skip)]
-    pub documents: Vec<(oracle::scenarios::Task, serde_json::Value)>,
+    pub documents: Vec<(Task, serde_json::Value)>,
 }
 
 fn default_timeout_seconds() -> f64 {
@@ -238,7 +208,6 @@ pub struct Scenario {
     /// So many begin at once, and each goes through its chain again and again until the phases are over,
     /// whose rates are then 0: a closed model, in which nobody asks for more than is answered. Where not all
     /// rates are 0, they are the part of the clients that is there, from 0 to 1.
-    #[serde(default)]
     pub clients: Option<u32>,
     /// One after the other; a chain ends where an answer is not allowed or a placeholder has no value. Where
     /// they have shares, each user sends one of them.
@@ -279,15 +248,12 @@ pub struct Request {
     /// `payload`: the body is the next line of the payload file, with `content-type: application/json`. In a
     /// shop: `order` of any product, `basket` of one to three of them, `restock` and `removal` of any,
     /// `login` of any customer.
-    #[serde(default)]
     pub body: Option<String>,
     /// Statuses that are no failure.
     pub accept: Vec<u16>,
     /// The user waits this long before it, evenly between the two, in milliseconds.
-    #[serde(default)]
     pub pause_ms: Option<(f64, f64)>,
     /// Its part of all requests of the scenario, of the sum of all parts: a user sends this one or another.
-    #[serde(default)]
     pub share: Option<u32>,
 }
 
@@ -323,15 +289,9 @@ impl Contest {
             self.loads.is_empty() == self.default_load.is_none(),
             "[loads.NAME] and default_load belong together, and one of them is missing"
         );
-        if self.loads.is_empty() {
-            ensure!(name.is_none(), "the contest {} has one load, without a name", self.name);
-            return Ok(self);
+        if let Some((name, load)) = self.chosen("load", &self.loads, name, self.default_load.as_deref())? {
+            (self.load_name, self.load) = (Some(name), load);
         }
-        let name = name.or(self.default_load.as_deref()).unwrap_or_default().to_owned();
-        let known = || self.loads.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
-        let load = self.loads.get(&name).cloned();
-        self.load = load.ok_or_else(|| anyhow!("no load `{name}`; there are: {}", known()))?;
-        self.load_name = Some(name);
         Ok(self)
     }
 
@@ -340,19 +300,33 @@ impl Contest {
     /// # Errors
     /// It has no such budget.
     pub fn within(mut self, name: Option<&str>) -> Result<Self> {
-        if self.budgets.is_empty() {
-            ensure!(name.is_none(), "the contest {} has one budget, without a name", self.name);
-            return Ok(self);
+        let default = self.default_budget.as_deref();
+        if let Some((name, budget)) = self.chosen("budget", &self.budgets, name, default)? {
+            (self.budget_name, self.budget) = (Some(name), budget);
         }
-        let name = name.or(self.default_budget.as_deref()).unwrap_or_default().to_owned();
-        let known = || self.budgets.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
-        let budget = self.budgets.get(&name).cloned();
-        self.budget = budget.ok_or_else(|| anyhow!("no budget `{name}`; there are: {}", known()))?;
-        self.budget_name = Some(name);
         Ok(self)
     }
 
+    /// The one of this name among `all`, or the default one; nothing where there is one without a name.
+    fn chosen<T: Clone>(
+        &self,
+        what: &str,
+        all: &BTreeMap<String, T>,
+        name: Option<&str>,
+        default: Option<&str>,
+    ) -> Result<Option<(String, T)>> {
+        if all.is_empty() {
+            ensure!(name.is_none(), "the contest {} has one {what}, without a name", self.name);
+            return Ok(None);
+        }
+        let name = name.or(default).unwrap_or_default();
+        let known = || all.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
+        let one = all.get(name).ok_or_else(|| anyhow!("no {what} `{name}`; there are: {}", known()))?;
+        Ok(Some((name.to_owned(), one.clone())))
+    }
+
     fn check(&self) -> Result<()> {
+        let (name, needs) = (self.oracle.name(), self.oracle.needs());
         ensure!(
             self.budgets.is_empty() || self.budget == Budget::default(),
             "either [budget] or [budgets.NAME], and not both"
@@ -365,22 +339,22 @@ impl Contest {
         for budget in self.budgets.values().chain(one) {
             budget.check()?;
             ensure!(
-                (budget.database_connections > 0) == self.has_rows(),
-                "budget.database_connections must be above 0, and 0 with the oracle `edge`, which counts no rows"
+                (budget.database_connections > 0) == needs.database,
+                "budget.database_connections must be above 0, and 0 with an oracle that counts no rows; it is `{name}`"
             );
         }
         if let Some(kill) = &self.kill {
             ensure!(kill.rate > 0.0 && kill.seconds > 0.0, "kill: rate and seconds must be above 0");
             ensure!(
-                kill.shop.is_some() == self.is_shop() && kill.scenarios.is_empty() != self.is_shop(),
-                "kill: shop and scenario belong to the oracle `inventory`"
+                kill.shop.is_some() == needs.shop && kill.scenarios.is_empty() != needs.shop,
+                "kill: shop and scenario belong to the oracle of a shop, and it is `{name}`"
             );
         }
         ensure!(self.url.starts_with("http://"), "url must begin with http://");
         ensure!(self.count_path.is_some() || self.ready_path.is_some(), "count_path or ready_path is needed");
         ensure!(
-            self.has_data() == self.seed.is_some(),
-            "`seed` belongs to a contest with data, as the oracles `users` and `scenarios` have them"
+            needs.seed == self.seed.is_some(),
+            "`seed` belongs to an oracle of data that are there before the load, and it is `{name}`"
         );
         ensure!(!self.series || !self.loads.is_empty(), "a series is of several loads, [loads.NAME]");
         let loads = || self.loads.values().chain(self.loads.is_empty().then_some(&self.load));
@@ -388,7 +362,7 @@ impl Contest {
             load.check_variants()?;
             ensure!(
                 load.scenarios.is_empty() == load.jmeter.is_some(),
-                "[load] or [loads.NAME] has no scenario, or JMeter's steps beside it"
+                "[load] or [loads.NAME] has no scenario, or JMeter's steps besides it"
             );
             if let Some(steps) = &load.jmeter {
                 steps.check(self.jmeter.as_ref())?;
@@ -396,11 +370,11 @@ impl Contest {
             }
         }
         for (load, scenario) in loads().flat_map(|load| load.scenarios.iter().map(move |it| (load, it))) {
-            let name = &scenario.name;
             ensure!(
-                load.shop.is_some() == self.is_shop(),
-                "the oracle `inventory` and `shop` belong together"
+                load.shop.is_some() == needs.shop,
+                "`shop` belongs to a shop's oracle, and it is `{name}`"
             );
+            let name = &scenario.name;
             ensure!(scenario.clients != Some(0), "scenario {name}: clients must be above 0");
             ensure!(
                 !scenario.phases.is_empty() && !scenario.requests.is_empty(),
@@ -425,44 +399,15 @@ impl Contest {
         Ok(())
     }
 
-    /// Nothing is written in it: its data are there before the load, and must be the same after it; or it has
-    /// none.
-    #[must_use]
-    pub fn reads_only(&self) -> bool {
-        self.oracle == oracle::users::NAME || !self.has_rows()
-    }
-
-    /// Its data are there before the load, made from [`Contest::seed`].
-    #[must_use]
-    pub fn has_data(&self) -> bool {
-        self.adds_to_data() || self.reads_only() && self.has_rows()
-    }
-
-    /// What the load creates comes to the data that are there before; both its answers and the rows are
-    /// judged.
-    #[must_use]
-    pub fn adds_to_data(&self) -> bool {
-        self.oracle == oracle::scenarios::NAME
-    }
-
     /// What is sent comes from files of payloads and terms, or from the data as lines.
     #[must_use]
     pub fn sends_lines(&self) -> bool {
-        self.has_rows() && !self.is_shop() && !self.adds_to_data()
+        !matches!(self.oracle.feeds(), Feeds::Nothing)
     }
 
-    /// Its customers, products and stock are made before the load, and its oracle looks at what the load has
-    /// done to them.
-    #[must_use]
-    pub fn is_shop(&self) -> bool {
-        self.oracle == oracle::inventory::NAME
-    }
-
-    /// Contestants keep rows in a database, at which the oracle looks; else answers are all that it judges,
-    /// and nothing is drawn from payloads or data.
-    #[must_use]
-    pub fn has_rows(&self) -> bool {
-        self.oracle != oracle::edge::NAME
+    /// All of its load.
+    pub fn requests(&self) -> impl Iterator<Item = &Request> {
+        self.load.scenarios.iter().flat_map(|scenario| &scenario.requests)
     }
 
     /// Answers 200 once the contestant serves.
@@ -487,7 +432,7 @@ impl Contest {
         self.load.scenarios.iter().map(length).fold(0.0, f64::max)
     }
 
-    /// How long a user may take at most: each request until its time-out, and the pauses.
+    /// How long a user may take at most: each request until its timeout, and the pauses.
     #[must_use]
     pub fn longest_chain_seconds(&self) -> f64 {
         let pause = |request: &Request| request.pause_ms.map_or(0.0, |(_, most)| most / 1_000.0);
@@ -495,17 +440,5 @@ impl Contest {
             scenario.requests.iter().map(|request| self.load.timeout_seconds + pause(request)).sum::<f64>()
         };
         self.load.scenarios.iter().map(chain).fold(0.0, f64::max)
-    }
-}
-
-impl Budget {
-    fn check(&self) -> Result<()> {
-        ensure!(self.cpus > 0.0 && self.memory_bytes > 0, "budget: cpus and memory_bytes must be above 0");
-        ensure!(
-            self.database_connections_min.is_none_or(|least| least <= self.database_connections),
-            "budget.database_connections_min must not be above database_connections"
-        );
-        ensure!(self.processes != Some(0), "budget.processes must be above 0");
-        Ok(())
     }
 }

@@ -1,4 +1,4 @@
-//! A contestant's folder: `contestant.toml` beside a compose file.
+//! A contestant's folder: `contestant.toml` next to a compose file.
 //!
 //! ```toml
 //! title = "FastAPI + Redis"
@@ -47,12 +47,12 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 pub use self::budgets::{Changes, Share};
 use crate::contest::{Budget, Contest};
 pub use crate::meters::Role;
+pub use crate::record::Acknowledges;
 
 /// A contestant, checked on its own; [`Contestant::fits`] checks it against a contest's budget.
 #[derive(Clone, Debug, Deserialize)]
@@ -83,7 +83,6 @@ pub struct Contestant {
     #[serde(default)]
     pub versions: BTreeMap<String, String>,
     /// Where its rows are; absent where it stores none.
-    #[serde(default)]
     pub database: Option<Database>,
     /// All services of its compose file, with their share of the budget.
     #[serde(default)]
@@ -122,28 +121,14 @@ pub struct Mode {
     pub environment: BTreeMap<String, String>,
 }
 
-/// When a creation is answered with 201.
-#[derive(Clone, Copy, Debug, Deserialize, JsonSchema, Serialize, PartialEq, Eq)]
-#[serde(rename_all = "kebab-case")]
-pub enum Acknowledges {
-    /// It is in memory, and will be written.
-    BeforeCommit,
-    /// Postgres has committed it.
-    AfterCommit,
-    /// There are no creations.
-    ReadOnly,
-}
-
 /// Where a contestant's rows are.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Database {
     /// The service that is Postgres; in its container `psql` is run. For processes: absent, and `url` is
     /// used.
-    #[serde(default)]
     pub service: Option<String>,
     /// For processes: the name of an environment variable with a connection string.
-    #[serde(default)]
     pub url_variable: Option<String>,
     /// The role of the API in Postgres.
     pub user: String,
@@ -152,11 +137,9 @@ pub struct Database {
     /// A query that gives each row as one JSON object, by the contest's names.
     pub rows: String,
     /// The schema in which the contest's data are made, where it is not the role's own.
-    #[serde(default)]
     pub schema: Option<String>,
     /// In a shop: a query that gives each row of its stock, as a product's id and a quantity. It is asked
     /// again and again while the load runs.
-    #[serde(default)]
     pub stock: Option<String>,
     /// For processes: statements that empty the database before a contest. A compose project begins with a
     /// new volume.
@@ -176,7 +159,6 @@ pub struct Service {
     pub memory_bytes: u64,
     /// Of an API: where this replica itself answers, past the balancer. The path of a Unix socket is the
     /// container's, and an address with a port is as the lab reaches it.
-    #[serde(default)]
     pub address: Option<String>,
 }
 
@@ -195,10 +177,8 @@ pub struct Process {
     pub memory_bytes: u64,
     /// A recorded file tree with `proc/self/mountinfo`, `proc/PID/cgroup` and `sys/fs/cgroup` to read limits
     /// from instead of this machine's, relative to the folder; the process's id in it is 1.
-    #[serde(default)]
     pub cgroup_tree: Option<PathBuf>,
     /// As [`Service::address`]; with the placeholders of `command`.
-    #[serde(default)]
     pub address: Option<String>,
 }
 
@@ -334,16 +314,16 @@ impl Contestant {
             contest.load_name.as_deref().unwrap_or("this load")
         );
         ensure!(
-            self.database.is_some() || !contest.has_rows(),
+            self.database.is_some() || contest.budget.database_connections == 0,
             "{name}: no [database] in its contestant.toml, and the contest {contest_name} counts rows"
         );
         ensure!(
-            self.database.is_none() || contest.has_rows(),
+            self.database.is_none() || contest.budget.database_connections > 0,
             "{name}: a [database] in its contestant.toml, and the contest {contest_name} has no connections for it"
         );
         let stock = self.database.as_ref().and_then(|database| database.stock.as_ref());
         ensure!(
-            stock.is_some() || !contest.is_shop(),
+            stock.is_some() || contest.load.shop.is_none(),
             "{name}: no database.stock in its contestant.toml, and the contest {contest_name} watches it"
         );
         self.fits(&contest.budget)

@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail, ensure};
 use socket2::{Domain, SockAddr, Socket, Type};
 
 /// From the first byte sent to the last one received. No request of a conformance pass is heavy.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 const MAX_HEAD_BYTES: usize = 64 * 1024;
 const MAX_BODY_BYTES: usize = 16 * 1024 * 1024;
 const MAX_HEADERS: usize = 100;
@@ -81,7 +81,7 @@ impl Connection {
     fn bytes_of(&self, request: &Request<'_>) -> Result<Vec<u8>> {
         ensure!(
             request.path.starts_with('/') && request.path.bytes().all(|byte| byte.is_ascii_graphic()),
-            "`{}` is no path",
+            "`{}` is not a path",
             request.path
         );
         let mut head = format!("{} {} HTTP/1.1\r\nhost: {}\r\n", request.method, request.path, self.host);
@@ -170,7 +170,7 @@ impl Connection {
         loop {
             if let Some(end) = self.buffer.windows(2).position(|pair| pair == b"\r\n") {
                 let line: Vec<u8> = self.buffer.drain(..end + 2).take(end).collect();
-                return String::from_utf8(line).context("a chunk's line is no text");
+                return String::from_utf8(line).context("a chunk's line is not text");
             }
             ensure!(self.buffer.len() < MAX_HEAD_BYTES, "a chunk's line is over {MAX_HEAD_BYTES} bytes");
             ensure!(self.read_more()?, "the connection ended within a chunk");
@@ -214,7 +214,7 @@ fn to_port(address: &str) -> Result<Socket> {
     }
     match refused {
         Some(error) => Err(error).with_context(|| format!("no connection to {address}")),
-        None => bail!("{address} is no address"),
+        None => bail!("{address} is not an address"),
     }
 }
 

@@ -37,6 +37,8 @@ pub mod exporter;
 #[cfg(feature = "contests")]
 pub mod figures;
 #[cfg(feature = "contests")]
+pub mod format;
+#[cfg(feature = "contests")]
 pub mod http;
 #[cfg(feature = "contests")]
 pub mod lines;
@@ -63,4 +65,8 @@ pub mod shop;
 pub mod stack;
 #[cfg(feature = "contests")]
 pub mod stats;
+#[cfg(feature = "contests")]
+pub mod stress;
+#[cfg(feature = "contests")]
+pub mod table;
 pub mod view;

@@ -5,16 +5,30 @@ mod commands;
 
 use std::process::ExitCode;
 
+use anyhow::Result;
 use clap::Parser;
 use commands::Places;
 use pouco_lab::cli::{Cli, Command};
-use pouco_lab::{exporter, view};
+use pouco_lab::{exporter, stress, view};
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    let in_places =
-        |run: &dyn Fn(&Places) -> anyhow::Result<bool>| Places::find(&cli).and_then(|it| run(&it));
     let outcome = match &cli.command {
+        Command::Stress(options) => stress::main(options),
+        _ => run(&cli).map(|well| u8::from(!well)),
+    };
+    outcome.map_or_else(
+        |error| {
+            view::say(&format!("pouco-lab: {error:#}"));
+            ExitCode::from(2)
+        },
+        ExitCode::from,
+    )
+}
+
+fn run(cli: &Cli) -> Result<bool> {
+    let in_places = |run: &dyn Fn(&Places) -> Result<bool>| Places::find(cli).and_then(|it| run(&it));
+    match &cli.command {
         Command::List => in_places(&commands::list),
         Command::Run(options) => in_places(&|places| commands::run::run(places, options)),
         Command::Experiment(options) => in_places(&|places| commands::experiment::run(places, options)),
@@ -29,13 +43,6 @@ fn main() -> ExitCode {
         Command::Doctor => in_places(&commands::doctor),
         Command::Meters(options) => exporter::run(options),
         Command::Model(options) => commands::model::run(options),
-    };
-    match outcome {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            view::say(&format!("pouco-lab: {error:#}"));
-            ExitCode::from(2)
-        }
+        Command::Stress(options) => stress::main(options).map(|code| code == 0),
     }
 }

@@ -2,9 +2,9 @@
 //! does with arrivals, and costs that were measured for each thing it does.
 //!
 //! What is simulated is what no formula has: how many rows share a batch. Creations come at random; a
-//! replica's first row waits for company, what has come by then is one statement, and whoever comes later is
-//! in the next. Postgres has so many cores and carries a statement out on one. All else is a count of things
-//! times their cost ([`Costs`]), so the same seed gives the same answer.
+//! replica's first row waits for more, the rows that have arrived by then are one statement, and a later one
+//! is in the next. Postgres has so many cores and carries a statement out on one. Everything else is a count
+//! of things times their cost ([`Costs`]), so the same seed gives the same answer.
 //!
 //! What may not enter: a run. Costs are constants here, and `lab/src/model/tests.rs` holds them against
 //! archived runs of which some were never used for them.

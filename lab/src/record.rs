@@ -12,17 +12,20 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::contest::Budget;
-use crate::contestant::{Acknowledges, Role};
+use crate::meters::Role;
 
+mod budget;
 mod killed;
 mod logins;
 mod proven;
+mod stored;
 mod watched;
 
+pub use self::budget::{Acknowledges, Budget};
 pub use self::killed::{Asked, Killed};
 pub use self::logins::Logins;
 pub use self::proven::{DatabaseWork, Proven};
+pub use self::stored::{Answers, StockFigures, Stored};
 pub use self::watched::Watched;
 pub use crate::meters::{Limits, Resources, Usage};
 
@@ -37,6 +40,9 @@ pub struct Record {
     pub schema: String,
     /// The contest's name.
     pub contest: String,
+    /// The contest's oracle; absent in a record of an earlier version, whose contest had the oracle's name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub oracle: Option<String>,
     /// The contest's title.
     pub title: String,
     /// What was typed.
@@ -46,7 +52,7 @@ pub struct Record {
     /// RFC 3339, UTC.
     pub started_at: String,
     /// RFC 3339, UTC; absent while it goes on, and where it was cut short.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub ended_at: Option<String>,
     /// `gatling`, `k6` or `native`.
     pub tool: String,
@@ -55,21 +61,18 @@ pub struct Record {
     /// Of payloads, terms and pauses.
     pub seed: u64,
     /// A form of another length with the same rates; absent for the contest's own.
-    #[serde(default)]
     pub seconds: Option<u32>,
     /// Tells files of payloads and terms apart: a hash of both; absent in a record of an earlier version.
-    #[serde(default)]
     pub feeds: Option<String>,
     /// Each attempt ends with a kill; absent in a record of an earlier version.
-    #[serde(default)]
     pub kill: Option<bool>,
     /// What each contestant had.
     pub budget: Budget,
     /// Which of the contest's budgets that is; absent where it has one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub budget_name: Option<String>,
     /// Which of the contest's loads that is, where it has several.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub load_name: Option<String>,
     /// Where it ran.
     pub machine: Machine,
@@ -89,6 +92,12 @@ impl Record {
     #[must_use]
     pub fn json_schema() -> serde_json::Value {
         schemars::schema_for!(Self).to_value()
+    }
+
+    /// The name of its contest's oracle.
+    #[must_use]
+    pub fn oracle(&self) -> &str {
+        self.oracle.as_deref().unwrap_or(&self.contest)
     }
 }
 
@@ -119,7 +128,7 @@ pub struct Entry {
     /// The mode's name.
     pub mode: String,
     /// In which of the load's variants it took part, where there are several.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub variant: Option<String>,
     /// That variant is known to lose what it acknowledges, and has no place.
     #[serde(default, skip_serializing_if = "is_false")]
@@ -153,37 +162,31 @@ pub struct Attempt {
     /// Whether its figures may be compared, and why not.
     pub verdict: Verdict,
     /// Limits as set and as found in the kernel.
-    #[serde(default)]
     pub proof: Option<Proof>,
     /// The pass over the rules before the load.
-    #[serde(default)]
     pub conformance: Option<Conformance>,
     /// What the generator saw.
-    #[serde(default)]
     pub load: Option<LoadFigures>,
     /// What the contestant used during the load.
-    #[serde(default)]
     pub resources: Option<Resources>,
     /// What a login cost, in a shop.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub logins: Option<Logins>,
     /// What the generator used.
-    #[serde(default)]
     pub generator: Option<Generator>,
     /// Rows after the load.
-    #[serde(default)]
     pub stored: Option<Stored>,
-    /// What was answered, where it is that, by itself or beside the rows, by which a contestant is judged.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// What was answered, where it is that, by itself or together with the rows, by which a contestant is
+    /// judged.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub answers: Option<Answers>,
     /// What else must hold after a load of scenarios, and whether it does.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub proofs: Vec<Proven>,
     /// What the load has cost the database, where that was counted.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub database: Option<DatabaseWork>,
-    /// Rows after a SIGKILL of everything in the midst of a second, short load.
-    #[serde(default)]
+    /// Rows after a SIGKILL of everything in the middle of a second, short load.
     pub killed: Option<Killed>,
     /// One entry a second of the load.
     #[serde(default)]
@@ -198,7 +201,7 @@ pub struct Verdict {
     /// Why it is not [`Status::Valid`]; one sentence each.
     #[serde(default)]
     pub reasons: Vec<String>,
-    /// What a reader should know beside: the generator was the bottleneck, rules that are not kept.
+    /// What a reader should know as well: the generator was the bottleneck, rules that are not kept.
     #[serde(default)]
     pub warnings: Vec<String>,
 }
@@ -224,7 +227,6 @@ pub struct Proof {
     /// The limit that was set.
     pub database_connections_limit: u32,
     /// The most that were seen at any time.
-    #[serde(default)]
     pub database_connections_peak: Option<u32>,
     /// `fsync`, `full_page_writes`, `synchronous_commit` as Postgres has them before the load; what was found
     /// otherwise after it is there a second time.
@@ -232,7 +234,6 @@ pub struct Proof {
     pub durability: BTreeMap<String, String>,
     /// The API's role in Postgres is a superuser, before the load or after it: no limit of connections holds
     /// for it. Absent where there is no such role.
-    #[serde(default)]
     pub superuser: Option<bool>,
     /// All limits were found as set, before and after the load.
     pub holds: bool,
@@ -244,15 +245,12 @@ pub struct ServiceProof {
     /// Its name in the compose file.
     pub service: String,
     /// What it is for; absent for a container that the contestant did not declare.
-    #[serde(default)]
     pub role: Option<Role>,
     /// What the lab set.
-    #[serde(default)]
     pub set: Option<Limits>,
     /// What the kernel enforces when the load begins.
     pub before: Limits,
     /// What the kernel enforces when it has ended; absent for what no longer runs then.
-    #[serde(default)]
     pub after: Option<Limits>,
 }
 
@@ -305,25 +303,18 @@ pub struct RequestFigures {
     #[serde(default)]
     pub statuses: BTreeMap<u16, u64>,
     /// Percentiles and extremes of the time to the whole answer, in ms; failures are in them.
-    #[serde(default)]
     pub p50_ms: Option<f64>,
     #[allow(missing_docs)]
-    #[serde(default)]
     pub p75_ms: Option<f64>,
     #[allow(missing_docs)]
-    #[serde(default)]
     pub p90_ms: Option<f64>,
     #[allow(missing_docs)]
-    #[serde(default)]
     pub p95_ms: Option<f64>,
     #[allow(missing_docs)]
-    #[serde(default)]
     pub p99_ms: Option<f64>,
     #[allow(missing_docs)]
-    #[serde(default)]
     pub p999_ms: Option<f64>,
     #[allow(missing_docs)]
-    #[serde(default)]
     pub max_ms: Option<f64>,
 }
 
@@ -342,135 +333,10 @@ pub struct Generator {
     /// Of all its processes.
     pub cpu_seconds: f64,
     /// Largest resident set.
-    #[serde(default)]
     pub memory_bytes: Option<u64>,
     /// Reasons to believe that it, and not the server, was the bottleneck.
     #[serde(default)]
     pub bottleneck: Vec<String>,
-}
-
-/// Rows in the database against what was acknowledged; of a contest that only reads, against the data from
-/// before the load.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema, Serialize)]
-pub struct Stored {
-    /// Creations that were sent.
-    pub sent: u64,
-    /// Creations answered with 201.
-    pub acknowledged: u64,
-    /// Rows that must be there at least and may be there at most; they differ where answers are missing.
-    pub expected_low: u64,
-    #[allow(missing_docs)]
-    pub expected_high: u64,
-    /// Rows that are there, but for those of the conformance pass.
-    pub rows: u64,
-    /// What the API's own count says, less those of the conformance pass.
-    #[serde(default)]
-    pub counted: Option<u64>,
-    /// Acknowledged and not there. This includes creations that were refused too late: 201 for a nick that
-    /// was taken.
-    pub lost: u64,
-    /// Of these, 201 for a nick that had one already.
-    pub acknowledged_twice: u64,
-    /// More than one row with the same nick.
-    pub duplicated: u64,
-    /// Rows that differ from what was sent.
-    pub altered: u64,
-    /// Rows that nobody sent.
-    pub foreign: u64,
-    /// Valid, sent, refused with 4xx though the nick was free.
-    #[serde(default)]
-    pub wrongly_refused: u64,
-    /// How long after the load the contestant was still at work, by its CPU; the two seconds in which its
-    /// rest is seen are not in it.
-    #[serde(default)]
-    pub settled_seconds: Option<f64>,
-    /// Of a shop: its rows above are orders.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub stock: Option<StockFigures>,
-    /// Of a shop: what a second session saw of its stock while the load ran.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub watched: Option<Watched>,
-    /// A few of what is wrong, in words.
-    #[serde(default)]
-    pub examples: Vec<String>,
-}
-
-/// The stock of a shop after a load, against what was acknowledged.
-#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema, Serialize, PartialEq, Eq)]
-pub struct StockFigures {
-    /// Products that were there.
-    pub products: u64,
-    /// Of these, with as many pieces as they must have.
-    pub exact: u64,
-    /// Pieces that were sold and are still for sale, or never were there.
-    pub oversold: u64,
-    /// Pieces that are gone, and that nobody has.
-    pub vanished: u64,
-    /// Products with less than nothing.
-    pub below_zero: u64,
-}
-
-impl Stored {
-    /// Nothing lost, duplicated, altered or foreign, and the number of rows is what it must be, and so is the
-    /// stock of a shop, at any time.
-    #[must_use]
-    pub fn exact(&self) -> bool {
-        self.lost + self.duplicated + self.altered + self.foreign + self.wrongly_refused == 0
-            && (self.expected_low..=self.expected_high).contains(&self.rows)
-            && self.stock.is_none_or(|stock| stock.exact == stock.products)
-            && self.watched.is_none_or(|watched| watched.wrong() == 0)
-    }
-
-    /// How many rows are not as they must be; 0 exactly where [`Stored::exact`] holds.
-    #[must_use]
-    pub fn wrong(&self) -> u64 {
-        let named = self.lost + self.duplicated + self.altered + self.foreign + self.wrongly_refused;
-        let missing = self.expected_low.saturating_sub(self.rows);
-        let surplus = self.rows.saturating_sub(self.expected_high);
-        let inexact = self.stock.map_or(0, |stock| stock.products - stock.exact);
-        let seen = self.watched.map_or(0, |watched| watched.wrong());
-        named.max(missing + surplus).max(inexact).max(seen)
-    }
-}
-
-/// What the oracle found in the answers of the load, in a contest that judges these.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema, Serialize, PartialEq)]
-pub struct Answers {
-    /// Answers that were looked at; which is each one with an allowed status, and of scenarios each one.
-    pub checked: u64,
-    /// Of these, other than the contest asks; they are among the failed requests too.
-    pub wrong: u64,
-    /// Of the right ones, by what the contestant said of its cache.
-    #[serde(default)]
-    pub by_cache: BTreeMap<String, u64>,
-    /// The largest age of an answer that shows when it was made.
-    #[serde(default)]
-    pub oldest_seconds: Option<f64>,
-    /// As [`Stored::settled_seconds`].
-    #[serde(default)]
-    pub settled_seconds: Option<f64>,
-}
-
-impl Answers {
-    /// All were looked at and right; where there was none, nothing is known.
-    #[must_use]
-    pub fn right(&self) -> bool {
-        self.checked > 0 && self.wrong == 0
-    }
-
-    /// In a sentence.
-    #[must_use]
-    pub fn told(&self) -> String {
-        let by_cache: String =
-            self.by_cache.iter().map(|(word, count)| format!(", {count} {word}")).collect();
-        let oldest = self.oldest_seconds.map(|age| format!("; the oldest was of {age:.1} s before"));
-        format!(
-            "{} answers checked, {} wrong{by_cache}{}",
-            self.checked,
-            self.wrong,
-            oldest.unwrap_or_default()
-        )
-    }
 }
 
 /// One second of a load.
@@ -487,19 +353,15 @@ pub struct Second {
     /// Requests that failed.
     pub failed: u64,
     /// Of the answers of this second.
-    #[serde(default)]
     pub p50_ms: Option<f64>,
     #[allow(missing_docs)]
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub p95_ms: Option<f64>,
     #[allow(missing_docs)]
-    #[serde(default)]
     pub p99_ms: Option<f64>,
     /// Cores that all services used.
-    #[serde(default)]
     pub cpus: Option<f64>,
     /// Sum of `usage − inactive_file` of all services.
-    #[serde(default)]
     pub memory_bytes: Option<u64>,
 }
 
@@ -511,21 +373,18 @@ pub struct Capacity {
     /// RFC 3339, UTC.
     pub started_at: String,
     /// The largest scale that was passed; absent if none was.
-    #[serde(default)]
     pub scale: Option<f64>,
     /// The limit may be above `scale`: no step failed, or the generator was a bottleneck in the one that
     /// decided.
     #[serde(default)]
     pub at_least: bool,
     /// Requests a second at that scale.
-    #[serde(default)]
     pub requests_per_second: Option<f64>,
     /// What limits a step.
     pub rule: String,
     /// In the order in which they were tried.
     pub steps: Vec<Step>,
     /// Acknowledged in any of the steps, and not stored at the end.
-    #[serde(default)]
     pub lost: Option<u64>,
     /// What a reader should know: the generator set the limit, the steps or the time ran out.
     #[serde(default)]
@@ -547,13 +406,11 @@ pub struct Step {
     /// Requests without an allowed answer.
     pub failed: u64,
     /// Of all requests.
-    #[serde(default)]
     pub p99_ms: Option<f64>,
     /// Of all services, until they came to rest.
     pub cpu_seconds: f64,
     /// From the last answer until all services were seen at rest; absent if they were not within the rule's
     /// time.
-    #[serde(default)]
     pub settled_seconds: Option<f64>,
     /// Creations that were acknowledged in the search before this step: about as many rows were in the table.
     #[serde(default)]

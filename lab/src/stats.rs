@@ -5,7 +5,7 @@
 //! holds the true median of endless runs with probability 1 − 2 · ½ⁿ: 50 % for two runs, 75 % for three, 88 %
 //! for four, 94 % for five. So three runs show how far runs differ, and no more; five are needed before "95
 //! %" is nearly true. Two sets of three runs of the same program have ranges that do not touch in one of ten
-//! cases, which is why [`crate::compare`] has a threshold beside.
+//! cases, which is why [`crate::compare`] has a threshold as well.
 //!
 //! What may not enter: records and figures. Numbers come in, numbers go out.
 

@@ -1,5 +1,5 @@
 //! What the lab prints: [`Output`], and to the error channel what one sees while a contest runs, one line
-//! that is drawn anew each second on a terminal, plain lines elsewhere. Everything is printed through here:
+//! that is drawn again each second on a terminal, plain lines elsewhere. Everything is printed through here:
 //! `println!` and `eprintln!` panic where nobody reads.
 
 use std::io::{self, ErrorKind, IsTerminal, Write};
@@ -32,9 +32,9 @@ pub struct Tick {
     pub left: Duration,
 }
 
-/// The output channel. A reader who has seen enough, as `head`, ends nothing: the rest goes nowhere, and the
-/// exit code is what it is otherwise. Other errors are errors: a full disk has taken something that somebody
-/// wanted.
+/// The output channel. A reader that has seen enough, such as `head`, ends nothing: the rest goes nowhere,
+/// and the exit code is what it is otherwise. Other errors are errors: a full disk has taken something that
+/// somebody wanted.
 pub struct Output;
 
 impl Write for Output {
@@ -55,7 +55,7 @@ fn unread<T>(written: io::Result<T>, all: T) -> io::Result<T> {
 }
 
 /// Writes a line to the error channel. Where nobody reads it any more, as after the end of a terminal, that
-/// is no reason to stop, and least of all in the midst of taking something down.
+/// is no reason to stop, and least of all in the middle of taking something down.
 pub fn say(line: &str) {
     let _ = writeln!(io::stderr(), "{line}");
 }

@@ -22,7 +22,7 @@ func newCache(timeToLive time.Duration, now func() time.Time) *cache {
 	return &cache{items: make(map[string]item), timeToLive: timeToLive, now: now}
 }
 
-// get returns what is kept for the key, or else what compute makes of it; and whether it was kept.
+// get returns what is kept for the key, otherwise what compute makes of it; and whether it was kept.
 func (c *cache) get(key string, compute func() []byte) (value []byte, hit bool) {
 	c.mutex.RLock()
 	value, hit = c.kept(key)

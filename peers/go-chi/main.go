@@ -76,8 +76,8 @@ func run() error {
 		return err
 	case <-stop.Done():
 	}
-	// First what has begun is answered, and nobody commits after that. Then what still waits is written: people whose
-	// clients have gone.
+	// First what has begun is answered, and nobody commits after that. Then what still waits is written: people
+	// whose clients have gone.
 	ctx, cancel := context.WithTimeout(context.Background(), stopMost)
 	defer cancel()
 	if err := server.Shutdown(ctx); err != nil {

@@ -120,8 +120,8 @@ func isText(text string, mostChars int) bool {
 	return utf8.RuneCountInString(text) <= mostChars && !strings.Contains(text, "\x00")
 }
 
-// hasLoneSurrogate finds an escape \uD800 to \uDFFF that is no half of a pair. It looks at the whole body: outside of
-// strings a backslash is a syntax error anyway.
+// hasLoneSurrogate finds an escape \uD800 to \uDFFF that is not a half of a pair. It looks at the whole body:
+// outside of strings a backslash is a syntax error anyway.
 func hasLoneSurrogate(body []byte) bool {
 	for {
 		at := bytes.IndexByte(body, '\\')

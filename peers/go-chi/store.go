@@ -20,10 +20,10 @@ const (
 	retryEvery = 250 * time.Millisecond
 )
 
-// A search looks at one column with all texts in lower case, parted by a character that nobody types, under a trigram
-// index. GiST and not GIN: GIN makes each insertion far dearer. A signature is 256 bytes long because a person has some 250
-// trigrams, which would fill shorter ones: tried with 64, a search costs 2.9 ms instead of 0.33. array_to_string is only
-// "stable", hence the function.
+// A search looks at one column with all texts in lower case, separated by a character that nobody types,
+// under a trigram index. GiST and not GIN: GIN makes each insertion far dearer. A signature is 256 bytes long
+// because a person has some 250 trigrams, which would fill shorter ones: tried with 64, a search costs 2.9 ms
+// instead of 0.33. array_to_string is only "stable", hence the function.
 const schema = `
 CREATE EXTENSION IF NOT EXISTS pg_trgm;
 
@@ -73,8 +73,8 @@ func openPool(ctx context.Context, database string, connections int32, onConnect
 	return pgxpool.NewWithConfig(ctx, config)
 }
 
-// migrate waits for Postgres and makes the schema; of two replicas that start at once one waits for the other. It fails
-// only if ctx ends.
+// migrate waits for Postgres and makes the schema; of two replicas that start at once one waits for the
+// other. It fails only if ctx ends.
 func (s Store) migrate(ctx context.Context) error {
 	for {
 		err := pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {

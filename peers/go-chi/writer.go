@@ -17,7 +17,8 @@ const (
 	batchMost = 1000
 )
 
-// COPY cannot skip a duplicate, so a batch goes through a table of the connection's own, which each commit empties.
+// COPY cannot skip a duplicate, so a batch goes through a table of the connection's own, which each commit
+// empties.
 const makeStaging = `
 CREATE TEMPORARY TABLE chegada (
     id uuid, apelido text COLLATE "C", nome text, nascimento date, stack text[]
@@ -161,8 +162,8 @@ func (w *Writer) tryWrite(ctx context.Context, batch []waiting, again bool) (map
 		if err := note(rows); err != nil || !again {
 			return err
 		}
-		// The connection may have broken after an earlier try was committed. A statement of its own: the insertion waited
-		// for that transaction if it was still under way, and only a later snapshot sees what it did.
+		// The connection may have broken after an earlier try was committed. A statement of its own: the insertion
+		// waited for that transaction if it was still under way, and only a later snapshot sees what it did.
 		ids := make([]uuid.UUID, len(batch))
 		for i, each := range batch {
 			ids[i] = each.person.ID
@@ -173,7 +174,8 @@ func (w *Writer) tryWrite(ctx context.Context, batch []waiting, again bool) (map
 	return stored, err
 }
 
-// isPassing tells if the same batch may succeed later: Postgres is away, out of room, or two transactions met.
+// isPassing tells if the same batch may succeed later: Postgres is away, out of room, or two transactions
+// met.
 func isPassing(err error) bool {
 	var refusal *pgconn.PgError
 	if !errors.As(err, &refusal) {

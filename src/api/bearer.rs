@@ -1,4 +1,4 @@
-//! Bearer tokens as clients send them (RFC 6750), and what a request is told that has no good one.
+//! Bearer tokens as clients send them (RFC 6750), and the response to a request without a valid one.
 
 use crate::http::{IntoAnswer, JsonError, Rejection, RequestHead, Response, Status};
 use crate::store::{NotDone, Unavailable};

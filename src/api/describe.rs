@@ -22,7 +22,7 @@ use crate::http::{Method, Status};
 const JSON: &str = "application/json";
 const FORM: &str = "application/x-www-form-urlencoded";
 const MULTIPART: &str = "multipart/form-data";
-/// The name of the one way to say who asks: a token in `Authorization`.
+/// The name of the one way to authenticate: a token in `Authorization`.
 const BEARER: &str = "bearer";
 
 /// What a refusal says: `Rejection`'s form.
@@ -150,7 +150,7 @@ impl Operation {
         self.takes_as::<T>(JSON, example)
     }
 
-    /// A body as HTML forms send it; beside JSON or alone.
+    /// A body as HTML forms send it; alongside JSON or alone.
     pub(crate) fn takes_form<T: ToSchema>(self, example: Value) -> Self {
         self.takes_as::<T>(FORM, example)
     }

@@ -1,4 +1,4 @@
-//! What caches that several APIs have count, as `/metrics` writes it down.
+//! What caches that several APIs have count, as `/metrics` shows it.
 
 use crate::cache::expiring;
 use crate::metrics::Exposition;
@@ -19,8 +19,8 @@ pub(super) fn expose_expiring(exposition: &mut Exposition, cache: &str, counts: 
 /// What was asked of something in memory.
 pub(super) fn expose_lookups(exposition: &mut Exposition, cache: &str, hits: u64, misses: u64) {
     let labels = [("cache", cache)];
-    exposition.sample("pouco_cache_hits_total", "Look-ups answered from memory.", &labels, hits);
-    exposition.sample("pouco_cache_misses_total", "Look-ups not answered from memory.", &labels, misses);
+    exposition.sample("pouco_cache_hits_total", "Lookups answered from memory.", &labels, hits);
+    exposition.sample("pouco_cache_misses_total", "Lookups not answered from memory.", &labels, misses);
 }
 
 /// What a bounded cache holds.
@@ -28,8 +28,8 @@ pub(super) fn expose_bytes(exposition: &mut Exposition, cache: &str, bytes: u64)
     exposition.sample("pouco_cache_bytes", "Bytes of cached entries.", &[("cache", cache)], bytes);
 }
 
-/// Look-ups that had the value of another one.
+/// Lookups that had the value of another one.
 pub(super) fn expose_coalesced(exposition: &mut Exposition, cache: &str, coalesced: u64) {
-    let help = "Look-ups that waited while another one computed.";
+    let help = "Lookups that waited while another one computed.";
     exposition.sample("pouco_cache_coalesced_total", help, &[("cache", cache)], coalesced);
 }

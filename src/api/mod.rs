@@ -52,8 +52,8 @@ apis! {
 pub const SELECTED: Setting = Setting::text(
     "POUCO_APIS",
     "all",
-    "names parted by commas",
-    "which APIs are served; bench only where it is named, since it has paths that others have",
+    "comma-separated names",
+    "which APIs are served; bench only if it is named, since some of its paths are also those of others",
 );
 
 /// One API, as its folder describes it. docs/add-an-api.md makes one.
@@ -83,7 +83,7 @@ pub struct Stored {
     pub schema: Option<&'static str>,
     /// Its tables, oldest step first. Only ever append.
     pub migrations: &'static [Migration],
-    /// How many connections it has beside the pool.
+    /// How many connections it has besides the pool.
     pub connections: usize,
     /// What fills its tables for a try.
     pub seed: Option<Seed>,
@@ -201,7 +201,7 @@ impl Selection {
         self.stored().next().is_some()
     }
 
-    /// How many connections to Postgres they have beside the pool.
+    /// How many connections to Postgres they have besides the pool.
     #[must_use]
     pub fn connections(&self) -> usize {
         self.stored().map(|stored| stored.connections).sum()
@@ -307,7 +307,7 @@ mod tests {
         for list in ["cats", twice.as_str(), " ", ","] {
             let Err(error) = read(list) else { panic!("{list} is taken") };
             let names = known.join(", ");
-            assert_eq!(error, format!("POUCO_APIS=`{list}` is not allowed: names parted by commas: {names}"));
+            assert_eq!(error, format!("POUCO_APIS=`{list}` is not allowed: comma-separated names: {names}"));
         }
     }
 

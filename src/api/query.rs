@@ -7,7 +7,7 @@ use crate::http::{Rejection, Request, Status};
 /// The number `name`; `None` if there is none.
 ///
 /// # Errors
-/// 422 for what is no number or out of its range.
+/// 422 for what is not a number or out of its range.
 pub(super) fn number(
     request: &Request<'_>,
     name: &'static str,

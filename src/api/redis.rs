@@ -12,37 +12,41 @@ use crate::{files, limits};
 pub(super) const REDIS_HOST: Setting = Setting::text(
     "REDIS_HOST",
     "none",
-    "host, host:port, unix:/PATH or rediss://host:port, which is with TLS",
-    "the Redis that the replicas share as a cache; without it those values are computed each time",
+    "host, host:port, unix:/PATH, or rediss://host:port for TLS",
+    "the Redis that the replicas share as a cache; without it values are computed each time",
 );
 pub(super) const REDIS_URL: Setting = Setting::text(
     "REDIS_URL",
     "none",
-    "redis://host:port or rediss://host:port, of its database 0",
-    "as REDIS_HOST, which goes before it: the name that other programs know",
+    "redis://host:port or rediss://host:port (its database 0)",
+    "as REDIS_HOST, which takes precedence, under the name that other programs use",
 );
 pub(super) const REDIS_USER: Setting = Setting::text(
     "REDIS_USER",
     "Redis's default user",
     "a name",
-    "who we are for Redis, with REDIS_PASSWORD",
+    "the user name for Redis, with REDIS_PASSWORD",
 );
 pub(super) const REDIS_PASSWORD: Setting =
     Setting::secret("REDIS_PASSWORD", "none", "a text", "the password for Redis");
-pub(super) const REDIS_PASSWORD_FILE: Setting =
-    Setting::text("REDIS_PASSWORD_FILE", "none", "a file", "as REDIS_PASSWORD, for one that is mounted");
+pub(super) const REDIS_PASSWORD_FILE: Setting = Setting::text(
+    "REDIS_PASSWORD_FILE",
+    "none",
+    "a file",
+    "as REDIS_PASSWORD, for a value that is mounted as a file",
+);
 pub(super) const REDIS_ROOT_CERT: Setting = Setting::text(
     "POUCO_REDIS_ROOT_CERT",
-    "the authorities that the system knows",
+    "the certificate authorities of the system",
     "a file (PEM)",
-    "who is believed where REDIS_HOST is with TLS: certificates of authorities",
+    "certificate authorities that are trusted if REDIS_HOST uses TLS",
 );
 pub(super) const REDIS_TIMEOUT: Setting = Setting::number(
     "POUCO_REDIS_TIMEOUT_MS",
     limits::REDIS_TIMEOUT_MS,
     1..=1_000,
     "ms",
-    "how long Redis may take to be connected to, and for each answer; then it counts as away",
+    "how long a connection to Redis and each of its replies may take; then it counts as unavailable",
 );
 
 /// Checks raw values; `None` if no Redis is named.

@@ -4,27 +4,27 @@ use crate::settings::{ConfigError, Setting, Values};
 
 pub(super) const SECRET: Setting = Setting::secret(
     "POUCO_JWT_SECRET",
-    "none: random with each start",
+    "random at each start",
     "32 bytes or more",
     "signs access tokens; all replicas need the same one",
 );
 pub(super) const SECRET_FILE: Setting = Setting::text(
     "POUCO_JWT_SECRET_FILE",
     "none",
-    "a file with 32 bytes or more; a line end behind them is not counted",
-    "as POUCO_JWT_SECRET, for a secret that is mounted",
+    "a file with 32 bytes or more; a trailing newline is not counted",
+    "as POUCO_JWT_SECRET, for a secret that is mounted as a file",
 );
 pub(super) const SECRET_BEFORE: Setting = Setting::secret(
     "POUCO_JWT_SECRET_BEFORE",
     "none",
     "32 bytes or more",
-    "the secret before that one: tokens signed with it are still taken, and no new ones made",
+    "the previous secret: tokens signed with it are still accepted, and no new ones are signed with it",
 );
 pub(super) const SECRET_BEFORE_FILE: Setting = Setting::text(
     "POUCO_JWT_SECRET_BEFORE_FILE",
     "none",
-    "a file with 32 bytes or more; a line end behind them is not counted",
-    "as POUCO_JWT_SECRET_BEFORE, for a secret that is mounted",
+    "a file with 32 bytes or more; a trailing newline is not counted",
+    "as POUCO_JWT_SECRET_BEFORE, for a secret that is mounted as a file",
 );
 /// Shorter ones are guessed (RFC 7518 section 3.2).
 const SECRET_BYTES: usize = 32;

@@ -32,7 +32,7 @@ pub(super) struct Tokens {
     audience: Option<&'static str>,
 }
 
-/// `sub` is a string (RFC 7519 section 4.1.2): a number is no token of ours.
+/// `sub` is a string (RFC 7519 section 4.1.2): a number is not a token of ours.
 #[derive(Debug, Serialize, Deserialize)]
 struct Claims {
     sub: String,

@@ -23,7 +23,7 @@ const SWEEP_ENTRIES: usize = 256;
 /// The bounds of a cache.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Bytes of all entries with their keys and with what they cost beside those.
+    /// Bytes of all entries with their keys and with what they cost besides those.
     pub bytes: u64,
     /// How many entries.
     pub entries: usize,
@@ -34,11 +34,11 @@ pub struct Limits {
 /// What a cache counted, and what it holds now.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// Look-ups that found their entry.
+    /// Lookups that found their entry.
     pub hits: u64,
-    /// Look-ups that computed it.
+    /// Lookups that computed it.
     pub misses: u64,
-    /// Look-ups that waited while another one computed it.
+    /// Lookups that waited while another one computed it.
     pub coalesced: u64,
     /// Entries that left for want of room.
     pub evicted: u64,
@@ -90,7 +90,7 @@ where
     /// The value of `key`: the one that is here, or what `compute` returns. Of many who ask at once for what
     /// is not here, one computes and the others park; `compute` may park as well. It must not ask for the
     /// same key, and it must end: nobody waits longer than it takes. If it panics or its coroutine is ended,
-    /// one of those who wait computes instead.
+    /// one of those that wait computes instead.
     ///
     /// # Errors
     /// What `compute` returned, to all who waited for it.

@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use crate::instruments::Counter;
 use crate::waiting::reply::{self, Reply};
 
-/// Computations under way. Who waits is bounded by who may ask: a request waits for one.
+/// Computations under way. Their waiters are bounded by the number of requests: a request waits for one.
 ///
 /// Race window: whoever computes makes its result known (a cache's entry) under the map's lock, as its flight
 /// leaves the map, and whoever finds no flight looks for the result again under that lock. So nobody computes
@@ -17,7 +17,7 @@ use crate::waiting::reply::{self, Reply};
 ///
 /// Race window: what is computed may be old before it is known, where somebody changes it meanwhile. Whoever
 /// has changed it ends the flight ([`Flights::end`]): its result is for its leader alone, and is not made
-/// known; whoever has joined asks again, and whoever comes from then on does not join it.
+/// known; those that have joined ask again, and those that come later do not join it.
 pub(super) struct Flights<K, T> {
     under_way: Mutex<UnderWay<K, T>>,
     /// Written under the lock.
@@ -35,7 +35,7 @@ struct Flight<T> {
     waiting: VecDeque<Reply<Word<T>>>,
 }
 
-/// What someone who waits is told.
+/// What a waiting caller is told.
 enum Word<T> {
     /// The result.
     Landed(T),
@@ -65,10 +65,10 @@ impl<K: Hash + Eq, T: Clone> Flights<K, T> {
         self.joined.get()
     }
 
-    /// What `known` finds, else what `work` returns for the first to come, and the same for all who come
+    /// What `known` finds, otherwise what `work` returns for the first to come, and the same for all who come
     /// meanwhile; they park. `keep` makes it known, unless the flight was ended; both look under the lock.
     ///
-    /// If `work` does not return (a panic, or the end of its coroutine), one of those who wait computes in
+    /// If `work` does not return (a panic, or the end of its coroutine), one of those that wait computes in
     /// its place. It must not ask for the same key itself, and it must end: nobody waits longer than it
     /// takes.
     pub(super) fn run<Q>(
@@ -107,7 +107,7 @@ impl<K: Hash + Eq, T: Clone> Flights<K, T> {
             then();
             under_way.flights.remove(key)
         };
-        // Dropped without a word, those who wait ask again.
+        // If it is dropped without a result, those that wait ask again.
         drop(ended);
     }
 
@@ -143,7 +143,7 @@ impl<K: Hash + Eq, T: Clone> Flights<K, T> {
         }
     }
 
-    /// Ends a flight that has its result, and gives back who waits for that; nobody if it was ended before.
+    /// Ends a flight that has its result, and returns those that wait for it; none if it was ended before.
     fn land<Q>(&self, key: &Q, number: u64, keep: impl FnOnce()) -> VecDeque<Reply<Word<T>>>
     where
         K: Borrow<Q>,
@@ -157,7 +157,7 @@ impl<K: Hash + Eq, T: Clone> Flights<K, T> {
         under_way.flights.remove(key).map(|flight| flight.waiting).unwrap_or_default()
     }
 
-    /// Lets the one who has waited for the longest compute; without one the flight ends.
+    /// Lets the one that has waited longest compute; without one the flight ends.
     fn hand_over<Q>(&self, key: &Q, number: u64)
     where
         K: Borrow<Q>,

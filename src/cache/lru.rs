@@ -44,7 +44,7 @@ struct Entry<K, V> {
     links: [Links; 2],
 }
 
-/// What an entry takes beside its key and its value: its slot, and its place in the table.
+/// What an entry takes besides its key and its value: its slot, and its place in the table.
 pub(super) const fn overhead_bytes<K, V>() -> u64 {
     (size_of::<Entry<K, V>>() - size_of::<K>() - size_of::<V>() + 2 * size_of::<usize>()) as u64
 }

@@ -92,9 +92,9 @@ pub enum Source {
         /// How long it will be there.
         left: Duration,
     },
-    /// It was computed for this look-up.
+    /// It was computed for this lookup.
     Miss,
-    /// It was computed for another look-up, which this one waited for.
+    /// It was computed for another lookup, which this one waited for.
     Coalesced,
     /// It was computed, since there is no cache that could be asked.
     Bypass,
@@ -157,13 +157,13 @@ impl<K: Weigh + Eq + Hash, V: Weigh + Clone> Bounded<K, V> {
         self.entries.lock().bytes()
     }
 
-    /// Look-ups that found their entry.
+    /// Lookups that found their entry.
     #[must_use]
     pub fn hits(&self) -> u64 {
         self.hits.load(Ordering::Relaxed)
     }
 
-    /// Look-ups that did not.
+    /// Lookups that did not.
     #[must_use]
     pub fn misses(&self) -> u64 {
         self.misses.load(Ordering::Relaxed)

@@ -1,5 +1,5 @@
-//! `pouco check`: whether this machine, this database and these settings will do, before anything is served.
-//! It changes nothing; an address that is free is bound for a moment.
+//! `pouco check`: whether machine, database and settings are usable, before anything is served. It changes
+//! nothing; an address that is free is bound for a moment.
 
 use std::fmt;
 use std::fs;
@@ -140,7 +140,7 @@ fn database(report: &mut Report, config: &Config, apis: &Selection) {
         Ok(session) => session,
         Err(error) => return report.line(Came::Failed, "database", format!("DATABASE_URL: {error}")),
     };
-    report.line(Came::Ok, "database", "it answers, its version and its encoding will do");
+    report.line(Came::Ok, "database", "it answers, its version and its encoding are supported");
     let (needed, allowed) = connector.room();
     let found = format!("{needed} are needed by all replicas, {allowed} are allowed");
     let fits = i32::try_from(needed).is_ok_and(|needed| needed <= allowed);

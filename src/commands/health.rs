@@ -1,4 +1,4 @@
-//! `pouco health`: asks a running replica whether it answers.
+//! `pouco health`: asks a running replica whether it is healthy.
 
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
@@ -35,7 +35,7 @@ pub(super) fn run(config: &Config) -> Result<(), Failure> {
     match answer.starts_with("HTTP/1.1 200 ") {
         true => Ok(()),
         false => Err(Failure::from(format!(
-            "{address} is not well: {}",
+            "{address} is not healthy: {}",
             answer.lines().next().unwrap_or_default()
         ))),
     }

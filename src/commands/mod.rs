@@ -28,10 +28,10 @@ pub(crate) struct Failure(pub(crate) u8, pub(crate) String);
 impl Failure {
     /// Of an argument that is no UTF-8.
     pub(crate) fn no_text(word: &OsStr) -> Self {
-        Self(EXIT_USAGE, format!("an argument is no UTF-8: `{}`", word.to_string_lossy()))
+        Self(EXIT_USAGE, format!("an argument is not UTF-8: `{}`", word.to_string_lossy()))
     }
 
-    /// Of whom nobody needs to hear.
+    /// Without a message.
     fn silent() -> Self {
         Self(EXIT_FAILURE, String::new())
     }
@@ -69,14 +69,17 @@ pub(crate) fn run(words: &[&str]) -> Result<(), Failure> {
         ["-V" | "--version"] => print(&format!("pouco {}\n", env!("CARGO_PKG_VERSION"))),
         [name, ref more @ ..] if Command::find(name).is_some() => {
             let more = more.last().copied().unwrap_or_default();
-            Err(Failure(EXIT_USAGE, format!("`{more}` is no argument of {name}; see pouco {name} --help")))
+            Err(Failure(
+                EXIT_USAGE,
+                format!("`{more}` is not an argument of {name}; see pouco {name} --help"),
+            ))
         }
         [other, ..] => Err(unknown(other)),
     }
 }
 
 fn unknown(word: &str) -> Failure {
-    Failure(EXIT_USAGE, format!("`{word}` is no command; see pouco --help"))
+    Failure(EXIT_USAGE, format!("`{word}` is not a command; see pouco --help"))
 }
 
 fn with_config(run: impl FnOnce(Values, Config) -> Result<(), Failure>) -> Result<(), Failure> {
@@ -113,23 +116,23 @@ const COMMANDS: [Command; 6] = [
     Command {
         name: "check",
         arguments: "",
-        meaning: "look whether settings, database and machine will do, and end; exit code 2 if they do not",
+        meaning: "check settings, database and machine, and exit; exit code 2 if one of them is not usable",
     },
-    Command { name: "migrate", arguments: "", meaning: "bring the tables of these APIs up to date and end" },
+    Command { name: "migrate", arguments: "", meaning: "apply the migrations of the served APIs and exit" },
     Command {
         name: "seed",
         arguments: "API [OPTIONS]",
-        meaning: "fill the tables of an API for a try, the same for the same seed",
+        meaning: "fill the tables of an API with sample data, the same for the same seed",
     },
     Command {
         name: "health",
         arguments: "",
-        meaning: "ask a running replica on its admin address; exit code 0 if it answers",
+        meaning: "ask a running replica on its admin address; exit code 0 if it is healthy",
     },
     Command {
         name: "count",
         arguments: "[API]",
-        meaning: "print how many rows an API has, the first of them unless told",
+        meaning: "print the number of rows of an API; of the first one by default",
     },
 ];
 

@@ -1,4 +1,4 @@
-//! `pouco seed`: fills the tables of an API for a try.
+//! `pouco seed`: fills the tables of an API with sample data.
 
 use pouco::api::{APIS, Api, Seed};
 use pouco::config::Config;
@@ -49,7 +49,7 @@ impl Order {
                 (Some(place), Some(count)) if count <= limits::SEED_ROWS => order.counts[place] = count,
                 (Some(_), Some(_)) => return Err(format!("{option} is at most {}", limits::SEED_ROWS)),
                 (None, Some(number)) if option == "--seed" => order.number = number,
-                _ => return Err(format!("`{option}` is no option, or has no number")),
+                _ => return Err(format!("`{option}` is not an option, or has no number")),
             }
         }
         Ok(order)

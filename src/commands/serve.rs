@@ -43,7 +43,7 @@ pub(super) fn run(values: &Values, mut config: Config) -> Result<(), Failure> {
     tell_manager("STATUS=waiting for Postgres");
     let greeting = greeting(&bound, backend.as_ref(), &apis);
     let app = App::start(config, apis, connector, bound).map_err(|error| match error {
-        // By whoever stopped it, who needs no word of it.
+        // Stopped by someone who needs no message.
         StartError::Stopped => Failure::silent(),
         StartError::Database(error) => refused(&error),
         error => Failure::from(error.to_string()),
@@ -73,11 +73,11 @@ pub(super) fn run(values: &Values, mut config: Config) -> Result<(), Failure> {
 /// SIGTERM, Ctrl-C, and a terminal that goes away. The first one stops in order, also while Postgres is
 /// waited for; a second one ends the delay before that, otherwise the process.
 struct Stop {
-    phase: Arc<Mutex<Phase>>,
+    lifecycle: Arc<Mutex<Lifecycle>>,
     signalled: mpsc::Receiver<()>,
 }
 
-enum Phase {
+enum Lifecycle {
     /// Nothing is served and nothing is queued: a signal ends the process, the embedded Postgres goes with
     /// it.
     Early,
@@ -91,14 +91,14 @@ enum Phase {
 
 impl Stop {
     fn watch(level_file: Option<PathBuf>) -> Result<Self, Failure> {
-        // Who was started by nohup is to go on without its terminal.
+        // A process started by nohup must go on without its terminal.
         let terminal = process::has_terminal();
         let hangs_up = if process::ignores(SIGHUP) { None } else { Some(SIGHUP) };
         let signals = [SIGTERM, SIGINT].into_iter().chain(hangs_up);
         let mut signals = Signals::new(signals).map_err(|error| format!("signals: {error}"))?;
-        let phase = Arc::new(Mutex::new(Phase::Early));
+        let lifecycle = Arc::new(Mutex::new(Lifecycle::Early));
         let (stop, signalled) = mpsc::channel();
-        let watched = phase.clone();
+        let watched = lifecycle.clone();
         let mut count = 0;
         let watch = move || {
             for signal in signals.forever() {
@@ -108,14 +108,14 @@ impl Stop {
                 }
                 count += 1;
                 match &*watched.lock() {
-                    Phase::Delaying => {}
+                    Lifecycle::Delaying => {}
                     _ if count > 1 => exit(EXIT_FAILURE),
-                    Phase::Early => exit(0),
-                    Phase::Starting(connector) => {
+                    Lifecycle::Early => exit(0),
+                    Lifecycle::Starting(connector) => {
                         connector.stop_waiting();
                         leave_at_last();
                     }
-                    Phase::Started => {}
+                    Lifecycle::Started => {}
                 }
                 // If nobody listens any more the process is ending already.
                 let _ = stop.send(());
@@ -124,22 +124,22 @@ impl Stop {
         // It may begin again: a signal that came meanwhile is kept.
         let started = life::keep("pouco-signals", None, watch);
         started.map_err(|error| format!("no thread for signals: {error}"))?;
-        Ok(Self { phase, signalled })
+        Ok(Self { lifecycle, signalled })
     }
 
     fn while_starting(&self, connector: &Connector) {
-        *self.phase.lock() = Phase::Starting(connector.clone());
+        *self.lifecycle.lock() = Lifecycle::Starting(connector.clone());
     }
 
     fn started(&self) {
-        *self.phase.lock() = Phase::Started;
+        *self.lifecycle.lock() = Lifecycle::Started;
     }
 
     /// Blocks for a time, or until another signal.
     fn delay(&self, delay: Duration) {
-        *self.phase.lock() = Phase::Delaying;
+        *self.lifecycle.lock() = Lifecycle::Delaying;
         let _ = self.signalled.recv_timeout(delay);
-        *self.phase.lock() = Phase::Started;
+        *self.lifecycle.lock() = Lifecycle::Started;
     }
 
     /// Blocks until the first signal; a watcher that ended counts as one.
@@ -148,10 +148,10 @@ impl Stop {
     }
 }
 
-/// SIGHUP of whoever operates the process. What cannot be read leaves all as it was.
+/// SIGHUP by the operator. If the file cannot be read, nothing changes.
 fn read_level_anew(file: Option<&Path>) {
     let Some(file) = file else {
-        return log::info!("SIGHUP: there is nothing to read anew, since POUCO_LOG_LEVEL_FILE is not set");
+        return log::info!("SIGHUP: there is nothing to read, since POUCO_LOG_LEVEL_FILE is not set");
     };
     match level_in(file) {
         Ok(level) => {
@@ -200,8 +200,8 @@ fn leave_at_last() {
 }
 
 /// glibc would raise the size from which it maps blocks to that of the largest one that was freed; large
-/// answers then share one piece of memory with all else, and what is free between them is given back to
-/// nobody (mallopt(3), `M_MMAP_THRESHOLD`).
+/// answers then share one piece of memory with everything else, and what is free between them is given back
+/// to nobody (mallopt(3), `M_MMAP_THRESHOLD`).
 #[allow(unsafe_code)]
 fn map_large_blocks() {
     #[cfg(target_env = "gnu")]

@@ -19,7 +19,7 @@ use super::{EmbeddedError, MAJOR};
 const VERSION: &str = "17.11.0";
 
 /// What is fetched has these sums, as `sha256sum` writes them. The library compares with a sum that comes
-/// from where the archive comes from; who can change one can change the other.
+/// from where the archive comes from; anyone who can change one can change the other.
 const SUMS: &str = include_str!("postgres.sha256");
 
 /// Newer majors that an installed Postgres may have. Their data folders differ, so only one major is used at
@@ -112,7 +112,7 @@ fn verify(archive: &[u8], name: &str, sums: &str) -> Result<(), EmbeddedError> {
     }
 }
 
-/// Shows the library's download span as a bar. It draws nothing where standard error is no terminal.
+/// Shows the library's download span as a bar. It draws nothing where standard error is not a terminal.
 fn with_progress_bar<T>(work: impl FnOnce() -> T) -> T {
     let style = ProgressStyle::with_template("pouco: {bar:40} {bytes}/{total_bytes}")
         .unwrap_or_else(|_| ProgressStyle::default_bar());

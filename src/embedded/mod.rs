@@ -89,7 +89,7 @@ pub struct Cluster {
     _lock: File,
 }
 
-/// Who runs Postgres and where its files go.
+/// The user who runs Postgres, and where its files go.
 struct Owner {
     root: bool,
 }
@@ -307,7 +307,7 @@ fn socket_folder(owner: &Owner, folder: &Path) -> Result<PathBuf, EmbeddedError>
     Ok(sockets)
 }
 
-/// Runs `initdb` at the first start, beside the final place: a kill in the middle leaves nothing that looks
+/// Runs `initdb` at the first start, next to the final place: a kill in the middle leaves nothing that looks
 /// complete.
 fn initialise(owner: &Owner, folder: &Path, bin: &Path) -> Result<PathBuf, EmbeddedError> {
     let data = folder.join(format!("postgres-{MAJOR}"));

@@ -48,7 +48,7 @@ pub(super) struct Postmaster {
 
 impl Postmaster {
     /// Starts `postgres`. The thread that forks also waits for the child's end, since the kernel sends the
-    /// parent-death signal when that *thread* ends. `more` are settings beside [`SETTINGS`].
+    /// parent-death signal when that *thread* ends. `more` are settings besides [`SETTINGS`].
     pub(super) fn spawn(
         bin: &Path,
         data: &Path,

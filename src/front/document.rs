@@ -63,7 +63,7 @@ fn sketch(route: &RouteName) -> Operation {
         let body = RequestBodyBuilder::new().content("application/json", ContentBuilder::new().build());
         operation = operation.request_body(Some(body.build()));
     }
-    operation.response("default", Response::new("Nothing is said of its answers.")).build()
+    operation.response("default", Response::new("Its responses are not described.")).build()
 }
 
 #[cfg(test)]

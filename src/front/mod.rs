@@ -76,7 +76,7 @@ pub fn mount<A: IntoAnswer>(
     let described = apis.iter().map(|api| (api.name, api.openapi.map(|describe| describe())));
     let described: Vec<_> = described.chain([(APP, Some(describe()))]).collect();
     let index = index(apis);
-    // Beside other APIs nobody has them, and who adds them all the same clashes with these.
+    // Alongside other APIs nobody has them, and who adds them all the same clashes with these.
     let shared = apis.len() > 1;
     if shared || !router.has(Method::Get, "/") {
         router.route(Method::Get, "/", move |_, response| response.json(index.as_bytes()));
@@ -120,7 +120,7 @@ fn index(apis: &[&'static Api]) -> String {
 
 /// The replica's own routes, but for the page's parts.
 fn describe() -> OpenApi {
-    let about = "What the replica shows of itself.";
+    let about = "Pages about the replica itself.";
     Description::new(APP, about)
         .route(
             Method::Get,
@@ -146,14 +146,14 @@ fn describe() -> OpenApi {
             PAGE,
             operation("docs", "A page that shows this document and can call it")
                 .answers_text(Status::Ok, "The page.", HTML)
-                .answers_empty(Status::NotModified, "It is the one that the client has."),
+                .answers_empty(Status::NotModified, "The client already has this version."),
         )
         .route(
             Method::Get,
             DOCUMENT,
             operation("openapi", "This document")
                 .answers_object(Status::Ok, "The document.")
-                .answers_empty(Status::NotModified, "It is the one that the client has."),
+                .answers_empty(Status::NotModified, "The client already has this version."),
         )
         .finish()
 }

@@ -1,5 +1,5 @@
 //! Doors into the parsers for the targets in `fuzz/`, behind the feature `fuzzing`, and in debug builds for
-//! `tests/fuzz.rs`: thin, and no part of the interface. What leads through them is owned, so that a target
+//! `fuzz/replay.rs`: thin, and no part of the interface. What leads through them is owned, so that a target
 //! can compare two answers without holding both inputs.
 
 use crate::http::message::body::ChunkedDecoder;

@@ -4,7 +4,7 @@
 //! route and writes all pipelined answers with one system call. RFC 9110 and RFC 9112 are followed to the
 //! letter, since nothing stands between this room and an unfriendly client when a replica is exposed.
 //!
-//! What may not enter: any API, any database, any cache. The engine knows bytes, routes, JSON and time-outs.
+//! What may not enter: any API, any database, any cache. The engine knows bytes, routes, JSON and timeouts.
 //!
 //! # A server
 //!
@@ -58,7 +58,7 @@
 //! }
 //! ```
 //!
-//! `examples/entry.rs` is a whole small application: creation, look-up, search, and an orderly end.
+//! `examples/entry.rs` is a whole small application: creation, lookup, search, and an orderly end.
 //!
 //! # Routes and parameters
 //!

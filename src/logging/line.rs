@@ -11,7 +11,7 @@ use crate::dates::{Fraction, moment};
 use crate::identity::Identity;
 use crate::limits::{LOG_MESSAGE_BYTES, LOG_TEXT_BYTES};
 
-/// Memory of a queued line beside its message, about.
+/// Memory of a queued line besides its message, about.
 const LINE_OVERHEAD_BYTES: usize = 128;
 
 /// How a line looks.
@@ -73,7 +73,7 @@ impl std::fmt::Display for Value {
 }
 
 /// What was logged and is not yet a line.
-pub(super) enum Line {
+pub(super) enum LogEntry {
     Logged {
         at: SystemTime,
         level: Level,
@@ -96,7 +96,7 @@ pub(super) enum Line {
     },
 }
 
-impl Line {
+impl LogEntry {
     pub(super) fn bytes(&self) -> usize {
         LINE_OVERHEAD_BYTES
             + match self {
@@ -264,8 +264,8 @@ impl std::fmt::Write for Bounded {
 mod tests {
     use super::*;
 
-    fn logged(message: &str, identity: Option<Arc<Identity>>) -> Line {
-        Line::Logged {
+    fn logged(message: &str, identity: Option<Arc<Identity>>) -> LogEntry {
+        LogEntry::Logged {
             at: SystemTime::UNIX_EPOCH,
             level: Level::Info,
             target: "pouco".into(),
@@ -287,8 +287,8 @@ mod tests {
             };
             let lines = [
                 logged(forged, None).render(format),
-                Line::Event { at: SystemTime::UNIX_EPOCH, event }.render(format),
-                Line::Plain(forged.into()).render(format),
+                LogEntry::Event { at: SystemTime::UNIX_EPOCH, event }.render(format),
+                LogEntry::Plain(forged.into()).render(format),
             ];
             for line in &lines {
                 let text = line.strip_suffix('\n').unwrap();
@@ -305,7 +305,7 @@ mod tests {
 
     #[test]
     fn frames_of_a_panic_are_told_from_lines() {
-        let line = Line::Panicked {
+        let line = LogEntry::Panicked {
             at: SystemTime::UNIX_EPOCH,
             message: "first\nsecond".into(),
             frames: Backtrace::force_capture(),
@@ -342,7 +342,7 @@ mod tests {
             ("long", Value::text(&"é".repeat(LOG_TEXT_BYTES))),
         ];
         let event = Event { target: "t", message: "access".into(), members, identity: None };
-        let line = Line::Event { at: SystemTime::UNIX_EPOCH, event };
+        let line = LogEntry::Event { at: SystemTime::UNIX_EPOCH, event };
         assert!(line.bytes() > LOG_TEXT_BYTES);
         let long = "é".repeat(LOG_TEXT_BYTES / 2);
         assert_eq!(

@@ -1,4 +1,4 @@
-//! What is known of the replicas, as `/metrics` writes it down.
+//! What is known of the replicas, as `/metrics` shows it.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 

@@ -1,9 +1,9 @@
-//! A process as one of several that serve from one database: who is there, and which number each has.
+//! A process as one of several that serve from one database: which of them are alive, and the number of each.
 //!
 //! A table in Postgres has a row for each, with an end that its replica puts off again and again
 //! (`pouco_replicas.members`). A replica that does not know its number takes the least that is free, and one
 //! whose end has passed has lost it. Where there is no such table to be had (a role without rights, a server
-//! that is read-only) all else goes on: see [`Number`].
+//! that is read-only) everything else goes on: see [`Number`].
 //!
 //! The same table tells where each is reached, so that new rows go from one to the other directly ([`push`]).
 //!
@@ -126,7 +126,7 @@ impl Replicas {
         let (replicas, pool) = (Arc::downgrade(self), Arc::downgrade(pool));
         let builder = coroutine::Builder::new().name("pouco-lease".into());
         may::go!(builder, move || {
-            // Who waits for Postgres here has the pool's deadline: only panics are looked for.
+            // A wait for Postgres here has the pool's deadline: only panics are looked for.
             Life::begin("pouco-lease", None).keep(|| renew_until_ended(&replicas, &pool), sleep);
         })?;
         Ok(())
@@ -192,7 +192,7 @@ impl Replicas {
         }
         if clashes && !clashed {
             log::warn!(
-                "another replica has the number {number}, too: look-ups may go to the wrong one of them, which then \
+                "another replica has the number {number}, too: lookups may go to the wrong one of them, which then \
                  asks Postgres; set another POUCO_REPLICA, or none"
             );
         }
@@ -205,7 +205,7 @@ impl Replicas {
             let (number, numbering) = (self.number.get(), self.settings.numbering);
             log::warn!(
                 "this replica has no place among the others, and the number {number}, {numbering}: {why}; another one \
-                 may have that number, too, which costs look-ups and loses nothing"
+                 may have that number, too, which costs lookups and loses nothing"
             );
         }
         known.refused = Some(why);

@@ -1,8 +1,8 @@
 //! The number of a replica: three hexadecimal digits of the ids that it gives out.
 //!
-//! It is a hint for a balancer, which may send a look-up to whoever has the row in memory. Nothing rests on
-//! it: two replicas with one number give out different ids all the same, and a replica that does not know an
-//! id asks Postgres.
+//! It is a hint for a balancer, which may send a lookup to the replica that has the row in memory. Nothing
+//! rests on it: two replicas with one number give out different ids all the same, and a replica that does not
+//! know an id asks Postgres.
 
 use std::fmt;
 use std::sync::Arc;
@@ -34,7 +34,7 @@ impl Number {
 /// Where a replica has its number from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Numbering {
-    /// From whoever runs it.
+    /// From the operator.
     Set(u16),
     /// From a lease, which is asked for the pod's ordinal if there is one.
     Leased(Option<u16>),

@@ -1,7 +1,7 @@
 //! The statements by which a replica is one of those that there are.
 //!
-//! The clock is that of Postgres. The tables are made by whoever comes first and may: a start does not hang
-//! on them, as it does on those of an API.
+//! The clock is that of Postgres. The tables are made by the first replica whose role may do so: a start does
+//! not hang on them, as it does on those of an API.
 
 use postgres::error::{Severity, SqlState};
 use postgres::types::ToSql;
@@ -23,8 +23,8 @@ const SET: &str = "
     INSERT INTO pouco_replicas.members (instance, number, leased, address, channel, until)
     VALUES ($1, $5, false, $3, $4, now() + make_interval(secs => $2)) RETURNING number";
 
-/// The number that is wanted, else the least that is free; by chance where many come at once, who otherwise
-/// would all try the same. Nothing if another one was faster.
+/// The number that is wanted, otherwise the least that is free; by chance where many come at once, who
+/// otherwise would all try the same. Nothing if another one was faster.
 const CLAIM: &str = "
     INSERT INTO pouco_replicas.members (instance, number, leased, address, channel, until)
     SELECT $1::uuid, free.number, true, $3::text, $4::text, now() + make_interval(secs => $2)

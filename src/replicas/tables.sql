@@ -1,5 +1,6 @@
--- Who is there, and the number that each has. An expired row is nobody's: its number is free. Not in a schema `pouco`: a
--- role of that name, as people have, would find it before `public` (Postgres manual, section 5.10.3).
+-- Who is there, and the number that each has. An expired row is nobody's: its number is free. Not in a schema
+-- `pouco`: a role of that name, as people have, would find it before `public` (Postgres manual, section
+-- 5.10.3).
 CREATE SCHEMA IF NOT EXISTS pouco_replicas;
 
 CREATE TABLE IF NOT EXISTS pouco_replicas.members (

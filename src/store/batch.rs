@@ -19,7 +19,7 @@ pub trait Batch: Send + Sync + 'static {
     const NAME: &'static str;
 
     /// Whether the first item waits for company even if the batch before was of one: it does where sharing
-    /// saves more than the wait costs whoever is alone.
+    /// saves more than the wait costs a single item.
     const LINGERS_ALONE: bool = true;
 
     /// The order in which [`Batch::place`] takes what it locks. Every batch of every replica is sorted by it:

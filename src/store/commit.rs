@@ -116,7 +116,7 @@ struct Pending<B: Batch> {
     asker: Option<Arc<Identity>>,
 }
 
-struct Queue<B: Batch> {
+struct QueueState<B: Batch> {
     rows: VecDeque<Pending<B>>,
     bytes: usize,
     /// Since when the oldest of the rows waits that the writer has taken.
@@ -127,7 +127,7 @@ struct Queue<B: Batch> {
     closed: bool,
 }
 
-impl<B: Batch> Queue<B> {
+impl<B: Batch> QueueState<B> {
     fn new() -> Self {
         let (rows, company) = (VecDeque::new(), Company::new());
         Self { rows, bytes: 0, taken: None, alone: true, company, closed: false }
@@ -136,7 +136,7 @@ impl<B: Batch> Queue<B> {
 
 /// The queue in front of one writer.
 pub struct CommitQueue<B: Batch> {
-    queue: Mutex<Queue<B>>,
+    queue: Mutex<QueueState<B>>,
     /// Rung when the first row comes, when a batch waits for no more, and when the queue closes.
     bell: Condvar,
     limits: CommitLimits,
@@ -144,7 +144,7 @@ pub struct CommitQueue<B: Batch> {
 }
 
 impl<B: Batch> CommitQueue<B> {
-    /// What a place in the queue costs beside its row.
+    /// What a place in the queue costs besides its row.
     const OWN_BYTES: usize = size_of::<Pending<B>>() + reply::bytes::<B::Answer>();
 
     /// Starts a queue with its writer thread.
@@ -157,7 +157,7 @@ impl<B: Batch> CommitQueue<B> {
         janitor: &Janitor,
     ) -> io::Result<(Arc<Self>, thread::JoinHandle<()>)> {
         let queue = Arc::new(Self {
-            queue: Mutex::new(Queue::new()),
+            queue: Mutex::new(QueueState::new()),
             bell: Condvar::new(),
             limits,
             metrics: CommitMetrics::default(),
@@ -170,7 +170,7 @@ impl<B: Batch> CommitQueue<B> {
         Ok((queue, writer))
     }
 
-    /// Queues a row and parks until its fate is known.
+    /// Queues a row and parks until its outcome is known.
     ///
     /// # Errors
     /// Only for rows that were never sent, or that Postgres has undone: they are not stored and will not be.
@@ -204,7 +204,7 @@ impl<B: Batch> CommitQueue<B> {
         self.bell.notify_all();
     }
 
-    /// How long the oldest row has waited whose fate is not known yet; zero if there is none.
+    /// How long the oldest row has waited whose outcome is not known yet; zero if there is none.
     #[must_use]
     pub fn oldest(&self) -> Duration {
         let queue = self.queue.lock();
@@ -225,11 +225,11 @@ impl<B: Batch> CommitQueue<B> {
     }
 
     /// Rows that wait for no more of them.
-    fn enough(&self, queue: &Queue<B>) -> usize {
+    fn enough(&self, queue: &QueueState<B>) -> usize {
         self.limits.batch_rows.min(queue.company.expected())
     }
 
-    fn note_waiting(&self, queue: &Queue<B>) {
+    fn note_waiting(&self, queue: &QueueState<B>) {
         self.metrics.waiting_rows.store(queue.rows.len() as u64, Memory::Relaxed);
         self.metrics.waiting_bytes.store(queue.bytes as u64, Memory::Relaxed);
     }
@@ -355,7 +355,7 @@ impl<B: Batch> CommitQueue<B> {
             let failure = failed.failure();
             match failure {
                 Failure::Lost | Failure::Broken => {
-                    log::warn!("{name}: {} items sent, their fate is not known: {failed}", batch.len());
+                    log::warn!("{name}: {} items sent, their outcome is not known: {failed}", batch.len());
                     self.metrics.uncertain.fetch_add(1, Memory::Relaxed);
                     writer.leave(true);
                     let Some(rest) = self.find_out(writer, batch) else { return };
@@ -458,12 +458,12 @@ impl<B: Batch> CommitQueue<B> {
                 Err(failed) => failed,
             };
             if failed.failure() == Failure::Broken {
-                log::error!("{name}: the fate of {} items cannot be read: {failed}", batch.len());
+                log::error!("{name}: the outcome of {} items cannot be read: {failed}", batch.len());
                 batch.into_iter().for_each(|pending| pending.reply.fail(Unavailable::Unknown));
                 return None;
             }
             if tries == 0 {
-                log::warn!("{name}: the fate of {} items is not known yet: {failed}", batch.len());
+                log::warn!("{name}: the outcome of {} items is not known yet: {failed}", batch.len());
             }
             self.metrics.uncertain.fetch_add(1, Memory::Relaxed);
             writer.leave(true);
@@ -509,7 +509,7 @@ impl<B: Batch> CommitQueue<B> {
         }
     }
 
-    /// The process ends without a database: nobody shall wait for it.
+    /// The process ends without a database: nothing may wait for it.
     fn abandon(&self) {
         let mut queue = self.queue.lock();
         queue.closed = true;

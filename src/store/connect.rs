@@ -36,7 +36,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_millis(limits::CONNECT_TIMEOUT_
 /// The same, where the server of a silent session is asked about it.
 const ASK_TIMEOUT: Duration = Duration::from_millis(limits::ASK_TIMEOUT_MS);
 
-/// A host that fails only after so long counts as silent: nobody is there, or nobody who knows where.
+/// A host that fails only after so long counts as silent: nothing listens there, or no route leads there.
 const SLOW: Duration = Duration::from_secs(1);
 
 /// A server that another one has succeeded is taken after so long a time in which nothing better answered.
@@ -281,8 +281,8 @@ impl Connector {
     /// [`NoSession`].
     pub fn open_first(&self, purpose: Purpose) -> Result<Session, NoSession> {
         let first = self.wait_for(purpose, Some(REFUSED_PATIENCE))?;
-        // Only a second session can tell that the first one's backend is not its own. Whatever else becomes
-        // of it is met again by whoever needs one.
+        // Only a second session can tell that the first one's backend is not its own. Any other problem shows
+        // up again when one is needed.
         match self.open_once(purpose, true) {
             Err(pooled @ ConnectError::Pooled) => Err(NoSession::Refused(pooled)),
             _ => Ok(Session::of_thread(first)),
@@ -463,7 +463,7 @@ impl Connector {
 
     fn begin_history(&self, lost: Lost) {
         self.0.history.fetch_add(1, Ordering::AcqRel);
-        log::warn!("the database has lost what was seen in it: {lost}; memory is filled anew");
+        log::warn!("the database has lost what was seen in it: {lost}; memory is filled again");
     }
 
     /// Something that was seen is not there, although the server says nothing of that.

@@ -12,7 +12,7 @@ use postgres::Error;
 use postgres::error::{DbError, Severity};
 use tokio_postgres::{AsyncMessage, Client, Connection};
 
-use super::line::Pipe;
+use super::socket::Pipe;
 use super::tls::Secured;
 
 /// Sends all three before it waits for the first. What is after a statement that cannot be sent, because its
@@ -63,7 +63,7 @@ impl Wake for Flag {
     }
 }
 
-/// Logs what Postgres tells beside its answers; `true` if it warns.
+/// Logs what Postgres tells besides its answers; `true` if it warns.
 fn note(notice: &DbError) -> bool {
     let warns = notice.parsed_severity() == Some(Severity::Warning);
     let level = if warns { log::Level::Warn } else { log::Level::Debug };

@@ -1,4 +1,4 @@
-//! What the store counted, as `/metrics` writes it down.
+//! What the store counted, as `/metrics` shows it.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -44,7 +44,7 @@ impl<B: Batch> CommitQueue<B> {
         exposition.sample("pouco_commit_waiting_limit_rows", help, &labels, limits.queue_rows);
         let help = "Bytes that may wait.";
         exposition.sample("pouco_commit_waiting_limit_bytes", help, &labels, limits.queue_bytes);
-        let help = "Age of the oldest row whose fate is not known yet.";
+        let help = "Age of the oldest row whose outcome is not known yet.";
         exposition.sample("pouco_commit_oldest_seconds", help, &labels, self.oldest().as_secs_f64());
     }
 }

@@ -1,4 +1,4 @@
-//! What a failed statement means for what was asked, and how an error is told.
+//! What a failed statement means for what was asked, and how an error is reported.
 
 use std::fmt;
 

@@ -11,7 +11,7 @@
 //! WAL, and every id that is given out after a recovery is above it
 //! (docs/decisions/0001-the-feed-misses-nothing.md).
 //!
-//! That rests on the WAL: a database that has lost a part of it, which was seen, is read anew from the
+//! That rests on the WAL: a database that has lost a part of it, which was seen, is read again from the
 //! beginning. Its server tells by identifier, timeline or position ([`super::server`]); where it does not,
 //! the row that was seen last is missed at the start of a session.
 //!

@@ -1,4 +1,4 @@
-//! Look-ups by key that are gathered: those that meet in the queue become one statement.
+//! Lookups by key that are gathered: those that meet in the queue become one statement.
 
 use std::sync::Arc;
 use std::time::Instant;

@@ -1,8 +1,8 @@
 //! The queues in front of a pool's connections, one a lane, and which of them is served next.
 //!
-//! A look-up by key takes far less than a millisecond, a search may take seconds, and a transaction waits for
+//! A lookup by key takes far less than a millisecond, a search may take seconds, and a transaction waits for
 //! whatever locks there are. So searches and transactions together never have the last connection: that is
-//! for look-ups alone, which otherwise would wait for the slowest.
+//! for lookups alone, which otherwise would wait for the slowest.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use crate::waiting::queue::Refused;
 /// What kind of work it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lane {
-    /// A look-up by key, which is quick.
+    /// A lookup by key, which is quick.
     Lookup,
     /// A search, a count, a page: whatever reads many rows.
     Scan,
@@ -30,13 +30,13 @@ pub(super) struct Lanes<W> {
     state: Mutex<State<W>>,
     /// What may wait in each lane.
     bound: usize,
-    /// Connections that may be busy with what is no look-up.
+    /// Connections that may be busy with what is not a lookup.
     slow: usize,
 }
 
 struct State<W> {
     waiting: [VecDeque<W>; LANES.len()],
-    /// Connections that are busy with what is no look-up.
+    /// Connections that are busy with what is not a lookup.
     slow: usize,
     /// The lane whose turn it is, if something waits in it.
     next: usize,
@@ -77,7 +77,7 @@ impl<W> Lanes<W> {
         loop {
             {
                 let mut state = self.state.lock();
-                // Whoever was woken for another reason is still there.
+                // A waiter that was woken for another reason is still there.
                 state.parked.retain(|one| !Arc::ptr_eq(one, blocker));
                 if let Some((lane, work)) = state.take(self.slow) {
                     return Some(Taken { work: Some(work), slot: Slot { lanes: self, lane } });
@@ -131,7 +131,7 @@ impl<W> Lanes<W> {
 }
 
 impl<W> State<W> {
-    /// In turn, so that no lane waits for ever for another.
+    /// In turn, so that no lane waits forever for another.
     fn take(&mut self, slow: usize) -> Option<(Lane, W)> {
         for step in 0..LANES.len() {
             let lane = LANES[(self.next + step) % LANES.len()];
@@ -194,7 +194,7 @@ mod tests {
         let (first, look_up) = take(&lanes, &blocker);
         let (second, scan) = take(&lanes, &blocker);
         assert_eq!([first, second], [3, 1]);
-        // The transaction has to wait for the scan, a look-up for nobody.
+        // The transaction has to wait for the scan, a lookup for nobody.
         assert_eq!(take(&lanes, &blocker).0, 4);
         drop((look_up, scan));
         assert_eq!(take(&lanes, &blocker).0, 2);
@@ -222,7 +222,7 @@ mod tests {
         assert!(lanes.pop(&blocker).is_none());
     }
 
-    /// What is slow waits for its turn also after the close; whoever waits for it is woken in the end.
+    /// What is slow waits for its turn also after the close; its waiter is woken in the end.
     #[test]
     fn a_close_leaves_nobody_behind() {
         let lanes = Lanes::new(64, 2);

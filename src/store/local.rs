@@ -1,4 +1,4 @@
-//! By which address this machine is known where the database is.
+//! The address by which the database knows this machine.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs, UdpSocket};
 

@@ -5,7 +5,7 @@
 //! comes. Postgres may come late, go away, fall silent and come back, or come back with less than it had: all
 //! of them wait, reconnect and go on, and nobody waits past a deadline for something that was never sent.
 //!
-//! What may not enter: HTTP, JSON, any API's table. A table comes in through [`Batch`], a look-up or a
+//! What may not enter: HTTP, JSON, any API's table. A table comes in through [`Batch`], a lookup or a
 //! transaction through a closure.
 
 mod batch;
@@ -18,7 +18,6 @@ mod failure;
 mod feed;
 mod gather;
 mod lanes;
-mod line;
 mod local;
 mod migrate;
 mod passfile;
@@ -27,6 +26,7 @@ mod pulse;
 mod reply;
 mod server;
 mod session;
+mod socket;
 mod tls;
 mod transact;
 mod unconnected;

@@ -7,7 +7,7 @@ use std::path::Path;
 use postgres::Config;
 use postgres::config::Host;
 
-use super::line::DEFAULT_PORT;
+use super::socket::DEFAULT_PORT;
 use crate::files;
 use crate::limits;
 

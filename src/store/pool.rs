@@ -1,4 +1,4 @@
-//! A pool: a few connections that reads, look-ups and transactions share.
+//! A pool: a few connections that reads, lookups and transactions share.
 //!
 //! Each connection is used by a coroutine of its own, on the worker that also serves the sockets: a statement
 //! costs no switch between threads. Connections are opened by a thread, since that may block: it resolves
@@ -49,7 +49,7 @@ pub(super) trait Job: Send {
 
 /// What waits for a connection.
 enum Work {
-    /// With who asks, and since when it is there.
+    /// With its caller, and since when it is there.
     Job(Box<dyn Job>, Option<Arc<Identity>>, Instant),
     /// Asks the server of an idle connection whether it still answers.
     Probe,
@@ -135,7 +135,7 @@ impl Pool {
                 .stack_size(limits::POOL_STACK_BYTES / size_of::<usize>());
             may::go!(builder, move || {
                 let _alive = Alive(&pool.alive);
-                // Who waits for Postgres here has a deadline of its own: only panics are looked for.
+                // A wait for Postgres here has a deadline of its own: only panics are looked for.
                 Life::begin("pouco-pool", None).keep(|| pool.serve_until_closed(), sleep);
             })
         });
@@ -223,7 +223,7 @@ impl Pool {
         })
     }
 
-    /// Opens connections for those who ask, and carries wishes to cancel; ends when the process does.
+    /// Opens connections on request, and delivers cancel requests; ends when the process does.
     fn run_errands_until_closed(&self) {
         loop {
             life::rest();
@@ -257,7 +257,7 @@ impl Pool {
 
     fn watch(&self, session: Watched) {
         let mut watched = self.watched.lock();
-        watched.retain(|session| session.line.strong_count() > 0);
+        watched.retain(|session| session.socket.strong_count() > 0);
         watched.push(session);
     }
 
@@ -269,7 +269,7 @@ impl Pool {
             match waiter.wait().map(Opened::hand_over) {
                 Some(Ok(session)) => return Some(session),
                 Some(Err(error)) => log::error!("a connection cannot be used: {error}"),
-                // Whoever opens them panicked, or has ended: the next errand is not taken then.
+                // The opener panicked, or has ended: the next errand is not taken then.
                 None => {}
             }
         }
@@ -357,12 +357,12 @@ impl Pool {
     fn look_after_lines(&self, now: Instant) {
         let (mut count, mut idle) = (0, false);
         for session in self.watched.lock().iter() {
-            let Some(line) = session.line.upgrade() else { continue };
-            let (busy, quiet) = line.silence();
-            if busy && quiet >= self.timeout.max(self.connector.silence()) && line.cut() {
+            let Some(socket) = session.socket.upgrade() else { continue };
+            let (busy, quiet) = socket.silence();
+            if busy && quiet >= self.timeout.max(self.connector.silence()) && socket.cut() {
                 self.connector.note_cut();
             }
-            if line.is_overdue(now) {
+            if socket.is_overdue(now) {
                 self.metrics.cancelled.fetch_add(1, Ordering::Relaxed);
                 // Without room for it Postgres ends the statement by itself, a little later.
                 let _ = self.errands.push(Errand::Cancel(session.cancel()));
@@ -374,8 +374,8 @@ impl Pool {
         if idle && now.saturating_duration_since(*probed) >= IDLE_CHECK {
             *probed = now;
             for _ in 0..count {
-                // As many as there are connections, so that each idle one gets one. What finds no room is no
-                // loss.
+                // As many as there are connections, so that each idle one gets one. What finds no room is not
+                // a loss.
                 let _ = self.jobs.push(Lane::Lookup, Work::Probe);
             }
         }

@@ -1,4 +1,4 @@
-//! Whether Postgres answers now, for whoever decides about traffic.
+//! Whether Postgres answers now, for balancers.
 //!
 //! What has just been answered says it for nothing. Where nothing was, a session is opened and closed: those
 //! that are open may be idle, and may be at long statements, and neither says anything of the server.
@@ -22,7 +22,7 @@ const FRESH: Duration = Duration::from_millis(limits::READY_HEARD_MS);
 /// How long a new session may take.
 const PROBE: Duration = Duration::from_millis(limits::READY_PROBE_MS);
 
-/// How often who waits for another one's question looks for its answer.
+/// How often a caller that waits for another one's check looks for its result.
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
 /// When Postgres has answered last, to any session.
@@ -97,7 +97,7 @@ impl Connector {
         self.hosts().into_iter().any(|(host, _)| {
             let answered = match Opened::open(self, host, deadline, ends) {
                 Ok(_) => true,
-                // It has no room for one more, and works for those who are there.
+                // It has no room for one more, and works for those that wait.
                 Err(ConnectError::Postgres(error)) => error.code() == Some(&SqlState::TOO_MANY_CONNECTIONS),
                 Err(_) => false,
             };

@@ -43,7 +43,7 @@ impl<T> Reply<T> {
         self.0.send(Err(reason));
     }
 
-    /// Whether the waiter has its answer already, so that computing another is in vain.
+    /// Whether the waiter has its answer already, so that computing another is without success.
     pub(crate) fn is_settled(&self) -> bool {
         self.0.is_settled()
     }

@@ -18,7 +18,7 @@ const OLDEST_SERVER: i32 = 170_000;
 /// The first question of a session. It also settles what holds for the session:
 ///
 /// - a backend whose client is gone ends by itself, also in the middle of a statement;
-/// - no statement waits for a lock for ever, and none runs for ever;
+/// - no statement waits for a lock forever, and none runs forever;
 /// - a commit is not answered before it is on disk, and on the disk of the standbys that it has to wait for:
 ///   `synchronous_commit` is raised to `on` where it is weaker, and stays `remote_apply` where it is that.
 ///   What it was is asked before: a list is worked out from its first value to its last;

@@ -23,8 +23,8 @@ use tokio_postgres::{CancelToken, Client, Connection};
 
 use super::connect::{Activity, Connected, Connector, Ends};
 use super::drive::{Woken, between, run};
-use super::line::{Line, Pipe};
 use super::server::{Backend, LOOK, Server};
+use super::socket::{DatabaseSocket, Pipe};
 use super::tls::{Prepared, Secured, Way, place, secure};
 use super::transact::Transaction;
 use super::unconnected::ConnectError;
@@ -42,8 +42,8 @@ const PROBE_SILENCE: Duration = Duration::from_secs(2);
 /// How long an answer may be underway whose backend is idle already.
 const UNDERWAY: Duration = Duration::from_secs(1);
 
-/// Commits something that is no row, so that it waits for what an earlier commit had to wait for. A read does
-/// not wait, nor does a statement that changes nothing.
+/// Commits something that is not a row, so that it waits for what an earlier commit had to wait for. A read
+/// does not wait, nor does a statement that changes nothing.
 const FENCE: &str = "SELECT pg_logical_emit_message(true, 'pouco', '')";
 
 /// Ends backends that this process has left, unless they are another's by now, and waits for their end;
@@ -57,7 +57,7 @@ const END_BACKENDS: &str = "
 pub(super) struct Opened {
     client: Client,
     connection: Connection<Pipe, Secured>,
-    line: Arc<Line>,
+    socket: Arc<DatabaseSocket>,
     server: Server,
     host: usize,
     is_plain: bool,
@@ -110,11 +110,11 @@ impl Opened {
         deadline: Instant,
         ends: Ends,
     ) -> Result<Self, ConnectError> {
-        let line = Arc::new(Line::connect(connector.config(), host, deadline)?);
-        let secured = secure(connector.security(), connector.config(), host, way, &line, deadline)?;
-        let wait = || line.wait_until(deadline);
+        let socket = Arc::new(DatabaseSocket::connect(connector.config(), host, deadline)?);
+        let secured = secure(connector.security(), connector.config(), host, way, &socket, deadline)?;
+        let wait = || socket.wait_until(deadline);
         let startup = startup(connector, host, secured.is_some())?;
-        let (pipe, woken) = (Pipe(line.clone()), Woken::new());
+        let (pipe, woken) = (Pipe(socket.clone()), Woken::new());
         let is_plain = secured.is_none();
         let mut opening = pin!(startup.connect_raw(pipe, Prepared(secured)));
         let (client, mut connection) = loop {
@@ -136,7 +136,7 @@ impl Opened {
         Ok(Self {
             client,
             connection,
-            line,
+            socket,
             server,
             host,
             is_plain,
@@ -159,7 +159,7 @@ impl Opened {
     /// What the one needs who looks after the session from aside.
     pub(super) fn watched(&self) -> Watched {
         let (cancel, host, is_plain) = (self.client.cancel_token(), self.host, self.is_plain);
-        Watched { line: Arc::downgrade(&self.line), cancel, host, is_plain }
+        Watched { socket: Arc::downgrade(&self.socket), cancel, host, is_plain }
     }
 
     /// The session in the hands of the coroutine that calls this.
@@ -167,14 +167,14 @@ impl Opened {
     /// # Errors
     /// The event loop takes no more sockets.
     pub(super) fn hand_over(self) -> io::Result<Session> {
-        let interest = self.line.hand_over()?;
+        let interest = self.socket.hand_over()?;
         Ok(Session { interest: Some(interest), ..Session::of_thread(self) })
     }
 }
 
 /// A session, for the one who looks after it from aside.
 pub(super) struct Watched {
-    pub(super) line: Weak<Line>,
+    pub(super) socket: Weak<DatabaseSocket>,
     cancel: CancelToken,
     host: usize,
     is_plain: bool,
@@ -201,16 +201,16 @@ impl Cancel {
     /// # Errors
     /// What that connection met.
     pub(super) fn send(&self, connector: &Connector, deadline: Instant) -> Result<(), ConnectError> {
-        let line = Arc::new(Line::connect(connector.config(), self.host, deadline)?);
+        let socket = Arc::new(DatabaseSocket::connect(connector.config(), self.host, deadline)?);
         let way = if self.is_plain { Way::Plain } else { Way::Always };
-        let secured = secure(connector.security(), connector.config(), self.host, way, &line, deadline)?;
-        let (pipe, woken) = (Pipe(line.clone()), Woken::new());
+        let secured = secure(connector.security(), connector.config(), self.host, way, &socket, deadline)?;
+        let (pipe, woken) = (Pipe(socket.clone()), Woken::new());
         let mut asking = pin!(self.token.cancel_query_raw(pipe, Prepared(secured)));
         loop {
             if let Poll::Ready(asked) = asking.as_mut().poll(&mut Context::from_waker(&woken.1)) {
                 return Ok(asked?);
             }
-            line.wait_until(deadline);
+            socket.wait_until(deadline);
         }
     }
 }
@@ -251,11 +251,11 @@ fn startup(
 
 /// An open session. Each statement is prepared once for its life.
 pub struct Session {
-    // Order matters: leaves the event loop before `line` closes the descriptor.
+    // Order matters: leaves the event loop before `socket` closes the descriptor.
     interest: Option<Interest>,
     client: Client,
     connection: Connection<Pipe, Secured>,
-    line: Arc<Line>,
+    socket: Arc<DatabaseSocket>,
     woken: Woken,
     statements: Vec<(&'static str, Statement)>,
     /// Whether Postgres warned since that was asked last.
@@ -272,14 +272,14 @@ impl Session {
     /// The session in the hands of the thread that opened it.
     pub(super) fn of_thread(opened: Opened) -> Self {
         let Opened {
-            client, connection, line, server, host, connector, history, makeshift, connected, ..
+            client, connection, socket, server, host, connector, history, makeshift, connected, ..
         } = opened;
         let patience = connector.silence();
         Self {
             interest: None,
             client,
             connection,
-            line,
+            socket,
             woken: Woken::new(),
             statements: Vec::new(),
             warned: false,
@@ -434,8 +434,8 @@ impl Session {
         rows.first().map_or(Ok(false), |row| row.try_get(0))
     }
 
-    pub(super) fn line(&self) -> Arc<Line> {
-        self.line.clone()
+    pub(super) fn socket(&self) -> Arc<DatabaseSocket> {
+        self.socket.clone()
     }
 
     pub(super) fn backend(&self) -> Backend {
@@ -452,17 +452,17 @@ impl Session {
     /// Until when somebody waits for the next statement; it may be cancelled then. `None`: it has to come to
     /// its own end. `false` if it was cancelled before.
     pub(super) fn set_end(&mut self, end: Option<Instant>) -> bool {
-        self.line.set_end(end)
+        self.socket.set_end(end)
     }
 
     /// Whether one of its statements was to be cancelled. The wish may come late, and would meet another one.
     pub(super) fn was_cancelled(&self) -> bool {
-        self.line.was_cancelled()
+        self.socket.was_cancelled()
     }
 
     /// How long it has had nothing to do.
     pub(super) fn idle(&self) -> Duration {
-        self.line.silence().1
+        self.socket.silence().1
     }
 
     /// Whether its server is a standby, which may be behind.
@@ -486,9 +486,9 @@ impl Session {
         sql: &'static str,
         values: &[&(dyn ToSql + Sync)],
     ) -> Result<Vec<Row>, Error> {
-        self.watch.set_patience(&self.line);
-        let Self { client, connection, line, woken, warned, .. } = self;
-        let wait = || if line.was_silent() { line.give_up() } else { line.block() };
+        self.watch.set_patience(&self.socket);
+        let Self { client, connection, socket, woken, warned, .. } = self;
+        let wait = || if socket.was_silent() { socket.give_up() } else { socket.block() };
         run(connection, woken, warned, client.query(sql, values), wait)
     }
 
@@ -511,17 +511,17 @@ impl Session {
     where
         F: Future<Output = Result<T, Error>>,
     {
-        let Self { interest, client, connection, line, woken, warned, watch, .. } = self;
+        let Self { interest, client, connection, socket, woken, warned, watch, .. } = self;
         let statement = ask(client);
-        line.set_busy(true);
+        socket.set_busy(true);
         let answer = match interest {
-            Some(interest) => run(connection, woken, warned, statement, || line.park(interest)),
+            Some(interest) => run(connection, woken, warned, statement, || socket.park(interest)),
             None => {
-                watch.set_patience(line);
-                run(connection, woken, warned, statement, || watch.wait(line))
+                watch.set_patience(socket);
+                run(connection, woken, warned, statement, || watch.wait(socket))
             }
         };
-        line.set_busy(false);
+        socket.set_busy(false);
         if answer.is_ok() {
             watch.connector.heard().note();
         }
@@ -544,14 +544,14 @@ struct Watch {
 
 impl Watch {
     /// A statement begins.
-    fn set_patience(&mut self, line: &Line) {
+    fn set_patience(&mut self, socket: &DatabaseSocket) {
         life::beat();
         self.doubted = false;
-        self.tell(line, self.patience);
+        self.tell(socket, self.patience);
     }
 
-    fn tell(&mut self, line: &Line, patience: Duration) {
-        if self.set != Some(patience) && line.set_patience(patience).is_ok() {
+    fn tell(&mut self, socket: &DatabaseSocket, patience: Duration) {
+        if self.set != Some(patience) && socket.set_patience(patience).is_ok() {
             self.set = Some(patience);
         }
     }
@@ -559,22 +559,22 @@ impl Watch {
     /// Race window: an idle backend may have answered between the silence and the question, so that its
     /// answer is on its way; it has another moment. That it is idle then as well says that the answer was
     /// lost.
-    fn wait(&mut self, line: &Line) {
-        // Also for Postgres, for as long as that takes: who waits for it is not stuck.
+    fn wait(&mut self, socket: &DatabaseSocket) {
+        // Also for Postgres, for as long as that takes: a thread that waits for it is not stuck.
         life::beat();
-        if !line.was_silent() {
-            return line.block();
+        if !socket.was_silent() {
+            return socket.block();
         }
         match self.connector.ask(self.host, self.backend) {
-            Activity::Busy => line.block(),
+            Activity::Busy => socket.block(),
             Activity::Idle if !self.doubted => {
                 self.doubted = true;
-                self.tell(line, UNDERWAY);
-                line.block();
+                self.tell(socket, UNDERWAY);
+                socket.block();
             }
             activity => {
                 self.connector.note_silence(self.host, activity);
-                line.give_up();
+                socket.give_up();
             }
         }
     }

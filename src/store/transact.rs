@@ -334,10 +334,10 @@ where
             return Tried::NotDone(Unavailable::Deadline.into());
         }
         self.sent.to = Some(session.backend());
-        let (line, sent, gate) = (session.line(), &self.sent.commit, &self.gate);
+        let (socket, sent, gate) = (session.socket(), &self.sent.commit, &self.gate);
         let may_commit = || {
             // In this order: nobody may be told that it is too late, and then have it done.
-            sent.set(gate.close() && line.set_end(None));
+            sent.set(gate.close() && socket.set_end(None));
             sent.get()
         };
         let mut transaction = Transaction::new(session, &may_commit);
@@ -464,7 +464,7 @@ where
             if !self.is_awaited() {
                 return Ok(());
             }
-            // Who waits for a COMMIT has no deadline any more; a try that comes after it has one again.
+            // A wait for a COMMIT has no deadline any more; a try that comes after it has one again.
             if Instant::now() >= self.end {
                 self.answer(Err(Unavailable::Deadline.into()));
                 return Ok(());

@@ -1,5 +1,5 @@
 //! The connection of a group commit: opened when it is needed, asked before items are given to it, and never
-//! used beside one that was lost.
+//! used at the same time as one that was lost.
 
 use std::time::{Duration, Instant};
 
@@ -30,8 +30,8 @@ impl<'c> Writer<'c> {
         Self { connector, session: None, used: Instant::now(), stale: 0, lost: Vec::new() }
     }
 
-    /// A session, beside which no backend of an earlier one is left: what those have stored is stored by now,
-    /// and they will store nothing more.
+    /// A session, and no backend of an earlier one is left: what those have stored is stored by now, and they
+    /// will store nothing more.
     pub(super) fn session(&mut self) -> Result<&mut Session, Unavailable> {
         while self.session.is_none() {
             let session = self.session.insert(self.connector.open_patiently(Purpose::Write)?);
@@ -68,9 +68,9 @@ impl<'c> Writer<'c> {
         }
     }
 
-    /// Makes sure that somebody answers, if nobody has for a while. Postgres may have gone or may stand
-    /// still: rows sent to it would have to wait for their fate, rows in the queue have their deadline. And a
-    /// database that has lost something is not the one that the session was opened for.
+    /// Makes sure that Postgres answers, if it has not for a while. It may have gone or may hang: rows sent
+    /// to it would have to wait for their outcome, rows in the queue have their deadline. And a database that
+    /// has lost something is not the one that the session was opened for.
     pub(super) fn wake(&mut self) -> Result<(), Unavailable> {
         if self.session.as_ref().is_some_and(Session::is_outdated) {
             self.session = None;

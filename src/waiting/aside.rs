@@ -104,7 +104,7 @@ pub struct Counts {
     pub panicked: u64,
 }
 
-/// Something to be done, and whoever waits for it.
+/// Something to be done, and its waiter.
 trait Job: Send {
     /// Whether it need not be begun.
     fn is_over(&self) -> bool;
@@ -272,7 +272,7 @@ impl Aside {
     fn has_thread(&self, state: &mut State) -> bool {
         if state.idle <= state.waiting.len() && state.threads.len() < self.threads {
             let shared = self.shared.clone();
-            // Jobs catch their own panics. Beside them there is nothing that one could leave half done.
+            // Jobs catch their own panics. Besides them there is nothing that one could leave half done.
             match keep(THREAD, Some(limits::JOB_SILENCE), move || shared.work()) {
                 Ok(thread) => state.threads.push(thread),
                 Err(error) => log::warn!("no thread for work off the worker: {error}"),

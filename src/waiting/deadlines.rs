@@ -1,4 +1,4 @@
-//! Waits with one common time-out.
+//! Waits with one common timeout.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, OnceLock};

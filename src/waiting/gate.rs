@@ -1,4 +1,5 @@
-//! A gate: shut until something is there. Who comes before that parks, until a certain time at most.
+//! A gate: shut until something is there. A coroutine that comes before that parks, until a certain time at
+//! most.
 
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,7 +22,7 @@ impl Expire for Slot<()> {
 
 /// It is opened once, and stays open.
 ///
-/// Race window: it is opened under the lock, under which whoever comes looks once more before they wait. So
+/// Race window: it is opened under the lock, under which every caller looks once more before it waits. So
 /// nobody waits at an open gate.
 pub(crate) struct Gate {
     open: AtomicBool,

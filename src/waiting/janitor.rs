@@ -1,9 +1,9 @@
 //! The thread that looks after what has a deadline.
 //!
-//! A coroutine that parked with a time-out of its own would be resumed on `may`'s timer thread, beside the
-//! worker; so waiters park without one, and this thread answers where nobody else does. It also throws out
-//! what caches keep no longer. (The worker's own [timer](super::Timer) would do: it is for ends that must be
-//! met by the millisecond. Here one list in the order of arrival costs less a wait.)
+//! A coroutine that parked with a timeout of its own would be resumed on `may`'s timer thread, in parallel
+//! with the worker; so waiters park without one, and this thread answers where nobody else does. It also
+//! throws out what caches keep no longer. (The worker's own [timer](super::Timer) would do: it is for ends
+//! that must be met by the millisecond. Here one list in the order of arrival costs less a wait.)
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -48,9 +48,9 @@ pub(crate) trait Tended: Send + Sync {
 
 /// Ends the janitor's rest.
 ///
-/// Race window: the janitor says that it rests and then looks once more who is quiet; whoever has something
-/// to wait for puts it down, under a lock that this look takes too, and then rings. So either the look finds
-/// it, or the ring finds the janitor resting.
+/// Race window: the janitor says that it rests and then looks once more which lists are quiet; a caller that
+/// has something to wait for puts it down, under a lock that this look takes too, and then rings. So either
+/// the look finds it, or the ring finds the janitor resting.
 #[derive(Clone)]
 pub(crate) struct Bell(Arc<Rest>);
 

@@ -1,4 +1,4 @@
-//! Who is alive: the threads and the endless coroutines of the process, what becomes of each that panics, and
+//! Liveness: the threads and the endless coroutines of the process, what becomes of each that panics, and
 //! when it last got on.
 //!
 //! Every thread is started here, by one of three names that say what its panic means: [`keep`] begins its
@@ -155,7 +155,7 @@ impl Drop for Life {
     }
 }
 
-/// Makes a name known before the first of its threads: a scrape shall not find new series later.
+/// Makes a name known before the first of its threads: a scrape must not find new series later.
 pub(crate) fn know(name: &'static str) {
     PANICS.lock().entry(name.into()).or_default();
 }
@@ -303,7 +303,7 @@ impl Watchdog {
             seen.silent += since;
         }
         if seen.silent > limits::LOOP_SILENCE && !std::mem::replace(&mut seen.said, true) {
-            log::error!("the coroutines have not got on for {:?}", seen.silent);
+            log::error!("the coroutines have made no progress for {:?}", seen.silent);
         }
         seen.silent
     }
@@ -314,7 +314,10 @@ impl Tended for Watchdog {
         let silent = self.look(now);
         if silent > limits::WORKER_SILENCE {
             let seconds = silent.as_secs();
-            end(&format!("the coroutines have not got on for {seconds} s, and the process ends"), EXIT_STUCK);
+            end(
+                &format!("the coroutines have made no progress for {seconds} s, and the process ends"),
+                EXIT_STUCK,
+            );
         }
     }
 

@@ -4,7 +4,7 @@
 //! and work is alive.
 //!
 //! A leaf: the engine, the store and the caches use it, and it knows none of them. A coroutine parks without
-//! a time-out of `may` and a thread may block; nothing here holds a lock over a wait.
+//! a timeout of `may` and a thread may block; nothing here holds a lock over a wait.
 
 pub mod aside;
 mod coroutines;

@@ -1,10 +1,9 @@
-//! What becomes of a fault of memory, such as a stack that overflows: one line that names the route, and the
-//! end.
+//! What happens at a memory fault, such as a stack overflow: one line that names the route, and the end.
 //!
 //! `generator`, which `may` rests on, makes a yield of an overflow, out of its signal handler: the coroutine
 //! never goes on, and what it holds stays locked. Here the process ends by SIGABRT, and is started again.
 //!
-//! The handler of a signal may not lock or allocate. So whoever calls a route's handler leaves a mark on the
+//! The handler of a signal may not lock or allocate. So the caller of a route's handler leaves a mark on the
 //! coroutine's own stack, which costs a few stores, and the signal handler looks for it above the place of
 //! the fault: it finds the route of this coroutine, however many others ran since it was called.
 //!
@@ -60,7 +59,7 @@ const fn sum(start: usize, bytes: usize) -> usize {
 
 /// Puts our handler in the place of the one that `generator` installs when the first coroutine begins.
 ///
-/// Race window: who comes second goes on at once, a moment before the handler is there. It must not wait: it
+/// Race window: the second caller goes on at once, a moment before the handler is there. It must not wait: it
 /// may be a coroutine, and the first waits for the worker.
 pub(super) fn install() {
     static ONCE: AtomicU8 = AtomicU8::new(0);
@@ -101,7 +100,7 @@ extern "C" fn on_fault(signal: c_int, info: *mut libc::siginfo_t, context: *mut 
     // SAFETY: the kernel calls this with both, as SA_SIGINFO asks for.
     let (fault, sp) = unsafe { ((*info).si_addr() as usize, stack_pointer(context)) };
     let overflow = sp.is_some_and(|sp| sp.abs_diff(fault) <= NEAR_BYTES);
-    let mut line = Line::default();
+    let mut line = FixedText::default();
     line.add(b"pouco: ");
     match (overflow, first.then(|| overflow.then(|| route_above(fault))).flatten().flatten()) {
         (true, Some(route)) => {
@@ -126,10 +125,11 @@ fn route_above(fault: usize) -> Option<&'static [u8]> {
     let start = (fault | (PAGE - 1)) + 1;
     // The stack of a request is the smallest that there is, less its guard.
     let words = (limits::COROUTINE_STACK_BYTES - 2 * PAGE) / size_of::<usize>();
-    // SAFETY: what is read begins behind the page that faulted with the stack pointer beside it: the guard of
-    // a stack, above which lies that stack. Should it be something else, a read faults, and the process ends
-    // without the name. Nobody else writes to the stack of the thread that this interrupts, volatile reads
-    // ask nothing of the values, and a mark with its sum has the place of a text that its frame borrows.
+    // SAFETY: what is read begins behind the page that faulted with the stack pointer next to it: the guard
+    // of a stack, above which lies that stack. Should it be something else, a read faults, and the process
+    // ends without the name. Nobody else writes to the stack of the thread that this interrupts, volatile
+    // reads ask nothing of the values, and a mark with its sum has the place of a text that its frame
+    // borrows.
     unsafe {
         let at = |index: usize| (start as *const usize).add(index).read_volatile();
         let found = (0..words.saturating_sub(WORDS))
@@ -156,18 +156,18 @@ unsafe fn stack_pointer(context: *mut c_void) -> Option<usize> {
 }
 
 /// Text without an allocation.
-struct Line {
+struct FixedText {
     bytes: [u8; 256],
     length: usize,
 }
 
-impl Default for Line {
+impl Default for FixedText {
     fn default() -> Self {
         Self { bytes: [0; 256], length: 0 }
     }
 }
 
-impl Line {
+impl FixedText {
     fn add(&mut self, text: &[u8]) {
         for byte in text {
             if let Some(place) = self.bytes.get_mut(self.length) {
@@ -186,7 +186,7 @@ impl Line {
         self.add(&name[..end]);
     }
 
-    /// Not for ever: standard error may be a pipe that nobody empties, and a write would wait for that.
+    /// Not forever: standard error may be a pipe that nobody empties, and a write would wait for that.
     fn write(&self) {
         let mut error = libc::pollfd { fd: libc::STDERR_FILENO, events: libc::POLLOUT, revents: 0 };
         // SAFETY: one descriptor is given, and as many bytes as there are. Both calls may be made in a signal

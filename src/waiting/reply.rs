@@ -13,7 +13,7 @@ pub(crate) struct Slot<A> {
 
 enum State<A> {
     Waiting,
-    /// `None`: nobody is left who could answer.
+    /// `None`: nothing is left that could answer.
     Done(Option<A>),
     Taken,
 }
@@ -59,7 +59,7 @@ impl<A> Reply<A> {
         self.0.settle(Some(answer));
     }
 
-    /// Whether the waiter has its answer already, so that computing another is in vain.
+    /// Whether the waiter has its answer already, so that computing another is without success.
     pub(crate) fn is_settled(&self) -> bool {
         self.0.is_settled()
     }

@@ -1,4 +1,4 @@
-//! A turn for the sockets, in the midst of work that has no end of its own.
+//! A turn for the sockets, in the middle of work that has no end of its own.
 //!
 //! `may::coroutine::yield_now` puts a coroutine at the end of the worker's own queue, which is emptied before
 //! the worker looks at its sockets again. Here the coroutine parks, and an event among those of the sockets
@@ -6,8 +6,8 @@
 //! nothing else to do goes on at once. A turn is one write to a descriptor (eventfd(2)) that all who take one
 //! share.
 //!
-//! Race window: whoever asks while the event of another one is under way goes on with that one. Its own event
-//! then wakes nobody.
+//! Race window: a caller that asks while another one's event is under way goes on with that one. Its own
+//! event then wakes nobody.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -21,7 +21,7 @@ use rustix::event::{EventfdFlags, eventfd};
 use super::configure_coroutines;
 use super::interest::{FdRef, watch};
 
-/// Room that is kept for those who are woken together.
+/// Room that is kept for waiters that are woken together.
 const KEPT: usize = 1_024;
 
 static ROUND: OnceLock<Arc<Round>> = OnceLock::new();
@@ -45,7 +45,7 @@ pub(crate) fn let_sockets_go_first() {
     }
 }
 
-/// Those who wait for the sockets of the process.
+/// The coroutines that wait for the sockets of the process.
 pub(crate) struct Round {
     descriptor: OwnedFd,
     state: Mutex<State>,
@@ -82,7 +82,7 @@ impl Round {
         Ok(ROUND.get_or_init(|| round))
     }
 
-    /// The coroutine that wakes the others. They run after all that the event loop has found beside this
+    /// The coroutine that wakes the others. They run after all that the event loop has found alongside this
     /// event.
     fn turn_for_ever(&self, watched: &CoIo<FdRef>) {
         let mut due = Vec::new();

@@ -1,14 +1,14 @@
 //! Sleep, and the end of waits, in the worker's own loop.
 //!
-//! `may` has one thread for all time-outs, and a coroutine goes on there when its time has come, beside the
-//! worker. Here one coroutine has a timer descriptor (timerfd(2)) that the worker watches among its sockets,
-//! and a [`Wheel`] of what is to be woken when. It wakes the others as any coroutine does, so they go on
-//! where they slept. The descriptor is armed only while something waits, and anew only for an end that is
-//! nearer than the one it is armed for.
+//! `may` has one thread for all timeouts, and a coroutine goes on there when its time has come, in parallel
+//! with the worker. Here one coroutine has a timer descriptor (timerfd(2)) that the worker watches among its
+//! sockets, and a [`Wheel`] of what is to be woken when. It wakes the others as any coroutine does, so they
+//! go on where they slept. The descriptor is armed only while something waits, and again only for an end that
+//! is nearer than the one it is armed for.
 //!
-//! Race window: the lock is given up before those who are due are woken. One of them may have been told
-//! otherwise meanwhile and be gone, or sleep again: a sleeper looks whether its own entry has come due and
-//! parks again if not, and a wait that is over takes no second end.
+//! Race window: the lock is released before the waiters that are due are woken. One of them may have been
+//! told otherwise meanwhile and be gone, or sleep again: a sleeper looks whether its own entry has come due
+//! and parks again if not, and a wait that is over takes no second end.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -37,7 +37,7 @@ const TICK_BITS: u32 = 19;
 // Any duration of 64 bits of nanoseconds has its tick.
 const _: () = assert!(u64::MAX >> TICK_BITS < LAST_TICK);
 
-/// Room that is kept for those who are woken together.
+/// Room that is kept for waiters that are woken together.
 const KEPT_DUE: usize = 1_024;
 
 static TIMER: OnceLock<Arc<Timer>> = OnceLock::new();
@@ -180,7 +180,8 @@ impl Timer {
         let mut due = Vec::new();
         loop {
             life.rest();
-            // What has come is told once (epoll(7), edges), and arming begins anew: nothing needs to be read.
+            // What has come is told once (epoll(7), edges), and arming begins again: nothing needs to be
+            // read.
             watched.wait_io();
             life.beat();
             {
@@ -276,8 +277,8 @@ mod tests {
         assert!(tick <= MS);
     }
 
-    /// Nobody is early, and who ends earlier is woken earlier, but for those who are woken together: `may`
-    /// may begin with the last of these. How late they are hangs on the machine and on what else it tests;
+    /// No wake-up is early, and an earlier end is woken earlier, except for those woken together: `may` may
+    /// begin with the last of these. How late they are hangs on the machine and on what else it tests;
     /// `benches/engine` measures it.
     #[test]
     fn coroutines_sleep_until_their_end_and_wake_in_its_order() {
@@ -308,7 +309,7 @@ mod tests {
         assert!(late[late.len() / 2] < 100 * MS, "{late:?}");
     }
 
-    /// The end that comes last is the nearest: the descriptor is armed anew for it.
+    /// The end that comes last is the nearest: the descriptor is armed again for it.
     #[test]
     fn a_nearer_end_does_not_wait_for_a_farther_one() {
         let (woken, order) = mpsc::channel();

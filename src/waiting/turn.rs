@@ -24,24 +24,25 @@ use crate::waiting::life::{self, keep};
 
 /// Gives turns. Its thread sleeps while nobody waits, and ends with it.
 pub struct Turns {
-    line: Arc<Line>,
+    waitlist: Arc<Waitlist>,
 }
 
 /// A turn, which ends when it is dropped.
 pub struct Turn<'t> {
-    line: &'t Line,
+    waitlist: &'t Waitlist,
 }
 
 #[derive(Default)]
-struct Line {
+struct Waitlist {
     state: Mutex<State>,
     changed: Condvar,
 }
 
-/// Where somebody stands in the line.
+/// Where somebody stands in the waitlist.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
-    /// Behind those who came first to the same place, and before all others: who soon holds nothing more.
+    /// Behind those that came first to the same place, and before all others: for a caller that soon holds
+    /// nothing more.
     First,
     /// Behind everybody.
     Last,
@@ -49,7 +50,7 @@ pub enum Place {
 
 #[derive(Default)]
 struct State {
-    /// By place. At most one for each request under way; who sends them bounds how many those are.
+    /// By place. At most one for each request under way; the connections bound how many those are.
     waiting: [VecDeque<Arc<Waiting>>; 2],
     taken: bool,
     closed: bool,
@@ -66,11 +67,11 @@ impl Turns {
     /// # Errors
     /// If no thread can be started.
     pub fn start() -> io::Result<Self> {
-        let line = Arc::new(Line::default());
-        let calling = line.clone();
+        let waitlist = Arc::new(Waitlist::default());
+        let calling = waitlist.clone();
         // A turn that was given ends with its holder, whoever gives the next.
         keep("pouco-turns", Some(limits::LOOP_SILENCE), move || calling.call())?;
-        Ok(Self { line })
+        Ok(Self { waitlist })
     }
 
     /// Parks until all sockets that are ready were served and no one else has the turn. It ends when the
@@ -78,33 +79,33 @@ impl Turns {
     #[must_use]
     pub fn wait(&self, place: Place) -> Turn<'_> {
         let waiting = Arc::new(Waiting { blocker: Blocker::new(true), called: AtomicBool::new(false) });
-        let (line, entering) = (self.line.clone(), waiting.clone());
+        let (waitlist, entering) = (self.waitlist.clone(), waiting.clone());
         may::go!(move || {
-            line.state().waiting[place as usize].push_back(entering);
-            line.changed.notify_one();
+            waitlist.state().waiting[place as usize].push_back(entering);
+            waitlist.changed.notify_one();
         });
         while !waiting.called.load(Ordering::Acquire) {
             let _ = waiting.blocker.park(None);
         }
-        Turn { line: &self.line }
+        Turn { waitlist: &self.waitlist }
     }
 }
 
 impl Drop for Turns {
     fn drop(&mut self) {
-        self.line.state().closed = true;
-        self.line.changed.notify_one();
+        self.waitlist.state().closed = true;
+        self.waitlist.changed.notify_one();
     }
 }
 
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
-        self.line.state().taken = false;
-        self.line.changed.notify_one();
+        self.waitlist.state().taken = false;
+        self.waitlist.changed.notify_one();
     }
 }
 
-impl Line {
+impl Waitlist {
     fn call(&self) {
         let mut state = self.state();
         while !state.closed {
@@ -158,7 +159,7 @@ mod tests {
         assert_eq!(had.into_inner(), 800);
     }
 
-    /// Who holds a turn keeps the others waiting; then the first place goes before the last one.
+    /// The holder of a turn keeps the others waiting; then the first place goes before the last one.
     #[test]
     fn the_first_place_is_served_first() {
         let turns = Turns::start().unwrap();
@@ -167,7 +168,7 @@ mod tests {
             let turn = turns.wait(Place::Last);
             for place in [Place::Last, Place::Last, Place::First, Place::First] {
                 let (turns, order) = (&turns, &order);
-                let waiting = || turns.line.state().waiting.iter().map(VecDeque::len).sum::<usize>();
+                let waiting = || turns.waitlist.state().waiting.iter().map(VecDeque::len).sum::<usize>();
                 let before = waiting();
                 scope.spawn(move || {
                     let _turn = turns.wait(place);

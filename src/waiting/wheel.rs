@@ -23,7 +23,7 @@ const HEADS: usize = LEVELS * SLOTS;
 /// The end of the list of free nodes; no such node is a free one.
 const NONE: usize = 0;
 
-/// An entry, from [`Wheel::insert`] to [`Wheel::remove`]. Whoever has it removes it, once.
+/// An entry, from [`Wheel::insert`] to [`Wheel::remove`]. Its owner removes it, once.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Key(usize);
 

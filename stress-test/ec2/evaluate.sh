@@ -83,9 +83,7 @@ require_free_place() {
         "podman-compose down"
     fi
   done
-  if curl -s -o /dev/null --max-time 2 "$base_url/contagem-pessoas"; then
-    die "something answers on $base_url already: stop it first"
-  fi
+  require_free_port
 }
 
 prepare_images() {
@@ -122,8 +120,7 @@ on_signal() {
 
 start_stack() {
   "${compose[@]}" up -d >>"$out/compose.log" 2>&1 || die "the stack does not start, see $out/compose.log"
-  wait_until_healthy "$engine"
-  api_count_when_up >/dev/null || die "$base_url does not answer within $ready_timeout_seconds s"
+  lab ready
 }
 
 fresh_stack() {
@@ -133,6 +130,14 @@ fresh_stack() {
   # test's. So the test meets the second start, with counters that begin at zero.
   "${compose[@]}" down >>"$out/compose.log" 2>&1
   start_stack
+}
+
+# The folder of the newest run, or nothing.
+newest_run() {
+  local log
+  # shellcheck disable=SC2012 # sorted by time; the names are Gatling's own
+  log=$(ls -t "$here"/user-files/results/*/simulation.log 2>/dev/null | head -n 1)
+  [ -z "$log" ] || dirname "$log"
 }
 
 run_once() {
@@ -167,7 +172,7 @@ main() {
   [ -z "$(find "$out" -maxdepth 1 -name 'run-*' -print -quit)" ] || die "$out holds an earlier evaluation"
 
   local cache=${XDG_CACHE_HOME:-$HOME/.cache}/pouco
-  LC_ALL=$java_locale "$here/install-gatling.sh" "$cache"
+  LC_ALL=C.UTF-8 "$here/install-gatling.sh" "$cache"
   gatling_home=$cache/gatling-3.9.5
   prepare_images
 
@@ -181,11 +186,11 @@ main() {
   done
 
   lscpu >"$out/lscpu.txt"
-  "$here/machine.sh" >"$out/machine.txt"
+  lab machine >"$out/machine.txt"
   git -C "$top" describe --always --dirty --abbrev=40 >"$out/commit.txt" 2>/dev/null || echo unknown >"$out/commit.txt"
   echo
   local verdict=0
-  python3 "$here/summarize.py" "$out" || verdict=$?
+  lab summarize "$out" || verdict=$?
   tar -C "$(dirname "$out")" -czf "$out.tar.gz" "$(basename "$out")"
   say "results in $out and $out.tar.gz"
   exit "$verdict"

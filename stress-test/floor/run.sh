@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# floor/run.sh GATLING_HOME [options of run-test.sh]: the stress test against the stack's nginx before an upstream that
-# answers constants. Needs the images of the stack (podman-compose build), and the stack itself to be down.
-# What it says about counts is meant to differ: nothing is stored.
+# floor/run.sh GATLING_HOME [options of run-test.sh]: the stress test against the stack's nginx before an
+# upstream that answers constants. Needs the images of the stack (podman-compose build), and the stack itself
+# to be down. What it says about counts is meant to differ: nothing is stored.
 # shellcheck disable=SC2317 # functions that only the trap calls
 set -euo pipefail
 
@@ -24,9 +24,7 @@ main() {
     exit 2
   fi
   require python3 curl
-  if curl -s -o /dev/null --max-time 2 "$base_url/contagem-pessoas"; then
-    die "something answers on $base_url already: stop it first"
-  fi
+  require_free_port
   trap tear_down EXIT
   trap 'exit 130' INT
   trap 'exit 143' TERM

@@ -1,22 +1,10 @@
-"""Makes the tools importable and lays out the file trees of the cgroup tests."""
+"""Makes the tools importable, and a log of a run."""
 
 import os
 import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.dirname(HERE))
-
-
-def lay_out(tree, directory):
-    """Writes the files of tests/trees/<tree>.txt below `directory`."""
-    with open(os.path.join(HERE, "trees", tree + ".txt"), encoding="ascii") as file:
-        sections = file.read().split("==> ")[1:]  # before the first stands what the tree is
-    for section in sections:
-        name, _, content = section.partition("\n")
-        path = os.path.join(directory, name)
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        with open(path, "w", encoding="ascii") as file:
-            file.write(content)
 
 
 def log_text(creations=(), complete=True, others=()):

@@ -13,7 +13,6 @@ import unittest
 from support import HERE
 
 import oracle
-from stresslib import gatling_log
 
 TOP = os.path.dirname(os.path.dirname(HERE))
 GATLING = os.environ.get("GATLING_HOME")
@@ -51,7 +50,7 @@ class Files(unittest.TestCase):
         def read(path):
             try:
                 return [line.decode() for line in oracle.read_payloads(path)]
-            except gatling_log.LogError:
+            except oracle.Refused:
                 return None
 
         self.hold(read)

@@ -1,13 +1,13 @@
 import json
 import os
+import subprocess
+import sys
 import tempfile
 import unittest
 
 from support import log_text
 
 import oracle
-from stresslib import gatling_log
-
 PERSON = {"apelido": "ana", "nome": "Ana", "nascimento": "2000-02-29", "stack": ["Go", "C"]}
 
 
@@ -93,7 +93,7 @@ class Judgement(unittest.TestCase):
             path = os.path.join(directory, "simulation.log")
             with open(path, "w", encoding="utf-8") as file:
                 file.write(log_text(outcomes, **options))
-            return oracle.judge(gatling_log.read(directory), payloads)
+            return oracle.judge(directory, payloads)
 
     @staticmethod
     def payloads(*apelidos):
@@ -127,8 +127,29 @@ class Judgement(unittest.TestCase):
         verdict = self.judge(["OK"] * 5, self.payloads("a", "b"))
         self.assertEqual((verdict["low"], verdict["high"]), (2, 2))
 
+    def test_what_is_no_log(self):
+        for text in ("", "hello\n", "RUN\tx\n", "RUN\ta\tb\tsoon\tc\td\n", "REQUEST\t\tcreation\t1\n"):
+            with tempfile.NamedTemporaryFile("w", suffix=".log") as file:
+                file.write(text)
+                file.flush()
+                with self.assertRaises(oracle.Refused):
+                    oracle.read_log(file.name)
+
+    def test_whatever_the_locale_and_the_names(self):
+        people = self.payloads("josé", "ação", "日本", "josé")
+        with tempfile.TemporaryDirectory(prefix="josé") as directory:
+            log, payloads = (os.path.join(directory, name) for name in ("simulation.log", "payloads.tsv"))
+            with open(log, "w", encoding="utf-8") as file:
+                file.write(log_text(["OK"] * len(people)))
+            with open(payloads, "wb") as file:
+                file.write(b"\n".join([b"payload", *people]))
+            plain = {"LC_ALL": "POSIX", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+            command = [sys.executable, oracle.__file__, log, payloads]
+            run = subprocess.run(command, env={**os.environ, **plain}, capture_output=True, text=True, check=True)
+            self.assertEqual(run.stdout, "3\n")
+
     def test_an_interrupted_run_has_no_oracle(self):
-        with self.assertRaisesRegex(gatling_log.LogError, "cut short"):
+        with self.assertRaisesRegex(oracle.Refused, "cut short"):
             self.judge(["OK"], self.payloads("a"), complete=False)
 
 

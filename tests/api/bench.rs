@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::support::replica::{command, run};
+use crate::support::replica::{command, run, seed};
 use crate::support::{Answer, Connection, Database, Replica, eventually, open_tempdir};
 use pouco::embedded::Cluster;
 use serde_json::{Value, json};
@@ -19,13 +19,11 @@ pub(crate) fn replica() -> (Database, Replica) {
     (database, replica)
 }
 
-/// `pouco seed bench` with these options; what it printed.
-fn seed(database: &Database, options: &[&str]) -> String {
-    let mut command = command();
-    command.env("DATABASE_URL", database.url()).args(["seed", "bench"]).args(options);
-    let (code, out, err) = run(&mut command);
-    assert_eq!(code, Some(0), "{err}");
-    out
+pub(crate) fn users(database: &Database, count: i64) {
+    database.execute(&format!(
+        "INSERT INTO bench.users (name, email)
+         SELECT 'User ' || n, 'user' || n || '@example.com' FROM generate_series(1, {count}) AS n"
+    ));
 }
 
 pub(crate) fn send(replica: &Replica, method: &str, path: &str, body: &Value) -> Answer {
@@ -47,7 +45,7 @@ fn stored(database: &Database) -> Value {
                    replace(to_char(created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"'),
                            '.000000', '')) ORDER BY id), '[]')::text
                FROM bench.users";
-    let text: String = database.client().query_one(sql, &[]).unwrap().get(0);
+    let text: String = database.value(sql);
     serde_json::from_str(&text).unwrap()
 }
 
@@ -150,7 +148,7 @@ fn a_body_or_an_id_that_breaks_a_rule_is_refused() {
 #[test]
 fn the_list_is_the_table_of_the_moment() {
     let database = Database::create();
-    seed(&database, &[]);
+    seed(&database, "bench", &[]);
     let expected = stored(&database);
     assert_eq!(expected.as_array().unwrap().len(), 1_000);
     let replicas = ["37", "500", "1000", "1001", "2048"].map(|rows| {
@@ -164,7 +162,7 @@ fn the_list_is_the_table_of_the_moment() {
                   UPDATE bench.users SET name = 'Later' WHERE id = 7;
                   INSERT INTO bench.users (name, email, created_at)
                   VALUES ('Z', 'z@example.com', '2024-01-01')";
-    database.client().batch_execute(change).unwrap();
+    database.execute(change);
     let expected = stored(&database);
     for replica in &replicas {
         assert_eq!(listed(replica), expected, "nothing of it is kept");
@@ -229,11 +227,7 @@ fn many_sleep_at_once_without_a_thread_each() {
 #[test]
 fn who_has_a_token_and_an_id_comes_in() {
     let (_database, replica) = replica();
-    let ask = |fields: &str| {
-        let mut connection = replica.api.connect();
-        connection.send(format!("GET /protected HTTP/1.1\r\nHost: a\r\n{fields}\r\n"));
-        connection.answer()
-    };
+    let ask = |fields: &str| replica.api.ask(format!("GET /protected HTTP/1.1\r\nHost: a\r\n{fields}\r\n"));
     let granted = ask("Authorization: bearer 1234567890\r\nX-Request-Id: one\r\n");
     assert_eq!((granted.status, &granted.json()["message"]), (200, &json!("Access granted")));
     assert!(granted.json()["user"].is_string());
@@ -328,11 +322,11 @@ fn what_is_no_form_with_one_file_is_refused() {
 #[test]
 fn the_seed_decides_who_there_is() {
     let (one, other, third) = (Database::create(), Database::create(), Database::create());
-    assert_eq!(seed(&one, &["--seed", "7"]), "1000 of 1000 rows added; the others were there\n");
-    let again = seed(&one, &["--seed", "7", "--rows", "1010"]);
+    assert_eq!(seed(&one, "bench", &["--seed", "7"]), "1000 of 1000 rows added; the others were there\n");
+    let again = seed(&one, "bench", &["--seed", "7", "--rows", "1010"]);
     assert_eq!(again, "10 of 1010 rows added; the others were there\n");
-    seed(&other, &["--rows", "1000", "--seed", "7"]);
-    seed(&third, &["--seed", "8"]);
+    seed(&other, "bench", &["--rows", "1000", "--seed", "7"]);
+    seed(&third, "bench", &["--seed", "8"]);
     let all = [&one, &other, &third].map(stored);
     assert_eq!(all[0].as_array().unwrap()[..1_000], all[1].as_array().unwrap()[..]);
     assert_ne!(all[1], all[2]);
@@ -363,7 +357,9 @@ fn without_postgres_the_rest_goes_on() {
     command.env("DATABASE_URL", &url).env("POUCO_APIS", "bench");
     command.env("POUCO_READ_DEADLINE_MS", "2000").env("POUCO_COMMIT_DEADLINE_MS", "2000");
     let replica = Replica::spawn(&mut command);
-    let ana = created(&replica, "Ana", "ana@example.com");
+    let ana = json!({"name": "Ana", "email": "ana@example.com"});
+    eventually("it is written to", || send(&replica, "POST", "/users", &ana).status != 503);
+    let ana = listed(&replica)[0].clone();
     cluster.stop();
     let body = json!({"name": "Bob", "email": "bob@example.com"});
     for (method, path) in [

@@ -8,7 +8,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use serde_json::{Value, json};
 use sha2::Sha256;
 
-use crate::bench::{send, start};
+use crate::bench::{send, start, users};
 use crate::bench_reads::refused;
 use crate::support::{Answer, Connection, Database, Replica};
 
@@ -18,9 +18,7 @@ const PROTECTED: [&str; 3] = ["jwt", "jwt-user", "session"];
 fn replica() -> (Database, Replica) {
     let database = Database::create();
     let replica = start(&database, &[("POUCO_JWT_SECRET", SECRET)]);
-    let sql = "INSERT INTO bench.users (name, email)
-               SELECT 'User ' || n, 'user' || n || '@example.com' FROM generate_series(1, 25) AS n";
-    database.client().batch_execute(sql).unwrap();
+    users(&database, 25);
     (database, replica)
 }
 
@@ -33,9 +31,7 @@ fn login(replica: &Replica, way: &str, user: i64) -> String {
 }
 
 fn ask(replica: &Replica, way: &str, fields: &str) -> Answer {
-    let mut connection = replica.api.connect();
-    connection.send(format!("GET /auth/protected/{way} HTTP/1.1\r\nHost: a\r\n{fields}\r\n"));
-    connection.answer()
+    replica.api.ask(format!("GET /auth/protected/{way} HTTP/1.1\r\nHost: a\r\n{fields}\r\n"))
 }
 
 fn with_token(replica: &Replica, way: &str, token: &str) -> Answer {

@@ -3,17 +3,11 @@
 
 use serde_json::{Value, json};
 
-use crate::bench::{replica, send, start};
+use crate::bench::{replica, send, start, users};
 use crate::bench_reads::refused;
 use crate::support::client::request_text;
 use crate::support::redis::Redis;
 use crate::support::{Answer, Connection, Database, Replica, eventually};
-
-fn users(database: &Database, count: i64) {
-    let sql = "INSERT INTO bench.users (name, email)
-               SELECT 'User ' || n, 'user' || n || '@example.com' FROM generate_series(1, $1::bigint) AS n";
-    database.client().execute(sql, &[&count]).unwrap();
-}
 
 fn kept(replica: &Replica, id: i64, keeper: &str) -> Answer {
     replica.get(&format!("/cache/users/{id}/{keeper}"))
@@ -28,6 +22,11 @@ fn source(replica: &Replica, id: i64, keeper: &str) -> String {
     answer["source"].as_str().unwrap().to_owned()
 }
 
+/// At once, but where Redis is slow on a busy machine.
+fn is_kept(replica: &Replica, id: i64, keeper: &str) {
+    eventually("it is kept", || source(replica, id, keeper) == "cache");
+}
+
 fn warm_up(replica: &Replica, query: &str) -> Value {
     let answer = send(replica, "POST", &format!("/cache/warmup{query}"), &Value::Null);
     assert_eq!(answer.status, 200, "{}", answer.text());
@@ -37,12 +36,12 @@ fn warm_up(replica: &Replica, query: &str) -> Value {
 /// In each of these ways a user becomes another, or leaves, and no cache says what was.
 fn forgets(database: &Database, replica: &Replica, keeper: &str) {
     assert_eq!(source(replica, 1, keeper), "database", "it was not asked for");
-    assert_eq!(source(replica, 1, keeper), "cache");
+    is_kept(replica, 1, keeper);
     for round in 0..3 {
         let renamed = send(replica, "PUT", "/users/1", &json!({"name": format!("{keeper} {round}")}));
         assert_eq!(renamed.status, 200);
         assert_eq!(source(replica, 1, keeper), "database", "{keeper}");
-        assert_eq!(source(replica, 1, keeper), "cache", "{keeper}");
+        is_kept(replica, 1, keeper);
     }
     let dropped = replica.api.connect().request("DELETE", "/cache/users/1", "");
     assert_eq!((dropped.status, dropped.body.len()), (204, 0));
@@ -50,10 +49,7 @@ fn forgets(database: &Database, replica: &Replica, keeper: &str) {
     assert_eq!(source(replica, 2, keeper), "database", "another one");
     assert_eq!(replica.api.connect().request("DELETE", "/users/2", "").status, 204);
     assert_eq!(kept(replica, 2, keeper).status, 404);
-    database
-        .client()
-        .batch_execute("INSERT INTO bench.users VALUES (2, 'Back', 'back@example.com')")
-        .unwrap();
+    database.execute("INSERT INTO bench.users VALUES (2, 'Back', 'back@example.com')");
     assert_eq!(source(replica, 2, keeper), "database", "that nobody is there is not kept");
 }
 
@@ -68,7 +64,7 @@ fn what_the_process_keeps_is_the_user_as_it_is() {
         assert_eq!(source(&replica, id, "no-cache"), "database", "{id}");
     }
     // The warm-up reads all of them anew.
-    database.client().batch_execute("UPDATE bench.users SET name = 'Other'").unwrap();
+    database.execute("UPDATE bench.users SET name = 'Other'");
     assert_eq!(kept(&replica, 3, "process").json()["user"]["name"], "User 3", "behind its back");
     assert_eq!(warm_up(&replica, ""), json!({"count": 20}));
     assert_eq!(source(&replica, 3, "process"), "cache");
@@ -129,11 +125,11 @@ fn what_redis_keeps_is_the_user_as_it_is_whoever_has_changed_it() {
     assert_eq!(warm_up(&one, "?count=5"), json!({"count": 5}));
     eventually("all are stored", || redis.values() == 5);
     for id in 1..=5 {
-        assert_eq!(source(&other, id, "cached"), "cache", "{id}");
+        is_kept(&other, id, "cached");
     }
     send(&other, "PUT", "/users/3", &json!({"name": "Renamed"}));
     assert_eq!(source(&one, 3, "redis"), "database");
-    assert_eq!(source(&other, 3, "redis"), "cache");
+    is_kept(&other, 3, "redis");
 
     // While it is away nobody can have it forget, and whoever could not does so before it is asked again.
     redis.set_away(true);

@@ -16,10 +16,8 @@ pub(crate) fn refused(replica: &Replica, method: &str, cases: &[(&str, &str)]) {
 
 /// So many users, of whom every seventh has left.
 fn users(database: &Database, count: i64) {
-    let sql = "INSERT INTO bench.users (name, email)
-               SELECT 'User ' || n, 'user' || n || '@example.com' FROM generate_series(1, $1::bigint) AS n";
-    database.client().execute(sql, &[&count]).unwrap();
-    database.client().batch_execute("DELETE FROM bench.users WHERE id % 7 = 0").unwrap();
+    crate::bench::users(database, count);
+    database.execute("DELETE FROM bench.users WHERE id % 7 = 0");
 }
 
 fn ids_of(items: &Value) -> Vec<i64> {
@@ -113,7 +111,7 @@ fn authors_are_the_same_by_any_number_of_statements() {
         "INSERT INTO bench.authors SELECT n, 'Author \"' || n, 'C' || n % 5 FROM generate_series(1, 30) AS n;
                 INSERT INTO bench.posts SELECT 1000 - 20 * n + m, n, 'T' || m, E'é\\n' || n
                 FROM generate_series(1, 30) AS n, generate_series(0, 4 + n % 11) AS m WHERE n <> 4";
-    database.client().batch_execute(fill).unwrap();
+    database.execute(fill);
     let expected = |limit: i64| {
         let sql = "SELECT json_build_object('authors', json_agg(json_build_object(
                        'id', id, 'name', name, 'country', country, 'posts', posts) ORDER BY id))::text
@@ -228,7 +226,7 @@ fn a_search_finds_who_has_the_text() {
             let index = "CREATE EXTENSION pg_trgm;
                          CREATE INDEX ON bench.users USING gin (name gin_trgm_ops);
                          CREATE INDEX ON bench.users USING gin (email gin_trgm_ops)";
-            database.client().batch_execute(index).unwrap();
+            database.execute(index);
         }
         for (q, ids) in [
             ("ana", vec![1, 2, 7]),

@@ -23,7 +23,7 @@ fn post(replica: &Replica, path: &str) -> Answer {
 }
 
 fn number(database: &Database, sql: &str) -> i64 {
-    database.client().query_one(sql, &[]).unwrap().get(0)
+    database.value(sql)
 }
 
 fn reset(replica: &Replica, product: i64, quantity: i64) {
@@ -69,7 +69,7 @@ fn sold(replica: &Replica, way: &str, each: usize) -> [i64; 2] {
 fn what_is_left_is_what_was_not_sold() {
     const EACH: usize = 6;
     let (database, replica) = replica();
-    database.client().batch_execute("INSERT INTO bench.products VALUES (1, 0), (2, 0)").unwrap();
+    database.execute("INSERT INTO bench.products VALUES (1, 0), (2, 0)");
     for way in WAYS {
         for (start, short) in [([1_000_000, 500_000], false), ([40, 8], true)] {
             reset(&replica, 1, start[0]);
@@ -98,7 +98,7 @@ fn what_is_left_is_what_was_not_sold() {
 #[test]
 fn a_sale_is_answered_by_what_there_is() {
     let (database, replica) = replica();
-    database.client().batch_execute("INSERT INTO bench.products VALUES (7, 0)").unwrap();
+    database.execute("INSERT INTO bench.products VALUES (7, 0)");
     for way in WAYS {
         reset(&replica, 7, 5);
         let sell = |product: i64, quantity: i64| {
@@ -133,7 +133,7 @@ fn a_sale_is_answered_by_what_there_is() {
 #[test]
 fn of_decrements_that_meet_each_has_its_own_answer() {
     let (database, replica) = replica();
-    database.client().batch_execute("INSERT INTO bench.products VALUES (1, 10), (2, 1000)").unwrap();
+    database.execute("INSERT INTO bench.products VALUES (1, 10), (2, 1000)");
     // While somebody has the row all of them wait, and are then one batch.
     let mut client = database.client();
     let mut held = client.transaction().unwrap();
@@ -180,10 +180,7 @@ fn rows_are_written_by_one_commit_or_by_many() {
     for way in ["insert-individual", "insert-batch", "insert-raw"] {
         assert_eq!(post(&replica, &format!("/bulk-operations/{way}?count=1")).status, 409, "nobody is there");
     }
-    database
-        .client()
-        .batch_execute("INSERT INTO bench.users (name, email) VALUES ('A', 'a@example.com')")
-        .unwrap();
+    database.execute("INSERT INTO bench.users (name, email) VALUES ('A', 'a@example.com')");
     let cleaned = |expected: i64| {
         let answer = replica.api.connect().request("DELETE", "/bulk-operations/cleanup", "");
         assert_eq!((answer.status, answer.json()), (200, json!({"count": expected})));

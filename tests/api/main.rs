@@ -1,8 +1,7 @@
 //! Each API over real sockets and a real Postgres.
 #![allow(clippy::unwrap_used)]
 
-#[path = "../support/mod.rs"]
-mod support;
+use pouco_tools::support;
 
 mod bench;
 mod bench_access;

@@ -333,9 +333,7 @@ fn the_document_and_the_page_are_kept_and_asked_about() {
         assert!(policy.starts_with("default-src 'none'") && !policy.contains("unsafe"), "{policy}");
         let tag = answer.header("etag").unwrap();
         let request = format!("GET {path} HTTP/1.1\r\nhost: a\r\nif-none-match: {tag}\r\n\r\n");
-        let mut connection = replica.api.connect();
-        connection.send(request);
-        let again = connection.answer();
+        let again = replica.api.ask(request);
         assert_eq!((again.status, again.body.len()), (304, 0), "{path}");
     }
 }

@@ -2,10 +2,8 @@
 //! moment of the index's life.
 
 use std::collections::BTreeMap;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
-use std::time::{Duration, Instant};
 
 use crate::support::{Database, Replica, eventually};
 use fastrand::Rng;
@@ -168,6 +166,7 @@ fn no_answer_ever_comes_from_a_part_of_the_people() {
         ("POUCO_CACHE_BYTES", bound.as_str()),
         ("POUCO_APIS", "people"),
         ("POUCO_READ_CONNECTIONS", "1"),
+        ("POUCO_READ_DEADLINE_MS", "120000"),
         ("POUCO_INDEX_WAIT_MS", "0"),
     ];
     let replica = Replica::start_with(&database, &settings);
@@ -379,8 +378,8 @@ fn the_line_of_searches_is_bounded_and_ends() {
         let counted = format!("pouco_searches_refused_total{{reason=\"{reason}\"}}");
         assert_eq!(replica.metric(&counted), refused as u64);
         assert_eq!(replica.metric("pouco_searches_waiting "), 0);
-        // Whoever comes alone is answered.
-        assert_eq!(found(&replica, "nick39999").len(), 1);
+        let alone = || replica.get("/pessoas?t=nick39999").text().contains("nick39999");
+        eventually("whoever comes alone is answered", alone);
     }
 }
 
@@ -457,11 +456,10 @@ fn the_largest_people_are_added_in_slices() {
     let small = json!({"apelido": "small", "nome": "Ana", "nascimento": "1990-12-31", "stack": null});
     let small = replica.post("/pessoas", &small.to_string()).header("location").unwrap().to_owned();
     let left = AtomicUsize::new(CLIENTS);
-    let times = Mutex::new(Vec::new());
-    let mut looked_up = Vec::new();
+    let mut looked_up = 0;
     thread::scope(|scope| {
         for client in 0..CLIENTS {
-            let (replica, left, times) = (&replica, &left, &times);
+            let (replica, left) = (&replica, &left);
             scope.spawn(move || {
                 let _left = OnDrop(|| {
                     left.fetch_sub(1, Ordering::Relaxed);
@@ -471,9 +469,7 @@ fn the_largest_people_are_added_in_slices() {
                 for number in 0..EACH {
                     let nick = format!("large-{client}-{number:03}");
                     let body = largest(&mut random, &nick);
-                    let began = Instant::now();
                     let answer = connection.request("POST", "/pessoas", &body);
-                    times.lock().unwrap().push(began.elapsed());
                     assert_eq!(answer.status, 201, "{}", answer.text());
                     let found = connection.request("GET", &format!("/pessoas?t={nick}"), "").json();
                     assert_eq!(found.as_array().unwrap().len(), 1, "{nick}");
@@ -482,18 +478,12 @@ fn the_largest_people_are_added_in_slices() {
         }
         let mut connection = replica.api.connect();
         while left.load(Ordering::Relaxed) > 0 {
-            let began = Instant::now();
             assert_eq!(connection.request("GET", &small, "").status, 200);
-            looked_up.push(began.elapsed());
+            looked_up += 1;
         }
     });
-    let median = |times: &mut Vec<Duration>| {
-        times.sort();
-        times[times.len() / 2]
-    };
-    let (look_up, creation) = (median(&mut looked_up), median(&mut times.lock().unwrap()));
-    println!("{} look-ups, median {look_up:?}; creations, median {creation:?}", looked_up.len());
-    assert!(4 * look_up < creation, "a look-up takes {look_up:?}, a creation {creation:?}");
+    // Somebody who waited for the ends of all that is under way would come once in four creations.
+    assert!(looked_up > CLIENTS * EACH, "{looked_up} look-ups beside {} creations", CLIENTS * EACH);
     assert!(is_complete(&replica));
     assert_eq!(replica.metric("pouco_search_index_people "), (CLIENTS * EACH) as u64 + 1);
     assert!(replica.metric("pouco_search_index_bytes ") <= 64 * 1024 * 1024);

@@ -3,23 +3,14 @@
 
 use std::collections::BTreeSet;
 
-use crate::support::replica::{command, run};
+use crate::support::replica::{command, run, seed};
 use crate::support::{Database, Replica, eventually, open_tempdir};
 use pouco::embedded::Cluster;
 use serde_json::{Value, json};
 
-/// `pouco seed users` with these options; what it printed.
-fn seed(database: &Database, options: &[&str]) -> String {
-    let mut command = command();
-    command.env("DATABASE_URL", database.url()).args(["seed", "users"]).args(options);
-    let (code, out, err) = run(&mut command);
-    assert_eq!(code, Some(0), "{err}");
-    out
-}
-
 fn seeded(rows: &str) -> (Database, Replica) {
     let database = Database::create();
-    seed(&database, &["--rows", rows, "--seed", "7"]);
+    seed(&database, "users", &["--rows", rows, "--seed", "7"]);
     let replica = Replica::start(&database);
     (database, replica)
 }
@@ -126,7 +117,7 @@ fn the_total_is_that_of_the_moment() {
 #[test]
 fn with_a_cache_answers_are_kept_for_their_time() {
     let database = Database::create();
-    seed(&database, &["--rows", "3"]);
+    seed(&database, "users", &["--rows", "3"]);
     let start = |ttl_ms: &str| {
         Replica::start_with(&database, &[("USERS_CACHE", "on"), ("POUCO_USERS_CACHE_TTL_MS", ttl_ms)])
     };
@@ -200,15 +191,15 @@ fn walking_by_the_last_id_meets_everybody_once() {
 fn the_seed_decides_who_there_is() {
     let (one, other, third) = (Database::create(), Database::create(), Database::create());
     assert_eq!(
-        seed(&one, &["--rows", "2500", "--seed", "7"]),
+        seed(&one, "users", &["--rows", "2500", "--seed", "7"]),
         "2500 of 2500 users added; the others were there\n"
     );
     assert_eq!(
-        seed(&one, &["--rows", "2510", "--seed", "7"]),
+        seed(&one, "users", &["--rows", "2510", "--seed", "7"]),
         "10 of 2510 users added; the others were there\n"
     );
-    seed(&other, &["--seed", "7", "--rows", "2510"]);
-    seed(&third, &["--rows", "2510", "--seed", "8"]);
+    seed(&other, "users", &["--seed", "7", "--rows", "2510"]);
+    seed(&third, "users", &["--rows", "2510", "--seed", "8"]);
     let all = |database: &Database| -> BTreeSet<String> {
         let rows = database.client().query("SELECT users::text FROM users", &[]).unwrap();
         rows.iter().map(|row| row.get(0)).collect()
@@ -240,14 +231,14 @@ fn reads_come_back_with_postgres() {
     let start = || Cluster::start(Some(folder.path().join("data")), None).unwrap();
     let cluster = start();
     let url = format!("host={} user=pouco dbname=pouco", cluster.sockets().display());
-    let with_url = || {
+    let with_deadline = |ms: &str| {
         let mut command = command();
-        command.env("DATABASE_URL", &url).env("POUCO_READ_DEADLINE_MS", "2000");
+        command.env("DATABASE_URL", &url).env("POUCO_READ_DEADLINE_MS", ms);
         command
     };
-    let (code, _, err) = run(with_url().args(["seed", "users", "--rows", "20"]));
+    let (code, _, err) = run(with_deadline("60000").args(["seed", "users", "--rows", "20"]));
     assert_eq!(code, Some(0), "{err}");
-    let replica = Replica::spawn(&mut with_url());
+    let [replica, hasty] = ["60000", "2000"].map(|ms| Replica::spawn(&mut with_deadline(ms)));
     let page = replica.get("/users?limit=20").body;
     let id = listed_ids(&serde_json::from_slice(&page).unwrap()).remove(3);
     let user = replica.get(&format!("/users/{id}")).body;
@@ -261,12 +252,12 @@ fn reads_come_back_with_postgres() {
     drop(client);
     cluster.stop();
     for path in [format!("/users/{id}"), "/users".to_owned()] {
-        let answer = replica.get(&path);
+        let answer = hasty.get(&path);
         assert_eq!((answer.status, answer.header("retry-after")), (503, Some("1")), "{path}");
     }
-    assert_eq!(replica.get("/healthz").status, 200);
+    assert_eq!(hasty.get("/healthz").status, 200);
     let _cluster = start();
-    eventually("users are read again", || replica.get("/users?limit=20").body == page);
+    eventually("users are read again", || hasty.get("/users?limit=20").body == page);
     assert_eq!(replica.get(&format!("/users/{id}")).body, user);
 }
 

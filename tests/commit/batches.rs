@@ -46,7 +46,7 @@ fn the_first_row_waits_for_company_and_a_full_batch_does_not() {
     assert_eq!(alone.join().unwrap(), Ok(Outcome::Stored));
     assert_eq!(full.commit("f"), Err(pouco::store::Unavailable::ShuttingDown));
 
-    let linger = std::time::Duration::from_secs(2);
+    let linger = std::time::Duration::from_secs(5);
     let lingering: Rig = Rig::of(&database, CommitLimits { linger, ..limits() });
     assert_eq!(answers(lingering.send_all(["v", "w", "x", "y", "z"])), [Ok(Outcome::Stored); 5]);
     assert_eq!(counted(&lingering.queue.metrics().batches), 1);
@@ -105,7 +105,7 @@ fn a_batch_as_large_as_those_before_it_waits_for_no_more() {
 #[test]
 fn each_row_of_a_batch_has_its_own_outcome() {
     let database = database();
-    database.client().batch_execute(&foreign_item("known")).unwrap();
+    database.execute(&foreign_item("known"));
     let rig: Rig = Rig::of(&database, one_batch_of(6));
     let keys = ["new", "known", "twice", "twice", "poison", "last"];
     let outcomes = answers(rig.send_all(keys));
@@ -126,7 +126,7 @@ fn of_one_key_twice_the_stored_one_is_told_so() {
     let items: Vec<Item> = (0..8).map(|_| item("same")).collect();
     let ids: Vec<_> = items.iter().map(|item| item.id).collect();
     let outcomes = answers(items.into_iter().map(|item| rig.send(item)).collect());
-    let stored: uuid::Uuid = database.client().query_one("SELECT id FROM items", &[]).unwrap().get(0);
+    let stored: uuid::Uuid = database.value("SELECT id FROM items");
     for (id, outcome) in ids.into_iter().zip(outcomes) {
         assert_eq!(outcome, Ok(if id == stored { Outcome::Stored } else { Outcome::Duplicate }));
     }
@@ -141,7 +141,7 @@ fn poison_fails_alone() {
     for poisons in
         [vec!["poison"], vec!["poison", "nul\0"], vec!["nul\0", "poison a", "poison b", "poison c"]]
     {
-        database.client().batch_execute("TRUNCATE items").unwrap();
+        database.execute("TRUNCATE items");
         let good: Vec<String> = (poisons.len()..64).map(|number| format!("{number:02}")).collect();
         let mut keys: Vec<&str> = good.iter().map(String::as_str).chain(poisons.iter().copied()).collect();
         fastrand::shuffle(&mut keys);

@@ -7,7 +7,7 @@ use crate::support::{Database, eventually};
 
 fn deadlocks(database: &Database) -> i64 {
     let sql = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()";
-    database.client().query_one(sql, &[]).unwrap().get(0)
+    database.value(sql)
 }
 
 /// Two replicas get the same keys in opposite order. Sorted batches meet at their first common key, where one
@@ -65,9 +65,7 @@ fn a_deadlock_with_somebody_else_is_tried_again() {
 #[test]
 fn a_serialization_failure_is_tried_again() {
     let database = database();
-    let isolate = "DO $$ BEGIN EXECUTE format(
-        'ALTER DATABASE %I SET default_transaction_isolation = ''repeatable read''', current_database()); END $$";
-    database.client().batch_execute(isolate).unwrap();
+    database.set("SET default_transaction_isolation = 'repeatable read'");
     let rig: Rig = Rig::of(&database, one_batch_of(2));
     let mut other = foreign(&database, &foreign_item("a"));
     let sent = rig.send_all(["a", "b"]);

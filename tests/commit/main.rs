@@ -1,8 +1,7 @@
 //! The group commit, driven directly with tables of the tests' own, on a real Postgres.
 #![allow(clippy::unwrap_used)]
 
-#[path = "../support/mod.rs"]
-mod support;
+use pouco_tools::support;
 
 mod batches;
 mod bounds;

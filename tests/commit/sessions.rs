@@ -59,11 +59,11 @@ fn a_session_that_became_read_only_is_replaced() {
 #[test]
 fn a_database_that_stays_read_only_refuses() {
     let database = database();
-    set_for_new_sessions(&database, "default_transaction_read_only = on");
+    database.set("SET default_transaction_read_only = on");
     let deadline = Duration::from_millis(500);
     let rig: Rig = Rig::of(&database, CommitLimits { deadline, ..limits() });
     assert_eq!(rig.commit("a"), Err(Unavailable::Deadline));
-    set_for_new_sessions(&database, "default_transaction_read_only = off");
+    database.set("SET default_transaction_read_only = off");
     eventually("creations are back", || rig.commit("b") == Ok(Outcome::Stored));
     assert_eq!(stored_keys(&database), ["b"]);
 }
@@ -87,7 +87,7 @@ fn an_idle_session_that_was_lost_makes_nothing_uncertain() {
 fn rows_for_a_postgres_that_stands_still_end_at_their_deadline() {
     let database = database();
     let relay = Relay::to(&database);
-    let deadline = Duration::from_millis(500);
+    let deadline = Duration::from_secs(3);
     let rig: Rig = Rig::start(relay.config(), CommitLimits { deadline, ..limits() });
     eventually("the writer is connected", || rig.connector.connected() == 1);
     assert_eq!(rig.commit("a"), Ok(Outcome::Stored));
@@ -141,7 +141,7 @@ fn a_reader_with_an_outdated_statement_is_replaced() {
     let database = database();
     let (pool, _janitor) = reader(database.config(), MINUTE);
     assert_eq!(pool.read(Lane::Lookup, keys), Ok(0));
-    database.client().batch_execute("ALTER TABLE items ADD COLUMN more text").unwrap();
+    database.execute("ALTER TABLE items ADD COLUMN more text");
     assert_eq!(pool.read(Lane::Lookup, keys), Err(Unavailable::Refused));
     assert_eq!(pool.read(Lane::Lookup, keys), Ok(0));
     pool.close();
@@ -243,7 +243,7 @@ fn what_the_client_library_refuses_is_no_lost_connection() {
 #[test]
 fn a_read_that_ends_its_sessions_is_given_up() {
     let database = database();
-    let (pool, _janitor) = reader(database.config(), Duration::from_secs(1));
+    let (pool, _janitor) = reader(database.config(), Duration::from_secs(5));
     let runs = Arc::new(AtomicU64::new(0));
     let counting = runs.clone();
     let deadly = move |session: &mut Session| {
@@ -252,7 +252,7 @@ fn a_read_that_ends_its_sessions_is_given_up() {
     };
     assert_eq!(pool.read(Lane::Lookup, deadly), Err(Unavailable::Deadline));
     let runs = runs.load(Ordering::Relaxed);
-    assert!((2..25).contains(&runs), "{runs} runs");
+    assert!((2..75).contains(&runs), "{runs} runs");
     eventually("others read", || pool.read(Lane::Lookup, keys) == Ok(0));
     pool.close();
 }
@@ -266,9 +266,7 @@ fn the_room_for_connections_is_known() {
     connector.open(Purpose::Read).unwrap();
     let (needed, allowed) = connector.room();
     assert!(needed == 12 && allowed > 0, "{allowed}");
-    let limit =
-        "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I CONNECTION LIMIT 11', current_database()); END $$";
-    database.client().batch_execute(limit).unwrap();
+    database.set("CONNECTION LIMIT 11");
     connector.open(Purpose::Read).unwrap();
     assert_eq!(connector.room(), (12, 11));
 }

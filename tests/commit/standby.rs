@@ -25,7 +25,7 @@ fn wait_for_standby(database: &Database, wait: bool) {
     client.batch_execute("SELECT pg_reload_conf()").unwrap();
     let sql = "SELECT current_setting('synchronous_standby_names') <> ''";
     // What a new session sees, the old ones see by the end of their statement.
-    eventually("it is known", || database.client().query_one(sql, &[]).unwrap().get::<_, bool>(0) == wait);
+    eventually("it is known", || database.value::<bool>(sql) == wait);
 }
 
 /// The backends of this process that wait for the standby, with what they are at.
@@ -141,11 +141,7 @@ fn synchronous_commit_is_raised_and_never_lowered() {
         ("on", "on"),
         ("remote_apply", "remote_apply"),
     ] {
-        let set = format!(
-            "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET synchronous_commit = {given}', \
-             current_database()); END $$"
-        );
-        database.client().batch_execute(&set).unwrap();
+        database.set(&format!("SET synchronous_commit = {given}"));
         let mut session = connector.open(Purpose::Write).unwrap();
         let rows = session.query(sql, &[]).unwrap();
         assert_eq!(rows[0].get::<_, String>(0), expected, "{given}");

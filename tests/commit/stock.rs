@@ -95,13 +95,13 @@ fn database() -> Database {
     let database = Database::create();
     let schema = "CREATE TABLE stock (id int PRIMARY KEY, quantity bigint CHECK (quantity >= 0));
                   CREATE TABLE orders (id uuid PRIMARY KEY, quantity int)";
-    database.client().batch_execute(schema).unwrap();
+    database.execute(schema);
     database.client().execute("INSERT INTO stock VALUES (1, $1)", &[&STOCK]).unwrap();
     database
 }
 
 fn number(database: &Database, sql: &str) -> i64 {
-    database.client().query_one(sql, &[]).unwrap().get(0)
+    database.value(sql)
 }
 
 /// The backends at work on a batch.

@@ -77,7 +77,7 @@ fn new_id() -> Uuid {
 }
 
 fn notes(database: &Database) -> i64 {
-    database.client().query_one("SELECT count(*) FROM notes", &[]).unwrap().get(0)
+    database.value("SELECT count(*) FROM notes")
 }
 
 /// Sessions of the pool that are in a transaction, working or not.
@@ -85,18 +85,18 @@ fn notes(database: &Database) -> i64 {
 fn open_transactions(database: &Database) -> i64 {
     let sql = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'pouco'
                AND datname = current_database() AND (state LIKE 'idle in transaction%' OR state = 'active')";
-    database.client().query_one(sql, &[]).unwrap().get(0)
+    database.value(sql)
+}
+
+fn blocked(database: &Database) -> Vec<i32> {
+    let sql = "SELECT pid FROM pg_stat_activity WHERE application_name = 'pouco' AND wait_event_type = 'Lock'
+               AND datname = current_database()";
+    database.client().query(sql, &[]).unwrap().iter().map(|row| row.get(0)).collect()
 }
 
 fn wait_until_blocked(database: &Database) -> i32 {
-    let sql = "SELECT pid FROM pg_stat_activity WHERE application_name = 'pouco' AND wait_event_type = 'Lock'
-               AND datname = current_database()";
-    let mut pid = 0;
-    eventually("it waits for a lock", || {
-        let rows = database.client().query(sql, &[]).unwrap();
-        rows.first().map(|row| pid = row.get(0)).is_some()
-    });
-    pid
+    eventually("it waits for a lock", || !blocked(database).is_empty());
+    blocked(database)[0]
 }
 
 #[test]
@@ -220,17 +220,19 @@ fn a_last_statement_commits() {
 #[test]
 fn a_conflict_is_tried_again() {
     let database = database();
-    database.client().batch_execute("INSERT INTO items VALUES (gen_random_uuid(), '0')").unwrap();
+    database.execute("INSERT INTO items VALUES (gen_random_uuid(), '0')");
     let rig = Rig::start(database.config(), 3, Duration::from_secs(20));
     let tries = Arc::new(AtomicU64::new(0));
-    // Both read what the other one writes.
+    eventually("all are connected", || rig.connector.connected() == 3);
+    let lock = foreign(&database, "LOCK TABLE notes");
+    // Two have read what the other one writes before either does.
     let increment = |tries: Arc<AtomicU64>, pool: Arc<Pool>| {
         thread::spawn(move || {
             let work = move |transaction: &mut Transaction<'_>| {
                 tries.fetch_add(1, Ordering::Relaxed);
                 transaction.execute("SET TRANSACTION ISOLATION LEVEL SERIALIZABLE", &[])?;
                 let key: String = transaction.query("SELECT key FROM items", &[])?[0].get(0);
-                transaction.query("SELECT pg_sleep(0.02)", &[])?;
+                transaction.query("SELECT FROM notes", &[])?;
                 let next = (key.parse::<u64>().unwrap() + 1).to_string();
                 transaction.execute("UPDATE items SET key = $1", &[&next])?;
                 Ok::<_, Undo<Reason>>(())
@@ -239,6 +241,8 @@ fn a_conflict_is_tried_again() {
         })
     };
     let sent: Vec<_> = (0..6).map(|_| increment(tries.clone(), rig.pool.clone())).collect();
+    eventually("two wait", || blocked(&database).len() > 1);
+    drop(lock);
     let done = sent.into_iter().filter_map(|one| one.join().unwrap().ok()).count();
     assert_eq!(stored_keys(&database), [done.to_string()]);
     assert!(done > 1 && counted(&rig.pool.metrics().conflicts) > 0);
@@ -268,7 +272,7 @@ fn with_slow_commit(database: &Database, wait: &str) {
          CREATE CONSTRAINT TRIGGER late AFTER INSERT ON notes DEFERRABLE INITIALLY DEFERRED
          FOR EACH ROW EXECUTE FUNCTION wait()"
     );
-    database.client().batch_execute(&schema).unwrap();
+    database.execute(&schema);
 }
 
 /// A connection that is lost with COMMIT on its way: it is asked what became of it, and never done twice.
@@ -321,8 +325,8 @@ fn a_deadline_undoes_what_is_not_yet_committed() {
 #[test]
 fn a_deadline_does_not_touch_a_commit() {
     let database = database();
-    with_slow_commit(&database, "PERFORM pg_sleep(1.5)");
-    let deadline = Duration::from_millis(500);
+    with_slow_commit(&database, "PERFORM pg_sleep(6.5)");
+    let deadline = Duration::from_secs(3);
     let rig = Rig::start(database.config(), 2, deadline);
     eventually("it is connected", || rig.connector.connected() == 2);
     let began = Instant::now();

@@ -1,7 +1,6 @@
 //! Connections that are lost with rows sent: the answer is what became of the row with *our* id.
 
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
 
 use pouco::store::Unavailable;
 
@@ -125,22 +124,17 @@ fn a_full_disk_after_a_lost_connection_is_answered_truly() {
 #[test]
 fn a_row_that_costs_its_session_is_alone() {
     let database = database();
-    database
-        .client()
-        .batch_execute(
+    database.execute(
             "CREATE FUNCTION die() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
                  PERFORM pg_terminate_backend(pg_backend_pid()); RETURN NEW; END $$;
              CREATE TRIGGER die BEFORE INSERT ON items FOR EACH ROW WHEN (NEW.key = 'deadly') EXECUTE FUNCTION die()",
-        )
-        .unwrap();
+        );
     let rig: Rig = Rig::of(&database, one_batch_of(16));
     let keys: Vec<String> = (0..15).map(|key| format!("key {key}")).chain(["deadly".into()]).collect();
-    let began = Instant::now();
     for (key, outcome) in keys.iter().zip(answers(rig.send_all(keys.clone()))) {
         let expected = if key == "deadly" { Err(Unavailable::Refused) } else { Ok(Outcome::Stored) };
         assert_eq!(outcome, expected, "{key}");
     }
-    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
     assert_eq!(stored_keys(&database).len(), 15);
     // Three together, one for each halving until it is alone, and then what makes six of it.
     assert_eq!(counted(&rig.queue.metrics().uncertain), 3 + 3 + 4);

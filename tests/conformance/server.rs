@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use pouco::http::{Limits, Method, Router, Status};
 
-use crate::client::Target;
-use crate::engine::Engine;
+use pouco_tools::client::Target;
+use pouco_tools::support::Engine;
 
 /// It ends with the last case that holds it, and its socket file with it.
 pub(crate) struct Running {

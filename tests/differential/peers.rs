@@ -1,8 +1,7 @@
 //! The two servers, and how they are asked.
 
 use std::convert::Infallible;
-use std::io::{ErrorKind, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use http_body_util::{BodyExt, Full};
@@ -11,9 +10,7 @@ use hyper::header::HeaderValue;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use pouco::http::{Address, Limits, Listener, Method, Router, Server};
-
-/// Longer than any answer takes, unless a connection hangs.
-const TIMEOUT: Duration = Duration::from_secs(10);
+use pouco_tools::client::Target;
 
 /// A request that a server took for a valid one.
 #[derive(Debug, PartialEq, Eq)]
@@ -121,39 +118,20 @@ async fn echo(request: hyper::Request<Incoming>) -> Result<hyper::Response<Full<
 }
 
 fn ask(address: SocketAddr, stream: &[u8], accepts: impl Fn(u16) -> bool) -> Verdict {
-    let mut client = TcpStream::connect(address).unwrap();
-    client.set_read_timeout(Some(TIMEOUT)).unwrap();
-    client.write_all(stream).unwrap();
-    let _ = client.shutdown(Shutdown::Write);
-    let mut bytes = Vec::new();
-    match client.read_to_end(&mut bytes) {
-        Ok(_) => {}
-        Err(error) if error.kind() == ErrorKind::ConnectionReset => {}
-        Err(error) => panic!("{error} after {}", stream.escape_ascii()),
-    }
+    let mut connection = Target::Tcp(address.to_string()).connect();
+    connection.send(stream);
+    connection.half_close();
     let to_head = stream.trim_ascii_start().starts_with(b"HEAD ");
-    verdict(&bytes, accepts, to_head)
-}
-
-/// Reads the answers; the first one has no body if it is to HEAD.
-fn verdict(mut bytes: &[u8], accepts: impl Fn(u16) -> bool, to_head: bool) -> Verdict {
-    let mut accepted = Vec::new();
-    while let Some(end) = bytes.windows(4).position(|window| window == b"\r\n\r\n") {
-        let head = std::str::from_utf8(&bytes[..end + 2]).unwrap().to_ascii_lowercase();
-        let status: u16 = head[9..12].parse().unwrap();
-        bytes = &bytes[end + 4..];
-        if status < 200 {
-            continue;
+    let mut accepted: Vec<Accepted> = Vec::new();
+    // The first one has no body if it is to HEAD.
+    while let Some(answer) =
+        connection.try_answer_to(if to_head && accepted.is_empty() { "HEAD" } else { "" })
+    {
+        match answer.status {
+            ..200 => {}
+            status if !accepts(status) => return Verdict { accepted, refused: Some(status) },
+            _ => accepted.push(Accepted { body: answer.header("x-echo").map(|_| answer.body.clone()) }),
         }
-        if !accepts(status) {
-            return Verdict { accepted, refused: Some(status) };
-        }
-        let length = head.split("\r\n").find_map(|line| line.strip_prefix("content-length: "));
-        let bodiless = to_head && accepted.is_empty();
-        let length = if bodiless { 0 } else { length.map_or(0, |digits| digits.trim().parse().unwrap()) };
-        let body = head.contains("\r\nx-echo: ").then(|| bytes[..length].to_vec());
-        bytes = &bytes[length..];
-        accepted.push(Accepted { body });
     }
     Verdict { accepted, refused: None }
 }

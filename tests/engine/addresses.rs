@@ -4,14 +4,14 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use crate::support::client::request_text;
-use crate::support::{Connection, Engine, Target, eventually};
+use crate::support::{Answer, Connection, Engine, Target, eventually};
 use pouco::http::{Limit, Limits, Method, Router};
 
 const ANA: &str = "127.0.0.2";
 const BOB: &str = "127.0.0.3";
 
 /// More than the sweeper's interval, which is how exactly the engine knows who has waited longest.
-const LATER: Duration = Duration::from_millis(600);
+const LATER: Duration = Duration::from_millis(1_500);
 
 fn start(limits: Limits) -> Engine {
     let mut router = Router::new();
@@ -220,27 +220,39 @@ fn limited(rate: u32, burst: u32) -> Engine {
     start(limits)
 }
 
+/// Asks until it is told to wait, since on a busy machine a second may be over before: the refusal, and how
+/// many were served.
+fn until_limited(mut ask: impl FnMut() -> Answer) -> (Answer, usize) {
+    let (mut refused, mut served) = (None, 0);
+    eventually("it is told to wait", || {
+        let answer = ask();
+        served += usize::from(answer.status == 200);
+        refused = (answer.status == 429).then_some(answer);
+        refused.is_some()
+    });
+    (refused.unwrap(), served)
+}
+
 #[test]
 fn past_its_rate_an_address_is_told_to_wait_and_its_connection_goes_on() {
     let engine = limited(1, 3);
     let tcp = &engine.targets[0];
     let mut ana = tcp.connect_from(ANA);
-    (0..3).for_each(|_| served(&mut ana));
-    let refused = ana.request("GET", "/hello", "");
-    assert_eq!((refused.status, refused.header("retry-after")), (429, Some("1")));
-    assert_eq!(refused.header("connection"), None);
+    let (refused, served_before) = until_limited(|| ana.request("GET", "/hello", ""));
+    assert!(served_before >= 3, "{served_before}");
+    assert_eq!((refused.header("retry-after"), refused.header("connection")), (Some("1"), None));
     // The body goes past, and what is behind it is a request again.
-    let refused = ana.request("POST", "/hello", "a body");
-    assert_eq!((refused.status, refused.header("connection")), (429, None));
-    assert_eq!(
-        tcp.connect_from(ANA).request("GET", "/nothing", "").status,
-        429,
-        "another connection of hers"
-    );
-    let mut uninvited = tcp.connect_from(ANA);
-    uninvited.send("POST /hello HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n");
-    let refused = uninvited.answer();
-    assert_eq!((refused.status, refused.header("connection")), (429, Some("close")));
+    let (refused, _) = until_limited(|| ana.request("POST", "/hello", "a body"));
+    assert_eq!(refused.header("connection"), None);
+    // Another connection of hers.
+    until_limited(|| tcp.connect_from(ANA).request("GET", "/nothing", ""));
+    let (refused, _) = until_limited(|| {
+        let mut uninvited = tcp.connect_from(ANA);
+        uninvited
+            .send("POST /hello HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n");
+        uninvited.answer()
+    });
+    assert_eq!(refused.header("connection"), Some("close"));
     assert_eq!(engine.hits(Limit::RequestsPerAddress), 4);
     served(&mut tcp.connect_from(BOB));
     eventually("a second is over", || ana.request("GET", "/hello", "").status == 200);
@@ -251,22 +263,24 @@ fn past_its_rate_an_address_is_told_to_wait_and_its_connection_goes_on() {
 fn behind_a_trusted_hop_the_rate_is_that_of_each_client() {
     let engine = limited(1, 2);
     let mut hop = engine.targets[1].connect();
-    let mut status = |client: &str| {
+    let mut ask = |client: &str| {
         hop.send(format!("GET /hello HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: {client}\r\n\r\n"));
-        hop.answer().status
+        hop.answer()
     };
-    let statuses = ["192.0.2.1", "192.0.2.1", "192.0.2.1", "192.0.2.2"].map(&mut status);
-    assert_eq!(statuses, [200, 200, 429, 200]);
-    let networks = ["2001:db8::1", "2001:db8::2", "2001:db8::3", "2001:db8:0:1::1"].map(&mut status);
-    assert_eq!(networks, [200, 200, 429, 200]);
-    assert_eq!(["unknown"; 4].map(&mut status), [200; 4], "nobody says whose they are");
+    assert!(until_limited(|| ask("192.0.2.1")).1 >= 2);
+    assert_eq!(ask("192.0.2.2").status, 200);
+    let mut hosts = 1_u16..;
+    assert!(until_limited(|| ask(&format!("2001:db8::{:x}", hosts.next().unwrap()))).1 >= 2);
+    assert_eq!(ask("2001:db8:0:1::1").status, 200);
+    assert_eq!(["unknown"; 4].map(|client| ask(client).status), [200; 4], "nobody says whose they are");
     // Over TCP the field is anybody's word.
-    let over_tcp = |client: &str| {
+    let over_tcp = |number: u16| {
         let mut connection = engine.targets[0].connect_from(ANA);
-        connection.send(format!("GET /hello HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: {client}\r\n\r\n"));
-        connection.answer().status
+        let client = format!("X-Forwarded-For: 192.0.2.{}", number % 256);
+        connection.send(format!("GET /hello HTTP/1.1\r\nHost: a\r\n{client}\r\n\r\n"));
+        connection.answer()
     };
-    assert_eq!(["192.0.2.7", "192.0.2.8", "192.0.2.9"].map(over_tcp), [200, 200, 429]);
+    assert!(until_limited(|| over_tcp(hosts.next().unwrap())).1 >= 2);
 }
 
 #[test]

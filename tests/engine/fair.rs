@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::support::client::request_text;
-use crate::support::{Engine, Target, eventually};
+use crate::support::{Engine, RaisedAtEnd, Target, eventually};
 use pouco::http::{Limits, Method, Router, Timeout};
 
 /// Work of a handler: so that the client is faster than the server, and its socket never empty.
@@ -62,15 +62,8 @@ fn flood(target: &Target, first: &str, again: &str, sent: &AtomicU64, enough: &A
     });
 }
 
-struct RaisedAtEnd<'a>(&'a AtomicBool);
-
-impl Drop for RaisedAtEnd<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-}
-
-/// Without turns the first request waits for the end of the flood, which is that of the test.
+/// Without turns the first request waits for the end of the flood, which is that of the test: until the
+/// client gives up.
 fn assert_others_are_served(first: &str, again: &str) {
     let engine = start(Limits::default());
     let (enough, sent) = (AtomicBool::new(false), AtomicU64::new(0));
@@ -81,16 +74,12 @@ fn assert_others_are_served(first: &str, again: &str) {
         }
         let much = 4 << 20;
         eventually("the sockets are full", || sent.load(Ordering::Relaxed) > much);
-        let begun = Instant::now();
         for target in &engine.targets {
             let mut other = target.connect();
             for _ in 0..10 {
                 assert_eq!(other.request("GET", "/hello", "").text(), "hello");
             }
         }
-        let took = begun.elapsed();
-        println!("{took:?} for 20 requests beside {} bytes", sent.load(Ordering::Relaxed));
-        assert!(took < Duration::from_secs(5), "{took:?}");
     });
 }
 
@@ -110,12 +99,13 @@ fn nor_does_one_that_streams_a_body_without_end() {
 fn a_client_that_pipelines_and_does_not_read_is_cut() {
     let engine = start(Limits { write_timeout_ms: 500, ..Limits::default() });
     for (count, target) in (1..).zip(&engine.targets) {
-        let mut deaf = target.connect();
-        deaf.send_until_stuck(&request_text("GET", "/hello", "").repeat(1_000), Duration::from_millis(100));
-        let mut other = target.connect();
-        eventually("it is cut", || {
-            assert_eq!(other.request("GET", "/hello", "").text(), "hello");
-            engine.timeouts(Timeout::Write) == count
+        let (mut deaf, mut other) = (target.connect(), target.connect());
+        std::thread::scope(|scope| {
+            scope.spawn(|| deaf.send_until_cut(&request_text("GET", "/hello", "").repeat(1_000)));
+            eventually("it is cut", || {
+                assert_eq!(other.request("GET", "/hello", "").text(), "hello");
+                engine.timeouts(Timeout::Write) == count
+            });
         });
     }
 }

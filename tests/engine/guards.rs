@@ -253,9 +253,7 @@ fn a_refusal_is_counted_under_its_route() {
     let (engine, _) = start();
     let target = &engine.targets[0];
     for body in ["", "abcde"] {
-        let mut connection = target.connect();
-        connection.send(put("/users/7", &length(5), body));
-        assert_eq!(connection.answer().status, 401);
+        assert_eq!(target.ask(put("/users/7", &length(5), body)).status, 401);
     }
     let mut counts = engine.server.router().counts();
     let refused = counts.find(|count| count.status == Status::Unauthorized).unwrap();

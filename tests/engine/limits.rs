@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::support::client::request_text;
-use crate::support::{Connection, Database, Engine, Replica, eventually, open_tempdir};
+use crate::support::{Connection, Database, Engine, RaisedAtEnd, Replica, eventually, open_tempdir};
 use pouco::http::{Limit, Limits, Method, Router, Timeout};
 
 /// Small bounds, each hit without coming near another one; time-outs that no test waits for.
@@ -257,21 +257,12 @@ fn a_flood_of_clients_past_the_limit_does_not_starve_the_others() {
             });
         }
         eventually("the flood is refused", || engine.hits(Limit::Connections) > 1_000);
-        // Takes some ten milliseconds; it took 7 s where accepting only yielded, and no end where it did not.
-        let begun = Instant::now();
+        let before = engine.hits(Limit::Connections);
         (0..100).for_each(|_| served_and_begun(&mut held, "G"));
-        let took = begun.elapsed();
-        assert!(took < Duration::from_secs(5), "{took:?} for 100 requests");
+        let refused = engine.hits(Limit::Connections) - before;
+        // One or two for each; where accepting only yielded they were thousands.
+        assert!(refused < 100 * 100, "{refused} refused beside 100 requests");
     });
-}
-
-/// Ends the flood also where the test fails.
-struct RaisedAtEnd<'a>(&'a AtomicBool);
-
-impl Drop for RaisedAtEnd<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
 }
 
 #[test]
@@ -319,7 +310,8 @@ fn a_body_that_does_not_end_is_a_408() {
 
 #[test]
 fn a_connection_without_requests_is_closed_without_a_word() {
-    let engine = start(Limits { idle_timeout_ms: SHORT_MS, ..LIMITS });
+    // Time enough between a connection and its request, however busy the machine is.
+    let engine = start(Limits { idle_timeout_ms: 2_000, ..LIMITS });
     for (count, target) in (1..).zip(&engine.targets) {
         let mut silent = target.connect();
         let mut kept = target.connect();
@@ -351,8 +343,9 @@ fn a_client_that_stops_reading_is_given_up_while_others_are_served() {
 /// What its kernel has taken at first is no progress of its own.
 #[test]
 fn a_client_that_reads_nothing_is_cut_after_one_write_time_out() {
-    const WRITE_TIMEOUT: Duration = Duration::from_secs(3);
-    let engine = start(Limits { write_timeout_ms: 3_000, ..LIMITS });
+    // So long that once and twice are far apart, however busy the machine is.
+    const WRITE_TIMEOUT: Duration = Duration::from_secs(8);
+    let engine = start(Limits { write_timeout_ms: 8_000, ..LIMITS });
     let mut deaf: Vec<Connection> = engine.targets.iter().map(|target| target.connect()).collect();
     let begun = Instant::now();
     deaf.iter_mut().for_each(|deaf| deaf.send(request_text("GET", "/big", "").repeat(4)));
@@ -375,7 +368,7 @@ fn each_limit_and_time_out_is_a_setting_and_a_sample() {
         ("POUCO_MAX_BODY_BYTES", "1024"),
         ("POUCO_HEADER_TIMEOUT_MS", "500"),
         ("POUCO_BODY_TIMEOUT_MS", "500"),
-        ("POUCO_IDLE_TIMEOUT_MS", "750"),
+        ("POUCO_IDLE_TIMEOUT_MS", "3000"),
         ("POUCO_WRITE_TIMEOUT_MS", "500"),
     ];
     let replica = Replica::start_with(&database, &settings);
@@ -394,10 +387,8 @@ fn each_limit_and_time_out_is_a_setting_and_a_sample() {
     assert_eq!((status(&post("Content-Length: 9\r\n", "a")), ended("body")), (408, 1));
     assert!(replica.api.connect().is_closed());
     assert_eq!(ended("idle"), 1);
-    let mut deaf = replica.api.connect();
-    deaf.send_until_stuck(&request_text("GET", "/x", "").repeat(100), Duration::from_millis(100));
+    replica.api.connect().send_until_cut(&request_text("GET", "/x", "").repeat(100));
     eventually("the deaf client is given up", || ended("write") == 1);
-    drop(deaf);
     // Bounds so tight that the other cases would meet them.
     let settings = [
         ("POUCO_MAX_CONNECTIONS", "1"),

@@ -1,8 +1,7 @@
 //! The HTTP engine as its clients meet it, over real sockets.
 #![allow(clippy::unwrap_used)]
 
-#[path = "../support/mod.rs"]
-mod support;
+use pouco_tools::support;
 
 mod addresses;
 mod conditional;

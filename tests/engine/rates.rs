@@ -169,7 +169,7 @@ fn send_slowly(connection: &mut Connection, body: &[u8]) {
 #[test]
 fn a_streamed_body_that_is_slow_but_keeps_the_rate_is_read() {
     const BODY: usize = 512 * 1024;
-    let engine = start(Limits { min_bytes_per_s: 50_000, rate_grace_ms: 250, ..Limits::default() });
+    let engine = start(Limits { min_bytes_per_s: 5_000, rate_grace_ms: 2_500, ..Limits::default() });
     for target in &engine.targets {
         let mut connection = target.connect();
         connection.send(format!("POST /count HTTP/1.1\r\nHost: a\r\nContent-Length: {BODY}\r\n\r\n"));

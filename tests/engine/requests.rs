@@ -91,7 +91,7 @@ fn requests_are_answered_on_both_kinds_of_sockets() {
 /// find it.
 #[test]
 fn a_lasting_connection_takes_large_answers_times_out_and_drains() {
-    let limits = Limits { idle_timeout_ms: 600, ..LIMITS };
+    let limits = Limits { idle_timeout_ms: 3_000, ..LIMITS };
     let running = start(limits);
     for target in &running.targets {
         let mut connection = target.connect();
@@ -112,47 +112,6 @@ fn a_lasting_connection_takes_large_answers_times_out_and_drains() {
     }
     assert!(running.server.shutdown(Duration::from_secs(10)));
     lasting.iter_mut().for_each(|connection| assert!(connection.is_closed()));
-}
-
-#[test]
-fn pipelined_requests_are_answered_in_order() {
-    let running = start(LIMITS);
-    for target in &running.targets {
-        let mut connection = target.connect();
-        let stream: String =
-            (0..100).map(|number| request_text("GET", &format!("/hello/{number}"), "")).collect();
-        connection.send(stream);
-        for number in 0..100 {
-            assert_eq!(connection.answer().text(), number.to_string());
-        }
-    }
-}
-
-#[test]
-fn every_split_of_a_stream_gives_the_same_answers() {
-    let running = start(LIMITS);
-    let chunked =
-        "POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nWiki\r\n0\r\n\r\n";
-    let stream = format!(
-        "\r\n{}{}{chunked}",
-        request_text("POST", "/echo", "hello"),
-        request_text("GET", "/hello/x", "")
-    );
-    for target in &running.targets {
-        for at in 1..stream.len() {
-            let mut connection = target.connect();
-            connection.send(&stream.as_bytes()[..at]);
-            connection.send(&stream.as_bytes()[at..]);
-            let bodies: Vec<String> = (0..3).map(|_| connection.answer().text().to_owned()).collect();
-            assert_eq!(bodies, ["hello", "x", "Wiki"], "split at {at}");
-        }
-        let mut connection = target.connect();
-        for byte in stream.as_bytes() {
-            connection.send([*byte]);
-        }
-        let bodies: Vec<String> = (0..3).map(|_| connection.answer().text().to_owned()).collect();
-        assert_eq!(bodies, ["hello", "x", "Wiki"], "byte by byte");
-    }
 }
 
 #[test]
@@ -315,28 +274,4 @@ impl Log for HandlerLog {
     }
 
     fn flush(&self) {}
-}
-
-#[test]
-fn an_answer_larger_than_every_buffer_arrives_whole() {
-    let running = start(LIMITS);
-    for target in &running.targets {
-        assert_eq!(target.get("/big").body.len(), 4 << 20);
-    }
-}
-
-#[test]
-fn a_drain_closes_idle_connections_and_refuses_new_ones() {
-    let running = start(LIMITS);
-    let mut idle: Vec<_> = running.targets.iter().map(Target::connect).collect();
-    for connection in &mut idle {
-        assert_eq!(connection.request("GET", "/hello/a", "").status, 200);
-    }
-    assert!(running.server.shutdown(Duration::from_secs(10)));
-    for connection in &mut idle {
-        assert!(connection.is_closed());
-    }
-    for target in &running.targets {
-        assert!(target.try_connect().is_err());
-    }
 }

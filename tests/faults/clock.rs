@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use crate::harness::fault::Fault;
 use crate::harness::load::client;
+use crate::harness::promised;
 use crate::harness::run::Run;
 use crate::{finish, setup, start};
 
@@ -22,7 +23,7 @@ fn library() -> Option<PathBuf> {
 /// The replicas' clock by a new id, in seconds.
 fn told(run: &Run, replica: usize) -> u64 {
     let since = run.history.now();
-    let found = run.history.wait_for(Duration::from_secs(10), |attempts| {
+    let found = run.history.wait_for(promised(10_000), |attempts| {
         let news = attempts.iter().filter(|attempt| attempt.began >= since && attempt.target == replica);
         news.filter_map(|attempt| attempt.acknowledged()).next_back()
     });

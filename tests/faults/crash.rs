@@ -5,11 +5,11 @@ use std::time::{Duration, Instant};
 
 use crate::harness::audit::{Truth, audit};
 use crate::harness::check::Broken;
-use crate::harness::fault::Fault;
+use crate::harness::fault::{Fault, RECOVERY, SHORT_RECOVERY};
 use crate::harness::follower::{Cursor, Follower};
 use crate::harness::person::stored;
 use crate::harness::replica::Replica;
-use crate::harness::run::Run;
+use crate::harness::run::{Injected, Run};
 use crate::{finish, impatient, setup, start};
 
 /// How often Postgres crashes.
@@ -69,4 +69,18 @@ fn data_that_go_back_in_time_leave_no_ghosts() {
 pub(crate) fn histories(run: &Run) -> Vec<Option<f64>> {
     let told = |index| Replica::of(&run.stack, index, true).metric("pouco_database_histories_total").unwrap();
     (0..2).map(told).collect()
+}
+
+/// A slow disk is not held against a replica, and a quick one gives it no more time.
+#[test]
+fn a_slow_start_of_postgres_is_its_own() {
+    let after = |postgres_start: Option<u64>| {
+        let fault = Fault::KillPostgres(Duration::ZERO);
+        let postgres_start = postgres_start.map(Duration::from_millis);
+        Injected { fault, began: Duration::ZERO, ended: Duration::ZERO, recovery: [None; 2], postgres_start }
+            .allowed()
+    };
+    assert_eq!(after(None), RECOVERY);
+    assert_eq!(after(Some(700)), RECOVERY);
+    assert_eq!(after(Some(60_000)), Duration::from_secs(60) + SHORT_RECOVERY);
 }

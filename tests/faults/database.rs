@@ -4,8 +4,12 @@ use std::time::Duration;
 
 use crate::harness::fault::Fault;
 use crate::harness::history::Outcome;
+use crate::harness::promised;
 use crate::harness::proxy::Cut;
 use crate::{COMMIT_DEADLINE_MS, finish, setup, start};
+
+/// So long that who is refused at its end, and not when it was due, is late even in a test.
+const AWAY: Duration = Duration::from_secs(5);
 
 const DOWN: Duration = Duration::from_millis(500);
 
@@ -21,7 +25,7 @@ fn postgres_is_killed_and_recovers() {
 #[test]
 fn while_postgres_is_away_creations_are_refused_at_their_deadline() {
     let mut run = start(&setup());
-    let away = run.inject(Fault::KillPostgres(Duration::from_millis(2_500))).unwrap();
+    let away = run.inject(Fault::KillPostgres(AWAY)).unwrap();
     refused_in_time(&run.history.ended_in(away.began, away.ended));
     finish("Postgres away", run);
 }
@@ -29,7 +33,7 @@ fn while_postgres_is_away_creations_are_refused_at_their_deadline() {
 #[test]
 fn while_postgres_stands_still_creations_are_refused_at_their_deadline() {
     let mut run = start(&setup());
-    let paused = run.inject(Fault::PausePostgres(Duration::from_millis(2_500))).unwrap();
+    let paused = run.inject(Fault::PausePostgres(AWAY)).unwrap();
     refused_in_time(&run.history.ended_in(paused.began, paused.ended));
     finish("Postgres paused", run);
 }
@@ -41,7 +45,7 @@ fn refused_in_time(attempts: &[crate::harness::history::Attempt]) {
     for attempt in refused {
         let took = attempt.ended - attempt.began;
         // The deadline is looked at ten times a second; the rest is for a busy machine.
-        assert!(took < Duration::from_millis(COMMIT_DEADLINE_MS + 700), "{attempt:?}");
+        assert!(took < Duration::from_millis(COMMIT_DEADLINE_MS) + promised(700), "{attempt:?}");
         assert!(matches!(attempt.outcome, Outcome::Answered { retry_after: true, .. }), "{attempt:?}");
     }
 }

@@ -3,7 +3,6 @@
 use std::fs::{self, File};
 use std::io::{ErrorKind, Write};
 use std::path::PathBuf;
-use std::time::Duration;
 
 use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 use tempfile::TempDir;
@@ -11,6 +10,7 @@ use tempfile::TempDir;
 use crate::harness::check::Broken;
 use crate::harness::fault::RECOVERY;
 use crate::harness::load::client;
+use crate::harness::promised;
 use crate::harness::run::Run;
 use crate::{finish, setup, start};
 
@@ -98,7 +98,7 @@ fn while_the_disk_is_full_creations_are_refused_and_reads_go_on() {
 /// Creations on both replicas get a 503, and some more after it.
 fn wait_for_refusals(run: &Run) {
     let since = run.history.now();
-    let refused = run.history.wait_for(Duration::from_secs(20), |attempts| {
+    let refused = run.history.wait_for(promised(20_000), |attempts| {
         let refused = |target| {
             let late = attempts.iter().filter(|attempt| attempt.began >= since && attempt.target == target);
             late.filter(|attempt| attempt.status() == Some(503)).count()

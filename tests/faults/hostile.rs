@@ -7,6 +7,7 @@ use crate::harness::fault::Fault;
 use crate::harness::hostile::{Hostile, OTHER_DESCRIPTORS, descriptors};
 use crate::harness::load::client;
 use crate::harness::measure::Measured;
+use crate::harness::promised;
 use crate::harness::run::{Run, Verdict};
 use crate::harness::stack::Setup;
 use crate::harness::volume::Volume;
@@ -94,7 +95,7 @@ fn idle_connections_of_one_address_leave_room_for_others() {
 fn who_pipelines_without_an_end_has_no_more_than_his_turn() {
     let _alone = alone();
     let mut run = start(&hostile());
-    run.inject(Fault::Hostile(VICTIM, Hostile::Pipelining(HOSTILE * 6))).unwrap();
+    run.inject(Fault::Hostile(VICTIM, Hostile::Pipelining(promised(30_000)))).unwrap();
     let (_, measured) = told("pipelining", run);
     assert!(measured.hostile.cut > 0, "who reads nothing was not cut: {:?}", measured.hostile);
 }
@@ -149,7 +150,7 @@ fn a_disk_that_hangs_for_many_silences_leaves_no_doubt() {
     let mut run = start(&setup);
     let usual = sessions(&run);
     run.inject(Fault::StallDisk(SILENCE * 15)).unwrap();
-    let back = within(Duration::from_secs(6), || (sessions(&run) <= usual).then_some(()));
+    let back = within(promised(6_000), || (sessions(&run) <= usual).then_some(()));
     assert!(back.is_some(), "{} sessions, {usual} usually", sessions(&run));
     told("disk stalled for many silences", run);
     drop(volume);
@@ -163,13 +164,14 @@ fn while_a_disk_hangs_memory_answers_and_nothing_is_lost() {
     let (api, mut operator) = (run.stack.api(VICTIM), client(&run.stack.admin(VICTIM)));
     let reading = std::thread::spawn(move || {
         // In the middle of it, by the replica's own word.
-        let told = within(2 * HOSTILE, || operator.get("/readyz").ok().filter(|answer| answer.status == 503));
+        let told =
+            within(promised(10_000), || operator.get("/readyz").ok().filter(|answer| answer.status == 503));
         assert!(told.is_some(), "/readyz says that all is well");
         let mut client = client(&api);
         [format!("/pessoas/{known}"), "/pessoas?t=unique".into()]
             .map(|path| client.get(&path).unwrap().status)
     });
-    let stalled = run.inject(Fault::StallDisk(Duration::from_millis(4_500))).unwrap();
+    let stalled = run.inject(Fault::StallDisk(Duration::from_secs(5))).unwrap();
     assert_eq!(reading.join().unwrap(), [200, 200]);
     let meanwhile = run.history.ended_in(stalled.began, stalled.ended);
     let refused: Vec<_> = meanwhile.iter().filter(|attempt| attempt.status() == Some(503)).collect();
@@ -177,7 +179,7 @@ fn while_a_disk_hangs_memory_answers_and_nothing_is_lost() {
     assert!(!refused.is_empty(), "nobody was refused: nothing hung");
     for attempt in refused {
         assert!(
-            attempt.ended - attempt.began < Duration::from_millis(COMMIT_DEADLINE_MS + 700),
+            attempt.ended - attempt.began < Duration::from_millis(COMMIT_DEADLINE_MS) + promised(700),
             "{attempt:?}"
         );
     }

@@ -1,16 +1,7 @@
 //! Faults on real processes under load: what was acknowledged stays, nothing is stored twice, no replica
-//! needs a restart, and creations are back soon. The harness, with the long run of random faults, is in
-//! examples/faults/.
+//! needs a restart, and creations are back soon. The harness is `pouco_tools::faults`, and its program a long
+//! run of random faults.
 #![allow(clippy::unwrap_used)]
-
-#[path = "../../examples/faults/harness/mod.rs"]
-mod harness;
-#[path = "../../examples/faults/self_test.rs"]
-mod self_test;
-#[path = "../../examples/faults/self_test_hostile.rs"]
-mod self_test_hostile;
-#[path = "../../examples/faults/self_test_orders.rs"]
-mod self_test_orders;
 
 mod clock;
 mod crash;
@@ -25,10 +16,11 @@ mod silence;
 
 use std::time::{Duration, Instant};
 
-use harness::check::Violation;
-use harness::history::Attempted;
-use harness::run::{Run, Verdict, Workload};
-use harness::stack::Setup;
+use pouco_tools::faults as harness;
+use pouco_tools::faults::check::Violation;
+use pouco_tools::faults::history::Attempted;
+use pouco_tools::faults::run::{Run, Verdict, Workload};
+use pouco_tools::faults::stack::Setup;
 
 /// Clients over both replicas, and creations a second that they try together.
 const CLIENTS: usize = 12;
@@ -104,11 +96,4 @@ fn within<T>(patience: Duration, mut look: impl FnMut() -> Option<T>) -> Option<
 fn skipped(what: &str) {
     assert!(std::env::var("CI").as_deref() != Ok("true"), "SKIPPED: {what}");
     println!("SKIPPED: {what}");
-}
-
-#[test]
-fn the_checker_finds_what_is_planted() {
-    self_test::run().unwrap();
-    self_test_orders::run().unwrap();
-    self_test_hostile::run().unwrap();
 }

@@ -10,6 +10,7 @@ use crate::harness::fault::RECOVERY;
 use crate::harness::hostile::PREFIX;
 use crate::harness::load::client;
 use crate::harness::postgres::Postgres;
+use crate::harness::promised;
 use crate::harness::run::Run;
 use crate::harness::stack::Stack;
 use crate::{CLIENTS, finish, setup, start};
@@ -115,7 +116,7 @@ fn crowd(stack: &Stack, replica: usize) -> Vec<UnixStream> {
         let end = if number.is_multiple_of(2) { body.len() - 1 } else { body.len() };
         let head = format!("POST /pessoas HTTP/1.1\r\nHost: big\r\nContent-Length: {}\r\n\r\n", body.len());
         let mut stream = UnixStream::connect(stack.api(replica)).unwrap();
-        stream.set_write_timeout(Some(Duration::from_secs(5))).unwrap();
+        stream.set_write_timeout(Some(promised(5_000))).unwrap();
         // To whom is refused early it may fail.
         let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(&body.as_bytes()[..end]));
         stream
@@ -126,7 +127,7 @@ fn crowd(stack: &Stack, replica: usize) -> Vec<UnixStream> {
 /// How many of them get a 503 within the deadline. Of those with a whole body only what was sent to Postgres,
 /// which stands still, gets nothing.
 fn refused(crowd: &mut [UnixStream]) -> usize {
-    let deadline = Instant::now() + Duration::from_millis(COMMIT_DEADLINE_MS + 1_000);
+    let deadline = Instant::now() + Duration::from_millis(COMMIT_DEADLINE_MS) + promised(1_000);
     let mut refused = 0;
     for stream in crowd.iter_mut().skip(1).step_by(2) {
         let left = deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));

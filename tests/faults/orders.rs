@@ -1,6 +1,6 @@
 //! Orders by 500 clients, one product in demand and random baskets, under every kind of fault that ends a
 //! process, a session or a connection. The ten minutes are
-//! `cargo run --release --example faults -- orders`.
+//! `cargo run --release -p pouco-tools --bin faults -- orders`.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -3,16 +3,17 @@
 use std::time::Duration;
 
 use crate::harness::fault::Fault;
+use crate::harness::promised;
 use crate::harness::replica::Replica;
 use crate::harness::run::Run;
 use crate::{SILENCE, finish, impatient, sessions, start, within};
 
 /// A silent statement, 3 s in which a second session asks the same server, 5 s to sign in there, and then the
 /// other host.
-const LEAVING: Duration = Duration::from_secs(10);
+const LEAVING: Duration = promised(10_000);
 
 /// How soon operators are told.
-const TELLING: Duration = Duration::from_secs(6);
+const TELLING: Duration = promised(6_000);
 
 fn be_silent(run: &Run, silent: bool) {
     run.stack.proxies.iter().for_each(|proxy| proxy.be_silent(silent));

@@ -17,7 +17,7 @@ fn logins(replica: &Replica, outcome: &str) -> u64 {
 }
 
 fn users(database: &Database) -> i64 {
-    database.client().query_one("SELECT count(*) FROM inventory.users", &[]).unwrap().get(0)
+    database.value("SELECT count(*) FROM inventory.users")
 }
 
 #[test]
@@ -44,8 +44,7 @@ fn somebody_registers_once_whatever_the_case() {
     );
     let with_slash = json!({"email": "bob@example.com", "password": PASSWORD, "full_name": "Bob"});
     assert_eq!(replica.post("/api/v1/auth/register/", &with_slash.to_string()).status, 201);
-    let hash: String =
-        database.client().query_one("SELECT min(password_hash) FROM inventory.users", &[]).unwrap().get(0);
+    let hash: String = database.value("SELECT min(password_hash) FROM inventory.users");
     assert!(hash.starts_with("$2b$04$"), "{hash}");
     assert_eq!(replica.get(REGISTER).status, 405);
 }
@@ -188,7 +187,7 @@ fn an_unknown_address_a_wrong_password_and_an_inactive_account_are_one() {
     let (database, replica) = with_user(&[]);
     assert_eq!(register(&replica, "off@example.com").status, 201);
     let off = "UPDATE inventory.users SET is_active = false WHERE email = 'off@example.com'";
-    database.client().batch_execute(off).unwrap();
+    database.execute(off);
     let mut answers = Vec::new();
     for (email, password) in
         [("nobody@example.com", PASSWORD), (EMAIL, "wrong horse"), ("off@example.com", PASSWORD), (EMAIL, "")]
@@ -215,7 +214,7 @@ fn hashes_of_other_programs_are_good() {
         assert_eq!(log_in(&replica, EMAIL, PASSWORD).status, 200, "{kind}");
         assert_eq!(log_in(&replica, EMAIL, "wrong horse").status, 401, "{kind}");
     }
-    database.client().batch_execute("UPDATE inventory.users SET password_hash = 'plain'").unwrap();
+    database.execute("UPDATE inventory.users SET password_hash = 'plain'");
     assert_eq!(log_in(&replica, EMAIL, "plain").status, 500, "which is no wrong password");
 }
 

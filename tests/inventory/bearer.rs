@@ -106,14 +106,16 @@ fn a_user_is_asked_for_once_in_a_while_and_gone_soon_after_being_switched_off() 
     let (access, _) = pair(&replica);
     let asked = |replica: &Replica| replica.metric("pouco_cache_misses_total{cache=\"accounts\"}");
     assert_eq!(asked(&replica), 0);
-    // The answer itself asks Postgres; the guard does once.
+    // The answer itself asks Postgres; the guard does once in five seconds.
+    let begun = now_s();
     let mut connection = replica.api.connect();
     for _ in 0..50 {
         let lines = format!("Authorization: Bearer {access}\r\n");
         connection.send(format!("GET /api/v1/auth/me HTTP/1.1\r\nHost: test\r\n{lines}\r\n"));
         assert_eq!(connection.answer().status, 200);
     }
-    assert!((1..=3).contains(&asked(&replica)), "{} questions", asked(&replica));
+    let most = 2 + (now_s() - begun) / 5;
+    assert!((1..=most).contains(&asked(&replica)), "{} questions, {most} at most", asked(&replica));
     let set = |active: bool| {
         database.client().execute("UPDATE inventory.users SET is_active = $1", &[&active]).unwrap();
     };

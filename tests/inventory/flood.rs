@@ -57,7 +57,7 @@ fn the_excess_of_logins_is_a_503_at_once_and_no_other_request_waits() {
 /// A burst that fits into the wait is taken whole, one after the other.
 #[test]
 fn a_burst_that_can_be_hashed_in_time_is() {
-    let (_database, replica) = with_user(&[("POUCO_HASH_WAIT_MS", "10000")]);
+    let (_database, replica) = with_user(&[]);
     let statuses: Vec<u16> = thread::scope(|scope| {
         let one = || log_in(&replica, EMAIL, PASSWORD).status;
         let all: Vec<_> = (0..20).map(|_| scope.spawn(one)).collect();
@@ -70,7 +70,7 @@ fn a_burst_that_can_be_hashed_in_time_is() {
 
 #[test]
 fn it_stops_in_order_while_passwords_are_hashed() {
-    let (_database, replica) = with_user(&[("POUCO_BCRYPT_COST", "10"), ("POUCO_HASH_WAIT_MS", "10000")]);
+    let (_database, replica) = with_user(&[("POUCO_BCRYPT_COST", "10")]);
     thread::scope(|scope| {
         let login = scope.spawn(|| log_in(&replica, EMAIL, PASSWORD).status);
         eventually("the password is hashed, or was", || {

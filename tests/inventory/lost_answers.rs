@@ -32,7 +32,7 @@ impl Rig {
         let replica = replica_at(&relay.url());
         assert_eq!(register(&replica, EMAIL).status, 201);
         // A trigger is known to a session from its next statement on.
-        database.client().batch_execute(WAIT_AT_COMMIT).unwrap();
+        database.execute(WAIT_AT_COMMIT);
         Self { database, relay, replica }
     }
 

@@ -1,8 +1,7 @@
 //! The inventory API over real sockets and a real Postgres.
 #![allow(clippy::unwrap_used)]
 
-#[path = "../support/mod.rs"]
-mod support;
+use pouco_tools::support;
 
 mod accounts;
 mod bearer;

@@ -39,8 +39,7 @@ fn an_order_takes_its_stock_and_says_what_it_costs() {
     assert_eq!(ana.ask("PUT", &format!("/products/{tea}"), &[], "{\"price\":5,\"name\":\"x\"}").status, 200);
     assert_eq!(ana.ask("DELETE", &format!("/products/{cup}"), &[], "").status, 200);
     assert_eq!(ana.get(&format!("/orders/{id}/")).json()["items"], items);
-    let total: i64 =
-        database.client().query_one("SELECT total_cents FROM inventory.orders", &[]).unwrap().get(0);
+    let total: i64 = database.value("SELECT total_cents FROM inventory.orders");
     assert_eq!(total, 2_335);
 }
 
@@ -56,7 +55,7 @@ fn an_order_that_fails_leaves_nothing() {
     assert_eq!((ana.stock(tea), ana.stock(cup)), (Some(10), Some(2)));
     let counts =
         "SELECT (SELECT count(*) FROM inventory.orders) + (SELECT count(*) FROM inventory.order_lines)";
-    assert_eq!(database.client().query_one(counts, &[]).unwrap().get::<_, i64>(0), 0);
+    assert_eq!(database.value::<i64>(counts), 0);
 }
 
 /// Orders that are alone in their batches, through two replicas and beside changes of the same stock: each

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::client::{refusal, replica};
 use crate::shopper::{Shopper, shop};
-use crate::support::replica::{command, run};
+use crate::support::replica::seed;
 
 fn ids(list: &Value) -> Vec<i64> {
     list.as_array().unwrap().iter().map(|item| item["id"].as_i64().unwrap()).collect()
@@ -107,8 +107,7 @@ fn what_is_no_product_says_which_member() {
         product["sku"] = if member == "sku" { product["sku"].take() } else { member.into() };
         assert_eq!(ana.post("/products", &product).status, 201, "{member}");
     }
-    let count: i64 =
-        database.client().query_one("SELECT count(*) FROM inventory.products", &[]).unwrap().get(0);
+    let count: i64 = database.value("SELECT count(*) FROM inventory.products");
     assert_eq!(count, 3, "what is refused is not stored");
 }
 
@@ -228,13 +227,7 @@ fn nothing_is_told_to_nobody() {
 #[test]
 fn a_seed_fills_the_shop() {
     let database = crate::support::Database::create();
-    let fill = |options: &[&str]| {
-        let mut command = command();
-        command.env("DATABASE_URL", database.url()).args(["seed", "inventory"]).args(options);
-        let (code, out, err) = run(&mut command);
-        assert_eq!(code, Some(0), "{err}");
-        out
-    };
+    let fill = |options: &[&str]| seed(&database, "inventory", options);
     let options = ["--products", "1500", "--users", "3", "--seed", "7"];
     let others = "added; the others were there";
     assert_eq!(fill(&options), format!("3 of 3 accounts {others}\n1500 of 1500 products {others}\n"));

@@ -16,7 +16,7 @@ fn refreshes(replica: &Replica, outcome: &str) -> u64 {
 }
 
 fn families(database: &Database) -> i64 {
-    database.client().query_one("SELECT count(*) FROM inventory.refresh_families", &[]).unwrap().get(0)
+    database.value("SELECT count(*) FROM inventory.refresh_families")
 }
 
 #[test]
@@ -39,8 +39,7 @@ fn each_refresh_gives_a_new_pair_at_every_replica() {
     }
     assert_eq!(families(&database), 1, "however often it is refreshed");
     assert_eq!(one.post(&format!("{PATH}/"), &json!({"refresh_token": token}).to_string()).status, 200);
-    let kept: Vec<u8> =
-        database.client().query_one("SELECT token_hash FROM inventory.refresh_families", &[]).unwrap().get(0);
+    let kept: Vec<u8> = database.value("SELECT token_hash FROM inventory.refresh_families");
     assert_eq!(kept.len(), 32, "a hash, and not the token");
 }
 
@@ -110,7 +109,7 @@ fn an_expired_token_and_one_of_an_inactive_account_are_a_401() {
     ];
     for sql in spoilt {
         let (_, token) = pair(&replica);
-        database.client().batch_execute(sql).unwrap();
+        database.execute(sql);
         assert_unauthorized(&refresh(&replica, &token), "Bearer", sql);
         assert_eq!(families(&database), 0, "{sql}");
     }
@@ -118,16 +117,16 @@ fn an_expired_token_and_one_of_an_inactive_account_are_a_401() {
 
 #[test]
 fn a_user_has_a_hundred_families_at_most() {
-    let (database, replica) = with_user(&[("POUCO_HASH_WAIT_MS", "10000")]);
+    let (database, replica) = with_user(&[]);
     let sql = "INSERT INTO inventory.refresh_families
                SELECT gen_random_uuid(), 1, '', now() + n * interval '1 s' FROM generate_series(1, 120) n";
-    database.client().batch_execute(sql).unwrap();
+    database.execute(sql);
     let (_, token) = pair(&replica);
     assert_eq!(families(&database), 100);
     assert_eq!(refresh(&replica, &token).status, 200, "the newest is one of them");
     let soonest =
         "SELECT count(*) FROM inventory.refresh_families WHERE expires_at < now() + interval '15 s'";
-    let soonest: i64 = database.client().query_one(soonest, &[]).unwrap().get(0);
+    let soonest: i64 = database.value(soonest);
     assert_eq!(soonest, 0, "those that end first have gone");
     thread::scope(|scope| {
         let all: Vec<_> = (0..16).map(|_| scope.spawn(|| pair(&replica))).collect();

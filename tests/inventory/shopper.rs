@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::client::{PASSWORD, log_in, register, replica, tokens};
-use crate::support::{Answer, Connection, Database, Replica, Target};
+use crate::support::{Answer, Database, Replica, Target};
 
 /// A user of one replica, with a token.
 #[derive(Clone)]
@@ -20,8 +20,7 @@ pub(crate) fn shop() -> (Database, Replica, Shopper) {
     (database, replica, ana)
 }
 
-/// The text of a request, for a connection that is kept.
-pub(crate) fn text(method: &str, path: &str, token: &str, fields: &[(&str, &str)], body: &str) -> String {
+fn text(method: &str, path: &str, token: &str, fields: &[(&str, &str)], body: &str) -> String {
     let fields: String = fields.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
     format!(
         "{method} /api/v1{path} HTTP/1.1\r\nHost: test\r\nAuthorization: Bearer {token}\r\n\
@@ -51,14 +50,8 @@ impl Shopper {
         Self { api: replica.api.clone(), ..self.clone() }
     }
 
-    pub(crate) fn connect(&self) -> Connection {
-        self.api.connect()
-    }
-
     pub(crate) fn ask(&self, method: &str, path: &str, fields: &[(&str, &str)], body: &str) -> Answer {
-        let mut connection = self.connect();
-        connection.send(text(method, path, &self.token, fields, body));
-        connection.answer()
+        self.api.ask(text(method, path, &self.token, fields, body))
     }
 
     pub(crate) fn get(&self, path: &str) -> Answer {

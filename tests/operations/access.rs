@@ -1,15 +1,11 @@
 //! The access log and the names of requests, of the real program: what stands in a line and what does not,
 //! that answer and lines have the same name, and that a standard error which nobody reads holds up nothing.
 
-use std::fs::File;
-use std::path::PathBuf;
-
 use serde_json::Value;
 
 use super::logging::full_pipe;
 use crate::support::replica::command;
-use crate::support::{Answer, Database, Replica, open_tempdir};
-use tempfile::TempDir;
+use crate::support::{Answer, Database, Log, Replica};
 
 const ANA: &str = r#"{"apelido":"ana","nome":"Ana","nascimento":"2000-10-01","stack":null}"#;
 const PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
@@ -18,21 +14,19 @@ const PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 struct Logged {
     database: Database,
     replica: Replica,
-    log: PathBuf,
-    _folder: TempDir,
+    log: Log,
 }
 
 impl Logged {
     fn start(settings: &[(&str, &str)]) -> Self {
-        let (database, folder) = (Database::create(), open_tempdir());
-        let log = folder.path().join("log");
+        let database = Database::create();
         let mut command = command();
         command
             .env("DATABASE_URL", database.url())
             .env("POUCO_APIS", "people")
             .envs(settings.iter().copied());
-        let replica = Replica::spawn_with(command.stderr(File::create(&log).unwrap()));
-        Self { database, replica, log, _folder: folder }
+        let log = Log::of(&mut command);
+        Self { database, replica: Replica::spawn_with(&mut command), log }
     }
 
     /// Sends a request with these field lines.
@@ -45,7 +39,7 @@ impl Logged {
     /// What it has logged, to its end.
     fn text(self) -> String {
         assert!(self.replica.stop().success());
-        std::fs::read_to_string(&self.log).unwrap()
+        self.log.text()
     }
 
     /// The same as objects, and of those the lines of requests.
@@ -126,7 +120,7 @@ fn answer_and_lines_have_the_same_name() {
         [("POUCO_ACCESS_LOG", "errors"), ("POUCO_REQUEST_IDS", "on"), ("POUCO_LOG_FORMAT", "json")];
     let logged = Logged::start(&settings);
     let rename = |from: &str, to: &str| {
-        logged.database.client().batch_execute(&format!("ALTER TABLE {from} RENAME TO {to}")).unwrap();
+        logged.database.execute(&format!("ALTER TABLE {from} RENAME TO {to}"));
     };
     assert_eq!(logged.ask("GET", "/contagem-pessoas", "x-request-id: fine\r\n").status, 200);
     rename("people", "hidden");
@@ -169,7 +163,7 @@ fn answer_and_lines_have_the_same_name() {
 fn what_the_writer_says_of_one_row_has_the_name_of_its_request() {
     let logged = Logged::start(&[("POUCO_REQUEST_IDS", "on")]);
     let check = "ALTER TABLE people ADD CHECK (apelido <> 'ana')";
-    logged.database.client().batch_execute(check).unwrap();
+    logged.database.execute(check);
     let length = ANA.len();
     let answer = logged.ask(
         "POST",
@@ -228,7 +222,7 @@ fn one_request_in_so_many_is_sampled_and_every_error() {
     for _ in 0..1_000 {
         assert_eq!(connection.request("GET", "/pessoas?t=x", "").status, 200);
     }
-    logged.database.client().batch_execute("ALTER TABLE people RENAME TO hidden").unwrap();
+    logged.database.execute("ALTER TABLE people RENAME TO hidden");
     for _ in 0..10 {
         assert_eq!(connection.request("GET", "/contagem-pessoas", "").status, 503);
     }

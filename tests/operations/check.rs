@@ -35,7 +35,7 @@ fn a_database_is_looked_at_and_left_as_it_is() {
     }
     assert!(out.contains("not up to date: the start brings them there"), "{out}");
     let tables = "SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace";
-    assert_eq!(database.client().query_one(tables, &[]).unwrap().get::<_, i64>(0), 0);
+    assert_eq!(database.value::<i64>(tables), 0);
     assert_eq!(run(command().envs(settings).arg("migrate")).0, Some(0));
     let (code, lines, out) = check(&settings);
     assert_eq!((code, word(&lines, "tables")), (Some(0), "ok"), "{out}");
@@ -118,8 +118,8 @@ fn each_command_has_a_help() {
         }
     }
     for (words, said) in [
-        (&["serve", "fast"][..], "pouco: `fast` is no argument of serve; see pouco serve --help\n"),
-        (&["dance", "--help"], "pouco: `dance` is no command; see pouco --help\n"),
+        (&["serve", "fast"][..], "pouco: `fast` is not an argument of serve; see pouco serve --help\n"),
+        (&["dance", "--help"], "pouco: `dance` is not a command; see pouco --help\n"),
     ] {
         assert_eq!(run(command().args(words)), (Some(2), String::new(), said.to_owned()));
     }
@@ -129,5 +129,5 @@ fn each_command_has_a_help() {
 fn an_argument_that_is_no_text_is_one_line() {
     let (code, out, err) = run(command().arg(OsStr::from_bytes(b"serve\xff\x1b[2J")));
     assert_eq!((code, out.as_str()), (Some(2), ""));
-    assert_eq!(err, "pouco: an argument is no UTF-8: `serve\u{fffd}\\u{1b}[2J`\n");
+    assert_eq!(err, "pouco: an argument is not UTF-8: `serve\u{fffd}\\u{1b}[2J`\n");
 }

@@ -6,19 +6,18 @@ use std::time::{Duration, Instant};
 
 use crate::support::client::request_text;
 use crate::support::replica::command;
-use crate::support::{Answer, Connection, Database, Replica, Target, eventually, open_tempdir};
+use crate::support::{Answer, Connection, Database, Replica, Target, eventually, open_tempdir, person};
 use postgres::Client;
 use pouco::embedded::Cluster;
 use rustix::process::Signal;
 use tempfile::TempDir;
 
-const GRACE: Duration = Duration::from_secs(20);
+const GRACE_MS: &str = "60000";
 
 /// A replica on a TCP or a Unix socket, to be drained.
 struct Drained {
     database: Database,
     replica: Replica,
-    signalled: Option<Instant>,
     _folder: TempDir,
 }
 
@@ -30,15 +29,10 @@ fn on_both(case: impl Fn(Drained)) {
         let folder = open_tempdir();
         let unix = format!("unix:{}", folder.path().join("api.sock").display());
         let listen = if tcp { "tcp:127.0.0.1:0" } else { unix.as_str() };
-        let grace = GRACE.as_millis().to_string();
-        let settings = [("POUCO_LISTEN", listen), ("POUCO_SHUTDOWN_GRACE_MS", grace.as_str())];
+        let settings = [("POUCO_LISTEN", listen), ("POUCO_SHUTDOWN_GRACE_MS", GRACE_MS)];
         let replica = Replica::start_with(&database, &settings);
-        case(Drained { database, replica, signalled: None, _folder: folder });
+        case(Drained { database, replica, _folder: folder });
     }
-}
-
-fn person(nick: &str) -> String {
-    format!(r#"{{"apelido":"{nick}","nome":"Ana","nascimento":"2000-10-01","stack":["Rust"]}}"#)
 }
 
 impl Drained {
@@ -50,8 +44,7 @@ impl Drained {
     }
 
     /// Sends the signal, and returns when the drain shows: new clients are refused.
-    fn signal(&mut self) {
-        self.signalled = Some(Instant::now());
+    fn signal(&self) {
         self.replica.signal(Signal::TERM);
         eventually("new clients are refused", || self.is_refusing());
     }
@@ -74,9 +67,8 @@ impl Drained {
     }
 
     fn assert_ends_well(mut self) {
-        let status = self.replica.wait();
-        assert_eq!(status.code(), Some(0));
-        assert!(self.signalled.unwrap().elapsed() < GRACE);
+        // What outlasts the grace period has another code.
+        assert_eq!(self.replica.wait().code(), Some(0));
         if let Target::Unix(path) = &self.replica.api {
             assert!(!path.exists());
         }
@@ -85,7 +77,7 @@ impl Drained {
 
 #[test]
 fn an_idle_connection_is_closed() {
-    on_both(|mut drained| {
+    on_both(|drained| {
         let mut idle = drained.connect();
         drained.signal();
         assert!(idle.is_closed());
@@ -95,7 +87,7 @@ fn an_idle_connection_is_closed() {
 
 #[test]
 fn a_request_that_has_half_come_is_finished() {
-    on_both(|mut drained| {
+    on_both(|drained| {
         let request = request_text("POST", "/pessoas", &person("half"));
         let head_bytes = request.find("\r\n\r\n").unwrap() + 4;
         // Cut in the request line, in the head, between head and body, and in the body.
@@ -124,7 +116,7 @@ fn a_request_that_has_half_come_is_finished() {
 
 #[test]
 fn a_creation_that_waits_for_its_commit_is_answered_and_stored() {
-    on_both(|mut drained| {
+    on_both(|drained| {
         let mut waiting = drained.connect();
         let mut locker = drained.database.client();
         let mut lock = locker.transaction().unwrap();
@@ -159,8 +151,7 @@ fn what_outlasts_the_grace_period_is_given_up_and_said() {
     stuck.send("POST /pessoas HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n{");
     let begun = Instant::now();
     assert_eq!(replica.stop().code(), Some(1));
-    let took = begun.elapsed();
-    assert!(took >= Duration::from_millis(500) && took < GRACE, "{took:?}");
+    assert!(begun.elapsed() >= Duration::from_millis(500), "{:?}", begun.elapsed());
 }
 
 /// Balancers hear of the end before clients are refused.
@@ -191,8 +182,7 @@ fn the_delay_before_the_end_is_over_in_time() {
     let begun = Instant::now();
     replica.signal(Signal::TERM);
     assert_eq!(replica.wait().code(), Some(0));
-    let took = begun.elapsed();
-    assert!(took >= Duration::from_millis(500) && took < GRACE, "{took:?}");
+    assert!(begun.elapsed() >= Duration::from_millis(500), "{:?}", begun.elapsed());
 }
 
 /// Nothing waits for the database any more once every request has its answer. (The feed, trying to connect

@@ -36,7 +36,7 @@ fn a_bad_setting_is_one_line_and_exit_code_2() {
     }
     let (code, _, err) = run(command().arg("dance"));
     assert_eq!(code, Some(2));
-    assert_eq!(err, "pouco: `dance` is no command; see pouco --help\n");
+    assert_eq!(err, "pouco: `dance` is not a command; see pouco --help\n");
 }
 
 #[test]

@@ -1,8 +1,7 @@
 //! What somebody who runs the server relies on: start and stop, the limit of descriptors, log lines, metrics.
 #![allow(clippy::unwrap_used)]
 
-#[path = "../support/mod.rs"]
-mod support;
+use pouco_tools::support;
 
 mod access;
 mod check;

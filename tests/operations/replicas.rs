@@ -1,16 +1,12 @@
 //! Replicas that find their numbers by themselves, and ids that others have already.
 
 use crate::support::replica::command;
-use crate::support::{Database, Replica, eventually};
+use crate::support::{Database, Log, Replica, eventually, person};
 
 /// Nothing expires by itself while a test runs.
 const LONG: (&str, &str) = ("POUCO_REPLICA_TERM_MS", "600000");
 /// Renewed every second.
 const SHORT: (&str, &str) = ("POUCO_REPLICA_TERM_MS", "3000");
-
-fn person(nick: &str) -> String {
-    format!(r#"{{"apelido":"{nick}","nome":"Ana","nascimento":"2000-10-01","stack":null}}"#)
-}
 
 /// Creates somebody, whose path it returns.
 fn created(replica: &Replica, nick: &str) -> String {
@@ -79,7 +75,7 @@ fn two_replicas_with_one_number_cost_nobody_anything() {
         assert_eq!(to.get(&path).status, 200);
     }
     let clash = "SELECT count(*) FROM pouco_replicas.members WHERE number = 4095 AND NOT leased";
-    assert_eq!(database.client().query_one(clash, &[]).unwrap().get::<_, i64>(0), 2);
+    assert_eq!(database.value::<i64>(clash), 2);
     // A lease goes round a number that is set.
     let set = start(&database, &[("POUCO_REPLICA", "0")]);
     assert_eq!(number(&set), 0);
@@ -111,14 +107,12 @@ fn a_replica_without_a_place_in_the_table_serves_all_the_same() {
     let url = database.url().replace("user=pouco", &format!("user={role}"));
     let mut serve = command();
     serve.env("DATABASE_URL", url).env("POUCO_APIS", "people").env("HOSTNAME", "people-9");
-    let folder = tempfile::tempdir().unwrap();
-    let log = folder.path().join("log");
-    let replica = Replica::spawn_with(serve.stderr(std::fs::File::create(&log).unwrap()));
+    let log = Log::of(&mut serve);
+    let replica = Replica::spawn_with(&mut serve);
     let path = created(&replica, "ana");
     assert!(path.ends_with("009"), "{path}");
-    let said = || std::fs::read_to_string(&log).unwrap();
-    eventually("it says so", || said().contains("has no place among the others, and the number 9"));
-    assert!(said().contains("permission denied"), "{}", said());
+    eventually("it says so", || log.has("has no place among the others, and the number 9"));
+    assert!(log.has("permission denied"), "{}", log.text());
     assert_eq!(replica.metric("pouco_replica_registered "), 0);
     assert_eq!(replica.get(&path).status, 200);
     drop(replica);
@@ -138,7 +132,7 @@ fn an_id_that_another_row_has_is_changed_and_nobody_is_told_of_it() {
             RETURN NEW;
         END $$;
         CREATE TRIGGER get_ahead BEFORE INSERT ON people FOR EACH ROW EXECUTE FUNCTION get_ahead()";
-    database.client().batch_execute(trigger).unwrap();
+    database.execute(trigger);
     let path = created(&replica, "late");
     let id = |nick: &str| {
         let row = database.client().query_one("SELECT id::text FROM people WHERE apelido = $1", &[&nick]);
@@ -150,9 +144,6 @@ fn an_id_that_another_row_has_is_changed_and_nobody_is_told_of_it() {
     assert_eq!(replica.get(&path).json()["apelido"], "late");
     assert_eq!(replica.get(&format!("/pessoas/{early}")).json()["apelido"], "early");
     // A nickname that is taken is no id that is.
-    database
-        .client()
-        .batch_execute("INSERT INTO people SELECT gen_random_uuid(), 'bob', 'Bob', '2000-10-01'")
-        .unwrap();
+    database.execute("INSERT INTO people SELECT gen_random_uuid(), 'bob', 'Bob', '2000-10-01'");
     assert_eq!(replica.post("/pessoas", &person("bob")).status, 422);
 }

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use rustix::process::Signal;
 
 use crate::support::replica::{command, run};
-use crate::support::{Database, Replica, eventually, open_tempdir};
+use crate::support::{Database, Log, Replica, eventually, open_tempdir};
 
 const ANA: &str = r#"{"apelido":"ana","nome":"Ana","nascimento":"2000-10-01","stack":null}"#;
 const BOB: &str = r#"{"apelido":"bob","nome":"Bob","nascimento":"2000-10-01","stack":null}"#;
@@ -22,7 +22,7 @@ fn a_role_that_may_not_create_serves_tables_that_are_there() {
         "CREATE ROLE {role} LOGIN; GRANT USAGE ON SCHEMA public TO {role};
          GRANT SELECT, INSERT ON ALL TABLES IN SCHEMA public TO {role}"
     );
-    database.client().batch_execute(&grants).unwrap();
+    database.execute(&grants);
     let url = database.url().replace("user=pouco", &format!("user={role}"));
     let mut serve = command();
     let replica = Replica::spawn(serve.env("DATABASE_URL", url).env("POUCO_APIS", "people"));
@@ -30,26 +30,23 @@ fn a_role_that_may_not_create_serves_tables_that_are_there() {
     assert_eq!(replica.get("/contagem-pessoas").text(), "1");
     eventually("it is found", || replica.get("/pessoas?t=ana").text().contains("Ana"));
     drop(replica);
-    database.client().batch_execute(&format!("DROP OWNED BY {role}; DROP ROLE {role}")).unwrap();
+    database.execute(&format!("DROP OWNED BY {role}; DROP ROLE {role}"));
 }
 
 #[test]
 fn a_server_that_is_read_only_serves_reads() {
     let database = Database::create();
     let settings = [("POUCO_APIS", "people"), ("POUCO_COMMIT_DEADLINE_MS", "300")];
-    let replica = Replica::start_with(&database, &settings);
+    let replica = Replica::start_with(&database, &settings[..1]);
     let created = replica.post("/pessoas", ANA);
     let path = created.header("location").unwrap().to_owned();
     drop(replica);
     let alter = |what: &str| {
-        let sql = format!(
-            "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I {what}', current_database()); END $$;
-             SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-             WHERE datname = current_database() AND application_name = 'pouco'"
+        database.set(what);
+        database.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+             WHERE datname = current_database() AND application_name = 'pouco'",
         );
-        let mut client = database.client();
-        client.batch_execute("SET default_transaction_read_only = off").unwrap();
-        client.batch_execute(&sql).unwrap();
     };
     alter("SET default_transaction_read_only = on");
     let replica = Replica::start_with(&database, &settings);
@@ -84,14 +81,12 @@ fn a_refusal_that_does_not_pass_ends_the_start() {
 fn a_role_that_is_being_made_is_waited_for() {
     let database = Database::create();
     let role = format!("late_{}", fastrand::u64(..));
-    let folder = open_tempdir();
-    let log = folder.path().join("log");
     let mut late = command();
     late.env("DATABASE_URL", database.url().replace("user=pouco", &format!("user={role}")));
-    late.stderr(std::fs::File::create(&log).unwrap());
+    let log = Log::of(&mut late);
     let replica = std::thread::spawn(move || Replica::spawn_with(&mut late));
     let mut client = database.client();
-    eventually("it waits", || std::fs::read_to_string(&log).unwrap().contains("waiting for Postgres"));
+    eventually("it waits", || log.has("waiting for Postgres"));
     client.batch_execute(&format!("CREATE ROLE {role} LOGIN SUPERUSER")).unwrap();
     let replica = replica.join().unwrap();
     assert_eq!(replica.post("/pessoas", ANA).status, 201);
@@ -115,13 +110,11 @@ fn program() -> String {
 #[test]
 fn a_hang_up_without_a_terminal_ends_nothing() {
     let database = Database::create();
-    let folder = open_tempdir();
-    let log = folder.path().join("log");
     let mut serve = with_hang_ups("default", &["setsid", &program()]);
-    serve.env("DATABASE_URL", database.url()).stderr(std::fs::File::create(&log).unwrap());
+    let log = Log::of(serve.env("DATABASE_URL", database.url()));
     let replica = Replica::spawn_with(&mut serve);
     replica.signal(Signal::HUP);
-    eventually("it is logged", || std::fs::read_to_string(&log).unwrap().contains("SIGHUP"));
+    eventually("it is logged", || log.has("SIGHUP"));
     assert_eq!(replica.post("/pessoas", ANA).status, 201);
     assert!(replica.stop().success());
 }
@@ -130,12 +123,12 @@ fn a_hang_up_without_a_terminal_ends_nothing() {
 #[test]
 fn a_hang_up_without_a_terminal_reads_the_level_anew() {
     let folder = open_tempdir();
-    let (log, level) = (folder.path().join("log"), folder.path().join("level"));
+    let level = folder.path().join("level");
     std::fs::write(&level, "warn\n").unwrap();
     let mut serve = with_hang_ups("default", &["setsid", &program()]);
     serve.env("POUCO_APIS", "edge").env("POUCO_LOG_LEVEL_FILE", &level).env("POUCO_LOG", "error");
-    let replica = Replica::spawn_with(serve.stderr(std::fs::File::create(&log).unwrap()));
-    let said = || std::fs::read_to_string(&log).unwrap();
+    let log = Log::of(&mut serve);
+    let replica = Replica::spawn_with(&mut serve);
     for (text, expected) in [
         ("debug", "the level of the log is DEBUG, it was WARN"),
         ("loud", "the level of the log stays: POUCO_LOG_LEVEL_FILE="),
@@ -144,10 +137,10 @@ fn a_hang_up_without_a_terminal_reads_the_level_anew() {
     ] {
         std::fs::write(&level, text).unwrap();
         replica.signal(Signal::HUP);
-        eventually(expected, || said().contains(expected));
+        eventually(expected, || log.has(expected));
     }
     assert!(replica.stop().success());
-    assert!(!said().contains("stopping"), "{}", said());
+    assert!(!log.has("stopping"), "{}", log.text());
     // A start without its file is refused.
     std::fs::remove_file(&level).unwrap();
     let (exit, _, err) = run(command().env("POUCO_LOG_LEVEL_FILE", &level));
@@ -191,21 +184,17 @@ fn a_terminal_that_goes_away_ends_it_in_order() {
 #[test]
 fn a_server_that_can_lose_commits_is_told_of_or_refused() {
     let database = Database::create_with(&["fsync=off", "full_page_writes=off"]);
-    let sql = "DO $$ BEGIN
-        EXECUTE format('ALTER DATABASE %I SET synchronous_commit = off', current_database()); END $$";
-    database.client().batch_execute(sql).unwrap();
-    let folder = open_tempdir();
-    let log = folder.path().join("log");
+    database.set("SET synchronous_commit = off");
     let mut serve = command();
-    serve.env("DATABASE_URL", database.url()).stderr(std::fs::File::create(&log).unwrap());
+    let log = Log::of(serve.env("DATABASE_URL", database.url()));
     let replica = Replica::spawn_with(&mut serve);
     assert_eq!(replica.post("/pessoas", ANA).status, 201);
     // Lost sessions are opened anew, and say nothing new.
     let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'pouco'";
-    database.client().batch_execute(end).unwrap();
+    database.execute(end);
     eventually("it is written to again", || replica.post("/pessoas", BOB).status == 201);
     assert!(replica.stop().success());
-    let said = std::fs::read_to_string(&log).unwrap();
+    let said = log.text();
     assert_eq!(said.matches("fsync and full_page_writes are off in Postgres").count(), 1, "{said}");
     assert_eq!(said.matches("synchronous_commit is too weak").count(), 1, "{said}");
 

@@ -5,7 +5,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::net::{UnixDatagram, UnixListener};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustix::process::Signal;
 
@@ -154,8 +154,6 @@ fn a_manager_that_does_not_listen_is_no_fault() {
         let mut command = command();
         let replica = Replica::spawn(command.env("POUCO_APIS", "edge").env("NOTIFY_SOCKET", path));
         assert_eq!(replica.get("/healthz").status, 200);
-        let began = Instant::now();
         assert!(replica.stop().success());
-        assert!(began.elapsed() < Duration::from_secs(20));
     }
 }

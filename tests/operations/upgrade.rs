@@ -35,7 +35,7 @@ fn all() -> BTreeSet<String> {
 #[test]
 fn a_database_of_the_version_before_is_taken_over() {
     let database = Database::create();
-    database.client().batch_execute(BEFORE).unwrap();
+    database.execute(BEFORE);
     let replica = Replica::start(&database);
     assert_eq!(applied(&database), all());
     assert_eq!(numbers(&database), [1, 2].into());
@@ -49,7 +49,7 @@ fn a_database_of_the_version_before_is_taken_over() {
 
     // What the version before writes, its replicas being still there.
     let insert = "INSERT INTO people (id, apelido, nome, nascimento) SELECT gen_random_uuid(), 'cid', 'Cid', '2000-01-01'";
-    database.client().batch_execute(insert).unwrap();
+    database.execute(insert);
     eventually("a row of the version before is found", || {
         replica.get("/pessoas?t=cid").json().as_array().unwrap().len() == 1
     });
@@ -80,7 +80,7 @@ fn tables_that_are_newer_than_the_program_are_refused_in_one_line() {
     let database = Database::create();
     drop(Replica::start(&database));
     let newer = "INSERT INTO api_migrations (api, number, name) VALUES ('users', 7, 'later')";
-    database.client().batch_execute(newer).unwrap();
+    database.execute(newer);
     for words in [&["migrate"][..], &["serve"], &["seed", "users"]] {
         let (code, out, err) = run(command().env("DATABASE_URL", database.url()).args(words));
         assert_eq!((code, out.as_str()), (Some(1), ""), "{words:?}");

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# A short contest on containers: the stack, which must be exact; a contestant that loses rows, which must be caught; and one
-# whose limits do not hold, which must be disqualified. Port 9999 must be free. Nothing here is ever skipped.
+# A short contest on containers: the stack, which must be exact; a contestant that loses rows, which must be
+# caught; and one whose limits do not hold, which must be disqualified. Port 9999 must be free. Nothing here
+# is ever skipped.
 #
 #   POUCO_LAB     a pouco-lab that is built already; it is built here by default
 set -uo pipefail

@@ -3,8 +3,9 @@
 
 usage: crowd.py PORT CONNECTIONS ADDRESSES
 
-The crowd comes from that many addresses of this machine, from 127.0.0.1 on, and the one more from the first. Each request has its head sent and its body not, so it is under way until it times out. Prints the status of one more
-request and its Retry-After, and then, when the crowd has gone, the status of another.
+The crowd comes from that many addresses of this machine, from 127.0.0.1 on, and the one more from the
+first. Each request has its head sent and its body not, so it is under way until it times out. Prints the
+status of one more request and its Retry-After, and then, when the crowd has gone, the status of another.
 """
 
 import http.client

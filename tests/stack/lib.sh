@@ -1,5 +1,6 @@
-# Helpers of the stack's tests: counting, waiting, and reading what the kernel (not the engine) says of a container.
-# Sourced by run.sh, which sets $engine (podman or docker) and $sockets (the sockets' folder on the host).
+# Helpers of the stack's tests: counting, waiting, and reading what the kernel (not the engine) says of a
+# container. Sourced by run.sh, which sets $engine (podman or docker) and $sockets (the sockets' folder on the
+# host).
 # shellcheck shell=bash
 # shellcheck disable=SC2034,SC2154
 
@@ -9,7 +10,8 @@ source "$(dirname "${BASH_SOURCE[0]}")/../../stress-test/stresslib/direct.sh"
 passed=0
 failed=0
 
-# check WHAT COMMAND…: one test. It passes if the command succeeds; what the command prints is shown if it does not.
+# check WHAT COMMAND…: one test. It passes if the command succeeds; what the command prints is shown if it
+# does not.
 check() {
   local what=$1 output
   shift
@@ -66,7 +68,7 @@ wait_for() {
 
 now_ms() { date +%s%3N; }
 
-# --- Containers -----------------------------------------------------------------------------------------------------
+# --- Containers ---------------------------------------------------------------------------------------------
 
 # The engine's own files and processes belong to users of its namespace; without root, podman lends a way in.
 in_namespace() {
@@ -93,9 +95,10 @@ sigkill() { in_namespace kill -KILL "$(state "$1" Pid)"; }
 # psql ROLE QUERY
 psql() { "$engine" exec pouco-postgres psql -X -At -v ON_ERROR_STOP=1 -U "$1" -d pouco -c "$2"; }
 
-# --- cgroups, v1 and v2 ---------------------------------------------------------------------------------------------
+# --- cgroups, v1 and v2 -------------------------------------------------------------------------------------
 
-# cgroup_folders CONTAINER CONTROLLER: the container's folder and its parents', inner first. A limit on any holds.
+# cgroup_folders CONTAINER CONTROLLER: the container's folder and its parents', inner first. A limit on any
+# holds.
 cgroup_folders() {
   local pid line root path
   pid=$(state "$1" Pid)
@@ -135,8 +138,8 @@ memory_limit_bytes() {
   done | sort -n | head -n 1
 }
 
-# Every process of the container: those in the pid namespace of its first one. (Not by the cgroup: without limits, a plain
-# user's containers share one.)
+# Every process of the container: those in the pid namespace of its first one. (Not by the cgroup: without
+# limits, a plain user's containers share one.)
 processes() {
   # shellcheck disable=SC2016 # the inner shell's
   in_namespace bash -c '
@@ -146,7 +149,7 @@ processes() {
     processes "$(state "$1" Pid)"
 }
 
-# --- HTTP -----------------------------------------------------------------------------------------------------------
+# --- HTTP ---------------------------------------------------------------------------------------------------
 
 readonly base=http://127.0.0.1:9999
 readonly admin=http://127.0.0.1:9998
@@ -157,7 +160,8 @@ http() { curl --silent --show-error --connect-timeout 2 --max-time 15 "$@"; }
 # status CURL-ARGUMENTS…: only the status.
 status() { http --output /dev/null --write-out '%{http_code}' "$@"; }
 
-# post JSON: status, a blank, the path in `Location`. Read from the head, since older curls cannot print one field of it.
+# post JSON: status, a blank, the path in `Location`. Read from the head, since older curls cannot print one
+# field of it.
 post() {
   http --output /dev/null --dump-header - -H 'Content-Type: application/json' --data-binary "$1" "$base/pessoas" |
     tr -d '\r' | awk '/^HTTP\// {status = $2} tolower($1) == "location:" {path = $2} END {print status " " path}'

@@ -2,13 +2,13 @@
 """A light load on the people API that goes on until SIGTERM; then one line of what came of it.
 
   load.py HOST PORT CLIENTS kept       each client on one connection
-  load.py HOST PORT CLIENTS fresh      each request on its own, for a balancer that may close those between two requests
+  load.py HOST PORT CLIENTS fresh      each request on its own, for a balancer that may close idle ones
 
 LOAD_STORED names a file for the paths and nicknames of those who were acknowledged.
 
-Each client creates a person, looks it up, asks for a page, and rests a moment. What counts as failed: no answer, an
-answer with another status than it must have, and a person that was acknowledged and is not found at the end. Exit code 1
-if something has failed; the first reasons are on standard error.
+Each client creates a person, looks it up, asks for a page, and rests a moment. What counts as failed: no
+answer, an answer with another status than it must have, and a person that was acknowledged and is not found
+at the end. Exit code 1 if something has failed; the first reasons are on standard error.
 """
 
 import http.client

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# The observability overlay on a real stack: every target is up, no query of a dashboard is empty, the rules are loaded and
-# tested, and a replica that goes away is noticed. Starts the stack if it does not run, and leaves what it found. Nothing is skipped.
-# With podman only: the exporter knows no other engine's containers (docs/observability.md).
+# The observability overlay on a real stack: every target is up, no query of a dashboard is empty, the rules
+# are loaded and tested, and a replica that goes away is noticed. Starts the stack if it does not run, and
+# leaves what it found. Nothing is skipped. With podman only: the exporter knows no other engine's containers
+# (docs/observability.md).
 #
 #   tests/stack/observability.sh
 set -uo pipefail
@@ -60,9 +61,10 @@ check "the stack serves within 60 s" wait_for 60 serving
 check "five targets, and every one is up" asked targets 5
 [ "$failed" -eq 0 ] || exit 1
 
-# --- Configuration and rules ----------------------------------------------------------------------------------------
+# --- Configuration and rules --------------------------------------------------------------------------------
 
-# promtool ARGUMENTS…: in an own container of Prometheus's image. Limits as podman without rights to raise them needs them.
+# promtool ARGUMENTS…: in an own container of Prometheus's image. Limits as podman without rights to raise
+# them needs them.
 promtool() {
   "$engine" run --rm --network none --ulimit nofile=20000:20000 --ulimit nproc=4096:4096 \
     --volume "$PWD/deploy/prometheus:/rules:ro,z" --volume "$scratch:/scratch:ro,z" --entrypoint promtool pouco-prometheus "$@"
@@ -80,7 +82,7 @@ sed 's/max_over_time/min_over_time/' deploy/prometheus/alerts.yml >"$scratch/ale
 cp deploy/prometheus/alerts_test.yml "$scratch/"
 check "and a rule that is broken on purpose fails there" refused promtool test rules /scratch/alerts_test.yml
 
-# --- Limits and isolation -------------------------------------------------------------------------------------------
+# --- Limits and isolation -----------------------------------------------------------------------------------
 
 for container in "${overlay[@]}"; do
   cpu=$(cpu_limit_millis "$container")
@@ -96,9 +98,10 @@ listeners() { awk '$4 == "0A" {print $2}' /proc/net/tcp /proc/net/tcp6 | grep -E
 check "they listen on the loopback interface alone" equal "$(listeners | tr '\n' ' ')" "0100007F:2382 0100007F:238D "
 check "pouco-prometheus: healthy" wait_for 20 healthy pouco-prometheus
 
-# --- Dashboards -----------------------------------------------------------------------------------------------------
+# --- Dashboards ---------------------------------------------------------------------------------------------
 
-# What every API is asked for while the queries are run. Those of APIs that are not served are a 404, and do no harm.
+# What every API is asked for while the queries are run. Those of APIs that are not served are a 404, and do
+# no harm.
 run_id=$(date +%s)$$
 traffic() {
   local number=0 answer path
@@ -133,14 +136,14 @@ sed 's/http_requests_total/http_request_total/' "$dashboards/people.json" >"$scr
 check "a dashboard that asks for what is not there is found" contains \
   "$(PATIENCE_S=1 asked dashboard "$scratch/broken.json" 2>&1)" "unknown to Prometheus: ['http_request_total']"
 
-# --- Rules, on what is there ----------------------------------------------------------------------------------------
+# --- Rules, on what is there --------------------------------------------------------------------------------
 
 check "all rules are loaded, evaluated, and on metrics that exist" asked rules deploy/prometheus/alerts.yml
 check "none of them fires" equal "$(asked value 'count(ALERTS{alertstate="firing"}) or vector(0)')" 0
 
-# --- What autoscalers go by, on what is there ------------------------------------------------------------------------
+# --- What autoscalers go by, on what is there ---------------------------------------------------------------
 
-# as_adapter_asks: the query of prometheus-adapter, with the rule that it rests on in the place of that one's name.
+# as_adapter_asks: the query of prometheus-adapter, with the rule that it rests on in the place of its name.
 as_adapter_asks() {
   local rule query
   rule=$(sed -n 's/^ *expr: //p' deploy/prometheus/autoscaling.yml)
@@ -153,12 +156,13 @@ as_adapter_asks() {
 figures() { asked value "(count($(as_adapter_asks)) or vector(0)) $1"; }
 check "autoscalers have a figure of each replica" wait_for 40 figures "== 2"
 # The traffic's own creation may wait at the other one.
-"$engine" pause pouco-postgres >/dev/null
+to_postgres() { processes pouco-postgres | in_namespace xargs kill "-$1"; }
+to_postgres STOP
 post "$(person "q$run_id")" >/dev/null 2>&1 &
-check "and none of one whose rows wait for a Postgres that is away" wait_for 15 figures "< 2"
-"$engine" unpause pouco-postgres >/dev/null
+check "and none of one whose rows wait for a Postgres that stands still" wait_for 25 figures "< 2"
+to_postgres CONT
 
-# --- The figures are those of the kernel ----------------------------------------------------------------------------
+# --- The figures are those of the kernel --------------------------------------------------------------------
 
 for container in pouco-nginx pouco-api1; do
   check "$container: the CPU limit that is exported is the kernel's" equal \
@@ -173,7 +177,7 @@ check "creations of both replicas are counted by path" wait_for 20 by_path
 computed() { equal "$(asked value 'count(sum by (cache) (pouco_edge_computed_total{cache=~"memory|nginx|redis"}) > 0)')" 3; }
 check "pages were computed for each of the three caches" wait_for 20 computed
 
-# --- A replica goes away --------------------------------------------------------------------------------------------
+# --- A replica goes away ------------------------------------------------------------------------------------
 
 rm -f "$scratch/traffic"
 wait

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Asks a running Prometheus what the observability tests want to know. Exit code 1 with the reasons if it is not so in time.
+"""Asks a running Prometheus what the observability tests want to know.
+Exit code 1 with the reasons if it is not so in time.
 
   prometheus.py URL targets NUMBER [JOB]       so many targets, and every one of them is up; or those of a job
   prometheus.py URL dashboard FILE.json        every query of the dashboard has an answer that is not empty

@@ -1,15 +1,16 @@
 #!/usr/bin/env bash
-# Tests the running stack (`podman-compose up --build -d` first): limits, isolation, durability settings, the way of a request
-# through nginx to both replicas and Postgres, crashes, and orderly stops. Nothing here is ever skipped: what cannot be
-# tested fails. People are added to the database and stay there. With podman the last test lays the
-# observability overlay over the stack.
+# Tests the running stack (`podman-compose up --build -d` first): limits, isolation, durability settings, the
+# way of a request through nginx to both replicas and Postgres, crashes, and orderly stops. Nothing here is
+# ever skipped: what cannot be tested fails. People are added to the database and stay there. With podman the
+# last test lays the observability overlay over the stack.
 #
 #   tests/stack/run.sh             ENGINE=docker tests/stack/run.sh for docker
 set -uo pipefail
 export LC_ALL=C
 
 readonly engine=${ENGINE:-podman}
-# The number of tests below. A test that did not run for whatever reason is a failure. The last one is podman's alone.
+# The number of tests below. A test that did not run for whatever reason is a failure. The last one is
+# podman's alone.
 planned=78
 if [ "$engine" = podman ]; then planned=79; fi
 readonly planned
@@ -53,7 +54,7 @@ check "the stack serves within 60 s" wait_for 60 all_serving
 # Without that, all of the rest would only fail, slowly.
 [ "$failed" -eq 0 ] || exit 1
 
-# --- Limits, by the kernel ------------------------------------------------------------------------------------------
+# --- Limits, by the kernel ----------------------------------------------------------------------------------
 
 cpu_sum=0
 memory_sum=0
@@ -68,7 +69,7 @@ done
 check "all CPU limits sum to at most 1.5 ($cpu_sum m)" at_most "$cpu_sum" 1500
 check "all memory limits sum to at most 3 GB ($memory_sum bytes)" at_most "$memory_sum" 3000000000
 
-# --- Isolation ------------------------------------------------------------------------------------------------------
+# --- Isolation ----------------------------------------------------------------------------------------------
 
 # shellcheck disable=SC2016 # awk's
 interfaces() { in_namespace awk -F: 'NR > 2 {gsub(/ /, "", $1); print $1}' "/proc/$(state "$1" Pid)/net/dev"; }
@@ -109,7 +110,7 @@ done
 listeners() { awk '$4 == "0A" {print $2}' /proc/net/tcp | grep -E ':(270E|270F)$' | sort; }
 check "listens on 0.0.0.0:9999 and on 127.0.0.1:9998, no wider" equal "$(listeners | tr '\n' ' ')" "00000000:270F 0100007F:270E "
 
-# --- Postgres -------------------------------------------------------------------------------------------------------
+# --- Postgres -----------------------------------------------------------------------------------------------
 
 for setting in fsync full_page_writes synchronous_commit; do
   check "Postgres: $setting is on" equal "$(psql pouco "SHOW $setting")" on
@@ -123,7 +124,7 @@ check "Postgres: the role owns its database and is no superuser" equal \
   "$(psql pouco 'SELECT d.datdba = r.oid, r.rolsuper FROM pg_database d, pg_roles r WHERE datname = current_database() AND rolname = current_user')" "t|f"
 check "Postgres: whoever is in its container may administer it" equal "$(psql postgres 'SELECT current_user')" postgres
 
-# --- The API, through nginx and past it -----------------------------------------------------------------------------
+# --- The API, through nginx and past it ---------------------------------------------------------------------
 
 count_before=$(http "$base/contagem-pessoas")
 answer=$(post "$(person "$(nick a)" 'José Ünïcode 漢字')")
@@ -156,10 +157,11 @@ for replica in api1 api2; do
   check "health of $replica on the internal port" equal "$(status "$admin/$replica/healthz")" 200
 done
 
-# --- A crash of a replica -------------------------------------------------------------------------------------------
+# --- A crash of a replica -----------------------------------------------------------------------------------
 
-# Creations one after another, as a client would send them, with a replica killed under them. What was acknowledged
-# must be there afterwards; a 502 for a request that was in the dead process's hands is allowed, and only for that one.
+# Creations one after another, as a client would send them, with a replica killed under them. What was
+# acknowledged must be there afterwards; a 502 for a request that was in the dead process's hands is allowed,
+# and only for that one.
 statuses=$scratch/statuses
 creations() {
   local i
@@ -191,7 +193,7 @@ check "replica 2 serves again on the same socket" wait_for 15 replica_serving ap
 check "and has what was stored while it was away" contains \
   "$(by_socket api2.sock "/pessoas?t=$(nick d)")" "$(nick d)"
 
-# --- More requests at once than the balancer takes -------------------------------------------------------------------
+# --- More requests at once than the balancer takes ----------------------------------------------------------
 
 crowd=$("$(dirname "${BASH_SOURCE[0]}")/crowd.py" 9999 2550 1)
 check "beyond 2,500 requests under way of one address its next gets a 429 with Retry-After" equal "$(head -n 1 <<<"$crowd")" "429 1"
@@ -200,7 +202,7 @@ crowd=$("$(dirname "${BASH_SOURCE[0]}")/crowd.py" 9999 5050 3)
 check "beyond 5,000 requests under way the next gets a 503 with Retry-After" equal "$(head -n 1 <<<"$crowd")" "503 1"
 check "and when they are gone it is served" equal "$(tail -n 1 <<<"$crowd")" 200
 
-# --- A crash of Postgres --------------------------------------------------------------------------------------------
+# --- A crash of Postgres ------------------------------------------------------------------------------------
 
 count_before=$(http "$base/contagem-pessoas")
 pid=$(state pouco-postgres Pid)
@@ -209,7 +211,7 @@ check "Postgres killed: restarted by its policy within 30 s" wait_for 30 restart
 check "the whole stack serves again within 30 s" wait_for 30 all_serving
 check "with all that was stored" equal "$(http "$base/contagem-pessoas")" "$count_before"
 
-# --- Orderly stops --------------------------------------------------------------------------------------------------
+# --- Orderly stops ------------------------------------------------------------------------------------------
 
 # stops CONTAINER: within the grace period, by itself (a kill would leave 137), and with exit code 0.
 stops() {
@@ -229,7 +231,7 @@ done
 check "started again in any order, the stack serves within 30 s" wait_for 30 all_serving
 check "with all that was stored" equal "$(http "$base/contagem-pessoas")" "$count_before"
 
-# --- The observability overlay --------------------------------------------------------------------------------------
+# --- The observability overlay ------------------------------------------------------------------------------
 
 # Its exporter does not know docker's containers, which docs/observability.md says.
 if [ "$engine" = podman ]; then

@@ -78,8 +78,8 @@ check 'and over IPv6' contains "$(ask api.example:80 '[::1]' -D - http://api.exa
 check 'nothing asks for TLS without it' fails contains \
   "$(ask api.example:9999 127.0.0.1 -D - http://api.example:9999/)" 'trict-'
 
-# A replica takes 16 KB of a head and 8 KB of a target, nginx somewhat more: whoever refuses, the words are the
-# same.
+# A replica takes 16 KB of a head and 8 KB of a target, nginx somewhat more: whoever refuses, the words are
+# the same.
 long() { head -c "$1" /dev/zero | tr '\0' a; }
 refusal() { ask api.example:443 127.0.0.1 -w ' %{http_code}' "$@"; }
 fields='{"error":"request header fields too large"} 431'

@@ -3,8 +3,8 @@
 
 usage: together.py PORT PATH CONNECTIONS
 
-Every connection is open and every request is sent before the first answer is read. Prints a line for each different pair of status and
-X-Cache-Status with its number, and last how many different bodies there were.
+Every connection is open and every request is sent before the first answer is read. Prints a line for each
+different pair of status and X-Cache-Status with its number, and last how many different bodies there were.
 """
 
 import collections

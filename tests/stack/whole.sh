@@ -56,7 +56,7 @@ without_redis() {
   tests/stack/run.sh
 
   step "HTTP's rules, by a replica on its Unix socket"
-  local probe=(cargo run --profile tool --locked --example probe --)
+  local probe=(cargo run --profile tool --locked -p pouco-tools --bin probe --)
   if [ -n "${POUCO_PROBE:-}" ]; then probe=("$POUCO_PROBE"); fi
   local sockets
   sockets=$("$ENGINE" volume inspect --format '{{.Mountpoint}}' pouco-sockets)

@@ -1,14 +1,13 @@
 //! Files that cannot be used, and secrets that are in files: one line each that names the setting.
 
 use std::path::Path;
-use std::process::Stdio;
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::authority::write;
 use crate::server::{PASSWORD, Server, count, counts, refuses};
 use crate::support::replica::{command, run};
-use crate::support::{Replica, open_tempdir};
+use crate::support::{Log, Replica, open_tempdir};
 
 #[test]
 fn a_file_that_cannot_be_used_is_named() {
@@ -103,14 +102,15 @@ fn a_url_from_a_file_is_shown_nowhere() {
     let url = server.url("by_password", &format!("sslmode=require password='{password}'"));
     let folder = open_tempdir();
     let file = write(folder.path(), "url", &format!("{url}\r\n"), 0o600);
-    let log = folder.path().join("log");
     let mut serve = command();
     serve.env("DATABASE_URL_FILE", &file).env("POUCO_APIS", "people").env("POUCO_LOG", "debug");
-    serve.stderr(Stdio::from(std::fs::File::create(&log).unwrap()));
+    let log = Log::of(&mut serve);
     let replica = Replica::spawn_with(&mut serve);
     assert_eq!(replica.get("/contagem-pessoas").status, 200);
     let process = format!("/proc/{}", replica.pid().as_raw_nonzero());
-    for shown in [format!("{process}/cmdline"), format!("{process}/environ"), log.display().to_string()] {
+    for shown in
+        [format!("{process}/cmdline"), format!("{process}/environ"), log.path().display().to_string()]
+    {
         let text = String::from_utf8_lossy(&std::fs::read(&shown).unwrap()).into_owned();
         assert!(!text.contains("S3cret"), "{shown}: {text}");
     }

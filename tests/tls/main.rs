@@ -2,8 +2,7 @@
 //! made here; and to Redis.
 #![allow(clippy::unwrap_used)]
 
-#[path = "../support/mod.rs"]
-mod support;
+use pouco_tools::support;
 
 mod authority;
 mod broken;

@@ -5,7 +5,6 @@ use std::collections::HashMap;
 use std::io::{BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 use std::sync::{Arc, Mutex};
 use std::thread;
 
@@ -18,7 +17,7 @@ use tempfile::TempDir;
 use crate::authority::{Authority, Identity, Validity, write};
 use crate::support::redis::read_command;
 use crate::support::replica::{command, run};
-use crate::support::{Replica, eventually, open_tempdir};
+use crate::support::{Log, Replica, eventually, open_tempdir};
 
 const PASSWORD: &str = "S3cret \"word";
 
@@ -54,15 +53,14 @@ impl Redis {
         format!("rediss://localhost:{}", self.port)
     }
 
-    /// A replica, and where it logs.
-    fn replica(&self, password: &str, root: &Path) -> (Replica, PathBuf) {
-        let log = self.folder.path().join(format!("log-{}", fastrand::u64(..)));
+    /// A replica, and its log.
+    fn replica(&self, password: &str, root: &Path) -> (Replica, Log) {
         let file = write(self.folder.path(), "password", &format!("{password}\n"), 0o600);
         let mut serve = command();
         serve.env("POUCO_APIS", "edge").env("REDIS_HOST", self.host()).env("REDIS_USER", "app");
         serve.env("REDIS_PASSWORD_FILE", file).env("POUCO_REDIS_ROOT_CERT", root);
         serve.env("POUCO_REDIS_TIMEOUT_MS", "1000");
-        serve.stderr(Stdio::from(std::fs::File::create(&log).unwrap()));
+        let log = Log::of(&mut serve);
         (Replica::spawn_with(&mut serve), log)
     }
 }
@@ -131,7 +129,7 @@ fn the_cache_is_shared_over_tls() {
     eventually("the other has it", || status(&two) == "HIT");
     *redis.too_long.lock().unwrap() = true;
     eventually("what is too long is not taken", || status(&two) == "BYPASS");
-    eventually("it is told", || std::fs::read_to_string(&log).unwrap().contains("too long to be ours"));
+    eventually("it is told", || log.has("too long to be ours"));
     assert!(one.stop().success() && two.stop().success());
 }
 
@@ -144,13 +142,12 @@ fn a_redis_that_is_not_to_be_used_is_told_and_costs_nothing() {
         [("S3cret-other", &redis.root, "invalid pair"), (PASSWORD, &stranger, "certificate")]
     {
         let (replica, log) = redis.replica(password, root);
-        let said = || std::fs::read_to_string(&log).unwrap();
         eventually("it is told", || {
             assert_eq!(status(&replica), "BYPASS");
-            said().contains(why)
+            log.has(why)
         });
         assert_eq!(replica.metric("pouco_redis_up"), 0);
-        assert!(!said().contains("S3cret"), "{}", said());
+        assert!(!log.has("S3cret"), "{}", log.text());
         assert!(replica.stop().success());
     }
 }

@@ -1,7 +1,6 @@
 //! A replica whose every session is encrypted: its rules leave no other way.
 
 use std::fmt::Write;
-use std::process::Stdio;
 use std::time::Duration;
 
 use pouco::database_url::{Mode, Target};
@@ -11,7 +10,7 @@ use pouco::waiting::Janitor;
 use crate::authority::{Authority, Validity, write};
 use crate::server::Server;
 use crate::support::replica::{command, run};
-use crate::support::{Replica, eventually, open_tempdir};
+use crate::support::{Log, Replica, eventually, open_tempdir};
 
 fn person(nick: &str, stack: &str) -> String {
     format!(r#"{{"apelido":"{nick}","nome":"Ana","nascimento":"2000-10-01","stack":[{stack}]}}"#)
@@ -79,14 +78,14 @@ fn a_wish_to_cancel_is_encrypted() {
     let mut target = Target::from(server.url("tls_only", "").parse::<postgres::Config>().unwrap());
     target.tls.mode = Mode::Require;
     let (connector, janitor) = (Connector::new(target), Janitor::start().unwrap());
-    let (pool, threads) = Pool::start(&connector, 1, 16, Duration::from_millis(1_500), &janitor).unwrap();
+    let (pool, threads) = Pool::start(&connector, 1, 16, Duration::from_secs(8), &janitor).unwrap();
     let one = |session: &mut Session| session.query("SELECT 1", &[]).map(drop);
     eventually("it reads", || pool.read(Lane::Scan, one) == Ok(()));
     // It waits for the only connection, so its caller leaves long before Postgres would end it by itself.
     let first = pool.clone();
-    let nap = |session: &mut Session| session.query("SELECT pg_sleep(1)", &[]).map(drop);
+    let nap = |session: &mut Session| session.query("SELECT pg_sleep(4)", &[]).map(drop);
     let first = std::thread::spawn(move || first.read(Lane::Scan, nap));
-    let naps = "SELECT FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(1)' AND state = 'active'";
+    let naps = "SELECT FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(4)' AND state = 'active'";
     eventually("the first sleeps", || !server.client().query(naps, &[]).unwrap().is_empty());
     let sleep = |session: &mut Session| session.query("SELECT pg_sleep(3600)", &[]).map(drop);
     assert!(pool.read(Lane::Scan, sleep).is_err());
@@ -129,12 +128,10 @@ fn files_are_read_anew() {
     let root = write(folder.path(), "root.pem", &server.authority.certificate, 0o644);
     server.present(&server.authority.server(&["localhost"], Validity::Now));
     let options = format!("sslmode=verify-full sslrootcert={}", root.display());
-    let log = folder.path().join("log");
     let mut serve = command();
     serve.env("DATABASE_URL", server.url("tls_only", &options)).env("POUCO_APIS", "people");
-    serve.stderr(Stdio::from(std::fs::File::create(&log).unwrap()));
+    let log = Log::of(&mut serve);
     let replica = Replica::spawn_with(&mut serve);
-    let said = |what: &str| std::fs::read_to_string(&log).unwrap().contains(what);
     let lose = || {
         let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'tls_only'";
         server.client().batch_execute(end).unwrap();
@@ -142,10 +139,10 @@ fn files_are_read_anew() {
     write(folder.path(), "root.pem", "nonsense", 0o644);
     lose();
     eventually("it goes on", || replica.post("/pessoas", &person("ana", "")).status != 503);
-    eventually("it is told", || said("what was read before is used on"));
+    eventually("it is told", || log.has("what was read before is used on"));
     server.present(&next.server(&["localhost"], Validity::Now));
     lose();
-    eventually("nobody is believed", || said("by an authority that is not known here"));
+    eventually("nobody is believed", || log.has("by an authority that is not known here"));
     write(folder.path(), "root.pem", &next.certificate, 0o644);
     eventually("the next is believed", || replica.post("/pessoas", &person("bob", "")).status != 503);
     assert!(replica.stop().success());
@@ -156,15 +153,13 @@ fn files_are_read_anew() {
 fn plain_text_is_told() {
     let server = Server::without_tls();
     for (options, told) in [("", 1), ("sslmode=disable", 0)] {
-        let folder = open_tempdir();
-        let log = folder.path().join("log");
         let mut serve = command();
         serve.env("DATABASE_URL", server.url("either", options)).env("POUCO_APIS", "people");
-        serve.stderr(Stdio::from(std::fs::File::create(&log).unwrap()));
+        let log = Log::of(&mut serve);
         let replica = Replica::spawn_with(&mut serve);
         assert_eq!(replica.get("/contagem-pessoas").status, 200);
         assert!(replica.stop().success());
-        let text = std::fs::read_to_string(&log).unwrap();
+        let text = log.text();
         assert_eq!(text.matches("in plain text").count(), told, "{text}");
     }
 }

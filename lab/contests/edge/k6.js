@@ -1,5 +1,6 @@
-// Sends the contest's load with k6: pages, each in a scenario of its own, with fixed rates of arrivals. Each virtual user keeps its
-// connection, as k6 does by default. Every answer is checked as lab/src/oracle/edge.rs does, with the numbers and words from there.
+// Sends the contest's load with k6: pages, each in a scenario of its own, with fixed rates of arrivals. Each
+// virtual user keeps its connection, as k6 does by default. Every answer is checked as lab/src/oracle/edge/
+// does, with the numbers and words from there.
 import http from 'k6/http';
 import { Counter, Gauge } from 'k6/metrics';
 import { arrive, judged, optionsWith, plan, send } from '../k6-load.js';

@@ -1,7 +1,8 @@
-// Sends a contest's load with k6: an open model, a connection for each virtual user's request, every status checked.
+// Sends a contest's load with k6: an open model, a connection for each virtual user's request, every status
+// checked.
 //
-// What k6 cannot do: keep one connection for a user's whole chain and close it after (each request has its own here), and arrivals
-// at random moments.
+// What k6 cannot do: keep one connection for a user's whole chain and close it after (each request has its
+// own here), and arrivals at random moments.
 import { sleep } from 'k6';
 import { Counter } from 'k6/metrics';
 import { arrive, judged, lines, optionsWith, plan, send } from '../k6-load.js';

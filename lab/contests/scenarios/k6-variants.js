@@ -39,7 +39,7 @@ export function chosen(names) {
   return [__ENV.VARIANT];
 }
 
-// k6's options for variants of these names; `thresholds` beside those that all have.
+// k6's options for variants of these names; `thresholds` alongside those that all have.
 export function optionsOf(names, thresholds = {}) {
   const scenarios = {};
   const all = { checks: ['rate==1'] };

@@ -10,7 +10,10 @@ CREATE TABLE IF NOT EXISTS users (
   created_at timestamptz NOT NULL DEFAULT now()
 );
 
--- Whoever is there goes, with what belongs to them, and ids begin with 1 again.
+-- Whoever is there goes, with what belongs to them, and ids begin with 1 again. What is stored in the
+-- transaction that has emptied its table needs no write-ahead log.
+BEGIN;
+
 TRUNCATE users RESTART IDENTITY CASCADE;
 
 INSERT INTO users (name, email, created_at)
@@ -20,5 +23,7 @@ SELECT
   timestamptz '2024-01-01 00:00:00+00' + n * interval '3607 seconds'
 FROM generate_series(1, {users}) AS n
 ORDER BY n;
+
+COMMIT;
 
 VACUUM (ANALYZE) users;

@@ -1,7 +1,8 @@
-// Sends the contest's load with k6: users by their id and lists, each in a scenario of its own, with fixed rates of arrivals.
+// Sends the contest's load with k6: users by their id and lists, each in a scenario of its own, with fixed
+// rates of arrivals.
 //
-// Each virtual user keeps its connection, as k6 does by default. What an answer says is checked here for its id, or for its number of
-// items, offset and total; the native generator compares every field.
+// Each virtual user keeps its connection, as k6 does by default. What an answer says is checked here for its
+// id, or for its number of items, offset and total; the native generator compares every field.
 import http from 'k6/http';
 import { check } from 'k6';
 import { arrive, judged, lines, optionsWith, plan, send } from '../k6-load.js';

@@ -1,6 +1,6 @@
--- The data of the contest: 10,000 users, the same for everybody, made of their numbers alone. src/oracle/users.rs makes the same a
--- second time, and a run that finds them otherwise ends. The lab runs this file as the API's role; a statement ends with a
--- semicolon at the end of a line.
+-- The data of the contest: 10,000 users, the same for everybody, made of their numbers alone.
+-- src/oracle/users/ makes the same a second time, and a run that finds them otherwise ends. The lab runs
+-- this file as the API's role; a statement ends with a semicolon at the end of a line.
 CREATE TABLE IF NOT EXISTS users (
   id uuid PRIMARY KEY,
   email text NOT NULL UNIQUE,
@@ -11,7 +11,8 @@ CREATE TABLE IF NOT EXISTS users (
   created_at timestamptz NOT NULL
 );
 
--- Ids are of version 4 by form, and come in another order than the rows: the 13th digit is the version, the 17th the variant.
+-- Ids are of version 4 by form, and come in another order than the rows: the 13th digit is the version, the
+-- 17th the variant.
 INSERT INTO users (id, email, full_name, age, country_code, is_active, created_at)
 SELECT
   overlay(overlay(md5(n::text) placing '4' from 13) placing substr('89ab', 1 + n % 4, 1) from 17)::uuid,

@@ -7,7 +7,7 @@ use clap::Parser;
 use pouco_lab::exporter::{Serving, run};
 use pouco_lab::view;
 
-/// Serve CPU, throttling and memory of podman's containers at /metrics, under cAdvisor's names.
+/// Serve CPU, throttling and memory of podman's containers at /metrics, with cAdvisor's metric names.
 #[derive(Debug, Parser)]
 #[command(version)]
 struct Cli {

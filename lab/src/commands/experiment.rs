@@ -68,7 +68,7 @@ fn runs(
     let contest = experiment.of(with_load(places.contest(&experiment.contest)?, &sent, None)?);
     // The files live as long as the second of these.
     let (feeds, _files) = feeds(places, &contest, &sent)?;
-    let of_line = |line: &pouco_lab::experiment::Line| {
+    let of_line = |line: &pouco_lab::experiment::Variation| {
         let mode = line.mode.as_ref().map_or_else(String::new, |mode| format!(":{mode}"));
         let mut found = entrants(places, &contest, &[line.contestant.clone() + &mode])?;
         let entrant = found.pop();

@@ -9,7 +9,7 @@ use pouco_lab::cli::{Sent, Tool};
 use pouco_lab::contest::Contest;
 use pouco_lab::drivers;
 use pouco_lab::lines::Lines;
-use pouco_lab::oracle::users;
+use pouco_lab::oracle::Feeds as Of;
 use pouco_lab::runner::Feeds;
 use tempfile::TempDir;
 
@@ -43,26 +43,27 @@ pub(crate) fn seed(contest: &Contest, sent: &Sent) -> u64 {
     sent.seed.unwrap_or(contest.load.seed)
 }
 
-/// What is sent: the files that were named, or ones that the stress test makes from the seed, with so many
+/// What is sent: the files that were named, or ones that are made from the seed, with so many
 /// rows that no nick is sent twice but where the payloads themselves mean it; of a contest that only reads,
-/// its data, in files that go with the folder beside them; nothing where none are sent.
+/// its data, in files that go with the folder next to them; nothing where none are sent.
 pub(crate) fn feeds(places: &Places, contest: &Contest, sent: &Sent) -> Result<(Feeds, Option<TempDir>)> {
     let rows = match sent.find_limit {
         true => PAYLOADS_OF_A_SEARCH,
         false => drivers::payload_rows(contest, sent.scale, sent.seconds)?,
     };
     let (payloads, terms) = (sent.payloads.as_deref(), sent.terms.as_deref());
-    if contest.has_data() || !contest.sends_lines() {
+    let of = contest.oracle.feeds();
+    if !matches!(of, Of::Payloads) {
         ensure!(payloads.or(terms).is_none(), "--payloads and --terms: {} has its own data", contest.name);
         let folder = tempfile::Builder::new().prefix("pouco-lab-data-").tempdir()?;
-        let lines = if contest.sends_lines() { users::feeds() } else { <_>::default() };
+        let lines = if let Of::Data(data) = of { data() } else { <_>::default() };
         return Ok((of_data(folder.path(), lines)?, Some(folder)));
     }
     let (payloads_file, terms_file) = match (payloads, terms) {
         (Some(payloads), Some(terms)) => (payloads.canonicalize()?, terms.canonicalize()?),
         _ => {
             let folder = places.top.join("stress-test/user-files/resources");
-            drivers::payloads(&places.top, seed(contest, sent), rows, &folder)?
+            drivers::payloads(seed(contest, sent), rows, drivers::TERMS, &folder)?
         }
     };
     let feeds = Feeds {
@@ -97,6 +98,8 @@ fn of_data(folder: &Path, (payloads, terms): (Lines, Lines)) -> Result<Feeds> {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+
+    use pouco_lab::oracle::users;
 
     use super::*;
 

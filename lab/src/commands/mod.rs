@@ -186,7 +186,7 @@ pub(crate) fn stop_flag() -> Result<Arc<AtomicBool>> {
         for signal in signals.forever() {
             if !flag.swap(true, Ordering::Relaxed) {
                 view::say(
-                    "\npouco-lab: stopping; what was started is taken down. Once more ends at once and leaves it.",
+                    "\npouco-lab: stopping and removing what was started. Press again to end at once and leave it.",
                 );
             } else if signal != SIGHUP {
                 std::process::exit(130);

@@ -84,7 +84,9 @@ fn taken(places: &Places, all: Vec<OneLoad>, options: &Run) -> Result<Vec<OneLoa
         let nobody =
             load.contest.load.optional && entrants(places, &load.contest, &options.contestant)?.is_empty();
         match load.contest.load_name.as_deref().filter(|_| nobody) {
-            Some(name) => view::say(&format!("pouco-lab: nobody who is asked takes part in {name}")),
+            Some(name) => {
+                view::say(&format!("pouco-lab: none of the selected contestants takes part in {name}"));
+            }
             None => taken.push(load),
         }
     }
@@ -237,12 +239,12 @@ fn jmeter(places: &Places, options: &Run, contest: &Contest) -> Result<Option<dr
     Ok(Some(drivers::Jmeter::find(None, &places.top)?.telling(told(&options.told)?)))
 }
 
-/// The one that is asked for, or else the contest's own.
+/// The one that is asked for, otherwise the contest's own.
 fn tool(options: &Run, contest: &Contest) -> Tool {
     options.tool.unwrap_or(match (options.sent.find_limit, &contest.gatling) {
         _ if contest.load.jmeter.is_some() => Tool::Jmeter,
         (true, _) => Tool::Native,
-        _ if contest.is_shop() || contest.load.has_clients() => Tool::Native,
+        _ if contest.load.shop.is_some() || contest.load.has_clients() => Tool::Native,
         (false, Some(_)) => Tool::Gatling,
         (false, None) => Tool::K6,
     })
@@ -259,7 +261,7 @@ fn driver(places: &Places, options: &Run, contest: &Contest) -> Result<Box<dyn D
     let simulated = contest.gatling.is_some();
     ensure!(simulated || !matches!(tool, Tool::Gatling), "{name}: Gatling has no simulation of it");
     if contest.load.has_clients() {
-        let refused = matches!(tool, Tool::K6) && !contest.adds_to_data();
+        let refused = matches!(tool, Tool::K6) && !contest.oracle.by_endpoint();
         ensure!(!refused, "{name}: {} is of clients, and its script for k6 knows rates alone", load());
     }
     let native = matches!(tool, Tool::Native);

@@ -1,4 +1,4 @@
-//! Who is told of JMeter's samples, as the options say.
+//! Where JMeter's samples are reported to, as the options say.
 
 use anyhow::{Result, ensure};
 use pouco_lab::cli;

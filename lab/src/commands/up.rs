@@ -5,7 +5,7 @@ use std::io::Write;
 use anyhow::Result;
 use pouco_lab::cli::{Left, Up};
 use pouco_lab::contest::Contest;
-use pouco_lab::oracle::users;
+use pouco_lab::oracle::Feeds;
 use pouco_lab::runner::{self, Entrant};
 use pouco_lab::stack;
 use pouco_lab::view::{Output, View};
@@ -56,14 +56,16 @@ fn each(
 /// What can be asked without a body, with the first of the data where the contest has some.
 fn addresses(contest: &Contest) -> Vec<String> {
     let mut paths = vec![contest.ready_path().to_owned()];
-    let requests = contest.load.scenarios.iter().flat_map(|scenario| &scenario.requests);
-    let has_data = contest.reads_only() && contest.has_rows();
-    let first = if has_data { users::seeded().into_iter().next() } else { None };
-    for request in requests.filter(|request| request.method == "GET") {
+    let ids = match contest.oracle.feeds() {
+        Feeds::Data(data) => Some(data().1),
+        _ => None,
+    };
+    let first = ids.as_ref().map(|ids| String::from_utf8_lossy(ids.get(0)));
+    for request in contest.requests().filter(|request| request.method == "GET") {
         let path = request.path.replace("{offset}", "0").replace("{term}", "a");
         let path = path.replace("{unknown_id}", "00000000-0000-4000-8000-000000000000");
         paths.push(match &first {
-            Some(user) => path.replace("{user_id}", &user.id),
+            Some(id) => path.replace("{user_id}", id),
             None => path,
         });
     }

@@ -7,8 +7,8 @@
 //! request is a regression, with one run as with ten. Only where requests already failed, or rows were
 //! already lost by a kill, is their number left to chance, and judged as a cost is.
 //!
-//! CPU seconds are judged beside those of the generator, where both records have these and it is the same
-//! one: the machine of the second record may be half as fast as that of the first, and be the same. The
+//! CPU seconds are judged relative to those of the generator, where both records have these and it is the
+//! same one: the machine of the second record may be half as fast as that of the first, and be the same. The
 //! seconds themselves are then shown only.
 //!
 //! What may not enter: reading files and exit codes; `main` does that.
@@ -20,6 +20,7 @@ use anyhow::{Result, bail, ensure};
 use crate::contest::Budget;
 use crate::contestant::{Acknowledges, Role};
 use crate::figures::{Metric, Percentile, Standing, standings, status_name};
+use crate::oracle::of_record;
 use crate::record::{Record, SCHEMA, Status};
 use crate::stats::{self, Change, Estimate};
 
@@ -32,14 +33,14 @@ pub struct Comparison {
     /// A ratio within 1 ± this is small.
     pub threshold: f64,
     /// Every figure that both records have.
-    pub lines: Vec<Line>,
-    /// What could not be compared, and what differs beside the figures.
+    pub lines: Vec<FigureChange>,
+    /// What could not be compared, and what differs besides the figures.
     pub notes: Vec<String>,
 }
 
 /// One figure of one contestant.
 #[derive(Clone, Debug)]
-pub struct Line {
+pub struct FigureChange {
     /// Its id.
     pub contestant: String,
     /// In words.
@@ -52,9 +53,9 @@ pub struct Line {
     pub after: Estimate,
     /// From the first to the second; absent for correctness, which is counted and not estimated.
     pub change: Option<Change>,
-    /// In the eyes of who pays.
+    /// As seen by the user who pays for it.
     pub outcome: Outcome,
-    /// Worse by more than may be.
+    /// Worse by more than the threshold.
     pub regression: bool,
 }
 
@@ -70,7 +71,7 @@ pub enum Outcome {
 }
 
 impl Comparison {
-    /// Something became worse by more than may be: the program shall exit with 1.
+    /// Something became worse by more than the threshold: the program must exit with 1.
     #[must_use]
     pub fn regressed(&self) -> bool {
         self.lines.iter().any(|line| line.regression)
@@ -207,9 +208,9 @@ impl Comparison {
         }
     }
 
-    /// Where the CPU beside the generator's is known, seconds alone are no regression.
+    /// Where the CPU relative to the generator's is known, seconds alone are no regression.
     fn leave_seconds_to_their_ratio(&mut self, id: &str) {
-        let of = |line: &Line, metric: &Metric| line.contestant == id && line.figure == metric.name();
+        let of = |line: &FigureChange, metric: &Metric| line.contestant == id && line.figure == metric.name();
         if self.lines.iter().any(|line| of(line, &Metric::CpuByGenerator)) {
             // Of a shop all that is CPU.
             let of_shop = OF_SHOPS.iter().filter(|metric| metric.unit() == "s" || **metric == Metric::Login);
@@ -259,7 +260,7 @@ impl Comparison {
             std::cmp::Ordering::Equal => Outcome::NoDifference,
             std::cmp::Ordering::Greater => Outcome::Worse,
         };
-        self.lines.push(Line {
+        self.lines.push(FigureChange {
             contestant: id.to_owned(),
             figure: figure.to_owned(),
             unit: "",
@@ -283,7 +284,7 @@ impl Comparison {
         } else {
             judge(&change, metric.less_is_better(), self.threshold)
         };
-        self.lines.push(Line {
+        self.lines.push(FigureChange {
             contestant: before.entry.id.clone(),
             figure: metric.name(),
             unit: metric.unit(),
@@ -296,7 +297,7 @@ impl Comparison {
     }
 }
 
-/// What is shown of a contest that only reads beside all others' figures.
+/// What is shown of a contest that only reads, in addition to all others' figures.
 const OF_READS: [Metric; 2] = [Metric::RequestsPerRoleCpu(Role::Api), Metric::RequestsPerCpu];
 
 /// The same of a shop.
@@ -315,7 +316,8 @@ fn costs(standing: &Standing<'_>) -> Vec<Metric> {
     if standing.entry.acknowledges == Acknowledges::ReadOnly {
         metrics.extend(OF_READS);
     }
-    if standing.shop {
+    let takes_orders = |(_, metric): &(_, Metric)| *metric == Metric::OrdersPerSecond;
+    if (of_record(standing.oracle).words().ranking)(None).iter().any(takes_orders) {
         metrics.extend(OF_SHOPS);
     }
     if standing.entry.variant.is_some() {

@@ -2,8 +2,8 @@
 
 use std::fmt::{Display, Formatter, Result};
 
-use super::{Comparison, Line, Outcome};
-use crate::report::format;
+use super::{Comparison, FigureChange, Outcome};
+use crate::format;
 use crate::stats::Estimate;
 
 impl Display for Comparison {
@@ -38,7 +38,7 @@ fn row(out: &mut Formatter<'_>, cells: &[String; 6]) -> Result {
     writeln!(out, "{}", line.trim_end())
 }
 
-fn cells(line: &Line) -> [String; 6] {
+fn cells(line: &FigureChange) -> [String; 6] {
     let outcome = match (line.outcome, line.regression) {
         (_, true) => "REGRESSION",
         (Outcome::Worse, false) => "worse",

@@ -211,7 +211,7 @@ impl Expect {
     }
 }
 
-/// A name that was mistyped is found here and not in the midst of a pass.
+/// A name that was mistyped is found here and not in the middle of a pass.
 fn check_known(template: &str, known: &BTreeSet<&str>) -> Result<()> {
     for name in template::variables(template) {
         ensure!(known.contains(name), "{{{name}}} is neither a value nor saved by a case before");

@@ -1,8 +1,8 @@
 //! Whether an answer is as expected, and in words why not.
 //!
-//! Expected JSON is contained in the answer: objects may have members beside the expected ones, since no rule
-//! forbids them, and an expected null is also a member that is absent; arrays and plain values are equal,
-//! numbers however they are written.
+//! Expected JSON is contained in the answer: objects may have members besides the expected ones, since no
+//! rule forbids them, and an expected null is also a member that is absent; arrays and plain values are
+//! equal, numbers however they are written.
 
 use regex_lite::Regex;
 use serde_json::Value;

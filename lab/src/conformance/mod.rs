@@ -72,7 +72,7 @@ pub struct Pass {
 /// data need different seeds.
 ///
 /// # Errors
-/// The file cannot be read or is not as described above. A contestant that does not answer is no error.
+/// The file cannot be read or is not as described above. A contestant that does not answer is not an error.
 pub fn run(file: &Path, address: &str, seed: u64) -> Result<Pass> {
     run_beside(file, address, seed, &|_| bail!("no database is at hand"))
 }

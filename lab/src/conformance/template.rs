@@ -1,6 +1,6 @@
 //! Text with variables: `{name}`, and `{repeat:TEXT:COUNT}` for text that is too long to write down.
 //!
-//! Braces of JSON never stand before a letter, so they need no escape. A pattern's `{32}` is no variable
+//! Braces of JSON never stand before a letter, so they need no escape. A pattern's `{32}` is not a variable
 //! either.
 
 use std::collections::BTreeMap;

@@ -39,7 +39,6 @@ pub struct Variant {
     #[serde(default)]
     pub data: Vec<PathBuf>,
     /// Where many ask at once for somebody whom no cache has; one statement must be enough for all.
-    #[serde(default)]
     pub cold: Option<Cold>,
     /// It is known to lose what it acknowledges: what it loses is shown, and it has no place.
     #[serde(default)]

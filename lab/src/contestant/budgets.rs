@@ -33,15 +33,13 @@ pub struct Changes {
 #[serde(deny_unknown_fields)]
 pub struct Share {
     /// In cores; absent: as it was.
-    #[serde(default)]
     pub cpus: Option<f64>,
     /// Absent: as it was.
-    #[serde(default)]
     pub memory_bytes: Option<u64>,
 }
 
 impl Contestant {
-    /// The contestant as it is in the budget of this name: changed where it says so, else as it is.
+    /// The contestant as it is in the budget of this name: changed where it says so, otherwise as it is.
     #[must_use]
     pub fn within(mut self, budget: Option<&str>) -> Self {
         let Some(changes) = budget.and_then(|name| self.budgets.get(name)).cloned() else { return self };

@@ -1,6 +1,6 @@
 //! The checks: each judges some of the facts, and asks nothing of the machine.
 //!
-//! `missing` is what no contest runs without, or what would disqualify every contestant. All else is a
+//! `missing` is what no contest runs without, or what would disqualify every contestant. Everything else is a
 //! warning or optional.
 
 use super::finding::{Finding, Mark};
@@ -13,7 +13,7 @@ const OPEN_FILES_WANTED: u64 = 20_000;
 const FREE_BYTES: u64 = 10 << 30;
 const FREE_BYTES_LEAST: u64 = 2 << 30;
 
-/// Of the generator and the lab beside the contestant: as much as Gatling takes.
+/// Of the generator and the lab besides the contestant: as much as Gatling takes.
 const GENERATOR_CORES: f64 = 0.5;
 const GENERATOR_BYTES: u64 = 1 << 30;
 
@@ -43,7 +43,7 @@ pub fn judge(facts: &Facts, settings: &Settings) -> Vec<Finding> {
     findings.extend(disk(facts));
     findings.extend([quiet(facts), ports(facts), backlog(facts)]);
     findings.extend(connection_table(facts));
-    findings.extend([python(facts), gatling(facts), java(facts), k6(facts), chromium(facts)]);
+    findings.extend([gatling(facts), java(facts), k6(facts), chromium(facts)]);
     findings
 }
 
@@ -118,7 +118,7 @@ fn images(facts: &Facts) -> Finding {
             Mark::Warning,
             NAME,
             format!("not here: {}", missing.join(", ")),
-            "deploy/base-images.sh; else the first build pulls them, if it can",
+            "deploy/base-images.sh; otherwise the first build pulls them, if it can",
         ),
         None => Finding::new(
             Mark::Warning,
@@ -183,7 +183,7 @@ fn memory(facts: &Facts, settings: &Settings) -> Finding {
     if facts.memory_bytes < budget {
         Finding::new(Mark::Missing, "memory", found, "a machine on which the budget is a limit")
     } else if facts.available_bytes < budget + GENERATOR_BYTES {
-        Finding::new(Mark::Warning, "memory", found, "end what else uses it")
+        Finding::new(Mark::Warning, "memory", found, "stop other programs that use it")
     } else {
         Finding::ok("memory", found)
     }
@@ -211,7 +211,12 @@ fn disk(facts: &Facts) -> Vec<Finding> {
 fn quiet(facts: &Facts) -> Finding {
     let found = format!("load of the last minute {:.2}", facts.load_average);
     if facts.load_average > QUIET_LOAD {
-        Finding::new(Mark::Warning, "quiet", found, "end what else runs: its share shows in the percentiles")
+        Finding::new(
+            Mark::Warning,
+            "quiet",
+            found,
+            "stop other programs: their share shows in the percentiles",
+        )
     } else {
         Finding::ok("quiet", found)
     }
@@ -268,13 +273,6 @@ fn connection_table(facts: &Facts) -> Option<Finding> {
     } else {
         Finding::ok("connection table", format!("{most} entries"))
     })
-}
-
-fn python(facts: &Facts) -> Finding {
-    match &facts.python {
-        Some(tool) => found("payloads", tool),
-        None => Finding::new(Mark::Missing, "payloads", "no python3", "apt-get install python3"),
-    }
 }
 
 fn gatling(facts: &Facts) -> Finding {

@@ -84,8 +84,6 @@ pub struct Facts {
     pub gatling: Gatling,
     /// For Gatling.
     pub java: Option<Tool>,
-    /// For the payloads.
-    pub python: Option<Tool>,
     /// For the third kind of generator.
     pub k6: Option<Tool>,
     /// For pictures of the report.
@@ -122,7 +120,6 @@ impl Facts {
             open_files: getrlimit(Resource::Nofile).maximum,
             gatling: gatling(settings.gatling_home.clone()),
             java: tool("java", &["-version"]),
-            python: tool("python3", &["--version"]),
             k6: tool("k6", &["version"]),
             chromium: ["chromium", "chromium-browser", "google-chrome"]
                 .iter()

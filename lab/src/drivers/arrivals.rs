@@ -26,7 +26,7 @@ pub struct Arrivals {
 pub struct ScenarioArrivals {
     /// The scenario's.
     pub name: String,
-    /// With the rates and lengths that shall be.
+    /// With the rates and lengths that must be.
     pub phases: Vec<Phase>,
 }
 
@@ -130,7 +130,7 @@ impl ScenarioArrivals {
 struct Piece {
     begin: f64,
     end: f64,
-    /// How long it shall be.
+    /// How long it must be.
     seconds: f64,
 }
 

@@ -1,5 +1,4 @@
-//! Exact figures from all durations: percentiles by nearest rank, as `stress-test/percentiles.py` computes
-//! them, and seconds.
+//! Exact figures from all durations: percentiles by nearest rank, and seconds.
 
 use std::collections::BTreeMap;
 
@@ -78,8 +77,8 @@ pub(super) fn series(buckets: &mut BTreeMap<u32, Bucket>, arrivals: &Arrivals) -
     (0..=last).map(second).collect()
 }
 
-/// Drops seconds at the end in which nothing happened: of a load that was cut short all of them, else those
-/// in which nobody should have come.
+/// Drops seconds at the end in which nothing happened: of a load that was cut short all of them, otherwise
+/// those in which nobody should have come.
 pub(super) fn trim(series: &mut Vec<Second>, interrupted: bool) {
     let idle = |second: &Second| {
         second.started + second.answers + second.failed == 0 && (interrupted || second.asked < 1e-9)
@@ -126,9 +125,9 @@ impl Errors {
 /// Reasons to believe that the tool did not send what it was asked for: users who are missing, or who came
 /// late.
 ///
-/// A closed circle of Little's law (users at a time = rate × their duration) is no test here, because a log
-/// of starts and ends fulfils it always; and from one late start alone nobody can tell how late it was. But
-/// the sum of starts can be held against the sum of arrivals that were asked for.
+/// A closed circle of Little's law (users at a time = rate × their duration) is not a test here, because a
+/// log of starts and ends fulfils it always; and from one late start alone nobody can tell how late it was.
+/// But the sum of starts can be held against the sum of arrivals that were asked for.
 pub(super) fn arrival_bottlenecks(
     figures: &LoadFigures,
     series: &[Second],
@@ -168,7 +167,7 @@ mod tests {
     use crate::contest::Contest;
 
     #[test]
-    fn ranks_are_those_of_percentiles_py() {
+    fn a_rank_is_the_nearest_one() {
         let hundred: Vec<Millis> = (1..=100).collect();
         let ranks = [500, 750, 950, 990, 999].map(|permille| nearest_rank(&hundred, permille));
         assert_eq!(ranks, [50, 75, 95, 99, 100].map(Some));

@@ -7,6 +7,7 @@
 //! What may not enter: anything about contestants, and any judgement over what was stored.
 
 pub mod arrivals;
+mod drawn;
 mod figures;
 pub mod gatling;
 pub mod jmeter;
@@ -33,10 +34,11 @@ pub use gatling::Gatling;
 pub use jmeter::Jmeter;
 pub use k6::K6;
 pub use native::{Native, plan as native_plan};
-pub use payloads::{payload_rows, payloads};
+pub use payloads::{TERMS, payload_rows, payloads};
+pub(crate) use process::{Attended, attend_other};
 pub use process::{now, raise_open_files};
 
-/// In [`Job::folder`]: what shall stay beside the record. Everything else there goes.
+/// In [`Job::folder`]: what must stay next to the record. Everything else there goes.
 pub const KEPT: &str = "kept";
 
 /// A load that somebody wants.
@@ -63,7 +65,7 @@ pub struct Job<'a> {
 }
 
 /// What came of a load.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Outcome {
     /// Over the whole load.
     pub figures: LoadFigures,
@@ -75,7 +77,7 @@ pub struct Outcome {
     pub creations: Creations,
     /// The same in a shop.
     pub deeds: Vec<Deed>,
-    /// In advanced scenarios, what the answers say of what is stored beside the users.
+    /// In advanced scenarios, what the answers say of what is stored besides the users.
     pub tally: Tally,
     /// What it found in answers, where it looks at them alone.
     pub answers: Option<Answers>,
@@ -83,7 +85,7 @@ pub struct Outcome {
     pub generator: Generator,
     /// Why the figures cannot stand, whatever is stored: the contestant says yes and does not do it.
     pub faults: Vec<String>,
-    /// What a reader should know beside the figures, and changes none.
+    /// What a reader should know besides the figures, and changes none.
     pub notes: Vec<String>,
     /// Stopped before its end: what was sent last may be missing in all of these.
     pub interrupted: bool,

@@ -52,9 +52,8 @@ impl Driver for Native {
             tally: outcome.tally,
             answers: outcome.answers,
             generator: outcome.generator,
-            faults: Vec::new(),
-            notes: Vec::new(),
             interrupted: outcome.ended != Ended::Whole,
+            ..Outcome::default()
         })
     }
 }

@@ -1,17 +1,24 @@
-//! Payloads and search terms: made by `stress-test/generate.py`, as for a run of `stress-test/run-test.sh`.
+//! Files of payloads and search terms, as many as a run needs, made once for each seed.
 
+use std::fs::{self, File};
+use std::io::{BufWriter, Write as _};
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result};
 
 use super::arrivals::{Arrivals, whole};
+use super::drawn;
 use crate::contest::Contest;
+
+/// Part of the files' names: another one once the same seed gives other bytes than before.
+const FORMAT: u32 = 1;
+/// More than the 9,590 searches of the contest's full run, so that none repeats within it.
+pub const TERMS: u32 = 10_000;
 
 /// Files are made in whole multiples of this many lines: of the contest itself at scale 1, and so of most
 /// runs, one is enough.
 const ROWS_STEP: u64 = 100_000;
-/// As many as `stress-test/generate.py` makes. Beyond it they are sent again, and whoever sends them warns.
+/// Of 2 GB. Beyond it they are sent again, and the sender warns.
 const MOST_ROWS: u64 = 10_000_000;
 /// Random arrivals may be some more than their expected number.
 const ROWS_MARGIN: f64 = 1.05;
@@ -38,51 +45,39 @@ pub fn payload_rows(contest: &Contest, scale: f64, seconds: Option<u32>) -> Resu
     u32::try_from(rows.min(MOST_ROWS)).context("the number of payloads")
 }
 
-/// Makes what is missing of the payload file, of so many `rows`, and of the terms file for `seed` in
+/// Makes what is missing of the payload file, of so many `rows`, and of the file of `terms` for `seed` in
 /// `folder`, and says where they are.
 ///
 /// # Errors
-/// There is no `python3`, or the generator failed.
-pub fn payloads(top: &Path, seed: u64, rows: u32, folder: &Path) -> Result<(PathBuf, PathBuf)> {
-    let generator = top.join("stress-test/generate.py");
-    ensure!(
-        generator.is_file(),
-        "{}: no such file; is {} the repository?",
-        generator.display(),
-        top.display()
-    );
+/// A file cannot be written, or the seed is larger than allowed.
+pub fn payloads(seed: u64, rows: u32, terms: u32, folder: &Path) -> Result<(PathBuf, PathBuf)> {
     let seed = u32::try_from(seed).ok().with_context(|| format!("seed {seed}: at most {}", u32::MAX))?;
-    let output = Command::new("python3")
-        .arg(&generator)
-        .args(["--seed", &seed.to_string(), "--rows", &rows.to_string(), "--if-missing", "--out"])
-        .arg(folder)
-        .output()
-        .context(
-            "python3 cannot be started; it makes the payloads. On Debian and Ubuntu: apt-get install python3",
-        )?;
-    if !output.status.success() {
-        bail!(
-            "{}: {}: {}",
-            generator.display(),
-            output.status,
-            String::from_utf8_lossy(&output.stderr).trim()
-        );
+    fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
+    let payloads = folder.join(format!("payloads-v{FORMAT}-seed{seed}-{rows}.tsv"));
+    if !payloads.exists() {
+        write_lines(&payloads, "payload", drawn::people(seed, rows))?;
     }
-    two_paths(&String::from_utf8_lossy(&output.stdout)).with_context(|| generator.display().to_string())
+    let terms_file = folder.join(format!("terms-v{FORMAT}-seed{seed}-{terms}.tsv"));
+    if !terms_file.exists() {
+        write_lines(&terms_file, "t", drawn::terms(seed, terms))?;
+    }
+    Ok((payloads, terms_file))
 }
 
-/// What the generator prints: the payload file and the terms file, one a line.
-fn two_paths(printed: &str) -> Result<(PathBuf, PathBuf)> {
-    let mut lines = printed.lines().map(PathBuf::from);
-    match (lines.next(), lines.next(), lines.next()) {
-        (Some(payloads), Some(terms), None) => {
-            for path in [&payloads, &terms] {
-                ensure!(path.is_file(), "{} was not made", path.display());
-            }
-            Ok((payloads, terms))
-        }
-        _ => bail!("printed {printed:?}, not the paths of two files"),
-    }
+/// Beside its place, and then there: a file of this name is always whole.
+fn write_lines(path: &Path, header: &str, lines: impl Iterator<Item = String>) -> Result<()> {
+    let partial = path.with_extension(format!("partial.{}", std::process::id()));
+    let write = || {
+        let mut file = BufWriter::new(File::create(&partial)?);
+        writeln!(file, "{header}")?;
+        lines.into_iter().try_for_each(|line| writeln!(file, "{line}"))?;
+        file.into_inner()?.sync_data()?;
+        fs::rename(&partial, path)
+    };
+    write().with_context(|| path.display().to_string()).inspect_err(|_| {
+        // It may not even have been made.
+        let _ = fs::remove_file(&partial);
+    })
 }
 
 #[cfg(test)]
@@ -100,25 +95,21 @@ mod tests {
         assert!(payload_rows(&contest, 0.0, None).is_err());
     }
 
+    /// With the hash that an archived run has of its file.
     #[test]
-    fn both_paths_must_be_printed_and_be_there() {
+    fn the_file_of_a_seed_is_the_one_of_archived_runs() {
         let folder = tempfile::tempdir().unwrap();
-        let [one, other] = ["payloads.tsv", "terms.tsv"].map(|name| folder.path().join(name));
-        let printed = format!("{}\n{}\n", one.display(), other.display());
-        std::fs::write(&one, "payload\n").unwrap();
-        assert!(two_paths(&printed).unwrap_err().to_string().contains("terms.tsv was not made"));
-        std::fs::write(&other, "t\n").unwrap();
-        assert_eq!(two_paths(&printed).unwrap(), (one, other));
-        assert!(two_paths("a word\n").unwrap_err().to_string().contains("two files"));
-    }
+        let (payloads, terms) = super::payloads(2023, 100_000, TERMS, folder.path()).unwrap();
+        let kept = include_str!("../../../results/2026-11-21-2core-xeon-2/people/run-1/run.json");
+        let kept: serde_json::Value = serde_json::from_str(kept).unwrap();
+        assert_eq!(payloads.file_name().unwrap().to_str(), kept["payload_file"].as_str());
+        assert_eq!(terms.file_name().unwrap().to_str(), kept["terms_file"].as_str());
+        assert_eq!(Some(crate::stress::sha256(&payloads).unwrap().as_str()), kept["payload_sha256"].as_str());
 
-    #[test]
-    fn what_cannot_be_made_is_said_before_python_is_asked() {
-        let folder = tempfile::tempdir().unwrap();
-        let message = payloads(folder.path(), 1, 10, folder.path()).unwrap_err().to_string();
-        assert!(message.contains("generate.py: no such file"), "{message}");
-        let top = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-        let message = payloads(&top, u64::MAX, 10, folder.path()).unwrap_err().to_string();
+        fs::write(&terms, "t\nmine\n").unwrap();
+        super::payloads(2023, 100_000, TERMS, folder.path()).unwrap();
+        assert_eq!(fs::read_to_string(&terms).unwrap(), "t\nmine\n", "what is there is kept");
+        let message = super::payloads(u64::MAX, 10, 1, folder.path()).unwrap_err().to_string();
         assert!(message.contains("at most 4294967295"), "{message}");
     }
 }

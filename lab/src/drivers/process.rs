@@ -41,10 +41,10 @@ const OPEN_FILES_WANTED: u64 = 10_000;
 
 /// How a tool ended.
 #[derive(Debug)]
-pub(super) struct Attended {
-    pub(super) status: ExitStatus,
+pub(crate) struct Attended {
+    pub(crate) status: ExitStatus,
     pub(super) interrupted: bool,
-    pub(super) usage: Usage,
+    pub(crate) usage: Usage,
 }
 
 /// Runs `command`, its output into the file `output`, until it ends or `stop` is set; calls `tick` about once
@@ -59,17 +59,17 @@ pub(super) fn attend(
     stop: &AtomicBool,
     tick: &mut dyn FnMut() -> Result<()>,
 ) -> Result<Attended> {
-    attend_other(command, output, at_most, stop, tick, &mut Some::<Pid>)
+    attend_other(command, Some(output), at_most, stop, tick, &mut Some::<Pid>)
 }
 
 /// As [`attend`], where what is measured is another group than that of `command`: `measured` says which, or
-/// none yet.
+/// none yet. Without `output` it goes where ours goes.
 ///
 /// # Errors
 /// As for [`attend`].
-pub(super) fn attend_other(
+pub(crate) fn attend_other(
     command: &mut Command,
-    output: &Path,
+    output: Option<&Path>,
     at_most: Duration,
     stop: &AtomicBool,
     tick: &mut dyn FnMut() -> Result<()>,
@@ -139,12 +139,15 @@ struct Group {
 }
 
 impl Group {
-    fn start(command: &mut Command, output: &Path) -> Result<Self> {
-        let file = File::create(output).with_context(|| output.display().to_string())?;
-        let errors = file.try_clone().with_context(|| output.display().to_string())?;
+    fn start(command: &mut Command, output: Option<&Path>) -> Result<Self> {
         let program = command.get_program().to_string_lossy().into_owned();
         directly(command);
-        command.stdin(Stdio::null()).stdout(file).stderr(errors).process_group(0);
+        command.stdin(Stdio::null()).process_group(0);
+        if let Some(output) = output {
+            let file = File::create(output).with_context(|| output.display().to_string())?;
+            let errors = file.try_clone().with_context(|| output.display().to_string())?;
+            command.stdout(file).stderr(errors);
+        }
         let child = command.spawn().with_context(|| format!("{program} cannot be started"))?;
         let id = Pid::from_child(&child);
         let descriptor = match rustix::process::pidfd_open(id, PidfdFlags::empty()) {
@@ -169,7 +172,7 @@ impl Group {
         }
     }
 
-    /// To all of them. That there may be none any more is no error.
+    /// To all of them. That there may be none any more is not an error.
     fn signal(&self, signal: Signal) {
         let _ = rustix::process::kill_process_group(self.id, signal);
     }
@@ -199,7 +202,7 @@ impl Drop for Group {
 
 /// What a group used, sample by sample.
 #[derive(Debug, Default)]
-pub(super) struct Usage {
+pub(crate) struct Usage {
     /// Seconds since 1970 and CPU seconds.
     cpu: Vec<(f64, f64)>,
     memory_bytes: u64,
@@ -225,7 +228,7 @@ impl Usage {
     }
 
     /// CPU seconds between two moments, in seconds since 1970.
-    pub(super) fn cpu_seconds(&self, from: f64, to: f64) -> f64 {
+    pub(crate) fn cpu_seconds(&self, from: f64, to: f64) -> f64 {
         (interpolate(&self.cpu, to) - interpolate(&self.cpu, from)).max(0.0)
     }
 

@@ -1,5 +1,5 @@
-//! What is measured beside an experiment's runs, by a program without a server: it writes a JSON object a
-//! line, `{"name": …, "value": …}`, one for each round of each of what it compares.
+//! What is measured in addition to an experiment's runs, by a program without a server: it writes a JSON
+//! object a line, `{"name": …, "value": …}`, one for each round of each of what it compares.
 
 use std::path::Path;
 use std::process::Command;

@@ -83,37 +83,32 @@ pub struct Experiment {
     /// Rounds.
     pub times: u32,
     /// Instead of the load's own number.
-    #[serde(default)]
     pub clients: Option<u32>,
     /// To the database, instead of the budget's.
-    #[serde(default)]
     pub connections: Option<u32>,
     /// What is drawn, a picture each.
     pub figures: Vec<Figure>,
     /// A path whose answers are the same document for all.
-    #[serde(default)]
     pub same_bodies: Option<String>,
     /// What is compared.
     #[serde(rename = "line")]
-    pub lines: Vec<Line>,
+    pub lines: Vec<Variation>,
     /// Where waits for a connection are told.
     #[serde(default, rename = "wait")]
     pub waits: Vec<Wait>,
-    /// Measured beside.
-    #[serde(default)]
+    /// Measured in addition.
     pub bench: Option<Bench>,
 }
 
 /// A contestant with one setting in several values.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Line {
+pub struct Variation {
     /// Of a mode that there is not yet.
     pub name: String,
     /// Who.
     pub contestant: String,
     /// What else holds for it.
-    #[serde(default)]
     pub mode: Option<String>,
     /// Of `{value}`; none where the line is one point.
     #[serde(default)]
@@ -124,7 +119,7 @@ pub struct Line {
     /// Other shares of the budget, by the name of the service.
     #[serde(default)]
     pub services: BTreeMap<String, Share>,
-    /// Laid over the contestant's compose files; beside the experiment's file.
+    /// Laid over the contestant's compose files; next to the experiment's file.
     #[serde(default)]
     pub compose: Vec<PathBuf>,
 }
@@ -225,7 +220,11 @@ impl Experiment {
     ///
     /// # Errors
     /// Those of `entrant`, or a point has the name of a mode that is there.
-    pub fn entrants(&self, cores: u32, entrant: &dyn Fn(&Line) -> Result<Entrant>) -> Result<Vec<Entrant>> {
+    pub fn entrants(
+        &self,
+        cores: u32,
+        entrant: &dyn Fn(&Variation) -> Result<Entrant>,
+    ) -> Result<Vec<Entrant>> {
         let mut entrants: Vec<Entrant> = Vec::new();
         for line in &self.lines {
             for (name, value) in line.points(cores) {
@@ -246,7 +245,7 @@ impl Experiment {
         &self,
         mut contestant: Contestant,
         mode: &str,
-        line: &Line,
+        line: &Variation,
         name: &str,
         value: &str,
     ) -> Result<Contestant> {
@@ -266,7 +265,7 @@ impl Experiment {
     }
 }
 
-impl Line {
+impl Variation {
     /// Name and value of each.
     fn points(&self, cores: u32) -> Vec<(String, String)> {
         if self.values.is_empty() {
@@ -315,7 +314,7 @@ environment = { WORKERS = "{value}", TOTAL = "20" }
     fn points_are_modes_with_their_values() {
         let experiment = read(GOOD).unwrap();
         let top = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let entrant = |_: &Line| {
+        let entrant = |_: &Variation| {
             let contestant = Contestant::read(&top.join("tests/contest/scenarios-peers/honest")).unwrap();
             Ok(Entrant { mode: contestant.default_mode.clone(), contestant, variant: None })
         };
@@ -360,7 +359,7 @@ environment = { WORKERS = "{value}", TOTAL = "20" }
             let experiment = Experiment::read(&folder, &name).unwrap_or_else(|error| panic!("{error:#}"));
             let contest = Contest::load(&top, &experiment.contest).unwrap();
             let contest = experiment.of(contest.with_load(Some(&experiment.load)).unwrap());
-            let entrant = |line: &Line| {
+            let entrant = |line: &Variation| {
                 let folder = top.join("peers").join(&line.contestant);
                 let contestant = Contestant::entering(&folder, &contest.name)?.context("nobody")?;
                 let mode = line.mode.clone().unwrap_or_else(|| contestant.default_mode.clone());

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use crate::http;
 use crate::record::RequestFigures;
 
-/// What stands in a record beside the requests.
+/// What stands in a record next to the requests.
 pub const WAIT: &str = "(wait for a connection)";
 
 /// Where a histogram of waits is told.
@@ -27,10 +27,10 @@ pub struct Wait {
 pub(super) struct Buckets(Vec<(f64, u64)>);
 
 impl Wait {
-    /// What is told now; nothing where nobody listens, or somebody who does not tell it.
+    /// The current values; nothing where nobody listens, or the listener does not report them.
     ///
     /// # Errors
-    /// What is told is no histogram.
+    /// What is told is not a histogram.
     pub(super) fn told(&self) -> Result<Option<Buckets>> {
         let Ok(answer) = http::get(&self.address, &self.path) else { return Ok(None) };
         if answer.status != 200 {
@@ -50,8 +50,8 @@ impl Buckets {
             let (labels, count) = line.rsplit_once("} ").context("a line without a value")?;
             let bound = labels.split(',').find_map(|label| label.strip_prefix("le=\"")?.strip_suffix('"'));
             // Of f64, which reads `+Inf` too.
-            let bound: f64 = bound.context("a bucket without le")?.parse().context("le is no number")?;
-            let count: u64 = count.trim().parse().with_context(|| format!("{count} is no count"))?;
+            let bound: f64 = bound.context("a bucket without le")?.parse().context("le is not a number")?;
+            let count: u64 = count.trim().parse().with_context(|| format!("{count} is not a count"))?;
             match buckets.iter_mut().find(|(known, _)| *known == bound) {
                 Some((_, sum)) => *sum += count,
                 None => buckets.push((bound, count)),

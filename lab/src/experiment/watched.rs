@@ -30,8 +30,8 @@ impl Watched {
         Self { load, waits: experiment.waits.clone(), body }
     }
 
-    /// The document must be that of whoever came first, member by member; a moment may be written in any way
-    /// that RFC 3339 has.
+    /// The document must be that of the first contestant, member by member; a moment may be written in any
+    /// way that RFC 3339 has.
     fn check_body(&self, address: &str) -> Result<()> {
         let Some((path, first)) = &self.body else { return Ok(()) };
         let answer = http::get(address, path)?;
@@ -72,7 +72,7 @@ impl Driver for Watched {
         match self.told()? {
             Some(after) => drop(outcome.figures.requests.insert(WAIT.to_owned(), after.since(&before)?)),
             None if self.waits.is_empty() => {}
-            None => outcome.notes.push("it does not tell its waits for a connection".to_owned()),
+            None => outcome.notes.push("it does not report its waits for a connection".to_owned()),
         }
         Ok(outcome)
     }

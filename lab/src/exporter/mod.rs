@@ -1,5 +1,5 @@
 //! The meters as a service: what the kernel knows of running containers, as Prometheus text under cAdvisor's
-//! names, for machines on which cAdvisor cannot be had. Whoever has dashboards for cAdvisor keeps them.
+//! names, for machines on which cAdvisor cannot be had. Dashboards made for cAdvisor keep working.
 //!
 //! What may not enter: contests, and a container engine. Names come from [`crate::meters::containers`].
 
@@ -32,7 +32,7 @@ pub struct Exporter {
     known: BTreeMap<Named, Cgroup>,
 }
 
-/// What is told of one container.
+/// The metrics of one container.
 struct Seen {
     id: String,
     name: String,
@@ -43,7 +43,7 @@ struct Seen {
     at: Duration,
 }
 
-/// A name with how it is told.
+/// A name with how its value is computed.
 struct Family {
     name: &'static str,
     help: &'static str,
@@ -162,7 +162,7 @@ impl Exporter {
                 }
             }
         }
-        let help = "Containers of which this look could not read the figures.";
+        let help = "Containers whose figures could not be read.";
         exposition.sample("container_scrape_error", help, &[], errors);
         Ok(exposition.into_text())
     }

@@ -21,7 +21,7 @@ const REST: Duration = Duration::from_millis(100);
 /// Between two looks at whether it goes on.
 const LOOK: Timespec = Timespec { tv_sec: 0, tv_nsec: 200_000_000 };
 
-/// Answers `/metrics` with what `text` gives, for ever.
+/// Answers `/metrics` with what `text` gives, forever.
 pub fn serve(listener: &TcpListener, text: &mut dyn FnMut() -> Result<String>) -> ! {
     loop {
         serve_while(listener, &|| true, text);
@@ -89,7 +89,7 @@ pub(crate) fn reply(
     if head_only { Ok(()) } else { send(stream, body.as_bytes(), deadline) }
 }
 
-/// Writes all of `bytes` before the deadline, or fails: a reader who takes a byte now and then holds nobody
+/// Writes all of `bytes` before the deadline, or fails: a reader that takes a byte occasionally holds nobody
 /// up.
 pub(crate) fn send(stream: &mut TcpStream, mut bytes: &[u8], deadline: Instant) -> std::io::Result<()> {
     while !bytes.is_empty() {
@@ -126,13 +126,13 @@ pub(crate) struct Request {
     pub(crate) path: String,
 }
 
-/// None if what came is no request, or too large for one.
+/// None if what came is not a request, or too large for one.
 pub(crate) fn read_request(stream: &mut TcpStream) -> std::io::Result<Option<Request>> {
     let deadline = Instant::now() + PATIENCE;
     let mut bytes = Vec::new();
     let mut piece = [0; 2048];
     while bytes.len() < MAX_REQUEST_BYTES {
-        // A time-out of nothing would mean none at all.
+        // A timeout of nothing would mean none at all.
         let left = deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
         stream.set_read_timeout(Some(left))?;
         let count = stream.read(&mut piece)?;

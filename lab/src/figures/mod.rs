@@ -8,7 +8,7 @@ mod standing;
 
 pub use standing::{Correctness, Standing, standings};
 
-use crate::contestant::Role;
+use crate::meters::Role;
 use crate::record::{Attempt, RequestFigures, Status, Usage};
 
 /// A point of a distribution of times.

@@ -1,14 +1,13 @@
-//! Figures that only a shop has: orders, what is used beside logins, and whether it stood still.
+//! Figures that only a shop has: orders, what is used besides logins, and whether it stood still.
 
 use std::fmt::{self, Display};
 
 use super::role_cpu;
-use crate::contestant::Role;
-use crate::oracle::inventory;
-use crate::record::{Attempt, LoadFigures, Record, RequestFigures, Second};
+use crate::meters::Role;
+use crate::record::{Attempt, LoadFigures, RequestFigures, Second};
 
 /// So many seconds in a row without a right answer are a standstill: the one bound there is, whoever judges.
-/// It is half of a request's time-out; a full collection of garbage takes less.
+/// It is half of a request's timeout; a full collection of garbage takes less.
 pub const PATIENCE_SECONDS: u32 = 5;
 
 /// A shop that served nobody. Its stock is exact for just that reason.
@@ -29,15 +28,8 @@ impl Display for Standstill {
     }
 }
 
-/// Stock is what its contestants are judged by.
-#[must_use]
-pub fn is_shop(record: &Record) -> bool {
-    let has_stock = |attempt: &Attempt| attempt.stored.as_ref().is_some_and(|stored| stored.stock.is_some());
-    record.contest == inventory::NAME || record.attempts.iter().any(has_stock)
-}
-
-/// Whether it stood still, in a shop. Nothing is lost then, and hardly any CPU used, so that it would else
-/// stand before those who work.
+/// Whether it stood still, in a shop. Nothing is lost then, and hardly any CPU used, so that it would
+/// otherwise stand before those who work.
 #[must_use]
 pub fn standstill(attempt: &Attempt) -> Option<Standstill> {
     let stored = attempt.stored.as_ref().filter(|stored| stored.stock.is_some())?;
@@ -49,7 +41,7 @@ pub fn standstill(attempt: &Attempt) -> Option<Standstill> {
 }
 
 /// The most seconds in a row without a right answer while somebody waited. Of seconds in which nothing at all
-/// happens only what comes next tells: at the end, and before new users (JMeter starts anew for each of its
+/// happens only what comes next tells: at the end, and before new users (JMeter starts again for each of its
 /// steps), nobody waited; before an answer or a failure somebody did.
 fn longest_silence(series: &[Second]) -> u32 {
     let (mut longest, mut silent, mut idle) = (0, 0, 0);
@@ -61,7 +53,7 @@ fn longest_silence(series: &[Second]) -> u32 {
         }
         silent += if started == 0 { idle } else { 0 };
         idle = 0;
-        // What timed out has failed and is no answer: it says nothing of the answers beside it.
+        // What timed out has failed and is not an answer: it says nothing of the other answers.
         let all_wrong = answers == failed;
         let served = answers > 0 && !all_wrong;
         silent += u32::from(!served);
@@ -91,10 +83,10 @@ pub(super) fn without_logins(attempt: &Attempt, role: Option<Role>) -> Option<f6
     Some((all - logins.in_load as f64 * one).max(0.0))
 }
 
-/// The name of the request that orders, in the words of any tool.
+/// Whether this is the name of the request that orders, in the words of any tool.
 #[must_use]
-pub fn order_request<'n>(names: impl IntoIterator<Item = &'n String>) -> Option<&'n String> {
-    names.into_iter().find(|name| ["order", "create order"].contains(&name.as_str()))
+pub fn is_order(name: &str) -> bool {
+    ["order", "create order"].contains(&name)
 }
 
 /// Logins that were answered with a token.

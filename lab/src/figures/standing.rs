@@ -9,7 +9,7 @@
 use std::cmp::Ordering;
 
 use super::{Metric, shop};
-use crate::record::{Answers, Attempt, Capacity, Entry, Record, Status};
+use crate::record::{Answers, Attempt, Capacity, Entry, Record, Status, Stored};
 use crate::stats::{self, Estimate};
 
 /// What became of a contestant's rows, the best first.
@@ -49,8 +49,8 @@ pub struct Standing<'a> {
     pub correctness: Correctness,
     /// From 1; absent for those that are disqualified or failed.
     pub rank: Option<usize>,
-    /// Stock is what it is judged by.
-    pub shop: bool,
+    /// By whom it is judged.
+    pub oracle: &'a str,
 }
 
 impl<'a> Standing<'a> {
@@ -66,7 +66,7 @@ impl<'a> Standing<'a> {
             capacities,
             correctness: Correctness::Failed,
             rank: None,
-            shop: shop::is_shop(record),
+            oracle: record.oracle(),
         };
         standing.correctness = match standing.judge() {
             Correctness::Exact | Correctness::Unchecked if entry.unranked => Correctness::KnownToLose,
@@ -111,10 +111,10 @@ impl<'a> Standing<'a> {
         }
     }
 
-    /// Its answers were judged, and its rows too.
+    /// The most of something in the rows of a round.
     #[must_use]
-    pub fn judged_by_both(&self) -> bool {
-        self.attempts.iter().any(|attempt| attempt.answers.is_some() && attempt.stored.is_some())
+    pub fn most(&self, of: impl Fn(&Stored) -> u64) -> u64 {
+        self.valid().filter_map(|attempt| attempt.stored.as_ref().map(&of)).max().unwrap_or(0)
     }
 
     /// The attempts whose figures stand.

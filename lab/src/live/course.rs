@@ -10,8 +10,8 @@ pub(super) const MOST_POINTS: usize = 300;
 /// What the generator and the meters have told since the load began.
 #[derive(Debug, Default)]
 pub(super) struct Course {
-    pub(super) seen: Line,
-    pub(super) used: Line,
+    pub(super) seen: Trace,
+    pub(super) used: Trace,
     /// Failed requests of the former tick.
     failed: u64,
 }
@@ -41,7 +41,7 @@ impl Course {
 
 /// Points in the order of their seconds, each of which stands for `span` of what was added.
 #[derive(Debug)]
-pub(super) struct Line {
+pub(super) struct Trace {
     pub(super) points: Vec<Second>,
     span: u32,
     /// In the last point.
@@ -50,13 +50,13 @@ pub(super) struct Line {
     newest: Option<u32>,
 }
 
-impl Default for Line {
+impl Default for Trace {
     fn default() -> Self {
         Self { points: Vec::new(), span: 1, within: 0, newest: None }
     }
 }
 
-impl Line {
+impl Trace {
     fn add(&mut self, second: Second) {
         // The rest of a load is a tick of next to no time, of which a rate says nothing.
         if self.newest.replace(second.second) == Some(second.second) {

@@ -1,12 +1,13 @@
-//! A campaign while it goes on, on a page: who is loaded, at what rate, with which CPU and memory, what has
-//! become of those before, what is next, and how long it will take. The page is told by server-sent events.
+//! The page of a running campaign: which contestant is loaded, at what rate, with which CPU and memory, what
+//! has become of those before, what is next, and how long it will take. The page is told by server-sent
+//! events.
 //!
 //! **Nobody who looks disturbs the run.** The run hands each [`Event`] to a bounded queue and never waits:
 //! one that finds it full is lost. A thread of its own keeps the state and writes it down after a change;
-//! each viewer has a thread that sends what it has not sent yet. There is no queue for a viewer: who is slow
-//! gets the newest state when the last one has gone, and whoever takes nothing for 5 s is left.
+//! each viewer has a thread that sends what it has not sent yet. There is no queue for a viewer: a slow one
+//! gets the newest state once the last one has been sent, and one that reads nothing for 5 s is disconnected.
 //!
-//! **A newcomer gets the state so far**, and so does whoever comes back: an event has the whole of a part,
+//! **A new viewer gets the state so far**, and so does one that reconnects: an event has the whole of a part,
 //! and those parts that have changed are sent. So nothing has to be repeated.
 //!
 //! What may not enter: how a contest is run. The run tells what it does through [`crate::view::View`].

@@ -157,7 +157,7 @@ function connect() {
   events.onerror = () => {
     const over = document.body.dataset.state === 'over';
     connection(over ? 'the lab has ended' : 'no connection; trying again', over ? '' : 'bad');
-    // It tries again by itself, but not after an answer that is no stream, as one viewer too many gets.
+    // It tries again by itself, but not after an answer that is not a stream, as one viewer too many gets.
     if (events.readyState === EventSource.CLOSED) {
       setTimeout(connect, AGAIN_MS);
     }

@@ -17,11 +17,11 @@ const CONNECTIONS: usize = 32;
 const VIEWERS: usize = 16;
 /// No frame is as large, and no viewer has more than one under way.
 pub(super) const MOST_BYTES: usize = 384 * 1024;
-/// In the kernel, beside it.
+/// In the kernel, in addition to it.
 const SEND_BUFFER: usize = 64 * 1024;
 /// A viewer who does not take a frame in this time is left.
 pub(super) const STALLED: Duration = Duration::from_secs(5);
-/// Without a change something is sent all the same, so that one who has gone is found out.
+/// Without a change something is sent all the same, to detect a viewer that has gone.
 const HEARTBEAT: Duration = Duration::from_secs(10);
 /// Then the page comes again.
 const LONGEST: Duration = Duration::from_secs(3_600);

@@ -33,7 +33,7 @@ pub(super) struct Frame {
 }
 
 impl Frame {
-    /// The events that tell whoever has seen `version` all that is new.
+    /// The events since `version`, for a viewer that has seen that.
     pub(super) fn since(&self, version: u64) -> String {
         let parts = PARTS.iter().zip(&self.parts).filter(|(_, (changed, _))| *changed > version);
         let events = parts.map(|(name, (_, data))| format!("event: {name}\ndata: {data}\n\n"));
@@ -301,8 +301,8 @@ struct Left {
     at_least: bool,
 }
 
-/// An attempt takes its load, and as much more as those of the same contestant took so far, else as those of
-/// all: starts, rules, rest and rows.
+/// An attempt takes its load, and as much more as those of the same contestant took so far, otherwise as
+/// those of all: starts, rules, rest and rows.
 fn left(rows: &[Row], running: Option<(usize, f64)>) -> Left {
     let of_all = more(rows.iter());
     let expected = |row: &Row| {
@@ -318,7 +318,7 @@ fn left(rows: &[Row], running: Option<(usize, f64)>) -> Left {
     }
 }
 
-/// What the attempts that have ended took beside their loads, on average.
+/// What the attempts that have ended took besides their loads, on average.
 fn more<'r>(rows: impl Iterator<Item = &'r Row>) -> Option<f64> {
     let more: Vec<f64> = rows.filter_map(|row| Some((row.took? - row.seconds).max(0.0))).collect();
     (!more.is_empty()).then(|| more.iter().sum::<f64>() / more.len() as f64)

@@ -37,7 +37,7 @@ fn answer(live: &Live, request: &str) -> String {
     text
 }
 
-/// One who reads what comes.
+/// A viewer that reads what comes.
 struct Viewer(BufReader<TcpStream>);
 
 impl Viewer {
@@ -164,7 +164,7 @@ fn one_too_many_is_refused_until_somebody_goes() {
     assert!(page.starts_with("HTTP/1.1 200 OK\r\n"), "a page is there for everybody");
     drop(viewers.pop());
     let deadline = Instant::now() + WAIT;
-    // Who has gone is found out when something is sent.
+    // A viewer that has gone is detected when something is sent.
     while live.shared.held().viewers == 16 {
         assert!(Instant::now() < deadline, "a place is still taken");
         live.teller().tell(Event::Step(format!("{:?}", deadline.elapsed())));

@@ -11,7 +11,7 @@ use hdrhistogram::Histogram;
 
 use super::arrivals::float;
 use super::{Creation, Rule};
-use crate::oracle::edge::Right;
+use crate::oracle::Right;
 use crate::oracle::inventory::Deed;
 use crate::record::{Answers, ErrorCount, LoadFigures, RequestFigures, Second};
 

@@ -28,7 +28,7 @@
 //! requests share a wake-up.
 //!
 //! **Every answer is checked**: whole and well-formed, its status among those the contest accepts, a 201 with
-//! a `Location` where a later request needs one, and its body as [`check`] says, or [`errand`] in a shop.
+//! a `Location` where a later request needs one, and its body as the oracle says, or [`errand`] in a shop.
 //! Nothing is sampled, but for the rows within a list of users.
 //!
 //! One thread, one event loop. What may not enter: what becomes of the figures, and anything of one
@@ -37,7 +37,6 @@
 mod answer;
 mod arrivals;
 mod bottleneck;
-mod check;
 mod connections;
 mod drawn;
 mod engine;
@@ -53,7 +52,7 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 
 pub(crate) use self::errand::{BOUGHT, DELIVERED, PAGE};
 pub use self::limit::{Found, MAX_STEPS, PLATEAU_SECONDS, SEARCH_SECONDS, STEP_SECONDS, find_limit};
@@ -61,9 +60,9 @@ pub(crate) use self::order::told as order_told;
 pub(crate) use self::request::percent_encode;
 use crate::contest::{Contest, Load, Phase};
 use crate::lines::Lines;
-use crate::oracle::Creation;
 use crate::oracle::inventory::Deed;
 use crate::oracle::scenarios::Tally;
+use crate::oracle::{Creation, Oracle};
 use crate::record::{Answers, Generator, LoadFigures, Second, Step};
 use crate::shop::Open;
 
@@ -102,8 +101,8 @@ pub struct Plan {
     pub connections: Connections,
     /// How a user's own connection ends.
     pub ending: Ending,
-    /// What bodies are checked for.
-    pub checks: Checks,
+    /// What answers are checked by, beside everything that holds for any contest.
+    pub oracle: Option<&'static dyn Oracle>,
     /// Users who are meant to start before this second are in no figure; their creations are in the list.
     pub warm_up_seconds: u32,
     /// Ends the load as soon as it cannot be kept any more.
@@ -131,24 +130,6 @@ pub enum Ending {
     Finish,
 }
 
-/// What bodies are checked for, beside everything that holds for any contest.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Checks {
-    /// Nothing.
-    None,
-    /// People: what is looked up is what was sent, and a search answers an array of at most 50.
-    People,
-    /// Users: whoever is looked up is whom the data have under that id, and a list is a page of the data. The
-    /// payloads are the data, a row a line, and the terms their ids.
-    Users,
-    /// Pages: what [`crate::oracle::edge`] says of them and their caches.
-    Edge,
-    /// Errands in a shop: what was asked for, at the catalogue's price, to the cent.
-    Shop,
-    /// Tasks of scenarios: what [`crate::oracle::scenarios`] says of each answer and of all together.
-    Scenarios,
-}
-
 /// What a step of a capacity search must keep.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Rule {
@@ -173,18 +154,10 @@ impl Plan {
     /// The contest's load at `scale`, with the contest's connections, every check.
     ///
     /// # Errors
-    /// The contest's address leads nowhere, or its oracle has no checks.
+    /// The contest's address leads nowhere.
     pub fn new(contest: &Contest, scale: f64, payloads: Arc<Lines>, terms: Arc<Lines>) -> Result<Self> {
         let address = contest.address();
         let target = address.to_socket_addrs().with_context(|| format!("url: {address}"))?.next();
-        let checks = match contest.oracle.as_str() {
-            "people" => Checks::People,
-            crate::oracle::users::NAME => Checks::Users,
-            crate::oracle::edge::NAME => Checks::Edge,
-            crate::oracle::inventory::NAME => Checks::Shop,
-            crate::oracle::scenarios::NAME => Checks::Scenarios,
-            other => bail!("oracle '{other}' is not known"),
-        };
         let kept = contest.load.kept_connections;
         Ok(Self {
             load: contest.load.clone(),
@@ -200,7 +173,7 @@ impl Plan {
             connections: kept
                 .map_or(Connections::PerUser, |connections| Connections::KeptAlive { connections }),
             ending: Ending::Reset,
-            checks,
+            oracle: Some(contest.oracle),
             warm_up_seconds: 0,
             rule: None,
         })

@@ -1,14 +1,13 @@
 //! The requests of a contest, made ready: what is the same each time stands there, what differs is put in.
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Error, Result, bail, ensure};
 
-use super::check::Check;
+use super::Plan;
 use super::drawn::Draw;
 use super::errand::Kind;
-use super::{Checks, Plan};
 use crate::contest::{Request, Scenario};
-use crate::oracle::edge::Page;
 use crate::oracle::scenarios::Task;
+use crate::oracle::{Check, Oracle};
 
 const JSON: &str = "application/json";
 
@@ -45,7 +44,7 @@ pub(super) struct Ready {
     pub(super) errand: Option<Kind>,
     /// What it asks for in a contest of scenarios.
     pub(super) task: Option<Task>,
-    pub(super) check: Check,
+    pub(super) check: Option<Check>,
     /// An answer to `HEAD` has no body.
     pub(super) head: bool,
     path: Vec<Part>,
@@ -136,13 +135,10 @@ impl Ready {
             ),
         };
         ensure!(errand.is_none() || plan.shop.is_some(), "it is about a shop, and there is none");
-        let task = match plan.checks {
-            Checks::Scenarios => Some(
-                Task::of(&request.method, &request.path)
-                    .context("method and path: no task of the contest that can be judged")?,
-            ),
-            _ => None,
+        let of_oracle = |oracle: &dyn Oracle| {
+            Ok::<_, Error>((oracle.task(&request.method, &request.path)?, oracle.check(&request.path)?))
         };
+        let (task, check) = plan.oracle.map(of_oracle).transpose()?.unwrap_or_default();
         let content_type = match (errand, task) {
             (Some(Kind::LogIn), _) => Some("application/x-www-form-urlencoded".to_owned()),
             (Some(Kind::Buy | Kind::Basket | Kind::Restock | Kind::Remove), _) => Some(JSON.to_owned()),
@@ -162,19 +158,6 @@ impl Ready {
             }
         };
         let draw = drawn(&path)?;
-        let check = match (plan.checks, draw) {
-            (Checks::People, _) if needs_location => Check::Person,
-            (Checks::People, _) if needs_term => Check::People,
-            (Checks::Users, Some(Draw::StoredId)) => Check::User,
-            (Checks::Users, Some(Draw::UnknownId)) => Check::NotFound,
-            (Checks::Users, Some(Draw::Offset { limit })) => Check::List { limit },
-            (Checks::Edge, _) => Check::Page(
-                Page::at(&request.path)
-                    .context("path: /static-text and /time are pages that can be judged")?,
-            ),
-            (Checks::Scenarios, _) => task.map_or(Check::Nothing, Check::Task),
-            _ => Check::Nothing,
-        };
         Ok(Self {
             name: request.name.clone(),
             accept: request.accept.clone(),

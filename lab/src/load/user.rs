@@ -2,12 +2,12 @@
 
 use super::Plan;
 use super::answer::Whole;
-use super::check::{Check, check};
 use super::errand::Errand;
 use super::figures::Seen;
 use super::request::{Ready, path_of};
+use crate::lines::Lines;
 use crate::oracle::scenarios::{Answers, Asked, Given};
-use crate::oracle::{Creation, id_of_location};
+use crate::oracle::{Answer, Creation, id_of_location};
 
 /// A user on its way.
 pub(super) struct User {
@@ -72,6 +72,20 @@ impl User {
         fastrand::Rng::with_seed(seed ^ own)
     }
 
+    /// What an oracle looks at; `payloads` are what was sent, or the data.
+    fn answer<'a>(&'a self, whole: &Whole<'a>, payloads: &'a Lines) -> Answer<'a> {
+        Answer {
+            status: whole.status,
+            body: whole.body,
+            cache: whole.cache,
+            payload: self.payload.map_or(&b""[..], |number| payloads.get(number)),
+            location: self.location.as_deref().unwrap_or_default(),
+            rows: payloads,
+            row: self.row,
+            user: self.number,
+        }
+    }
+
     /// What became of its creation.
     pub(super) fn creation(&self, status: u16, id: Option<u128>) -> Creation {
         Creation { payload: self.payload.unwrap_or_default(), status, id }
@@ -120,16 +134,16 @@ impl Verdict {
             let checked = errand.check(whole.body, shop);
             order = checked.ok().flatten();
             checked.err().map(str::to_owned)
-        } else if let Check::Task(task) = request.check {
+        } else if let Some(task) = request.task {
             let given = Given { status, retry_after: whole.retry_after, millis, body: whole.body };
             let judged = answers.judge(task, user.asked, &given);
             created = judged.ok().flatten().map(u128::from);
             seen = Some(if judged.is_ok() { Seen::Right } else { Seen::Wrong });
             judged.err().map(str::to_owned)
-        } else if status == 200 || request.check == Check::NotFound {
-            let checked = check(whole, request.check, user, &plan.payloads);
-            if matches!(request.check, Check::Page(_)) {
-                seen = Some(checked.ok().flatten().map_or(Seen::Wrong, Seen::Page));
+        } else if let Some(check) = &request.check {
+            let checked = check(&user.answer(whole, &plan.payloads));
+            if plan.oracle.is_some_and(|oracle| oracle.judges_answers()) {
+                seen = Some(checked.map_or(Seen::Wrong, |right| right.map_or(Seen::Right, Seen::Page)));
             }
             checked.err().map(str::to_owned)
         } else {

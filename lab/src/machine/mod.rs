@@ -84,8 +84,8 @@ pub fn gatling_home() -> Option<PathBuf> {
     gatling_places().into_iter().find(|home| home.join("bin/gatling.sh").is_file())
 }
 
-/// Where Gatling is looked for: in `GATLING_HOME` where that is set, else where this repository's own scripts
-/// put it.
+/// Where Gatling is looked for: in `GATLING_HOME` where that is set, otherwise where this repository's own
+/// scripts put it.
 #[must_use]
 pub fn gatling_places() -> Vec<PathBuf> {
     let set = std::env::var_os("GATLING_HOME").filter(|home| !home.is_empty()).map(PathBuf::from);

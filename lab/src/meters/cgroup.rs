@@ -1,7 +1,4 @@
 //! CPU, memory and limits of one target, from its cgroup or, for a plain process, from `/proc`.
-//!
-//! `stress-test/stresslib/cgroup.py` is the same in Python, for those who run the stress test and have no
-//! Rust. Both are tested by the recorded trees in `stress-test/tests/trees/`.
 
 use std::fs::{File, OpenOptions};
 use std::io::ErrorKind;
@@ -99,7 +96,7 @@ impl Cgroup {
         self.groups.as_ref().map(|groups| groups.memory.path())
     }
 
-    /// How often the quota began anew, and how often it was used up; absent for a plain process, and where
+    /// How often the quota began again, and how often it was used up; absent for a plain process, and where
     /// nothing is limited.
     #[must_use]
     pub fn periods(&self) -> Option<Periods> {
@@ -169,7 +166,7 @@ impl Cgroup {
         field(&std::fs::read_to_string(file).ok()?, "oom_kill")
     }
 
-    /// Lets the raw peak begin anew. False where the kernel cannot: without the right to write, and in
+    /// Lets the raw peak begin again. False where the kernel cannot: without the right to write, and in
     /// version 2 before Linux 6.12.
     pub fn reset_peak(&mut self) -> bool {
         let Some(file) = self.peak_file() else { return false };
@@ -218,7 +215,7 @@ impl Cgroup {
     }
 }
 
-/// What a recorded tree lacks is no error: the process is asked instead.
+/// What a recorded tree lacks is not an error: the process is asked instead.
 fn present<T>(read: Result<T>) -> Option<Result<T>> {
     match read {
         Err(error) if is_gone(&error) => None,

@@ -55,14 +55,14 @@ impl ProcessMeter {
         })
     }
 
-    /// Of this process from now on, with everything that it does beside generating load, and without its
+    /// Of this process from now on, with everything that it does besides generating load, and without its
     /// children.
     ///
     /// # Errors
     /// No thread can be started.
     pub fn of_this_process() -> Result<Self> {
         let before = own_cpu();
-        // Lets the kernel's own peak begin anew, where it may be; else the samples alone count.
+        // Lets the kernel's own peak begin again, where it may be; otherwise the samples alone count.
         let peak_is_new = std::fs::write("/proc/self/clear_refs", "5").is_ok();
         let mut memory = None;
         Self::spawn(move |every_second| {

@@ -81,12 +81,20 @@ impl Meter {
     /// # Errors
     /// A target is not measurable; the error names it.
     pub fn start(targets: Vec<Target>, database: Option<Database>) -> Result<Self> {
+        Self::start_every(INTERVAL, targets, database)
+    }
+
+    /// With samples `interval` apart, which is half a second at least: shorter ones give no points.
+    ///
+    /// # Errors
+    /// As for [`Meter::start`].
+    pub fn start_every(interval: Duration, targets: Vec<Target>, database: Option<Database>) -> Result<Self> {
         let mut watch = Watch::begin(targets, database)?;
         let (stop, stopped) = sync_channel(1);
         let latest = Arc::new(Mutex::new(None));
         let shared = Arc::clone(&latest);
         let run = move || {
-            let mut due = watch.started + INTERVAL;
+            let mut due = watch.started + interval;
             while stopped.recv_timeout(due.saturating_duration_since(Instant::now()))
                 == Err(RecvTimeoutError::Timeout)
             {
@@ -94,7 +102,7 @@ impl Meter {
                 *lock(&shared) = watch.series.last().copied();
                 // After a pause of the machine, missed seconds are not made up for.
                 while due <= Instant::now() {
-                    due += INTERVAL;
+                    due += interval;
                 }
             }
             watch.end()

@@ -41,12 +41,12 @@ pub(super) struct Stat {
     pub(super) own_ticks: u64,
     /// Of children that have ended and were waited for, and of theirs.
     pub(super) children_ticks: u64,
-    /// In ticks since the machine's start: with the id, it names a process for ever.
+    /// In ticks since the machine's start: with the id, it names a process forever.
     pub(super) started: u64,
     pub(super) resident_pages: u64,
 }
 
-/// When the process began, in ticks since the machine's start: with its number, that names it for ever. None
+/// When the process began, in ticks since the machine's start: with its number, that names it forever. None
 /// if there is no such process, or if it has ended and only waits for its parent to look.
 #[must_use]
 pub fn alive(pid: i32) -> Option<u64> {
@@ -145,7 +145,7 @@ impl ProcessTree {
         living
     }
 
-    /// One who lives and comes before `pid` has counted it when it, or who came between, was waited for.
+    /// A living ancestor of `pid` has counted it once it, or a process between the two, was waited for.
     fn has_living_ancestor(&self, pid: i32, living: &BTreeSet<i32>) -> bool {
         let mut next = self.members.get(&pid);
         // The chain of parents is at most as long as there are members.

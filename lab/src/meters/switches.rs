@@ -3,7 +3,7 @@
 //! The kernel counts them by thread and forgets them with it. So all threads are read once a second, and what
 //! a thread that is gone had when it was seen last is kept: of a thread at most its last second is missed,
 //! and all of one that lived shorter. The two lines are found here: `procfs` reads all sixty of each thread,
-//! which would be paid beside the load.
+//! which would be paid alongside the load.
 
 use std::collections::HashMap;
 use std::path::Path;

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "kebab-case")]
 pub enum Role {
     /// Serves the contest's API; gets the mode's environment, `DATABASE_CONNECTIONS`, and what the budget
-    /// says beside.
+    /// says alongside.
     Api,
     /// Stands before the APIs.
     Balancer,
@@ -25,10 +25,8 @@ pub enum Role {
 #[cfg_attr(feature = "contests", derive(schemars::JsonSchema))]
 pub struct Limits {
     /// Cores.
-    #[serde(default)]
     pub cpus: Option<f64>,
     /// Bytes.
-    #[serde(default)]
     pub memory_bytes: Option<u64>,
 }
 
@@ -47,25 +45,19 @@ pub struct Resources {
 #[cfg_attr(feature = "contests", derive(schemars::JsonSchema))]
 pub struct Usage {
     /// What it is for; absent for the sum.
-    #[serde(default)]
     pub role: Option<Role>,
     /// User and system.
     pub cpu_seconds: f64,
     /// Waited for the next period of its CPU quota.
-    #[serde(default)]
     pub throttled_seconds: Option<f64>,
     /// The largest `usage − inactive_file` of one sample a second.
     pub memory_bytes: u64,
     /// The kernel's own peak, which counts page cache that any limit would reclaim.
-    #[serde(default)]
     pub memory_raw_peak_bytes: Option<u64>,
     /// A thread waited for something.
-    #[serde(default)]
     pub voluntary_switches: Option<u64>,
     /// A thread was made to wait.
-    #[serde(default)]
     pub involuntary_switches: Option<u64>,
     /// Processes that the kernel killed because the memory's limit was reached.
-    #[serde(default)]
     pub oom_kills: Option<u64>,
 }

@@ -1,177 +1,66 @@
-//! What must be stored after a run, compared with what is.
+//! What a contest is judged by: an [`Oracle`] each, in a folder of its own with all that is known of the
+//! contest: the rows that must be stored, what an answer must be, and what a report says of both.
 //!
-//! The rules of a contest are written down here a second time, independent of every contestant: a payload is
-//! valid or not, and of the valid ones each nick is stored once. What a generator knows decides how much can
-//! be said: one that remembers each answer ([`Creations::Each`]) gives exact figures; one that only counts
-//! them ([`Creations::Counted`]) gives the least number that explains the counts.
+//! Nothing outside of this folder asks which contest it is. How a contest is added: docs/add-a-contest.md.
 //!
-//! A contest that only reads has its rows from the beginning: [`users`]. One that stores nothing has its
-//! answers alone: [`edge`]. A shop has stock beside what was created: [`inventory`]. Where a load adds to
-//! rows that were there before, both rows and answers are judged: [`scenarios`].
-//!
-//! What may not enter: how rows are fetched. They come as [`Row`]s; see [`rows_from_json_lines`].
+//! What may not enter: how rows are fetched, and how a generator sends.
 
-mod counted;
-mod each;
+mod answers;
 pub mod edge;
-mod findings;
 pub mod inventory;
-mod people;
-mod rows;
+mod judge;
+pub mod people;
 pub mod scenarios;
-#[cfg(test)]
-mod tests;
+mod sent;
 pub mod users;
+pub mod words;
 
-use std::collections::{HashMap, HashSet};
+use std::sync::{PoisonError, RwLock};
 
-use anyhow::{Result, bail};
+use serde::Deserialize;
+use serde::de::{Deserializer, Error};
 
-pub use self::people::{MAX_FOUND, Person, nick_of, valid_person};
-pub use self::rows::{Row, rows_from_json_lines};
-use crate::lines::Lines;
-use crate::record::Stored;
+pub use self::answers::{Answer, Check, Right, on_200};
+pub use self::judge::{Evidence, Feeds, Needs, Oracle};
+pub use self::people::{
+    Excluded, MAX_FOUND, Person, Row, judge, nick_of, rows_from_json_lines, valid_person,
+};
+pub use self::sent::{Creation, Creations, id_of, id_of_location};
 
-/// What a generator knows of the creations that it sent.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Creations {
-    /// Every creation with its answer, in any order.
-    Each(Vec<Creation>),
-    /// The first `sent` lines were sent, each once and in their order, past the end from the beginning again.
-    Counted {
-        /// Creations that were sent.
-        sent: u64,
-        /// Answered with 201.
-        acknowledged: u64,
-        /// Without an answer, or with one that is neither 201 nor 4xx: stored or not, nobody knows.
-        failed: u64,
-    },
+/// Those of the lab's own contests.
+const ALL: &[&dyn Oracle] = &[
+    &people::oracle::People,
+    &users::oracle::Users,
+    &edge::oracle::Edge,
+    &inventory::oracle::Inventory,
+    &scenarios::oracle::Scenarios,
+];
+
+/// Those of another crate.
+static OTHERS: RwLock<Vec<&dyn Oracle>> = RwLock::new(Vec::new());
+
+/// Makes the oracle of a contest known that is not of this crate.
+pub fn add(oracle: &'static dyn Oracle) {
+    OTHERS.write().unwrap_or_else(PoisonError::into_inner).push(oracle);
 }
 
-/// One creation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Creation {
-    /// Number of the payload, from 0; it may lie past the end of the file.
-    pub payload: u64,
-    /// 0: no answer.
-    pub status: u16,
-    /// Of the person, as the `Location` says; absent where there is none, or it is no UUID.
-    pub id: Option<u128>,
-}
-
-/// Nicks that are not of the load: whatever the conformance pass has left behind.
-#[derive(Clone, Debug, Default)]
-pub struct Excluded {
-    prefixes: Vec<String>,
-    nicks: HashSet<String>,
-}
-
-impl Excluded {
-    /// As [`Excluded::add`], from nothing.
-    pub fn new<'b>(prefix: &str, bodies: impl IntoIterator<Item = &'b [u8]>) -> Self {
-        let mut excluded = Self::default();
-        excluded.add(prefix, bodies);
-        excluded
-    }
-
-    /// Nicks that begin with `prefix` (unless it is empty), and those in `bodies` of creations, valid or not:
-    /// a contestant may have stored what it should have refused.
-    pub fn add<'b>(&mut self, prefix: &str, bodies: impl IntoIterator<Item = &'b [u8]>) {
-        self.prefixes.extend((!prefix.is_empty()).then(|| prefix.to_owned()));
-        self.nicks.extend(bodies.into_iter().filter_map(nick_of));
-    }
-
-    /// Whether a person of this nick is left out of account.
-    #[must_use]
-    pub fn contains(&self, nick: &str) -> bool {
-        self.nicks.contains(nick) || self.prefixes.iter().any(|prefix| nick.starts_with(prefix))
-    }
-}
-
-/// Nicks of the rows that an earlier load has left, and whether a row of that load still holds them. No
-/// creation of this load may have them: a 201 is a promise that is not kept, and a further row is one too
-/// many.
-#[derive(Debug, Default)]
-struct Taken<'f>(HashMap<&'f str, bool>);
-
-impl<'f> Taken<'f> {
-    fn new(former: &'f [Row], rows: &[Row]) -> Self {
-        let held: HashSet<(&str, &str)> =
-            rows.iter().map(|row| (row.id.as_str(), row.apelido.as_str())).collect();
-        let mut taken = HashMap::with_capacity(former.len());
-        for row in former {
-            *taken.entry(row.apelido.as_str()).or_default() |=
-                held.contains(&(row.id.as_str(), row.apelido.as_str()));
-        }
-        Self(taken)
-    }
-
-    fn contains(&self, nick: &str) -> bool {
-        self.0.contains_key(nick)
-    }
-
-    fn is_held(&self, nick: &str) -> bool {
-        self.0.get(nick).copied().unwrap_or(false)
-    }
-}
-
-/// The id in a `Location`: its last segment, a UUID.
+/// The oracle of this name.
 #[must_use]
-pub fn id_of_location(location: &str) -> Option<u128> {
-    id_of(location.rsplit('/').next().unwrap_or_default())
+pub fn named(name: &str) -> Option<&'static dyn Oracle> {
+    let others = OTHERS.read().unwrap_or_else(PoisonError::into_inner);
+    ALL.iter().chain(others.iter()).copied().find(|oracle| oracle.name() == name)
 }
 
-/// A UUID with or without hyphens as a number.
+/// The oracle of a record ([`crate::record::Record::oracle`]); of one that is not known here any more, that
+/// of people, whose words fit any rows.
 #[must_use]
-pub fn id_of(text: &str) -> Option<u128> {
-    let mut digits = 0;
-    let mut id = 0_u128;
-    for (at, byte) in text.bytes().enumerate() {
-        match char::from(byte).to_digit(16) {
-            Some(_) if digits == 32 => return None,
-            Some(digit) => {
-                id = id << 4 | u128::from(digit);
-                digits += 1;
-            }
-            None if byte == b'-' && matches!(at, 8 | 13 | 18 | 23) => {}
-            None => return None,
-        }
-    }
-    (digits == 32).then_some(id)
+pub fn of_record(name: &str) -> &'static dyn Oracle {
+    named(name).unwrap_or(ALL[0])
 }
 
-/// Compares rows with creations by the rules of the oracle of this name
-/// ([`crate::contest::Contest::oracle`]). `payloads` is the file that the creations were taken from,
-/// `counted` what the API's own count says. `former` are the rows that were there before the load: they are
-/// left out, whatever became of them, and their nicks are taken.
-///
-/// # Errors
-/// There is no such oracle, or a row cannot be read.
-pub fn judge(
-    oracle: &str,
-    creations: &Creations,
-    payloads: &Lines,
-    rows: impl Iterator<Item = Result<Row>>,
-    excluded: &Excluded,
-    former: &[Row],
-    counted: Option<u64>,
-) -> Result<Stored> {
-    if oracle != "people" {
-        bail!("oracle = `{oracle}` compares no rows with creations: `people` does");
-    }
-    let all = rows.collect::<Result<Vec<_>>>()?;
-    let before = all.len();
-    let taken = Taken::new(former, &all);
-    let former: HashSet<&str> = former.iter().map(|row| row.id.as_str()).collect();
-    let is_of_the_load = |row: &Row| !excluded.contains(&row.apelido) && !former.contains(row.id.as_str());
-    let rows: Vec<Row> = all.into_iter().filter(is_of_the_load).collect();
-    let left_out = (before - rows.len()) as u64;
-    let mut stored = match creations {
-        Creations::Each(creations) => each::judge(creations, payloads, &rows, excluded, &taken),
-        Creations::Counted { sent, acknowledged, failed } => {
-            counted::judge(*sent, *acknowledged, *failed, payloads, &rows, excluded, &taken)
-        }
-    };
-    stored.counted = counted.map(|count| count.saturating_sub(left_out));
-    Ok(stored)
+/// `oracle = "…"` of a contest's file.
+pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<&'static dyn Oracle, D::Error> {
+    let name = String::deserialize(from)?;
+    let known = || ALL.iter().map(|oracle| oracle.name()).collect::<Vec<_>>().join(", ");
+    named(&name).ok_or_else(|| D::Error::custom(format!("no oracle `{name}`; there are: {}", known())))
 }

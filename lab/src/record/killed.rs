@@ -11,14 +11,13 @@ pub struct Killed {
     /// Rows after the restart.
     pub stored: Stored,
     /// From the kill to the first answer 200 after it.
-    #[serde(default)]
     pub unavailable_seconds: Option<f64>,
     /// People (in a shop: orders) who were acknowledged in this load and are stored, but whom one of
     /// [`Killed::asked`] did not answer by id, or did not find by search, when the wait for it was over.
     /// Absent in a record of an earlier version: nobody was asked.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub invisible: Option<u64>,
-    /// Who was asked for these people.
+    /// The replica that was asked for these people.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub asked: Vec<Asked>,
 }
@@ -39,7 +38,6 @@ impl Killed {
 pub struct Asked {
     /// Its service, asked at an address of its own; absent: several new connections to the contest's address,
     /// which a balancer shares out.
-    #[serde(default)]
     pub replica: Option<String>,
     /// Whom it was asked for: each by id, and by the nick in a search; in a shop orders, by id alone.
     pub people: u64,
@@ -51,10 +49,9 @@ pub struct Asked {
     /// the contest has none.
     pub rows: u64,
     #[allow(missing_docs)]
-    #[serde(default)]
     pub counted: Option<u64>,
     /// In a shop: products of which its list says another stock than is stored.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub wrong_stocks: Option<u64>,
     /// Until everybody was found and the count was right, or the wait was over.
     pub seconds: f64,

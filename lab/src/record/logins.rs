@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 /// The CPU of a login, measured alone before the load. The hash of a password is made slow on purpose, costs
 /// everybody the same, and says nothing about a server; so reports show what was used without it, and this
-/// beside it.
+/// alongside it.
 #[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema, Serialize, PartialEq)]
 pub struct Logins {
     /// Logins that were measured, one after the other, while nothing else was asked.

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Something that must hold after a load, beside each answer and each row of users.
+/// Something that must hold after a load, besides each answer and each row of users.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema, Serialize, PartialEq, Eq)]
 pub struct Proven {
     /// What was looked at, as in "lost updates".
@@ -21,7 +21,7 @@ pub struct Proven {
 pub struct DatabaseWork {
     /// Statements but those that begin and end transactions, or set something, from `pg_stat_statements`;
     /// absent where Postgres has not loaded it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub statements: Option<u64>,
     /// Transactions that were committed, from `pg_stat_database`.
     pub commits: u64,

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// The stock of a shop, read a few times a second while a load runs: what is wrong in its midst may be right
+/// The stock of a shop, read a few times a second while a load runs: what is wrong in the middle may be right
 /// again at its end.
 #[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema, Serialize, PartialEq)]
 pub struct Watched {

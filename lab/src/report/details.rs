@@ -1,22 +1,10 @@
 //! The tables behind the ranking: rows, kills, budgets, rules, capacity, the generator, the machine.
 
-use super::table::{Cell, Column, Group, Row, Table, Tone};
-use super::{View, format, shop};
+use super::{View, format};
 use crate::figures::{Standing, role_name, status_name};
-use crate::record::{Attempt, Capacity, Killed, Limits, Proof, Status, Stored};
-
-pub(super) fn number(value: u64) -> Cell {
-    Cell::new(format::count(value as f64))
-}
-
-/// Red where it is not 0.
-pub(super) fn faults(value: u64) -> Cell {
-    number(value).tone(if value > 0 { Tone::Bad } else { Tone::Plain })
-}
-
-pub(super) fn optional(value: Option<String>) -> Cell {
-    value.map_or_else(|| Cell::new(format::ABSENT).tone(Tone::Muted), Cell::new)
-}
+use crate::oracle::words::Cells;
+use crate::record::{Attempt, Capacity, Killed, Limits, Proof, Status};
+use crate::table::{Cell, Column, Group, Row, Table, Tone, faults, number, optional};
 
 fn row(cells: Vec<Cell>) -> Row {
     Row { cells, rest: None }
@@ -40,92 +28,42 @@ pub(super) fn by_attempt(view: &View<'_>, table: &mut Table, of: impl Fn(&Attemp
     }
 }
 
-/// Rows against what was acknowledged, or against the data; or what was answered.
-pub(super) fn stored(view: &View<'_>) -> Table {
-    if !view.has_rows() {
-        return answers(view);
-    }
-    if view.reads_only() {
-        return data(view);
-    }
-    if view.is_shop() {
-        return shop::stored(view);
-    }
-    let columns = ["Sent", "Answered 201", "Must be there", "Are there", "Lost", "201 for a taken nick"];
-    let more = ["Twice", "Altered", "Foreign", "Refused wrongly", "Settled after, s"];
-    let mut all = vec![Column::text("Round")];
-    all.extend(columns.into_iter().chain(more).map(Column::number));
-    let mut table = Table::new("Rows in the database after the load.", all);
-    by_attempt(view, &mut table, |attempt| {
-        let stored = attempt.stored.as_ref()?;
-        Some(vec![
-            number(stored.sent),
-            number(stored.acknowledged),
-            expected(stored),
-            number(stored.rows),
-            faults(stored.lost),
-            faults(stored.acknowledged_twice),
-            faults(stored.duplicated),
-            faults(stored.altered),
-            faults(stored.foreign),
-            faults(stored.wrongly_refused),
-            optional(stored.settled_seconds.map(format::significant)),
-        ])
-    });
+/// What the oracle has found.
+pub(super) fn found(view: &View<'_>) -> Table {
+    let Cells { caption, columns, of } = (view.words.found)();
+    let mut table = Table::new(caption, [Column::text("Round")].into_iter().chain(columns).collect());
+    by_attempt(view, &mut table, of);
     table
 }
 
-/// Rows of a contest that only reads: none was sent.
-fn data(view: &View<'_>) -> Table {
-    let columns = ["Must be there", "Are there", "Gone", "Twice", "Altered", "Foreign", "Settled after, s"];
-    let mut all = vec![Column::text("Round")];
-    all.extend(columns.into_iter().map(Column::number));
-    let mut table = Table::new("The data in the database after the load.", all);
+/// What a login has cost, round by round.
+pub(super) fn logins(view: &View<'_>) -> Table {
+    let columns = vec![
+        Column::text("Round"),
+        Column::number("Logins measured"),
+        Column::of("CPU of one, ms", "API"),
+        Column::of("CPU of one, ms", "whole stack"),
+        Column::number("Logins in the load"),
+        Column::of("CPU of these, s", "API"),
+        Column::of("CPU of these, s", "whole stack"),
+    ];
+    let caption = "Logins, of which nearly all is the hash of the password: measured alone before the load, and what is \
+                   taken off its CPU.";
+    let mut table = Table::new(caption, columns);
     by_attempt(view, &mut table, |attempt| {
-        let stored = attempt.stored.as_ref()?;
+        let logins = attempt.logins?;
+        let all = logins.in_load as f64;
+        let figure = |value: f64| optional(Some(format::significant(value)));
         Some(vec![
-            expected(stored),
-            number(stored.rows),
-            faults(stored.lost),
-            faults(stored.duplicated),
-            faults(stored.altered),
-            faults(stored.foreign),
-            optional(stored.settled_seconds.map(format::significant)),
+            number(logins.measured),
+            figure(logins.api_cpu_seconds * 1e3),
+            figure(logins.cpu_seconds * 1e3),
+            number(logins.in_load),
+            figure(logins.api_cpu_seconds * all),
+            figure(logins.cpu_seconds * all),
         ])
     });
     table
-}
-
-/// Answers of a contest that counts no rows.
-fn answers(view: &View<'_>) -> Table {
-    let columns = ["Checked", "Wrong", "Oldest, s", "Settled after, s"];
-    let mut all = vec![Column::text("Round")];
-    all.extend(columns.into_iter().map(Column::number));
-    all.push(Column::text("What caches said of the right ones"));
-    let caption =
-        "This contest stores nothing, so no rows were counted: each answer of the load was checked.";
-    let mut table = Table::new(caption, all);
-    by_attempt(view, &mut table, |attempt| {
-        let answers = attempt.answers.as_ref()?;
-        let count = |(word, count): (&String, &u64)| format!("{} {word}", format::count(*count as f64));
-        let by_cache: Vec<String> = answers.by_cache.iter().map(count).collect();
-        Some(vec![
-            number(answers.checked),
-            faults(answers.wrong),
-            optional(answers.oldest_seconds.map(format::significant)),
-            optional(answers.settled_seconds.map(format::significant)),
-            optional((!by_cache.is_empty()).then(|| by_cache.join(", "))),
-        ])
-    });
-    table
-}
-
-pub(super) fn expected(stored: &Stored) -> Cell {
-    if stored.expected_low == stored.expected_high {
-        return number(stored.expected_low);
-    }
-    let (low, high) = (stored.expected_low as f64, stored.expected_high as f64);
-    Cell::new(format!("{}–{}", format::count(low), format::count(high)))
 }
 
 /// What a SIGKILL of everything did.
@@ -253,7 +191,7 @@ pub(super) fn durability(view: &View<'_>) -> Table {
         Column::text("Durability of the database"),
     ];
     let mut columns = vec![Column::text("Contestant")];
-    columns.extend(of_database.into_iter().filter(|_| view.has_rows()));
+    columns.extend(of_database.into_iter().filter(|_| view.has_database()));
     columns.push(Column::text("All limits hold"));
     let rows = view.standings.iter().filter_map(|standing| {
         let (_, proof) = proof(standing)?;
@@ -261,7 +199,7 @@ pub(super) fn durability(view: &View<'_>) -> Table {
         let settings: Vec<String> =
             proof.durability.iter().map(|(key, value)| format!("{key} = {value}")).collect();
         let mut cells = vec![Cell::new(view.label(standing))];
-        if view.has_rows() {
+        if view.has_database() {
             cells.extend([
                 number(u64::from(proof.database_connections_limit)),
                 optional(peaks.max().map(|peak| peak.to_string())),
@@ -272,7 +210,7 @@ pub(super) fn durability(view: &View<'_>) -> Table {
         cells.push(Cell::new(holds).tone(tone));
         Some(row(cells))
     });
-    let caption = if view.has_rows() {
+    let caption = if view.has_database() {
         "Connections and durability."
     } else {
         "Whether the limits hold; there is no database."
@@ -305,7 +243,7 @@ pub(super) fn conformance(view: &View<'_>) -> Table {
 
 /// Each step of each search.
 pub(super) fn capacity(view: &View<'_>) -> Table {
-    let writes = !view.reads_only();
+    let writes = view.writes();
     let mut columns = vec![
         Column::number("Scale"),
         Column::text("Kept the rule"),
@@ -353,7 +291,7 @@ pub(super) fn capacity(view: &View<'_>) -> Table {
                 cells.push(generator);
                 row(cells)
             });
-            let mut title = format!("{}: {}; rule: {}", view.label(standing), found(search), search.rule);
+            let mut title = format!("{}: {}; rule: {}", view.label(standing), scale_of(search), search.rule);
             if !search.reasons.is_empty() {
                 title.push_str(&format!(". Does not count: {}", search.reasons.join(" ")));
             }
@@ -367,7 +305,7 @@ pub(super) fn capacity(view: &View<'_>) -> Table {
 }
 
 /// The result of a search, with what became of its rows.
-fn found(search: &Capacity) -> String {
+fn scale_of(search: &Capacity) -> String {
     let least = if search.at_least { "≥ " } else { "" };
     let scale = match (search.scale, search.requests_per_second) {
         (Some(scale), Some(rate)) => {
@@ -434,7 +372,7 @@ pub(super) fn remarks(view: &View<'_>) -> Table {
 
 /// Who took part, and of what it is made.
 pub(super) fn contestants(view: &View<'_>) -> Table {
-    let writes = !view.reads_only();
+    let writes = view.writes();
     let names = ["Contestant", "Language", "Answers 201", "What it is", "Versions"];
     let columns =
         names.into_iter().filter(|name| writes || *name != "Answers 201").map(Column::text).collect();

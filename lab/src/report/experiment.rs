@@ -5,13 +5,13 @@ use maud::{DOCTYPE, Markup, PreEscaped, html as markup};
 
 use super::chart::{Bars, Row};
 use super::html::{STYLE, hatch};
-use super::table::{Cell, Column, Row as Line, Table, Tone, escape};
 use super::{View, details, format, words};
 use crate::contestant::Role;
 use crate::experiment::{Experiment, Figure, Measured, WAIT};
 use crate::figures::{Correctness, Metric, Percentile, Standing};
 use crate::record::{Attempt, Record};
 use crate::stats;
+use crate::table::{Cell, Column, Row as Line, Table, Tone, escape};
 
 /// One file as HTML, one as Markdown.
 #[must_use]

@@ -4,10 +4,10 @@
 use maud::{DOCTYPE, Markup, PreEscaped, html as markup};
 
 use super::chart::{Axes, Bars, Row, curves, panels};
-use super::table::Table;
-use super::{View, details, footnotes, format, ranking, shop, variants, words};
+use super::{View, details, format, ranking, variants, words};
 use crate::figures::{Correctness, Metric, Percentile, Standing};
 use crate::record::{Record, Second};
+use crate::table::Table;
 
 /// Light and dark by what the reader's system prefers.
 pub(super) const STYLE: &str = include_str!("page.css");
@@ -34,7 +34,7 @@ pub fn html(record: &Record) -> String {
                     (section("variants", "Variants", &tables("variants", &[variants::pairs(&view)])))
                     (section("times", "Answer times", &times_part(&view)))
                     (section("course", "The load second by second", &course_part(&view)))
-                    (section("rows", view.judged(), &rows_part(&view)))
+                    (section("rows", view.words.judged, &rows_part(&view)))
                     (section("budget", "The budget and its proof", &tables(
                         "budget", &[details::budget(&view), details::durability(&view)])))
                     (section("rules", "Rules of the API", &tables("rules", &[details::conformance(&view)])))
@@ -111,8 +111,8 @@ fn ranking_part(view: &View<'_>) -> Markup {
         ("p99", "p99 of all requests, ms (logarithmic)", Metric::Time(None, Percentile::P99), true),
         ("scale", "Capacity, × the contest's rates", Metric::Capacity, false),
     ];
-    let drawn = view.is_shop().then_some(orders).into_iter().chain(of_all).collect::<Vec<_>>();
-    let hatched = if view.names_first() { "was caught" } else { "loses rows" };
+    let drawn = view.ranks_by(&orders.2).then_some(orders).into_iter().chain(of_all).collect::<Vec<_>>();
+    let [hatched, ..] = view.words.faulty;
     markup! {
         (ranking::ranking(view).html("ranking-0"))
         div.charts.four {
@@ -132,7 +132,7 @@ fn ranking_part(view: &View<'_>) -> Markup {
                  Disqualified contestants are not drawn."
             }
         }
-        (tables("cpu", &[ranking::cpu(view), shop::logins(view)]))
+        (tables("cpu", &[ranking::cpu(view), details::logins(view)]))
     }
 }
 
@@ -212,7 +212,7 @@ fn course_part(view: &View<'_>) -> Markup {
 fn rows_part(view: &View<'_>) -> Markup {
     let examples = details::examples(view);
     markup! {
-        (tables("rows", &[details::stored(view), variants::proofs(view), details::killed(view)]))
+        (tables("rows", &[details::found(view), variants::proofs(view), details::killed(view)]))
         @if !examples.is_empty() {
             p { "A few of what is wrong:" }
             ul { @for example in &examples { li { (example) } } }
@@ -230,6 +230,6 @@ fn run_part(view: &View<'_>) -> Markup {
 
 fn terms(view: &View<'_>) -> Markup {
     markup! {
-        dl.terms { @for (term, meaning) in footnotes::all(view) { dt { (term) } dd { (meaning) } } }
+        dl.terms { @for (term, meaning) in (view.words.footnotes)() { dt { (term) } dd { (meaning) } } }
     }
 }

@@ -1,8 +1,8 @@
 //! The same report for readers of plain text. What may not enter: anything the page does not have.
 
-use super::table::{Table, escape};
-use super::{View, details, footnotes, format, ranking, shop, variants, words};
+use super::{View, details, format, ranking, variants, words};
 use crate::record::Record;
+use crate::table::{Table, escape};
 
 /// `record` as Markdown, in GitHub's spelling.
 #[must_use]
@@ -20,11 +20,11 @@ pub fn markdown(record: &Record) -> String {
         record.scale,
         format::plural(f64::from(view.rounds()), "round", "rounds")
     ));
-    section(&mut out, "Ranking", &[ranking::ranking(&view), ranking::cpu(&view), shop::logins(&view)]);
+    section(&mut out, "Ranking", &[ranking::ranking(&view), ranking::cpu(&view), details::logins(&view)]);
     section(&mut out, "Variants", &[variants::pairs(&view)]);
     section(&mut out, "Answer times", &[ranking::times(&view)]);
-    let judged = [details::stored(&view), variants::proofs(&view), details::killed(&view)];
-    section(&mut out, view.judged(), &judged);
+    let judged = [details::found(&view), variants::proofs(&view), details::killed(&view)];
+    section(&mut out, view.words.judged, &judged);
     for example in details::examples(&view) {
         out.push_str(&format!("- {}\n", escape(&example)));
     }
@@ -39,7 +39,7 @@ pub fn markdown(record: &Record) -> String {
     );
     out.push_str(&format!("To repeat it, at that commit:\n\n{}", fenced(&record.command)));
     out.push_str("\n## What each figure means\n\n");
-    for (term, meaning) in footnotes::all(&view) {
+    for (term, meaning) in (view.words.footnotes)() {
         out.push_str(&format!("- **{}**: {}\n", escape(term), escape(meaning)));
     }
     out

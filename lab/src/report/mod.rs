@@ -1,6 +1,6 @@
 //! A record as one self-contained HTML file, as Markdown, and as a picture for a README.
 //!
-//! Tables and sentences are built once, as data ([`table`], `ranking`, `details`, `words`), and written
+//! Tables and sentences are built once, as data (`crate::table`, `ranking`, `details`, `words`), and written
 //! twice; pictures are in `chart`. Everything that comes from a record is escaped where it is written, never
 //! before.
 //!
@@ -10,19 +10,16 @@
 mod chart;
 mod details;
 mod experiment;
-mod footnotes;
-pub mod format;
 mod html;
 pub mod live;
 mod markdown;
 mod ranking;
 mod series;
-mod shop;
 mod summary;
-mod table;
 mod variants;
 mod words;
 
+pub use chart::{Track, svg_tracks};
 pub use experiment::experiment;
 pub use html::html;
 pub use markdown::markdown;
@@ -30,18 +27,22 @@ pub use series::series;
 pub use summary::svg_summary;
 
 use crate::contestant::Acknowledges;
-use crate::figures::{self, Standing, standings};
+use crate::figures::{Metric, Standing, standings};
+pub use crate::format;
+use crate::oracle::of_record;
+use crate::oracle::words::Words;
 use crate::record::{Entry, Record};
 
 /// A record with its contestants in order: what all parts of a report are made from.
 struct View<'a> {
     record: &'a Record,
     standings: Vec<Standing<'a>>,
+    words: &'static Words,
 }
 
 impl<'a> View<'a> {
     fn new(record: &'a Record) -> Self {
-        Self { record, standings: standings(record) }
+        Self { record, standings: standings(record), words: of_record(record.oracle()).words() }
     }
 
     /// Its title, with the mode where two entries have the same, and with its variant.
@@ -54,45 +55,19 @@ impl<'a> View<'a> {
         format!("{}{mode}{variant}", entry.title)
     }
 
-    /// Nobody was asked to store anything.
-    fn reads_only(&self) -> bool {
+    /// Somebody was asked to store something.
+    fn writes(&self) -> bool {
         let entries = &self.record.contestants;
-        !entries.is_empty() && entries.iter().all(|entry| entry.acknowledges == Acknowledges::ReadOnly)
+        entries.is_empty() || entries.iter().any(|entry| entry.acknowledges != Acknowledges::ReadOnly)
     }
 
-    /// The contest has rows to look at; else its answers are what is judged.
-    fn has_rows(&self) -> bool {
+    fn has_database(&self) -> bool {
         self.record.budget.database_connections > 0
     }
 
-    /// Stock is what its contestants are judged by.
-    fn is_shop(&self) -> bool {
-        figures::shop::is_shop(self.record)
-    }
-
-    /// Answers are what its contestants are judged by, and rows too.
-    fn judges_both(&self) -> bool {
-        self.standings.iter().any(Standing::judged_by_both)
-    }
-
-    /// Whoever was caught stands first, so that nobody overlooks it, and without a place.
-    fn names_first(&self) -> bool {
-        self.is_shop() || self.judges_both()
-    }
-
-    /// What the oracle looked at: the title of that part.
-    fn judged(&self) -> &'static str {
-        match (self.is_shop(), self.has_rows()) {
-            (true, _) => "Stock and orders",
-            (false, true) => "Rows",
-            (false, false) => "Answers",
-        }
-    }
-
-    /// No kind of request stands out, and each is the API's: without rows a cache before it may answer nearly
-    /// all of them, and what the API does with its CPU says nothing.
-    fn asks_the_api(&self) -> bool {
-        self.reads_only() && self.has_rows() || self.judges_both()
+    /// This is in the ranking.
+    fn ranks_by(&self, metric: &Metric) -> bool {
+        (self.words.ranking)(None).iter().any(|(_, it)| it == metric)
     }
 
     /// `single: ` and the like; nothing where the contest has one budget.
@@ -115,10 +90,7 @@ impl<'a> View<'a> {
 
     /// The request whose times stand in the ranking beside those of all: the one that creates, or orders.
     fn creation(&self) -> Option<String> {
-        if self.is_shop() {
-            return figures::shop::order_request(&self.requests()).cloned();
-        }
-        self.requests().into_iter().find(|name| name.starts_with("creat"))
+        self.requests().into_iter().find(|name| (self.words.stands_out)(name))
     }
 
     fn rounds(&self) -> u32 {

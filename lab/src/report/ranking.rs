@@ -1,15 +1,12 @@
 //! The tables that compare contestants: the ranking, where the CPU went, times by request.
 
-use super::table::{Cell, Column, Group, Row, Table, Tone};
-use super::{View, format, shop, words};
-use crate::contestant::{Acknowledges, Role};
-use crate::figures::{Correctness, Metric, Percentile, Standing, role_name};
+use super::{View, format};
+use crate::contestant::Role;
+use crate::figures::{Correctness, Metric, Standing, role_name};
+use crate::oracle::words::SHOWN;
 use crate::record::{Attempt, Usage};
 use crate::stats::{self, Estimate};
-
-/// The points of a distribution that tables show.
-pub(super) const SHOWN: [Percentile; 4] =
-    [Percentile::P50, Percentile::P95, Percentile::P99, Percentile::Max];
+use crate::table::{Cell, Column, Group, Row, Table, Tone};
 
 /// A median with its interval below, as `metric` is written.
 pub(super) fn estimated(metric: &Metric, estimate: Option<Estimate>) -> Cell {
@@ -33,8 +30,9 @@ pub(super) fn estimated(metric: &Metric, estimate: Option<Estimate>) -> Cell {
 
 /// The first table of a report.
 pub(super) fn ranking(view: &View<'_>) -> Table {
-    let judged = if view.is_shop() { "Stock" } else { "Correctness" };
-    let (columns, metrics) = if view.is_shop() { shop::columns(view) } else { measured(view) };
+    let words = view.words;
+    let judged = words.column;
+    let (columns, metrics): (Vec<_>, Vec<_>) = (view.words.ranking)(view.creation()).into_iter().unzip();
     let columns = [Column::text(judged), Column::text("Contestant")].into_iter().chain(columns).collect();
     let rounds = match view.rounds() {
         0 => "no rounds".to_owned(),
@@ -45,88 +43,22 @@ pub(super) fn ranking(view: &View<'_>) -> Table {
     let mut table =
         Table::new(format!("Ranking: {judged} first, then CPU for each request; {rounds}."), columns);
     table.head = 1;
-    for (correctness, title) in titles(view) {
-        let of_group = view.standings.iter().filter(|standing| standing.correctness == correctness);
+    for (correctness, title) in words.titles {
+        let of_group = view.standings.iter().filter(|standing| standing.correctness == *correctness);
         let rows: Vec<_> = of_group.map(|standing| ranking_row(view, standing, &metrics)).collect();
         if !rows.is_empty() {
-            table.groups.push(Group { title: Some(title.to_owned()), rows });
+            table.groups.push(Group { title: Some((*title).to_owned()), rows });
         }
     }
     table
 }
 
-/// Columns behind the name, and what stands in them.
-fn measured(view: &View<'_>) -> (Vec<Column>, Vec<Metric>) {
-    let mut columns = vec![
-        Column::of("CPU", "s per 1,000 requests"),
-        Column::of("CPU", "s, whole stack"),
-        Column::of("CPU", "× the generator's"),
-    ];
-    let mut metrics = vec![Metric::CpuPerThousand, Metric::Cpu, Metric::CpuByGenerator];
-    if view.asks_the_api() {
-        columns.push(Column::of("Requests per CPU s", "API"));
-        metrics.push(Metric::RequestsPerRoleCpu(Role::Api));
-    }
-    if view.reads_only() || view.judges_both() {
-        columns.push(Column::of("Requests per CPU s", "whole stack"));
-        metrics.push(Metric::RequestsPerCpu);
-    }
-    columns.extend(["working peak", "raw peak"].map(|peak| Column::of("Memory, MB", peak)));
-    columns.push(Column::number("Capacity, × the rates"));
-    metrics.extend([Metric::Memory, Metric::MemoryRaw, Metric::Capacity]);
-    let mut times = |name: Option<String>| {
-        let group = format!("{}, ms", name.as_deref().unwrap_or("all requests"));
-        columns.extend(SHOWN.map(|point| Column::of(&group, point.name())));
-        metrics.extend(SHOWN.map(|point| Metric::Time(name.clone(), point)));
-    };
-    let creation = view.creation();
-    if creation.is_some() {
-        times(creation);
-    }
-    times(None);
-    columns.push(Column::number("Failed requests"));
-    metrics.push(Metric::Failed);
-    (columns, metrics)
-}
-
-/// Headings of groups, in their order.
-fn titles(view: &View<'_>) -> Vec<(Correctness, &'static str)> {
-    if view.is_shop() {
-        return shop::TITLES.to_vec();
-    }
-    if view.judges_both() {
-        return vec![
-            (Correctness::Wrong, "Caught: its answers or its rows are not as they must be"),
-            (Correctness::Exact, "Every answer right and every row exact"),
-            (Correctness::KnownToLose, "Loses what it acknowledges, as this variant is known to: not ranked"),
-            (Correctness::Unchecked, "Not checked"),
-            (Correctness::Disqualified, "Disqualified: figures cannot be compared"),
-            (Correctness::Failed, "Did not finish"),
-        ];
-    }
-    let [exact, unchecked, wrong] = match view.has_rows() {
-        true => ["Every row exact", "Rows not checked", "Loses or damages rows without any mishap"],
-        false => ["Every answer right", "Answers not checked", "Answers wrongly"],
-    };
-    vec![
-        (Correctness::Exact, exact),
-        (Correctness::Unchecked, unchecked),
-        (
-            Correctness::LostWhenKilled,
-            "Loses acknowledged rows when it is killed, or does not find them after it",
-        ),
-        (Correctness::Wrong, wrong),
-        (Correctness::Disqualified, "Disqualified: figures cannot be compared"),
-        (Correctness::Failed, "Did not finish"),
-    ]
-}
-
 fn ranking_row(view: &View<'_>, standing: &Standing<'_>, metrics: &[Metric]) -> Row {
-    let (symbol, text, tone) = words::correctness(standing);
+    let (symbol, text, tone) = super::words::correctness(standing);
     let mut remarks = vec![format::promise(standing.entry.acknowledges)];
-    let writes = standing.entry.acknowledges != Acknowledges::ReadOnly;
-    let may_be_killed = writes && !view.judges_both();
-    if may_be_killed
+    let words = view.words;
+    let is_killed = words.titles.iter().any(|(group, _)| *group == Correctness::LostWhenKilled);
+    if is_killed
         && standing.correctness == Correctness::Exact
         && standing.values(&Metric::LostKilled).is_empty()
     {
@@ -137,7 +69,7 @@ fn ranking_row(view: &View<'_>, standing: &Standing<'_>, metrics: &[Metric]) -> 
     }
     // Where they stand first, whoever was caught stands above those that have a place.
     let rank =
-        standing.rank.filter(|_| !view.names_first() || standing.correctness <= Correctness::Unchecked);
+        standing.rank.filter(|_| !words.caught_first || standing.correctness <= Correctness::Unchecked);
     let place = rank.map(|rank| format!("{rank}. ")).unwrap_or_default();
     let (valid, all) = (standing.valid().count(), standing.attempts.len());
     let mut about = standing.entry.language.clone();
@@ -149,7 +81,7 @@ fn ranking_row(view: &View<'_>, standing: &Standing<'_>, metrics: &[Metric]) -> 
         Cell::new(format!("{place}{}", view.label(standing))).small(about),
     ];
     if !standing.ranked() {
-        return Row { cells, rest: Some(words::reasons(standing)) };
+        return Row { cells, rest: Some(super::words::reasons(standing)) };
     }
     for metric in metrics {
         let mut cell = estimated(metric, standing.estimate(metric));

@@ -5,10 +5,10 @@
 
 use maud::{Markup, PreEscaped, html};
 
-use super::table::Tone;
 use super::{View, format, words};
 use crate::figures::{Correctness, Metric, Standing};
 use crate::record::Record;
+use crate::table::Tone;
 
 const WIDTH: f64 = 880.0;
 const TOP: f64 = 92.0;
@@ -45,7 +45,7 @@ pub fn svg_summary(record: &Record) -> String {
         medians.fold(0.0, f64::max)
     };
     let (cpu, memory) = (largest(&Metric::CpuPerThousand), largest(&Metric::Memory));
-    let heads = [if view.is_shop() { "Stock" } else { "Rows" }, "CPU, s per 1,000 requests", "Memory, MB"];
+    let heads = [view.words.picture, "CPU, s per 1,000 requests", "Memory, MB"];
     let content = html! {
         title id="t" { (plain(&record.title)) }
         desc id="d" { (plain(&findings.lead)) }

@@ -1,13 +1,12 @@
 //! A load in several forms: each beside the first of the same contestant, what it costs the database, and
 //! what else was proven.
 
-use super::details::{faults, number, optional};
 use super::ranking::estimated;
-use super::table::{Cell, Column, Group, Row, Table, Tone};
 use super::{View, format};
 use crate::figures::{Metric, Percentile, Standing};
 use crate::record::Proven;
 use crate::stats;
+use crate::table::{Cell, Column, Group, Row, Table, Tone, faults, number, optional};
 
 /// What pairs are compared by.
 const COMPARED: [(&str, Metric); 4] = [

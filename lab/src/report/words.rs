@@ -1,11 +1,11 @@
 //! Who won what, in sentences. What may not enter: numbers that stand in no table.
 
-use super::table::Tone;
-use super::{View, format, shop};
-use crate::contestant::{Acknowledges, Role};
+use super::{View, format};
+use crate::contestant::Role;
 use crate::figures::{Correctness, Metric, Percentile, Standing};
-use crate::record::{Attempt, Proven, Stored};
+use crate::oracle::of_record;
 use crate::stats;
+use crate::table::Tone;
 
 /// The head of a report.
 pub(super) struct Findings {
@@ -58,7 +58,7 @@ fn questions(view: &View<'_>) -> Vec<Question> {
             unit: "× the contest's rates",
         },
     ];
-    if view.is_shop() {
+    if view.ranks_by(&Metric::OrdersPerSecond) {
         all.insert(
             0,
             Question {
@@ -69,7 +69,7 @@ fn questions(view: &View<'_>) -> Vec<Question> {
             },
         );
     }
-    if view.asks_the_api() {
+    if view.ranks_by(&Metric::RequestsPerRoleCpu(Role::Api)) {
         all.push(Question {
             metric: Metric::RequestsPerRoleCpu(Role::Api),
             label: "Most with the API's CPU",
@@ -78,52 +78,6 @@ fn questions(view: &View<'_>) -> Vec<Question> {
         });
     }
     all
-}
-
-/// Its answers are what was judged, and no rows.
-fn answers(standing: &Standing<'_>) -> bool {
-    standing.valid().any(|attempt| attempt.answers.is_some())
-}
-
-/// What somebody was caught at whose answers and rows were judged: the worst round of each, with the most
-/// frequent failure by its name.
-fn caught(standing: &Standing<'_>) -> String {
-    let count = |count: u64| format::count(count as f64);
-    let stored = || standing.valid().filter_map(|attempt| attempt.stored.as_ref());
-    let lost = stored().map(|stored| stored.lost).max().unwrap_or(0);
-    let rows = stored().map(Stored::wrong).max().unwrap_or(0);
-    let wrong = |attempt: &&Attempt| attempt.answers.as_ref().map_or(0, |answers| answers.wrong);
-    let worst = standing.valid().max_by_key(wrong).filter(|attempt| wrong(attempt) > 0);
-    let answers = worst.map(|attempt| {
-        let first = attempt.load.as_ref().and_then(|load| load.errors.first());
-        let name = first.map(|error| format!(" ({})", error.message)).unwrap_or_default();
-        format!("gave {} wrong answers{name}", count(wrong(&attempt)))
-    });
-    let rows = match (lost, rows) {
-        (0, 0) => None,
-        (0, rows) => Some(format!("had {} rows wrong", count(rows))),
-        (lost, _) => Some(format!("lost {} rows", count(lost))),
-    };
-    format::list(&rows.into_iter().chain(proofs(standing)).chain(answers).collect::<Vec<_>>())
-}
-
-/// What is wrong beside answers and rows of users, each by its name in its worst round.
-fn proofs(standing: &Standing<'_>) -> Vec<String> {
-    let mut worst: Vec<&Proven> = Vec::new();
-    let all = standing.valid().flat_map(|attempt| &attempt.proofs).filter(|proven| proven.wrong > 0);
-    for proven in all {
-        match worst.iter_mut().find(|it| it.what == proven.what) {
-            Some(known) if known.wrong >= proven.wrong => {}
-            Some(known) => *known = proven,
-            None => worst.push(proven),
-        }
-    }
-    let told = |proven: &&Proven| {
-        let found = Some(&proven.found).filter(|found| !found.is_empty());
-        let found = found.map(|found| format!(" ({found})")).unwrap_or_default();
-        format!("had {} {}{found}", format::count(proven.wrong as f64), proven.what)
-    };
-    worst.iter().map(told).collect()
 }
 
 /// What a variant that is known to lose has lost, in its worst round.
@@ -135,39 +89,13 @@ fn known_to_lose(standing: &Standing<'_>) -> String {
 
 /// What became of the rows, or what the answers were: a symbol, words and a tone.
 pub(super) fn correctness(standing: &Standing<'_>) -> (&'static str, String, Tone) {
-    if standing.shop {
-        return shop::correctness(standing);
-    }
-    let worst = |metric| standing.worst(&metric).unwrap_or(0.0);
+    let words = of_record(standing.oracle).words();
     match standing.correctness {
-        Correctness::Exact if standing.judged_by_both() => ("✓", "exact".to_owned(), Tone::Good),
-        Correctness::Wrong if standing.judged_by_both() => ("✗", caught(standing), Tone::Bad),
+        Correctness::Exact => ("✓", words.exact.to_owned(), Tone::Good),
+        Correctness::Unchecked => ("?", words.unchecked.to_owned(), Tone::Muted),
         Correctness::KnownToLose => ("!", known_to_lose(standing), Tone::Warn),
-        Correctness::Exact if answers(standing) => ("✓", "right".to_owned(), Tone::Good),
-        Correctness::Exact => ("✓", "exact".to_owned(), Tone::Good),
-        Correctness::Unchecked => ("?", "not checked".to_owned(), Tone::Muted),
-        Correctness::LostWhenKilled if worst(Metric::LostKilled) > 0.0 => {
-            ("!", format!("{} lost after kill", format::count(worst(Metric::LostKilled))), Tone::Warn)
-        }
-        Correctness::LostWhenKilled if worst(Metric::InvisibleKilled) > 0.0 => (
-            "!",
-            format!("{} not found after kill", format::count(worst(Metric::InvisibleKilled))),
-            Tone::Warn,
-        ),
-        Correctness::LostWhenKilled => ("!", "rows wrong after kill".to_owned(), Tone::Warn),
-        Correctness::Wrong if answers(standing) => {
-            ("✗", format!("{} wrong", format::count(worst(Metric::WrongAnswers))), Tone::Bad)
-        }
-        // Shops alone stand still.
-        Correctness::Wrong | Correctness::StoodStill => {
-            let rounds = standing.valid().filter_map(|attempt| attempt.stored.as_ref());
-            let lost = rounds.map(|stored| stored.lost).max().unwrap_or(0);
-            let text = match lost {
-                0 => format!("{} wrong", format::count(worst(Metric::WrongRows))),
-                lost => format!("{} lost", format::count(lost as f64)),
-            };
-            ("✗", text, Tone::Bad)
-        }
+        Correctness::LostWhenKilled => ("!", (words.fault)(standing), Tone::Warn),
+        Correctness::Wrong | Correctness::StoodStill => ("✗", (words.fault)(standing), Tone::Bad),
         Correctness::Disqualified => ("⊘", "disqualified".to_owned(), Tone::Bad),
         Correctness::Failed => ("⊘", "did not finish".to_owned(), Tone::Bad),
     }
@@ -175,45 +103,10 @@ pub(super) fn correctness(standing: &Standing<'_>) -> (&'static str, String, Ton
 
 /// The same as the end of a sentence about a contestant that has a rank.
 fn fault(standing: &Standing<'_>) -> String {
-    if standing.shop {
-        return shop::correctness(standing).1;
+    match standing.correctness {
+        Correctness::KnownToLose => format!("has {}", known_to_lose(standing)),
+        _ => (of_record(standing.oracle).words().fault_told)(standing),
     }
-    if standing.correctness == Correctness::KnownToLose {
-        return format!("has {}", known_to_lose(standing));
-    }
-    let killed = standing.worst(&Metric::LostKilled).filter(|lost| *lost > 0.0);
-    let writes = standing.entry.acknowledges != Acknowledges::ReadOnly;
-    let rows = |lost| if writes { acknowledged(lost) } else { format::plural(lost, "row", "rows") };
-    let killed = killed.map(|lost| format!("{} when it was killed", rows(lost)));
-    if standing.correctness != Correctness::Wrong {
-        let invisible = standing.worst(&Metric::InvisibleKilled).filter(|people| *people > 0.0);
-        return match (killed, invisible) {
-            (Some(text), _) => format!("lost {text}"),
-            (None, Some(people)) => format!("did not find {} after a kill", acknowledged(people)),
-            (None, None) => "had wrong rows after a kill".to_owned(),
-        };
-    }
-    if standing.judged_by_both() {
-        return caught(standing);
-    }
-    if answers(standing) {
-        let wrong = standing.worst(&Metric::WrongAnswers).unwrap_or(0.0);
-        return format!("gave {} in a round", format::plural(wrong, "wrong answer", "wrong answers"));
-    }
-    let wrong = standing.worst(&Metric::WrongRows).unwrap_or(0.0);
-    let rounds = standing.valid().filter_map(|attempt| attempt.stored.as_ref());
-    let mut text = match rounds.map(|stored| stored.lost).max() {
-        Some(lost @ 1..) => format!("lost {} in a round without any mishap", rows(lost as f64)),
-        _ => format!("had {} wrong in a round without any mishap", format::plural(wrong, "row", "rows")),
-    };
-    if let Some(killed) = killed {
-        text.push_str(&format!(", and {killed}"));
-    }
-    text
-}
-
-fn acknowledged(rows: f64) -> String {
-    format::plural(rows, "acknowledged row", "acknowledged rows")
 }
 
 /// The reasons of all attempts and searches that do not count, each once.
@@ -246,7 +139,7 @@ pub(super) fn findings(view: &View<'_>) -> Findings {
         }
     }
     let rows = rows_point(view);
-    let place = if view.names_first() { 0 } else { points.len() };
+    let place = if view.words.caught_first { 0 } else { points.len() };
     points.splice(place..place, rows);
     for (label, correctness) in
         [("Disqualified", Correctness::Disqualified), ("Did not finish", Correctness::Failed)]
@@ -264,17 +157,11 @@ fn lead(view: &View<'_>, field: &[&Standing<'_>], won: &[(&'static str, &Standin
         return "No contestant has a rank in this run.".to_owned();
     };
     let name = view.label(first);
-    let field_words = match (first.correctness, view.has_rows()) {
-        (Correctness::Exact, true) if view.is_shop() => "whose stock and orders were exact",
-        (Correctness::Unchecked, true) if view.is_shop() => "whose stock was not checked",
-        (Correctness::Exact, true) if view.names_first() => "whose answers and rows were exact",
-        (Correctness::Exact, true) => "whose rows were exact",
-        (Correctness::Unchecked, true) => "whose rows were not checked",
-        (_, true) if view.names_first() => "with a rank, all of which were caught",
-        (_, true) => "with a rank, all of which lost rows",
-        (Correctness::Exact, false) => "whose answers were right",
-        (Correctness::Unchecked, false) => "whose answers were not checked",
-        (_, false) => "with a rank, all of which gave wrong answers",
+    let [exact, unchecked, caught] = view.words.of_the_field;
+    let field_words = match first.correctness {
+        Correctness::Exact => exact,
+        Correctness::Unchecked => unchecked,
+        _ => caught,
     };
     if let [_] = field {
         let others = view.record.contestants.len() - 1;
@@ -312,11 +199,7 @@ fn lead(view: &View<'_>, field: &[&Standing<'_>], won: &[(&'static str, &Standin
 /// What became of those that are not in `field`: one is told of in full, several by their names.
 fn unlike(view: &View<'_>, field: &[&Standing<'_>]) -> String {
     let others: Vec<_> = view.standings.iter().filter(|standing| !is_in(field, standing)).collect();
-    let (loses, lose) = match (view.names_first(), view.has_rows()) {
-        (true, _) => ("was caught", "were caught"),
-        (false, true) => ("loses rows", "lose rows"),
-        (false, false) => ("answers wrongly", "answer wrongly"),
-    };
+    let [loses, lose, _] = view.words.faulty;
     let faulty = [Correctness::LostWhenKilled, Correctness::StoodStill, Correctness::Wrong];
     let groups = [
         (loses, lose, &faulty[..]),
@@ -380,11 +263,7 @@ fn answer<'v, 'a>(
         .map(|(other, value)| format!("{} ({})", view.label(other), format::significant(value)))
         .collect();
     if !ahead.is_empty() {
-        let but = match (view.names_first(), view.has_rows()) {
-            (true, _) => "caught",
-            (false, true) => "losing rows",
-            (false, false) => "with wrong answers",
-        };
+        let [.., but] = view.words.faulty;
         text.push_str(&format!(" Ahead of it, but {but}: {}.", format::list(&ahead)));
     }
     Some((winner, clear, text))
@@ -400,18 +279,13 @@ fn rows_point(view: &View<'_>) -> Option<Point> {
         view.ranked().filter(|standing| standing.correctness > Correctness::Unchecked).collect();
     let mut text = String::new();
     if !exact.is_empty() {
-        let what = match (view.is_shop(), view.has_rows()) {
-            (true, _) => "kept every piece and every order",
-            (false, true) if view.judges_both() => "answered all as it must be, and lost none",
-            (false, true) => "lost none",
-            (false, false) => "gave none that is wrong",
-        };
+        let what = view.words.clean;
         text = format!("{} {what}.", format::list(&exact));
     }
     for standing in &faulty {
         text.push_str(&format!(" {} {}.", view.label(standing), fault(standing)));
     }
     let tone = if faulty.is_empty() { Tone::Plain } else { Tone::Warn };
-    let label = view.judged();
+    let label = view.words.judged;
     (!text.is_empty()).then(|| Point { label, text: text.trim_start().to_owned(), tone })
 }

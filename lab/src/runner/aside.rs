@@ -39,10 +39,10 @@ impl Aside {
     /// # Errors
     /// A log cannot be read, or the database cannot be asked.
     pub(super) fn begin(contest: &Contest, stack: &dyn Stack) -> Result<Option<Self>> {
-        if !contest.adds_to_data() {
+        if !contest.oracle.by_endpoint() {
             return Ok(None);
         }
-        let mut asked = contest.load.scenarios.iter().flat_map(|scenario| &scenario.requests);
+        let mut asked = contest.requests();
         let needs_none = asked.all(|request| NEEDS_NO_DATABASE.contains(&request.path.as_str()));
         let transactions = needs_none.then(|| transactions(stack)).transpose()?;
         Ok(Some(Self { lines: stack.log_lines()?, transactions }))

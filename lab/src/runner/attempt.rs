@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Error, Result};
 
 use super::aside::Aside;
+use super::settle::Stay;
 use super::watch::Watch;
 use super::work::Work;
 use super::{Entrant, Settings, begun, data, kill, kill_shop, logins, proof, scenario, settle, shop};
@@ -24,8 +25,7 @@ use crate::live::Event;
 use crate::machine;
 use crate::meters::{Database, Meter, MeterReport, SeriesPoint};
 use crate::oracle::inventory::Looks;
-use crate::oracle::scenarios::Tally;
-use crate::oracle::{self, Excluded, Row};
+use crate::oracle::{Evidence, Excluded};
 use crate::record::{Answers, Attempt, Killed, Second, Status, Stored};
 use crate::stack::{self, Stack};
 use crate::view::{Tick, View};
@@ -87,17 +87,12 @@ fn steps(
     }
     let excluded = Excluded::new(&pass.unique, pass.sent.iter().map(Vec::as_slice));
     attempt.conformance = Some(pass.conformance);
-    if contest.has_rows() {
+    if contestant.database.is_some() && contest.seed.is_none() {
         // A wrong table or column is better known now than after minutes of load. The people of the pass are
-        // there already.
-        let readable = match contest.has_data() {
-            true => data::untouched(contest, stack, contestant).map(drop),
-            false if contest.is_shop() => shop::rows(stack, contestant).map(drop),
-            false => rows(stack, &contestant.rows()?.rows).map(drop),
-        };
-        readable.context("database.rows in contestant.toml")?;
+        // there already. Data have been read once when they were stored.
+        data::untouched(contest, stack, contestant).context("database.rows in contestant.toml")?;
     }
-    if contest.adds_to_data() {
+    if contest.oracle.by_endpoint() {
         // Whatever the pass has changed.
         data::sow(contest, contestant, stack, stop)?;
         view.step("its data are stored anew");
@@ -117,6 +112,8 @@ fn steps(
     let Loaded { outcome, report, rest, looks } =
         load(settings, entrant, stack, before.as_ref(), stop, &file_name(attempt), view)?;
     attempt.database = work.map(|work| work.end(contestant, stack)).transpose()?;
+    // While the rest is looked at, rows may show that they stay.
+    let stay = contest.seed.as_ref().map(|_| Stay::begin(stack, &contestant.rows()?.rows)).transpose()?;
     attempt.series = series(outcome.series, outcome.begun_at, &report);
     let begun = outcome.begun_at.map_or(0.0, |begun_at| begun_at - report.started_at);
     attempt.proofs.extend(scenario::course(settings, &attempt.series, &report.apis, begun)?);
@@ -151,85 +148,42 @@ fn steps(
     anyhow::ensure!(!outcome.interrupted, "interrupted");
 
     let settled_seconds = Some(rest.after.as_secs_f64());
-    if !contest.has_rows() || contest.adds_to_data() {
+    if contest.oracle.judges_answers() {
         let answers = Answers { settled_seconds, ..outcome.answers.unwrap_or_default() };
         view.step(&answers.told());
         attempt.answers = Some(answers);
-        attempt.proofs.extend(looked.prove(contest, &outcome.tally, stack)?);
     }
-    if !contest.has_rows() {
-        return Ok(());
-    }
-    if let Some(before) = &before {
-        let warning = settle::rows_stay(stack, &contestant.rows()?.rows, stop)?;
-        attempt.verdict.warnings.extend(warning.map(str::to_owned));
-        attempt.verdict.warnings.extend(looks.1);
-        let (stored, _) = shop::judge(before, &outcome.deeds, &looks.0, stack, contestant)?;
-        view.step(&told(&stored));
-        attempt.stored = Some(Stored { settled_seconds, ..stored });
-        if let Some(standstill) = shop_figures::standstill(attempt) {
-            // Whoever serves nobody has nothing to lose by a kill.
-            view.step(&format!("it {standstill}"));
-        } else if settings.kill {
-            let (killed, warnings) = kill_shop::run(settings, entrant, stack, stop, view)?;
-            attempt.verdict.warnings.extend(warnings);
-            keep_killed(attempt, killed, "orders", view);
-        }
-        return Ok(());
-    }
-    let left = Left {
-        creations: &outcome.creations,
-        tally: &outcome.tally,
-        used,
-        excluded: &excluded,
-        settled_seconds,
+    attempt.proofs.extend(looked.prove(contest, &outcome.tally, stack)?);
+    let Some(database) = &contestant.database else { return Ok(()) };
+    let stay = stay.map_or_else(|| Stay::begin(stack, &database.rows), Ok)?;
+    attempt.verdict.warnings.extend(stay.wait(stack, stop)?.map(str::to_owned));
+    attempt.verdict.warnings.extend(looks.1);
+    let rows = data::rows(stack, contestant)?;
+    let left = Evidence {
+        before: before.map(|before| before.rows).unwrap_or_default(),
+        users: contest.load.users(),
+        payloads: settings.feeds.payloads.clone(),
+        excluded: excluded.clone(),
+        counted: counted(settings),
+        creations: outcome.creations,
+        deeds: outcome.deeds,
+        looks: looks.0,
+        tally: outcome.tally,
     };
-    judge_rows(settings, entrant, stack, attempt, &left, stop, view)
-}
-
-/// What the load has left to judge.
-struct Left<'l> {
-    creations: &'l Creations,
-    /// Of an advanced scenario.
-    tally: &'l Tally,
-    /// Lines of the payload file that were sent.
-    used: u64,
-    /// Nicks of the pass over the rules.
-    excluded: &'l Excluded,
-    settled_seconds: Option<f64>,
-}
-
-/// The rows after the load, and after a kill if there is one.
-fn judge_rows(
-    settings: &Settings,
-    entrant: &Entrant,
-    stack: &mut dyn Stack,
-    attempt: &mut Attempt,
-    left: &Left<'_>,
-    stop: &AtomicBool,
-    view: &mut View,
-) -> Result<()> {
-    let contestant = &entrant.contestant;
-    let query = &contestant.rows()?.rows;
-    let warning = settle::rows_stay(stack, query, stop)?;
-    attempt.verdict.warnings.extend(warning.map(str::to_owned));
-    let after_load = match settings.contest.has_data() {
-        true => None,
-        false => Some(rows(stack, query)?),
-    };
-    let mut stored = match &after_load {
-        None => data::judge(&settings.contest, stack, contestant, left.creations, left.tally)?,
-        Some(rows) => judge(settings, left.creations, rows, left.excluded, counted(settings))?,
-    };
-    stored.settled_seconds = left.settled_seconds;
-    view.step(&told(&stored));
-    attempt.stored = Some(stored);
-
-    if let Some(rows) = after_load.as_ref().filter(|_| settings.kill) {
-        let former = kill::Former { used: left.used, rows, excluded: left.excluded };
-        let (killed, warnings) = kill::run(settings, entrant, stack, &former, stop, view)?;
+    let stored = data::judge(contest, &rows, &left)?;
+    view.step(&stored.told());
+    attempt.stored = Some(Stored { settled_seconds, ..stored });
+    if let Some(standstill) = shop_figures::standstill(attempt) {
+        // Whoever serves nobody has nothing to lose by a kill.
+        view.step(&format!("it {standstill}"));
+    } else if settings.kill {
+        let left = Evidence { before: rows, excluded, payloads: left.payloads, ..Evidence::default() };
+        let (killed, warnings) = match contest.load.shop {
+            Some(_) => kill_shop::run(settings, entrant, stack, stop, view)?,
+            None => kill::run(settings, entrant, stack, used, left, stop, view)?,
+        };
         attempt.verdict.warnings.extend(warnings);
-        keep_killed(attempt, killed, "people", view);
+        keep_killed(attempt, killed, contest.oracle.words().things, view);
     }
     Ok(())
 }
@@ -239,7 +193,7 @@ fn keep_killed(attempt: &mut Attempt, killed: Killed, what: &str, view: &mut Vie
     let invisible = invisible.map_or_else(String::new, |it| format!("; {it} {what} stored and not found"));
     let stocks: u64 = killed.asked.iter().filter_map(|asked| asked.wrong_stocks).sum();
     let stocks = if stocks > 0 { format!("; {stocks} stocks answered wrongly") } else { String::new() };
-    view.step(&format!("after SIGKILL: {}{invisible}{stocks}", told(&killed.stored)));
+    view.step(&format!("after SIGKILL: {}{invisible}{stocks}", killed.stored.told()));
     attempt.killed = Some(killed);
 }
 
@@ -263,8 +217,8 @@ pub(super) fn start_twice(
     if contest.seed.is_some() {
         data::sow(contest, &entrant.contestant, stack, stop)?;
         view.step("its data are stored");
-    } else if contest.has_rows() {
-        begins_empty(stack, &entrant.contestant.rows()?.rows)?;
+    } else if let Some(database) = &entrant.contestant.database {
+        begins_empty(stack, &database.rows)?;
     }
     proof::limit_connections(stack, &entrant.contestant, &contest.budget)?;
     let restarted = Instant::now();
@@ -305,7 +259,7 @@ fn load(
     view: &mut View,
 ) -> Result<Loaded> {
     // Whatever the start and the pass over the rules have left to do is not the load's.
-    let meter = metered(stack, entrant)?;
+    let meter = Meter::start_every(settle::SHORT_LOOK, stack.targets()?, None)?;
     let _ = settle::idle(&meter, stop)?;
     meter.stop()?;
     let meter = metered(stack, entrant)?;
@@ -398,24 +352,6 @@ fn series(mut seconds: Vec<Second>, begun_at: Option<f64>, report: &MeterReport)
     seconds
 }
 
-/// All rows of the contestant.
-pub(super) fn rows(stack: &dyn Stack, query: &str) -> Result<Vec<Row>> {
-    let text = stack.rows(query)?;
-    oracle::rows_from_json_lines(text.as_bytes()).collect::<Result<Vec<_>>>().context("the contestant's rows")
-}
-
-/// The oracle's verdict on `rows`.
-pub(super) fn judge(
-    settings: &Settings,
-    creations: &Creations,
-    rows: &[Row],
-    excluded: &Excluded,
-    counted: Option<u64>,
-) -> Result<Stored> {
-    let rows = rows.iter().cloned().map(Ok);
-    oracle::judge(&settings.contest.oracle, creations, &settings.feeds.payloads, rows, excluded, &[], counted)
-}
-
 fn counted(settings: &Settings) -> Option<u64> {
     let path = settings.contest.count_path.as_deref()?;
     let answer = http::get(settings.contest.address(), path).ok()?;
@@ -435,35 +371,6 @@ fn repeated(used: u64, lines: u64) -> Option<String> {
     let beyond = used.saturating_sub(lines);
     (beyond > 0 && lines > 0)
         .then(|| format!("{beyond} of {used} payloads were sent before: the file has {lines} lines"))
-}
-
-/// The verdict on rows, in a sentence.
-pub(super) fn told(stored: &Stored) -> String {
-    if stored.exact() {
-        return format!("{} rows, exact", stored.rows);
-    }
-    let stock = stored.stock.map_or_else(String::new, |stock| {
-        let inexact = stock.products - stock.exact;
-        format!("; {inexact} stocks wrong: {} pieces oversold, {} vanished", stock.oversold, stock.vanished)
-    });
-    let watched = stored.watched.filter(|watched| watched.wrong() > 0).map_or_else(String::new, |watched| {
-        format!(
-            "; seen under load: {} stocks below zero, {} above all, {} in several rows",
-            watched.below_zero, watched.above, watched.doubled
-        )
-    });
-    format!(
-        "{} rows, {} to {} expected; {} lost, {} duplicated, {} altered, {} foreign, {} wrongly refused\
-        {stock}{watched}",
-        stored.rows,
-        stored.expected_low,
-        stored.expected_high,
-        stored.lost,
-        stored.duplicated,
-        stored.altered,
-        stored.foreign,
-        stored.wrongly_refused
-    )
 }
 
 /// What a reader should know of a budget that this machine does not have: limits of more than all cores limit

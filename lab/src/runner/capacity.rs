@@ -12,15 +12,15 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Error, Result, ensure};
 
-use super::attempt::{judge, keep_logs, metered, rows, start_twice, told, too_few_cores};
+use super::attempt::{keep_logs, metered, start_twice, too_few_cores};
 use super::{Entrant, Settings, data, now, proof, settle, shop};
 use crate::drivers::Creations;
 use crate::live::Event;
 use crate::load::{self, Ended, PLATEAU_SECONDS, Plan, Rule};
 use crate::machine;
 use crate::meters::Meter;
-use crate::oracle::inventory::{Deed, Looks};
-use crate::oracle::{Creation, Excluded};
+use crate::oracle::inventory::Deed;
+use crate::oracle::{Creation, Evidence};
 use crate::record::{Capacity, ErrorCount, Proof, Step};
 use crate::stack::{self, Stack};
 use crate::view::{Tick, View};
@@ -284,41 +284,21 @@ impl Search<'_> {
         } else {
             limits?;
         }
-        if !self.settings.contest.has_rows() {
-            return Ok(());
-        }
-        let query = &self.entrant.contestant.rows()?.rows;
-        settle::rows_stay(stack, query, self.stop)?;
-        if self.settings.contest.reads_only() {
-            let wrong = data::untouched(&self.settings.contest, stack, &self.entrant.contestant)?.wrong();
-            if wrong > 0 {
-                capacity.reasons.push(format!("{wrong} rows of the data are not as they were"));
-            }
-            return Ok(());
-        }
-        if let Some(before) = &self.shop {
-            let (stored, _) =
-                shop::judge(before, &self.deeds, &Looks::default(), stack, &self.entrant.contestant)?;
-            capacity.lost = Some(stored.lost);
-            if !stored.exact() {
-                capacity.reasons.push(format!("stock or orders are wrong: {}", told(&stored)));
-            }
-            return Ok(());
-        }
-        let rows = rows(stack, query)?;
-        let creations = Creations::Each(self.creations);
-        let stored = judge(self.settings, &creations, &rows, &Excluded::default(), None)?;
-        capacity.lost = Some(stored.lost);
-        if stored.lost > 0 {
-            let acknowledged = stored.acknowledged;
-            capacity.reasons.push(format!("{} of {acknowledged} acknowledged rows are lost", stored.lost));
-        } else if !stored.exact() {
-            // Whoever refuses what is free has less to do.
-            let (wrong, refused) = (stored.wrong(), stored.wrongly_refused);
-            capacity.reasons.push(format!(
-                "{wrong} rows are wrong, {refused} of them refused though their nick was free"
-            ));
-        }
+        let (contest, contestant) = (&self.settings.contest, &self.entrant.contestant);
+        let Some(database) = &contestant.database else { return Ok(()) };
+        settle::rows_stay(stack, &database.rows, self.stop)?;
+        let left = Evidence {
+            before: self.shop.map(|before| before.rows).unwrap_or_default(),
+            users: contest.load.users(),
+            payloads: self.settings.feeds.payloads.clone(),
+            creations: Creations::Each(self.creations),
+            deeds: self.deeds,
+            ..Evidence::default()
+        };
+        let stored = data::judge(contest, &data::rows(stack, contestant)?, &left)?;
+        // Of data that were there before, nothing was acknowledged.
+        capacity.lost = contest.seed.is_none().then_some(stored.lost);
+        capacity.reasons.extend(contest.oracle.objection(&stored));
         Ok(())
     }
 }

@@ -10,8 +10,7 @@ use anyhow::{Context, Result, ensure};
 use super::settle;
 use crate::contest::Contest;
 use crate::contestant::Contestant;
-use crate::oracle::scenarios::{self, Tally};
-use crate::oracle::{Creations, users};
+use crate::oracle::Evidence;
 use crate::record::Stored;
 use crate::stack::Stack;
 
@@ -51,31 +50,32 @@ pub(super) fn sow(
     Ok(())
 }
 
-/// What is stored now, against the data alone.
-///
-/// # Errors
-/// As for [`judge`].
-pub(super) fn untouched(contest: &Contest, stack: &dyn Stack, contestant: &Contestant) -> Result<Stored> {
-    judge(contest, stack, contestant, &Creations::Each(Vec::new()), &Tally::default())
-}
-
-/// What is stored now, against the data and what a load has added to them.
+/// What is stored now, before anything is sent.
 ///
 /// # Errors
 /// The database cannot be asked, or gives what is no row.
-pub(super) fn judge(
-    contest: &Contest,
-    stack: &dyn Stack,
-    contestant: &Contestant,
-    creations: &Creations,
-    tally: &Tally,
-) -> Result<Stored> {
-    let rows = stack.rows(&contestant.rows()?.rows)?;
-    let judged = match contest.adds_to_data() {
-        true => scenarios::judge(rows.as_bytes(), creations, contest.load.users(), tally),
-        false => users::judge(rows.as_bytes()),
-    };
-    judged.context("the contestant's rows")
+pub(super) fn untouched(contest: &Contest, stack: &dyn Stack, contestant: &Contestant) -> Result<Stored> {
+    judge(
+        contest,
+        &rows(stack, contestant)?,
+        &Evidence { users: contest.load.users(), ..Evidence::default() },
+    )
+}
+
+/// The contestant's rows, a JSON object a line.
+///
+/// # Errors
+/// The database cannot be asked.
+pub(super) fn rows(stack: &dyn Stack, contestant: &Contestant) -> Result<String> {
+    stack.rows(&contestant.rows()?.rows)
+}
+
+/// The oracle's verdict on them.
+///
+/// # Errors
+/// One of them cannot be read.
+pub(super) fn judge(contest: &Contest, rows: &str, left: &Evidence) -> Result<Stored> {
+    contest.oracle.judge(rows, left).context("the contestant's rows")
 }
 
 /// With the numbers of rows that the load has.

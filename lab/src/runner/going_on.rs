@@ -143,6 +143,7 @@ mod tests {
         Record {
             schema: SCHEMA.to_owned(),
             contest: settings.contest.name.clone(),
+            oracle: None,
             title: String::new(),
             command: String::new(),
             commit: "abc".to_owned(),

@@ -2,19 +2,18 @@
 //! and is started again. Whatever was acknowledged before must be there after, from this load and from the
 //! one before it, and the API must find it. Of a shop: `kill_shop`.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::atomic::AtomicBool;
 use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
 
-use super::attempt::rows;
-use super::{Entrant, Settings, settle, visible};
+use super::{Entrant, Settings, data, settle, visible};
 use crate::contest::{Contest, Kill, Phase, Scenario};
 use crate::drivers::Creations;
 use crate::load;
-use crate::oracle::{self, Excluded, Row, id_of};
+use crate::oracle::{Evidence, Row, id_of, rows_from_json_lines};
 use crate::record::{Killed, Stored};
 use crate::stack::Stack;
 use crate::view::View;
@@ -26,17 +25,8 @@ pub(super) const TIMEOUT_SECONDS: f64 = 10.0;
 /// contestant does after it.
 const FEW_ACKNOWLEDGED: f64 = 0.1;
 
-/// What the load before the kill has left.
-pub struct Former<'f> {
-    /// Lines of the payload file that were sent.
-    pub used: u64,
-    /// Rows that are stored: their nicks are taken, and none of them may be gone or altered after.
-    pub rows: &'f [Row],
-    /// Nicks of the pass over the rules.
-    pub excluded: &'f Excluded,
-}
-
-/// Runs it. The sentences beside the outcome are what a reader should know of it.
+/// Runs it, after a load that has sent so many lines of the payload file; `left` are the rows that it left,
+/// and what is not of it. The sentences beside the outcome are what a reader should know of it.
 ///
 /// # Errors
 /// The contestant could not be killed, or does not serve again, or its database cannot be asked.
@@ -44,7 +34,8 @@ pub fn run(
     settings: &Settings,
     entrant: &Entrant,
     stack: &mut dyn Stack,
-    former: &Former<'_>,
+    used: u64,
+    mut left: Evidence,
     stop: &AtomicBool,
     view: &mut View,
 ) -> Result<(Killed, Vec<String>)> {
@@ -53,34 +44,19 @@ pub fn run(
     let contest = creations_only(&settings.contest, kill)?;
     let mut plan =
         load::Plan::new(&contest, 1.0, settings.feeds.payloads.clone(), settings.feeds.terms.clone())?;
-    plan.payload_offset = former.used;
+    plan.payload_offset = used;
     let (outcome, unavailable) = in_the_midst(&contest, kill, &plan, stack, stop, || {})?;
     let mut warnings = outcome.warnings;
     let query = &entrant.contestant.rows()?.rows;
     warnings.extend(settle::rows_stay(stack, query, stop)?.map(str::to_owned));
-    let after = rows(stack, query)?;
+    let rows = data::rows(stack, &entrant.contestant)?;
 
     let acknowledged = outcome.creations.iter().filter(|creation| creation.status == 201);
     let acknowledged: HashSet<u128> = acknowledged.filter_map(|creation| creation.id).collect();
-    let creations = Creations::Each(outcome.creations);
-    let mut stored = oracle::judge(
-        &settings.contest.oracle,
-        &creations,
-        &settings.feeds.payloads,
-        after.iter().cloned().map(Ok),
-        former.excluded,
-        former.rows,
-        None,
-    )?;
-    let (lost, altered) = changed(former.rows, &after);
-    stored.lost += lost;
-    stored.altered += altered;
-    if lost + altered > 0 {
-        stored
-            .examples
-            .push(format!("of the rows from before the kill {lost} are gone and {altered} are altered"));
-    }
+    left.creations = Creations::Each(outcome.creations);
+    let stored = data::judge(&settings.contest, &rows, &left)?;
     warnings.extend(proves_nothing(&stored));
+    let after = rows_from_json_lines(rows.as_bytes()).collect::<Result<Vec<_>>>()?;
     let is_of_the_load = |row: &&Row| id_of(&row.id).is_some_and(|id| acknowledged.contains(&id));
     let people: Vec<&Row> = after.iter().filter(is_of_the_load).collect();
     view.step(&format!("each of {} acknowledged people is asked for", people.len()));
@@ -161,20 +137,6 @@ pub(super) fn creating(contest: &Contest) -> Result<&Scenario> {
     contest.load.scenarios.iter().find(creates).context("no scenario of the contest creates")
 }
 
-/// How many rows of `before` are gone, and how many are others now.
-fn changed(before: &[Row], after: &[Row]) -> (u64, u64) {
-    let after: HashMap<&str, &Row> = after.iter().map(|row| (row.id.as_str(), row)).collect();
-    let (mut lost, mut altered) = (0, 0);
-    for row in before {
-        match after.get(row.id.as_str()) {
-            None => lost += 1,
-            Some(now) if *now != row => altered += 1,
-            Some(_) => {}
-        }
-    }
-    (lost, altered)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -186,18 +148,5 @@ mod tests {
         };
         assert_eq!([0, 200, 201, 1_600].map(told), [true, true, false, false]);
         assert!(proves_nothing(&Stored::default()).is_some(), "nothing was sent");
-    }
-
-    #[test]
-    fn what_is_gone_and_what_is_altered_is_counted_by_its_id() {
-        let row = |id: &str, nome: &str| Row {
-            id: id.to_owned(),
-            apelido: "a".to_owned(),
-            nome: nome.to_owned(),
-            nascimento: "2000-01-01".to_owned(),
-            stack: None,
-        };
-        let before = [row("1", "one"), row("2", "two"), row("3", "three")];
-        assert_eq!(changed(&before, &[row("3", "three"), row("2", "zwei"), row("4", "one")]), (1, 1));
     }
 }

@@ -9,9 +9,10 @@ use anyhow::{Context, Result};
 
 use super::shop::{self, Sought};
 use super::watch::Watch;
-use super::{Entrant, Settings, kill, settle};
+use super::{Entrant, Settings, data, kill, settle};
 use crate::contest::{Contest, Kill};
 use crate::load;
+use crate::oracle::Evidence;
 use crate::oracle::inventory::{Answer, Deed, Shop};
 use crate::record::Killed;
 use crate::shop::Open;
@@ -45,9 +46,12 @@ pub(super) fn run(
     warnings.extend(warning);
     warnings.extend(settle::rows_stay(stack, &contestant.rows()?.rows, stop)?.map(str::to_owned));
 
-    let (stored, after) = shop::judge(&before, &outcome.deeds, &looks, stack, contestant)?;
+    let rows = data::rows(stack, contestant)?;
+    let after = Shop::read(rows.as_bytes())?;
+    let left = Evidence { before: before.rows, deeds: outcome.deeds, looks, ..Evidence::default() };
+    let stored = data::judge(&contest, &rows, &left)?;
     warnings.extend(kill::proves_nothing(&stored));
-    let orders = acknowledged(&outcome.deeds, &after, &before.open);
+    let orders = acknowledged(&left.deeds, &after, &before.open);
     view.step(&format!("each of {} acknowledged orders is asked for, and the stock", orders.len()));
     let seen = shop::ask(&contest, stack, &orders, &after, stop)?;
     Ok(kill::told(stored, unavailable, seen, warnings))

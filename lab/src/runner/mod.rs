@@ -249,6 +249,7 @@ fn begin(settings: &Settings) -> Result<Record> {
         None => Record {
             schema: SCHEMA.to_owned(),
             contest: settings.contest.name.clone(),
+            oracle: Some(settings.contest.oracle.name().to_owned()),
             title: settings.contest.title.clone(),
             command: String::new(),
             commit: commit(&settings.top),
@@ -320,7 +321,8 @@ pub fn now() -> String {
     now.format(&Rfc3339).unwrap_or_default()
 }
 
-fn commit(top: &Path) -> String {
+/// What is checked out in `top`, and whether it was changed since.
+pub(crate) fn commit(top: &Path) -> String {
     let mut git = std::process::Command::new("git");
     git.arg("-C").arg(top).args(["describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]);
     // What was done before an interruption is this commit's all the same.

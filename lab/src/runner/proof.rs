@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result};
+use serde::Deserialize;
 
 use crate::contest::Budget;
 use crate::contestant::{Contestant, Database};
@@ -36,9 +37,10 @@ pub fn before(stack: &dyn Stack, contestant: &Contestant) -> Result<Proof> {
     let shares = shares(contestant);
     let mut proof = Proof::default();
     if let Some(database) = &contestant.database {
-        proof.durability = durability(stack)?;
-        proof.database_connections_limit = connections_limit(stack, database)?;
-        proof.superuser = superuser(stack, database)?;
+        let told = Told::ask(stack, database)?;
+        proof.database_connections_limit = told.connections_limit(database);
+        proof.superuser = told.superuser;
+        proof.durability = told.durability();
     }
     for target in stack.targets()? {
         let set = shares.iter().find(|(name, ..)| *name == target.service).map(|(_, _, limits)| *limits);
@@ -62,10 +64,11 @@ pub fn before(stack: &dyn Stack, contestant: &Contestant) -> Result<Proof> {
 /// As for [`before`].
 pub fn after(stack: &dyn Stack, contestant: &Contestant, proof: &mut Proof) -> Result<()> {
     if let Some(database) = &contestant.database {
-        let limit = connections_limit(stack, database)?;
+        let told = Told::ask(stack, database)?;
+        let limit = told.connections_limit(database);
         proof.database_connections_limit = proof.database_connections_limit.max(limit);
-        proof.superuser = proof.superuser.max(superuser(stack, database)?);
-        changed(&mut proof.durability, durability(stack)?);
+        proof.superuser = proof.superuser.max(told.superuser);
+        changed(&mut proof.durability, told.durability());
     }
     for target in stack.targets()? {
         let now = found(&target)?;
@@ -154,23 +157,57 @@ fn watching(database: &Database) -> u32 {
     u32::from(database.stock.is_some())
 }
 
-/// As Postgres has it, less the one that is not the contestant's; -1 is no limit, and no number of
-/// connections.
-fn connections_limit(stack: &dyn Stack, database: &Database) -> Result<u32> {
-    let statement =
-        format!("SELECT datconnlimit FROM pg_database WHERE datname = {}", text_literal(&database.name));
-    let limit: u32 = stack.sql(&statement)?.trim().parse().unwrap_or(u32::MAX);
-    Ok(limit.saturating_sub(watching(database)))
+/// What Postgres says of itself, asked in one statement: each costs a process in the contestant's container.
+#[derive(Deserialize)]
+struct Told {
+    /// -1 is no limit, and no number of connections.
+    limit: Option<i64>,
+    /// Absent where there is no such role.
+    superuser: Option<bool>,
+    settings: BTreeMap<String, String>,
+    /// Settings for a role or database, `NAME=VALUE`.
+    overlaid: Vec<String>,
+    /// Tables that a crash would empty.
+    unlogged: Vec<String>,
 }
 
-/// Absent where there is no such role.
-fn superuser(stack: &dyn Stack, database: &Database) -> Result<Option<bool>> {
-    let statement = format!("SELECT rolsuper FROM pg_roles WHERE rolname = {}", text_literal(&database.user));
-    Ok(match stack.sql(&statement)?.trim() {
-        "t" => Some(true),
-        "f" => Some(false),
-        _ => None,
-    })
+impl Told {
+    fn ask(stack: &dyn Stack, database: &Database) -> Result<Self> {
+        let (name, user) = (text_literal(&database.name), text_literal(&database.user));
+        let settings = DURABILITY.map(text_literal).join(", ");
+        let statement = format!(
+            "SELECT json_build_object(
+               'limit', (SELECT datconnlimit FROM pg_database WHERE datname = {name}),
+               'superuser', (SELECT rolsuper FROM pg_roles WHERE rolname = {user}),
+               'settings', (SELECT json_object_agg(name, setting) FROM pg_settings WHERE name IN ({settings})),
+               'overlaid', (SELECT coalesce(json_agg(it), '[]') FROM pg_db_role_setting, unnest(setconfig) AS it),
+               'unlogged', (SELECT coalesce(json_agg(relname), '[]') FROM pg_class
+                            WHERE relpersistence = 'u' AND relkind = 'r'))"
+        );
+        let told = stack.sql(&statement)?;
+        serde_json::from_str(told.trim()).with_context(|| format!("{told:?}: of limits and durability"))
+    }
+
+    /// Less the one that is not the contestant's.
+    fn connections_limit(&self, database: &Database) -> u32 {
+        let limit = self.limit.and_then(|limit| u32::try_from(limit).ok()).unwrap_or(u32::MAX);
+        limit.saturating_sub(watching(database))
+    }
+
+    /// Postgres's settings, with what is laid over them for a role or database; and tables that a crash would
+    /// empty.
+    fn durability(self) -> BTreeMap<String, String> {
+        let mut found = self.settings;
+        for line in &self.overlaid {
+            if let Some((name, value)) = line.split_once('=').filter(|(name, _)| DURABILITY.contains(name)) {
+                found.insert(format!("{name} (overlaid)"), value.to_owned());
+            }
+        }
+        for table in self.unlogged {
+            found.insert(format!("the write-ahead log of table {table}"), "off".to_owned());
+        }
+        found
+    }
 }
 
 fn text_literal(text: &str) -> String {
@@ -185,26 +222,6 @@ fn changed(durability: &mut BTreeMap<String, String>, now: BTreeMap<String, Stri
             durability.insert(format!("{name} (after the load)"), value);
         }
     }
-}
-
-/// Postgres's settings, with what is laid over them for a role or database; and tables that a crash would
-/// empty.
-fn durability(stack: &dyn Stack) -> Result<BTreeMap<String, String>> {
-    let mut found = BTreeMap::new();
-    for name in DURABILITY {
-        found.insert(name.to_owned(), stack.sql(&format!("SHOW {name}"))?.trim().to_owned());
-    }
-    let overlaid = stack.sql("SELECT unnest(setconfig) FROM pg_db_role_setting")?;
-    for line in overlaid.lines() {
-        if let Some((name, value)) = line.split_once('=').filter(|(name, _)| DURABILITY.contains(name)) {
-            found.insert(format!("{name} (overlaid)"), value.to_owned());
-        }
-    }
-    let unlogged = stack.sql("SELECT relname FROM pg_class WHERE relpersistence = 'u' AND relkind = 'r'")?;
-    for table in unlogged.lines() {
-        found.insert(format!("the write-ahead log of table {table}"), "off".to_owned());
-    }
-    Ok(found)
 }
 
 #[cfg(test)]
@@ -264,8 +281,8 @@ mod tests {
         }
     }
 
-    /// A database that answers the same to each question of a kind.
-    struct Answers([(&'static str, &'static str); 4]);
+    /// A database that answers the same to each question.
+    struct Answers(serde_json::Value);
 
     impl Stack for Answers {
         fn up(&mut self) -> Result<()> {
@@ -277,29 +294,29 @@ mod tests {
         fn targets(&self) -> Result<Vec<Target>> {
             Ok(Vec::new())
         }
-        fn sql(&self, statement: &str) -> Result<String> {
-            let known = self.0.iter().find(|(word, _)| statement.contains(word));
-            Ok(known.map_or_else(String::new, |(_, answer)| format!("{answer}\n")))
+        fn sql(&self, _: &str) -> Result<String> {
+            Ok(format!("{}\n", self.0))
         }
         fn down(&mut self) -> Result<()> {
             Ok(())
         }
     }
 
+    fn answers(limit: i64, superuser: bool, durable: &str, unlogged: &[&str]) -> Answers {
+        let settings: BTreeMap<&str, &str> = DURABILITY.map(|name| (name, durable)).into();
+        Answers(serde_json::json!({
+            "limit": limit, "superuser": superuser, "settings": settings, "overlaid": [], "unlogged": unlogged,
+        }))
+    }
+
     #[test]
     fn the_database_is_asked_again_after_the_load() {
         let (contestant, contest) = pouco();
-        let answers = |limit, superuser, unlogged| {
-            Answers([
-                ("SHOW", "on"),
-                ("datconnlimit", limit),
-                ("rolsuper", superuser),
-                ("relpersistence", unlogged),
-            ])
-        };
-        let mut proof = before(&answers("20", "f", ""), &contestant).unwrap();
+        let right = || answers(20, false, "on", &[]);
+        let wrong = || answers(-1, true, "on", &["people"]);
+        let mut proof = before(&right(), &contestant).unwrap();
         assert_eq!((proof.database_connections_limit, proof.superuser), (20, Some(false)));
-        after(&answers("-1", "t", "people"), &contestant, &mut proof).unwrap();
+        after(&wrong(), &contestant, &mut proof).unwrap();
         let found = objections(&proof, &contestant, &contest.budget);
         for said in
             ["does not bound its connections", "is a superuser", "table people (after the load) is off"]
@@ -307,8 +324,8 @@ mod tests {
             assert!(found.iter().any(|objection| objection.contains(said)), "{said}: {found:?}");
         }
         // Put right again: it was wrong all the same.
-        let mut proof = before(&answers("-1", "t", "people"), &contestant).unwrap();
-        after(&answers("20", "f", ""), &contestant, &mut proof).unwrap();
+        let mut proof = before(&wrong(), &contestant).unwrap();
+        after(&right(), &contestant, &mut proof).unwrap();
         assert_eq!((proof.database_connections_limit, proof.superuser), (u32::MAX, Some(true)));
         assert!(proof.durability.values().any(|value| value == "off"), "{:?}", proof.durability);
     }
@@ -321,18 +338,17 @@ mod tests {
         let set = bound(contestant.rows().unwrap(), &budget);
         assert!(set.ends_with("CONNECTION LIMIT 51"), "{set}");
         let limit = |found| {
-            let answers = Answers([("SHOW", "on"), ("datconnlimit", found), ("rolsuper", "f"), ("-", "")]);
-            before(&answers, &contestant).unwrap().database_connections_limit
+            before(&answers(found, false, "on", &[]), &contestant).unwrap().database_connections_limit
         };
-        assert_eq!([limit("51"), limit("52")], [50, 51]);
-        assert!(limit("-1") > 1_000_000);
+        assert_eq!([limit(51), limit(52)], [50, 51]);
+        assert!(limit(-1) > 1_000_000);
     }
 
     #[test]
     fn without_a_database_nothing_is_asked_of_one() {
         let (mut contestant, contest) = pouco();
         contestant.database = None;
-        let answers = Answers([("SHOW", "off"), ("datconnlimit", "-1"), ("rolsuper", "t"), ("-", "")]);
+        let answers = answers(-1, true, "off", &[]);
         limit_connections(&answers, &contestant, &contest.budget).unwrap();
         let mut proof = before(&answers, &contestant).unwrap();
         after(&answers, &contestant, &mut proof).unwrap();

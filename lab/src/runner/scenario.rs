@@ -37,9 +37,6 @@ pub(super) struct Before {
 /// An answer is not 200, or the database cannot be asked.
 pub(super) fn prepare(contest: &Contest, contestant: &Contestant, stack: &dyn Stack) -> Result<Before> {
     let mut before = Before::default();
-    if !contest.adds_to_data() {
-        return Ok(before);
-    }
     if let Some(cold) = contest.load.variant.as_ref().and_then(|variant| variant.cold.as_ref()) {
         before.proven.extend(single_flight(contest, contestant, stack, cold)?);
     }
@@ -53,9 +50,10 @@ pub(super) fn prepare(contest: &Contest, contestant: &Contestant, stack: &dyn St
             before.tokens.push(token(&body).map_err(|wrong| anyhow!("{path}: {wrong}"))?);
         }
     }
-    let schema = contestant.rows()?.schema.as_ref().map(|name| format!("\"{name}\"."));
-    let requests = contest.load.scenarios.iter().flat_map(|scenario| &scenario.requests);
-    for task in requests.filter_map(|request| Task::of(&request.method, &request.path)) {
+    let database = contestant.database.as_ref();
+    let schema = database.and_then(|it| it.schema.as_ref()).map(|name| format!("\"{name}\"."));
+    for request in contest.requests() {
+        let Some(task) = contest.oracle.task(&request.method, &request.path)? else { continue };
         let of_schema = |query: &str| query.replace("{schema}", schema.as_deref().unwrap_or_default());
         if let Task::Document(document) = task {
             before.documents.push((task, look(stack, &of_schema(&document.query()))?));

@@ -23,9 +23,11 @@ const READY_GAP: Duration = Duration::from_millis(70);
 const POLL: Duration = Duration::from_millis(50);
 /// After a load a contestant may go on writing for this long.
 const IDLE_LIMIT: Duration = Duration::from_secs(120);
-/// It has nothing to do if it uses less than this, over [`IDLE_SECONDS`].
+/// It has nothing to do if it uses less than this, over [`IDLE_SECONDS`], or as many looks.
 const IDLE_CPUS: f64 = 0.1;
 const IDLE_SECONDS: u32 = 2;
+/// What a meter that looks for rest before a load leaves between two looks: nothing waits to be written then.
+pub const SHORT_LOOK: Duration = Duration::from_millis(500);
 /// The number of rows must stay the same for so long.
 const STABLE: Duration = Duration::from_secs(2);
 const STABLE_LIMIT: Duration = Duration::from_secs(60);
@@ -154,24 +156,50 @@ fn idle_by(latest: &dyn Fn() -> Option<SeriesPoint>, limit: Duration, stop: &Ato
 /// # Errors
 /// The database cannot be asked, or `stop` was set.
 pub fn rows_stay(stack: &dyn Stack, rows: &str, stop: &AtomicBool) -> Result<Option<&'static str>> {
-    let count = format!("SELECT count(*) FROM ({rows}) AS rows");
-    let started = Instant::now();
-    let mut last = stack.sql(&count)?;
-    let mut since = Instant::now();
-    while since.elapsed() < STABLE {
-        ensure!(!stop.load(Ordering::Relaxed), "interrupted");
-        if started.elapsed() > STABLE_LIMIT {
-            return Ok(Some(STILL_WRITING));
-        }
-        std::thread::sleep(POLL * 5);
-        let now = stack.sql(&count)?;
-        if now != last {
-            last = now;
-            since = Instant::now();
-        }
+    Stay::begin(stack, rows)?.wait(stack, stop)
+}
+
+/// A count of rows, and how long it has been the same.
+pub struct Stay {
+    query: String,
+    last: String,
+    since: Instant,
+}
+
+impl Stay {
+    /// Counts for the first time.
+    ///
+    /// # Errors
+    /// The database cannot be asked.
+    pub fn begin(stack: &dyn Stack, rows: &str) -> Result<Self> {
+        let query = format!("SELECT count(*) FROM ({rows}) AS rows");
+        let since = Instant::now();
+        Ok(Self { last: stack.sql(&query)?, query, since })
     }
-    ensure!(!stop.load(Ordering::Relaxed), "interrupted");
-    Ok(None)
+
+    /// Waits until it has been the same for long enough. What was done since it began counts as waiting.
+    ///
+    /// # Errors
+    /// As for [`rows_stay`].
+    pub fn wait(mut self, stack: &dyn Stack, stop: &AtomicBool) -> Result<Option<&'static str>> {
+        let started = Instant::now();
+        loop {
+            ensure!(!stop.load(Ordering::Relaxed), "interrupted");
+            let asked = Instant::now();
+            let now = stack.sql(&self.query)?;
+            if now != self.last {
+                (self.last, self.since) = (now, asked);
+            } else if asked.duration_since(self.since) >= STABLE {
+                break;
+            }
+            if started.elapsed() > STABLE_LIMIT {
+                return Ok(Some(STILL_WRITING));
+            }
+            std::thread::sleep(POLL * 5);
+        }
+        ensure!(!stop.load(Ordering::Relaxed), "interrupted");
+        Ok(None)
+    }
 }
 
 #[cfg(test)]

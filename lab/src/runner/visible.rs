@@ -59,13 +59,7 @@ pub(super) fn ask(
     let doors = doors(contest, stack.replicas()?, &mut seen.warnings, stop)?;
     let people = people.iter().map(|row| Person::new(contest, row)).collect::<Result<Vec<_>>>()?;
     let questions = Questions { people: &people, count_path: contest.count_path.as_deref(), rows, stop };
-    let found: Vec<Found> = thread::scope(|scope| {
-        let all: Vec<_> = doors.iter().map(|door| scope.spawn(|| questions.of(door))).collect();
-        all.into_iter()
-            .map(|one| one.join().map_err(|_| anyhow!("asking for people panicked")))
-            .collect::<Result<_>>()
-    })?;
-    ensure!(!stop.load(Ordering::Relaxed), "interrupted");
+    let found = at_each(&doors, &|door| questions.of(door), stop)?;
     let mut invisible = BTreeSet::new();
     for (door, found) in doors.iter().zip(found) {
         invisible.extend(found.missing.keys().copied());
@@ -124,6 +118,24 @@ impl Door {
     }
 }
 
+/// What is found at each of them, all at the same time.
+///
+/// # Errors
+/// A thread panicked, or `stop` was set.
+pub(super) fn at_each<F: Send>(
+    doors: &[Door],
+    ask: &(dyn Fn(&Door) -> F + Sync),
+    stop: &AtomicBool,
+) -> Result<Vec<F>> {
+    let found = thread::scope(|scope| {
+        let all: Vec<_> = doors.iter().map(|door| scope.spawn(|| ask(door))).collect();
+        let joined = all.into_iter().map(|one| one.join().map_err(|_| anyhow!("who asked has panicked")));
+        joined.collect::<Result<_>>()
+    })?;
+    ensure!(!stop.load(Ordering::Relaxed), "interrupted");
+    Ok(found)
+}
+
 /// The replicas' own addresses once they serve, or the contest's.
 pub(super) fn doors(
     contest: &Contest,
@@ -165,7 +177,7 @@ struct Person<'r> {
 impl<'r> Person<'r> {
     fn new(contest: &Contest, row: &'r Row) -> Result<Self> {
         let by_id = format!("{}/{}", kill::creating(contest)?.requests[0].path, row.id);
-        let requests = contest.load.scenarios.iter().flat_map(|scenario| &scenario.requests);
+        let requests = contest.requests();
         let search = requests.map(|request| request.path.as_str()).find(|path| path.contains("{term}"));
         let terms = [&row.apelido, &row.nome].into_iter().filter(|term| !term.is_empty());
         let searches = search

@@ -32,10 +32,11 @@ impl Work {
         if !contest.load.optional {
             return Ok(None);
         }
-        // Where Postgres has not loaded it, one of these is refused.
+        // Where Postgres has not loaded it, one of these is refused; without query ids it counts nothing.
         let extension = stack.sql("CREATE EXTENSION IF NOT EXISTS pg_stat_statements");
+        let reset = "SELECT current_setting('compute_query_id') FROM pg_stat_statements_reset()";
         let counts_statements =
-            extension.and_then(|_| stack.sql("SELECT pg_stat_statements_reset() IS NULL")).is_ok();
+            extension.and_then(|_| stack.sql(reset)).is_ok_and(|numbers| numbers.trim() != "off");
         let commits = number(stack, COMMITS)?;
         Ok(Some(Self { commits, counts_statements }))
     }

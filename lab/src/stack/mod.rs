@@ -73,7 +73,7 @@ pub trait Stack {
         Ok(Vec::new())
     }
 
-    /// Answers of its database, a line a row, columns parted by `|`; asked as the superuser.
+    /// Answers of its database, a line a row, columns separated by `|`; asked as the superuser.
     ///
     /// # Errors
     /// The database cannot be asked, or refuses.

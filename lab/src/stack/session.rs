@@ -98,7 +98,8 @@ impl Program {
         String::from_utf8_lossy(&said).trim().to_owned()
     }
 
-    /// Without questions it ends, and takes what it started in the container with it; else it is made to.
+    /// Without questions it ends, and takes what it started in the container with it; otherwise it is made
+    /// to.
     fn end(&mut self) {
         self.questions = None;
         let deadline = Instant::now() + END_LIMIT;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use pouco_lab::contest::Contest;
-use pouco_lab::drivers::jmeter::Steps;
+use pouco_lab::contest::Steps;
 use pouco_lab::drivers::{Driver, Jmeter, Job, KEPT, Outcome};
 use pouco_lab::oracle::inventory::{Deed, Shop, judge};
 use pouco_lab::record::Stored;

@@ -108,8 +108,7 @@ fn pouco_keeps_every_rule_and_every_row() {
     let count = rows.lines().count() as u64;
     assert!(count > 150, "{count}");
     let rows = rows_from_json_lines(rows.as_bytes());
-    let stored =
-        judge("people", &Creations::Each(Vec::new()), &payloads, rows, &excluded, &[], Some(count)).unwrap();
+    let stored = judge(&Creations::Each(Vec::new()), &payloads, rows, &excluded, &[], Some(count)).unwrap();
     assert_eq!((stored.rows, stored.foreign, stored.counted), (0, 0, Some(0)), "{stored:#?}");
 }
 
@@ -197,7 +196,6 @@ fn pouco_and_the_oracle_agree_on_every_hard_payload() {
     let rows = replicas.rows("pouco");
     let rows = rows_from_json_lines(rows.as_bytes());
     let stored =
-        judge("people", &Creations::Each(creations), &payloads, rows, &Excluded::default(), &[], None)
-            .unwrap();
+        judge(&Creations::Each(creations), &payloads, rows, &Excluded::default(), &[], None).unwrap();
     assert!(stored.exact() && stored.rows > 30, "{stored:#?}");
 }

@@ -95,6 +95,23 @@ fn read(reader: &mut impl BufRead, connection: u64) -> Option<Asked> {
     Some(Asked { method, target, headers: head.split_off(1), body, connection })
 }
 
+/// What stands in a query or a form: `%` and two digits are a byte, `+` a blank.
+pub(crate) fn decoded(text: &str) -> Option<String> {
+    let mut bytes = Vec::new();
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        match byte {
+            b'%' => {
+                let pair = [rest.next()?, rest.next()?];
+                bytes.push(u8::from_str_radix(std::str::from_utf8(&pair).ok()?, 16).ok()?);
+            }
+            b'+' => bytes.push(b' '),
+            other => bytes.push(other),
+        }
+    }
+    String::from_utf8(bytes).ok()
+}
+
 /// A balancer that gives connections to `addresses` in turn, as bytes.
 pub(crate) fn balance(addresses: Vec<String>) -> String {
     listen(move |client, number| {

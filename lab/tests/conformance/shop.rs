@@ -6,9 +6,11 @@ use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::sync::{Mutex, PoisonError};
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
-use crate::served::{Asked, Reply, serve};
+use crate::served::{Asked, Reply, decoded, serve};
 
 /// A rule that is broken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -263,13 +265,14 @@ impl Shop {
             (text(&body, "username")?, text(&body, "password")?)
         } else {
             let field = |name: &str| body.split('&').find_map(|pair| pair.strip_prefix(name)).ok_or(422_u16);
-            (decoded(field("username=")?), decoded(field("password=")?))
+            let text = |name| decoded(field(name)?).ok_or(400_u16);
+            (text("username=")?, text("password=")?)
         };
         let known = self.users.iter().position(|user| *user == (email.clone(), password.clone()));
         let user = known.ok_or(401_u16)? + 1;
         let sub = if fault == Fault::SubIsANumber { json!(user) } else { json!(user.to_string()) };
         let parts = [json!({"alg": "HS256"}), json!({"exp": 4_000_000_000_u64, "sub": sub})];
-        let [header, claims] = parts.map(|part| base64(part.to_string().as_bytes()));
+        let [header, claims] = parts.map(|part| URL_SAFE_NO_PAD.encode(part.to_string()));
         let token = format!("{header}.{claims}.{}", "s".repeat(43));
         self.tokens.insert(token.clone(), user);
         Ok((200, json!({"access_token": token, "token_type": "bearer"})))
@@ -447,33 +450,4 @@ impl Shop {
             "items": items
         })
     }
-}
-
-/// What a form has in a field; `%` and two digits are a byte, `+` a blank.
-fn decoded(text: &str) -> String {
-    let mut bytes = Vec::new();
-    let mut rest = text.bytes();
-    while let Some(byte) = rest.next() {
-        match byte {
-            b'%' => {
-                let pair = [rest.next().unwrap(), rest.next().unwrap()];
-                bytes.push(u8::from_str_radix(std::str::from_utf8(&pair).unwrap(), 16).unwrap());
-            }
-            b'+' => bytes.push(b' '),
-            other => bytes.push(other),
-        }
-    }
-    String::from_utf8(bytes).unwrap()
-}
-
-/// Of URLs, without padding.
-fn base64(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-    let digits = |piece: &[u8]| {
-        let bits =
-            (0..3).fold(0_usize, |bits, at| bits << 8 | usize::from(piece.get(at).copied().unwrap_or(0)));
-        let digit = |place: usize| char::from(DIGITS[bits >> (18 - 6 * place) & 63]);
-        (0..=piece.len()).map(digit).collect::<String>()
-    };
-    bytes.chunks(3).map(digits).collect()
 }

@@ -11,9 +11,9 @@ use std::time::Duration;
 use pouco_lab::live::{Campaign, Event, Key, Live, Planned};
 use serde_json::Value;
 
-use crate::browser::{self, Browser};
 use crate::started::Started;
 use crate::{database, scenarios};
+use pouco_tools::support::browser::{self, Browser};
 
 /// For one thing to come in a stream.
 const WAIT: Duration = Duration::from_secs(60);

@@ -2,10 +2,10 @@
 //! its rows, and one whose limits do not hold. The other contests' kinds are in files of their own.
 #![allow(clippy::unwrap_used)] // a test that cannot go on fails
 
+mod added;
 mod advanced;
 mod artefacts;
-#[path = "../../../tests/support/browser.rs"]
-mod browser;
+mod contestants;
 mod edge;
 mod ended;
 mod experiments;
@@ -32,6 +32,7 @@ use std::process::Command;
 
 use postgres::NoTls;
 use pouco::embedded::Cluster;
+use pouco_lab::oracle;
 use pouco_lab::record::{Attempt, Killed, Record, Status};
 use socket2::{Domain, Socket, Type};
 use tempfile::TempDir;
@@ -108,7 +109,8 @@ impl Contest {
         }
         lab.env("POUCO_LAB_TEST_SERVER", std::env::current_exe().unwrap());
         lab.env("POUCO_LAB_TEST_SOCKETS", folder.path());
-        lab.arg("--contests").arg(folder.path()).arg("--peers").arg(here.join(self.peers));
+        let peers = contestants::laid_out(self.peers, folder.path());
+        lab.arg("--contests").arg(folder.path()).arg("--peers").arg(peers);
         let output = lab.args(["run", self.name, "--out"]).arg(&out).args(arguments).output().unwrap();
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         let record = pouco_lab::runner::read(&out).unwrap().unwrap_or_else(|| panic!("no record\n{said}"));

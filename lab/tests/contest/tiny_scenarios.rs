@@ -16,6 +16,8 @@ pub(crate) const USER: &str = "json_build_object('id', id, 'name', name, 'email'
     to_char(created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"'))";
 const GROWS: &str = "INSERT INTO users (name, email)
     VALUES ('Grown', 'grown' || gen_random_uuid() || '@example.com') RETURNING email";
+const READS: &str = "SELECT email FROM users LIMIT 1";
+const READS_AS_ORIGINAL: usize = 10;
 const SHORT: Duration = Duration::from_millis(1);
 const EXTERNAL: Duration = Duration::from_millis(100);
 /// More clients than there are but for the spike.
@@ -95,6 +97,8 @@ impl Tiny {
             ("GET", "/protected") => {
                 if self.as_original {
                     self.column(GROWS, &[])?;
+                    // Enough to be seen, however few requests a busy machine has time for.
+                    (0..READS_AS_ORIGINAL).try_for_each(|_| self.column(READS, &[]).map(drop))?;
                 }
                 protected(&request.authorization, lie)
             }

@@ -4,7 +4,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::load_support::{Asked, Reply, Server, constant, errors, request, run};
 use pouco_lab::contest::Scenario;
-use pouco_lab::load::{Checks, Connections, Outcome, Plan};
+use pouco_lab::load::{Connections, Outcome, Plan};
+use pouco_lab::oracle;
 use pouco_lab::oracle::edge::{OLDEST, STATIC_TEXT, TOLERANCE};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -17,7 +18,7 @@ fn plan(server: &Server) -> Plan {
         requests: vec![request(name, "GET", path, &[200])],
     };
     Plan {
-        checks: Checks::Edge,
+        oracle: oracle::named("edge"),
         connections: Connections::KeptAlive { connections: 4 },
         ..crate::load_support::plan(
             server.address,

@@ -4,13 +4,14 @@
 use std::sync::Arc;
 
 use pouco_lab::contest::{Contest, Scenario};
-use pouco_lab::load::{Checks, Outcome, Plan};
+use pouco_lab::load::{Outcome, Plan};
+use pouco_lab::oracle;
 use pouco_lab::oracle::inventory::{Answer, Deed, judge};
 use pouco_lab::record::Stored;
 use pouco_lab::shop::{Opening, open};
 
+use super::tiny_shop::{Faults, served};
 use crate::load_support::{constant, errors, request, run};
-use crate::tiny_shop::{Faults, served};
 
 const PIECES: i64 = 4_000;
 
@@ -22,7 +23,7 @@ fn loaded(faults: Faults, scenarios: Vec<Scenario>) -> (Outcome, Stored) {
     let before = shop.lock().unwrap().stored.clone();
     let plan = Plan {
         shop: Some(Arc::new(open)),
-        checks: Checks::Shop,
+        oracle: oracle::named("inventory"),
         ..crate::load_support::plan(server.address, scenarios)
     };
     let outcome = run(&plan);

@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex};
 use crate::load_support::{Asked, Reply, Server, constant, errors, request, run};
 use pouco_lab::contest::Scenario;
 use pouco_lab::lines::Lines;
-use pouco_lab::load::{Checks, Connections, Outcome, Plan};
-use pouco_lab::oracle::users;
+use pouco_lab::load::{Connections, Outcome, Plan};
+use pouco_lab::oracle::{self, users};
 
 fn scenario(name: &str, path: &str, accept: u16, rate: f64) -> Scenario {
     let requests = vec![request(name, "GET", path, &[accept])];
@@ -25,7 +25,7 @@ fn plan(server: &Server) -> Plan {
     Plan {
         payloads: Arc::new(rows),
         terms: Arc::new(ids),
-        checks: Checks::Users,
+        oracle: oracle::named("users"),
         connections: Connections::KeptAlive { connections: 4 },
         ..crate::load_support::plan(server.address, scenarios)
     }

@@ -15,9 +15,9 @@ use pouco_lab::runner::{capacity, logins};
 use pouco_lab::shop::{self, Open, Opening};
 use pouco_lab::view::View;
 
-use crate::capacity::{bounded, copy, entrant, search, top};
+use super::capacity::{bounded, copy, entrant, search, top};
+use super::tiny_shop::{Faults, Recorded, TinyShop, served};
 use crate::load_support::Server;
-use crate::tiny_shop::{Faults, Recorded, TinyShop, served};
 
 /// A recorded tree whose CPU counter goes on.
 struct Tree {

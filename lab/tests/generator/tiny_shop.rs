@@ -10,7 +10,7 @@ use pouco_lab::meters::Target;
 use pouco_lab::oracle::inventory::{Line, Order, Shop};
 use pouco_lab::stack::Stack;
 
-use crate::capacity::said_by_a_database;
+use super::capacity::said_by_a_database;
 use crate::load_support::{Asked, Reply, Server};
 
 /// Products of a page.

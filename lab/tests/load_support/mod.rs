@@ -8,7 +8,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use pouco_lab::contest::{Load, Phase, Request, Scenario};
 use pouco_lab::lines::Lines;
-use pouco_lab::load::{Checks, Connections, Ending, Outcome, Plan, Snapshot};
+use pouco_lab::load::{Connections, Ending, Outcome, Plan, Snapshot};
+use pouco_lab::oracle;
 
 /// What came.
 pub(crate) struct Asked {
@@ -203,7 +204,7 @@ pub(crate) fn plan(target: SocketAddr, scenarios: Vec<Scenario>) -> Plan {
         term_offset: 0,
         connections: Connections::PerUser,
         ending: Ending::Reset,
-        checks: Checks::People,
+        oracle: oracle::named("people"),
         warm_up_seconds: 0,
         rule: None,
     }

@@ -1,5 +1,4 @@
-//! Limits and figures from recorded trees: what `stress-test/tests/test_cgroup.py` asks of the reader in
-//! Python, and the verdict on limits.
+//! Limits and figures from recorded trees, and the verdict on limits.
 
 use std::fs;
 

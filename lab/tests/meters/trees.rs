@@ -1,4 +1,4 @@
-//! Lays out the recorded trees of the stress test, which its own tests in Python read too.
+//! Lays out the recorded trees in `trees/`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -17,11 +17,11 @@ pub(crate) struct Tree {
 }
 
 impl Tree {
-    /// Writes the files of `stress-test/tests/trees/NAME.txt`.
+    /// Writes the files of `trees/NAME.txt`.
     pub(crate) fn new(name: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let tree = Self { folder };
-        let recorded = format!("{}/../stress-test/tests/trees/{name}.txt", env!("CARGO_MANIFEST_DIR"));
+        let recorded = format!("{}/tests/meters/trees/{name}.txt", env!("CARGO_MANIFEST_DIR"));
         let text = fs::read_to_string(&recorded).unwrap_or_else(|error| panic!("{recorded}: {error}"));
         // Before the first stands what the tree is.
         for section in text.split("==> ").skip(1) {

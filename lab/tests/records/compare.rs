@@ -1,6 +1,6 @@
 //! Two records of the sample, changed as a change of a program would change them.
 
-use pouco_lab::compare::{Comparison, DEFAULT_THRESHOLD, Line, Outcome, compare};
+use pouco_lab::compare::{Comparison, DEFAULT_THRESHOLD, FigureChange, Outcome, compare};
 use pouco_lab::record::{Attempt, Record, Status};
 
 type Change<T> = fn(&mut T);
@@ -16,8 +16,8 @@ fn changed(change: impl Fn(&mut Attempt)) -> Record {
     record
 }
 
-fn line<'c>(comparison: &'c Comparison, figure: &str) -> &'c Line {
-    let of_pouco = |line: &&Line| line.contestant == "pouco" && line.figure == figure;
+fn line<'c>(comparison: &'c Comparison, figure: &str) -> &'c FigureChange {
+    let of_pouco = |line: &&FigureChange| line.contestant == "pouco" && line.figure == figure;
     comparison.lines.iter().find(of_pouco).unwrap_or_else(|| panic!("no {figure} in\n{comparison}"))
 }
 

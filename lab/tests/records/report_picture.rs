@@ -5,8 +5,8 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::browser::{self, Browser};
 use pouco_lab::report;
+use pouco_tools::support::browser::{self, Browser};
 
 /// Something in the page that is wider than the page, outside of a box that scrolls.
 const OVERFLOWING: &str = "(() => {

@@ -27,7 +27,7 @@ fn records_are_valid_and_come_back_unchanged() {
     let schema = committed();
     let samples =
         [crate::sample::record(), crate::sample::partial(), crate::sample::crowd(), crate::sample::reads()];
-    for record in samples.into_iter().chain([crate::shop::shop()]) {
+    for record in samples.into_iter().chain([super::shop::shop()]) {
         let json = serde_json::to_value(&record).unwrap();
         assert_eq!(problems(&schema, &schema, &json), Vec::<String>::new());
         let again: Record = serde_json::from_value(json.clone()).unwrap();

@@ -203,8 +203,9 @@ fn shops_are_compared_under_one_load_by_orders_and_by_what_was_oversold() {
     let before = shop();
     let line = |after: &Record, figure: &str| {
         let comparison = compare(&before, after, DEFAULT_THRESHOLD).unwrap();
-        let found =
-            |it: &&pouco_lab::compare::Line| it.contestant == "hasty:before-commit" && it.figure == figure;
+        let found = |it: &&pouco_lab::compare::FigureChange| {
+            it.contestant == "hasty:before-commit" && it.figure == figure
+        };
         comparison.lines.iter().find(found).unwrap_or_else(|| panic!("no {figure}\n{comparison}")).clone()
     };
     assert!(!line(&before, "pieces oversold").regression);

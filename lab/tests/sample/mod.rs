@@ -87,6 +87,7 @@ pub(crate) fn record() -> Record {
     Record {
         schema: SCHEMA.to_owned(),
         contest: "people".to_owned(),
+        oracle: None,
         title: "People: the stress test of Rinha de Backend, 2023 Q3".to_owned(),
         command: "pouco-lab run people --contestant pouco,hasty,boundless --times 3 --tool native".to_owned(),
         commit: "8a49a44d1f0c2b7e".to_owned(),

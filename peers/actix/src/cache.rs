@@ -13,8 +13,8 @@ use uuid::Uuid;
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(5);
 const CONNECTION_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// After 100 and 300 ms a command fails where there is no Redis, and a look-up goes on to Postgres. The next
-/// command tries anew.
+/// After 100 and 300 ms a command fails where there is no Redis, and a lookup goes on to Postgres. The next
+/// command tries again.
 const RETRIES: usize = 2;
 
 #[derive(Clone)]

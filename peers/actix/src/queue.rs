@@ -96,7 +96,7 @@ impl Writer {
         if let Ok(ids) = &stored {
             let new = batch.iter().filter(|entry| ids.contains(&entry.id));
             let people: Vec<_> = new.map(|entry| (entry.id, entry.json.as_str())).collect();
-            // A cache that is away costs look-ups in Postgres, and nothing else.
+            // A cache that is away costs lookups in Postgres, and nothing else.
             if !people.is_empty()
                 && let Err(error) = self.cache.keep(&people).await
             {

@@ -4,9 +4,10 @@ SELECT pg_advisory_xact_lock(2023);
 
 CREATE EXTENSION IF NOT EXISTS pg_trgm;
 
--- A generated column takes immutable functions only. array_to_string is "stable" for the sake of element types whose output
--- may change with settings; text is not one of them. PL/pgSQL keeps its plan for the session.
--- The fields are parted by the unit separator, so that no term matches across two of them.
+-- A generated column takes immutable functions only. array_to_string is "stable" for the sake of element
+-- types whose output may change with settings; text is not one of them. PL/pgSQL keeps its plan for the
+-- session.
+-- The fields are separated by the unit separator, so that no term matches across two of them.
 CREATE OR REPLACE FUNCTION people_search(apelido text, nome text, stack text[]) RETURNS text
     LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
     AS $$

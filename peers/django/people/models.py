@@ -42,9 +42,9 @@ class Person(models.Model):
             models.UniqueConstraint(fields=["apelido"], name="people_apelido_key"),
         ]
         indexes = [
-            # Of the trigram indexes the one that costs least here, writing and searching together: GIN searches a little
-            # faster and is much dearer to fill. Longer signatures than the default 12 bytes: with hundreds of trigrams a
-            # row, short ones have nearly all bits set and exclude nothing.
+            # Of the trigram indexes the one that costs least here, writing and searching together: GIN
+            # searches a little faster and is much dearer to fill. Longer signatures than the default 12
+            # bytes: with hundreds of trigrams a row, short ones have nearly all bits set and exclude nothing.
             GistIndex(fields=["busca"], opclasses=["gist_trgm_ops(siglen=256)"], name="people_busca"),
         ]
 

@@ -1,4 +1,5 @@
-"""The body of a creation: what is the wrong type is malformed (400), what breaks a rule is not acceptable (422)."""
+"""The body of a creation: what is the wrong type is malformed (400), what breaks a rule is not acceptable
+(422)."""
 
 import json
 import re

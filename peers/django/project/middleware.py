@@ -7,7 +7,8 @@ from django.utils.decorators import async_only_middleware
 def content_length(get_response):
     """Without the header the server would send even an empty body in chunks.
 
-    Django's own CommonMiddleware sets it too, but is written for threads: under ASGI it costs every request two of them.
+    Django's own CommonMiddleware sets it too, but is written for threads: under ASGI it costs every
+    request two of them.
     """
 
     async def middleware(request):

@@ -1,4 +1,5 @@
-"""Settings for production, and for nothing that this API does not do: no sessions, no templates, no static files."""
+"""Settings for production, and for nothing that this API does not do: no sessions, no templates, no static
+files."""
 
 import os
 
@@ -41,8 +42,9 @@ DATABASES = {
         # Under ASGI connections cannot persist with a thread; psycopg's pool keeps them instead.
         "CONN_MAX_AGE": 0,
         "OPTIONS": {
-            # Statements are prepared, and people's data stays out of their text and of Postgres's log. But of a search
-            # Postgres should know the term before it plans: the plan for just any term may cost several times as much.
+            # Statements are prepared, and people's data stays out of their text and of Postgres's log. But of
+            # a search Postgres should know the term before it plans: the plan for just any term may cost
+            # several times as much.
             "server_side_binding": True,
             "prepare_threshold": 5,
             "options": "-c plan_cache_mode=force_custom_plan",

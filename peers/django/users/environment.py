@@ -1,4 +1,5 @@
-"""What the environment sets, for Django's settings and for gunicorn's. A value that is not allowed ends the start."""
+"""What the environment sets, for Django's settings and for gunicorn's. A value that is not allowed ends
+the start."""
 
 import os
 

@@ -6,8 +6,9 @@ wsgi_app = "project.wsgi"
 bind = environment.LISTEN
 backlog = 4096
 workers = environment.WORKERS
-# Threads, so that one waits for Postgres while another has the interpreter, and because only these keep connections alive.
-# A connection that was opened and says nothing holds one: tried with four, of which a few such clients left none.
+# Threads, so that one waits for Postgres while another has the interpreter, and because only these keep
+# connections alive. A connection that was opened and says nothing holds one: tried with four, of which a few
+# such clients left none.
 worker_class = "gthread"
 threads = min(16, environment.POOL_MOST)
 worker_connections = 4096

@@ -3,7 +3,7 @@
 const SHORT_CHARACTERS = 32 // apelido, and an element of stack
 const NAME_CHARACTERS = 100
 
-// A body that is no person, with the status of the answer.
+// A body that is not a person, with the status of the answer.
 export class Rejection extends Error {
   constructor(status, message) {
     super(message)

@@ -11,10 +11,10 @@ pg.types.setTypeParser(DATE, (text) => text)
 const SCHEMA_LOCK = 20230803
 const RETRY_EVERY_MS = 250
 
-// A search looks at one column with all texts in lower case, parted by a character that nobody types, under a trigram
-// index. GiST and not GIN: GIN makes each insertion far dearer. A signature is 256 bytes long because a person has some
-// 250 trigrams, which would fill shorter ones: tried with 64, a search costs 2.9 ms instead of 0.33. array_to_string is
-// only "stable", hence the function.
+// A search looks at one column with all texts in lower case, separated by a character that nobody types,
+// under a trigram index. GiST and not GIN: GIN makes each insertion far dearer. A signature is 256 bytes long
+// because a person has some 250 trigrams, which would fill shorter ones: tried with 64, a search costs 2.9 ms
+// instead of 0.33. array_to_string is only "stable", hence the function.
 const SCHEMA = `
   CREATE EXTENSION IF NOT EXISTS pg_trgm;
 

@@ -1,7 +1,7 @@
 """People as JSON: in this process (cachetools), and in Redis, which both replicas share.
 
-Redis is also where an apelido is claimed: MSETNX stores the claim and the person together or, if the apelido is taken,
-neither, and it does so for both replicas at once.
+Redis is also where an apelido is claimed: MSETNX stores the claim and the person together or, if the
+apelido is taken, neither, and it does so for both replicas at once.
 """
 
 from uuid import UUID
@@ -11,7 +11,7 @@ from redis.asyncio import BlockingConnectionPool, Redis
 
 import settings
 
-# Entries in this process. Nearly all look-ups follow their creation within milliseconds.
+# Entries in this process. Nearly all lookups follow their creation within milliseconds.
 LOCAL_ENTRIES = 10_000
 
 _people: FIFOCache[UUID, bytes] = FIFOCache(LOCAL_ENTRIES)

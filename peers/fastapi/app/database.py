@@ -22,8 +22,8 @@ engine = create_async_engine(
     max_overflow=0,
     # As long as the clients wait: under load a request is late rather than refused.
     pool_timeout=60,
-    # asyncpg prepares every statement. Of a search Postgres should know the term before it plans: the plan for just any term
-    # costs several times as much.
+    # asyncpg prepares every statement. Of a search Postgres should know the term before it plans: the plan
+    # for just any term costs several times as much.
     connect_args={"server_settings": {"plan_cache_mode": "force_custom_plan"}},
 )
 # A single statement needs no transaction around it, which would be two more round trips.

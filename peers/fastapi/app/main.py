@@ -1,6 +1,7 @@
 """The people API.
 
-before-commit: a creation claims its apelido in Redis, waits for nothing else, and a background task writes it to Postgres.
+before-commit: a creation claims its apelido in Redis, waits for nothing else, and a background task writes
+it to Postgres.
 after-commit: it is inserted into Postgres, and Redis is a cache.
 """
 

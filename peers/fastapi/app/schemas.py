@@ -18,7 +18,7 @@ def _without_nul(text: str) -> str:
 
 
 def _calendar_date(value: object) -> object:
-    # What is no string goes on to Pydantic, whose strict date refuses it as a wrong type.
+    # What is not a string goes on to Pydantic, whose strict date refuses it as a wrong type.
     if not isinstance(value, str):
         return value
     if not _DATE.fullmatch(value):
@@ -45,7 +45,8 @@ _NOT_ACCEPTABLE = {"missing", "string_too_long", "value_error"}
 
 
 def status_of(error: RequestValidationError) -> int:
-    """422 if all that is wrong are values of the body's fields; 400 as soon as a type, or the request itself, is."""
+    """422 if all that is wrong are values of the body's fields; 400 as soon as a type, or the request
+    itself, is."""
     return 422 if all(_is_about_a_value(one) for one in error.errors()) else 400
 
 

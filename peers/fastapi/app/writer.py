@@ -1,7 +1,8 @@
 """Writes people to Postgres in the background, in batches.
 
-Race window: a person waits here, acknowledged, for up to GATHER_SECONDS and a commit. A SIGTERM writes what waits; a process
-that is killed loses it, and Redis goes on saying that the apelido is taken. That is the price of answering before the commit.
+Race window: a person waits here, acknowledged, for up to GATHER_SECONDS and a commit. A SIGTERM writes
+what waits; a process that is killed loses it, and Redis goes on saying that the apelido is taken. That is
+the price of answering before the commit.
 """
 
 import asyncio

@@ -52,7 +52,7 @@ func parseID(text string) (int64, error) {
 	return int64(id), nil
 }
 
-// parseCount reads how many: 1,000 unless told.
+// parseCount reads how many: 1,000 by default.
 func parseCount(text string) (int64, error) {
 	if text == "" {
 		return 1000, nil

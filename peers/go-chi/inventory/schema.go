@@ -96,8 +96,8 @@ RETURNING ` + stockColumns
 WHERE product_id = $1 AND quantity >= $2 RETURNING ` + stockColumns
 
 	// Rows of stock are locked in the order of the products, so that no two orders wait for each other, and are
-	// read behind the lock. Only if each is there and has enough is anything written. What is left is counted from
-	// what was read: an UPDATE looks at the row as it was when the statement began, and so does the CHECK.
+	// read behind the lock. Only if each is there and has enough is anything written. What is left is counted
+	// from what was read: an UPDATE looks at the row as it was when the statement began, and so does the CHECK.
 	placeOrder = `
 WITH wanted AS (
     SELECT * FROM unnest($2::bigint[], $3::bigint[]) AS wanted (product_id, quantity)

@@ -1,4 +1,4 @@
-// The users API with chi and pgx: look-ups by id and pages, each straight from Postgres.
+// The users API with chi and pgx: lookups by id and pages, each straight from Postgres.
 package main
 
 import (

@@ -42,7 +42,8 @@ type Page struct {
 // Store reads users from Postgres.
 type Store struct{ pool *pgxpool.Pool }
 
-// openPool connects in the background. pgx prepares every statement once a connection, when it is first used there.
+// openPool connects in the background. pgx prepares every statement once a connection, when it is first used
+// there.
 func openPool(ctx context.Context, c config) (*pgxpool.Pool, error) {
 	settings, err := pgxpool.ParseConfig(c.database)
 	if err != nil {

@@ -24,7 +24,7 @@ pub(crate) struct Person {
     pub(crate) stack: Option<Vec<String>>,
 }
 
-/// Why a body is no person.
+/// Why a body is not a person.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Invalid {
     /// No JSON, or another type than the rules name.

@@ -1,9 +1,10 @@
 #!/bin/bash
-# As many processes of the server as the contest's budget has, on one port; each has its part of the connections to Postgres.
+# As many processes of the server as the contest's budget has, on one port; each has its part of the
+# connections to Postgres.
 set -euo pipefail
 
 readonly workers=${WORKERS:-1}
-# The least that the contest allows: look-ups that meet share a statement, so more are of no use here.
+# The least that the contest allows: lookups that meet share a statement, so more are of no use here.
 connections=$((${DATABASE_CONNECTIONS:-30} / workers))
 least=$((${DATABASE_CONNECTIONS_MIN:-5} / workers))
 least=$((least > 2 ? least : 2))

@@ -1,5 +1,5 @@
-//! `/auth/…`: what it costs to know who asks. A signed token says so by itself; with the user it is one
-//! look-up more, and a session is a row that is looked up each time.
+//! `/auth/…`: what it costs to authenticate the caller. A signed token says so by itself; with the user it is
+//! one lookup more, and a session is a row that is looked up each time.
 //!
 //! A login asks for no password: it is what follows that is compared. So a token of this API is for this API
 //! alone.
@@ -40,7 +40,7 @@ const OF_SESSIONS: &str = "
     FROM bench.sessions AS session JOIN bench.users AS owner ON owner.id = session.user_id
     WHERE session.token = ANY($1) AND session.expires_at > now()";
 
-/// What an answer costs without any question who asks.
+/// What an answer costs without authentication.
 const PUBLIC: &[u8] = b"{\"message\":\"public\"}";
 
 const NO_TOKEN: Rejection = Rejection::new(Status::InternalServerError, "a token cannot be made");
@@ -51,7 +51,7 @@ type Key = [u8; SESSION_CHARS];
 /// A user who may come in.
 type Owner = (i64, Body);
 
-/// What is asked about who asks.
+/// What is asked about the caller.
 pub(super) struct Access {
     tokens: Tokens,
     sessions: Gather<Key, Owner>,

@@ -27,7 +27,7 @@ pub(super) const TTL: Setting = Setting::number(
     300_000,
     1..=86_400_000,
     "ms",
-    "how long a user of the bench API is kept; where several replicas serve, a second at most in the process",
+    "how long a user of the bench API is cached; with several replicas, at most one second in the process",
 );
 /// A user takes some 300 bytes.
 pub(super) const BYTES: Setting = Setting::number(
@@ -35,7 +35,7 @@ pub(super) const BYTES: Setting = Setting::number(
     32 * 1024 * 1024,
     1_024..=1 << 40,
     "bytes",
-    "users of the bench API in the process; past it those go that were not asked for the longest",
+    "memory for users of the bench API in the process; past it the least recently used go",
 );
 
 /// As old as a user may be whom another replica has changed.
@@ -100,7 +100,7 @@ impl Kept {
         Ok(Self { process, redis: shared.transpose()? })
     }
 
-    /// Forgets a user everywhere, who is not as before any more.
+    /// Removes a user that has changed from every cache.
     pub(super) fn forget(&self, id: i64) {
         self.process.forget(&id);
         if let Some(redis) = &self.redis {
@@ -173,8 +173,8 @@ impl Bench {
         }
     }
 
-    /// `POST /cache/warmup?count=`: the users 1 to `count` are read anew into every cache that there is. Each
-    /// is read as a miss is, so that a change meanwhile is not missed.
+    /// `POST /cache/warmup?count=`: the users 1 to `count` are read again into every cache that there is.
+    /// Each is read as a miss is, so that a change meanwhile is not missed.
     fn warm_up(&self, request: &mut Request<'_>, response: &mut Response<'_>) -> Result<(), Rejection> {
         let wanted = number(request, "count", 1..=LARGEST_COUNT)?.unwrap_or(DEFAULT_COUNT);
         let mut count = 0;

@@ -1,5 +1,5 @@
-//! `POST /echo`: JSON read, checked, and written anew. The body is parsed in place and its values are written
-//! from where they lie; nothing is copied in between.
+//! `POST /echo`: JSON read, checked, and written again. The body is parsed in place and its values are
+//! written from where they lie; nothing is copied in between.
 
 use simd_json::ValueType;
 use simd_json::prelude::{TypedValue, ValueAsScalar, ValueIntoString};

@@ -1,4 +1,4 @@
-//! `GET /external`: what a call to somebody else costs who waits for it. The connection's coroutine sleeps on
+//! `GET /external`: what it costs to wait for a call to another service. The connection's coroutine sleeps on
 //! the timer of the worker's loop, so that 10,000 may wait at once without a thread each.
 
 use std::io::Write;

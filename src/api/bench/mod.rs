@@ -2,9 +2,9 @@
 //! constant, JSON in and out, a table read whole, rows written, a wait for somebody else, fields of the head,
 //! a file.
 //!
-//! Beside these there is work that may be done in several ways, each behind a path of its own, so that they
-//! can be compared: a list in pages, authors with their posts, many rows written, a product that many
-//! buy, a user from a cache, who asks, groups of rows, a search.
+//! Besides these there is work that may be done in several ways, each behind a path of its own, so that they
+//! can be compared: a list in pages, authors with their posts, many rows written, a product that many buy, a
+//! user from a cache, who asks, groups of rows, a search.
 //!
 //! Each does what its name says. Whatever is of the database comes from there, at each request, unless the
 //! path says that it is from a cache. It is served only where `POUCO_APIS` names it: it has paths that the
@@ -93,7 +93,7 @@ const EXTERNAL: Setting = Setting::number(
     100,
     1..=60_000,
     "ms",
-    "how long GET /external sleeps, in place of a call to somebody else",
+    "how long GET /external sleeps, in place of a call to another service",
 );
 /// 1,000 rows in memory, read and rendered, are some 200 KB.
 const SLICE_ROWS: Setting = Setting::number(

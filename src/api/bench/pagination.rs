@@ -1,6 +1,6 @@
 //! `GET /users/offset` and `GET /users/cursor`: a list in pages, by two ways. What OFFSET leaves out is read
 //! all the same, and so is the whole table where the pages are counted; behind a cursor every page costs the
-//! same, and each user who stays is in the walk once, whoever comes or goes meanwhile.
+//! same, and each user who stays is in the walk once, even if others come or go meanwhile.
 
 use std::io::Write;
 
@@ -16,7 +16,7 @@ pub(super) const DEFAULT_SIZE: i64 = 20;
 /// Users of a page at most.
 pub(super) const LARGEST_SIZE: i64 = 1_000;
 
-/// Values are hidden from Postgres's planner, which would plan anew for each of them.
+/// Values are hidden from Postgres's planner, which would plan again for each of them.
 const PAGE: &str = slice_of!("ORDER BY id OFFSET (SELECT $1::bigint) LIMIT (SELECT $2::bigint)");
 /// The page and the count are of one snapshot.
 const PAGE_COUNTED: &str = slice_of!(

@@ -9,7 +9,7 @@ pub(super) const TOKEN_BYTES: usize = 10;
 /// Of a request's id, at most.
 pub(super) const REQUEST_ID_BYTES: usize = 128;
 
-/// The first guard: somebody says who asks.
+/// The first guard: a token names the caller.
 pub(super) fn has_token(head: &RequestHead<'_>) -> Result<(), Refused> {
     let mut lines = head.header_lines("authorization");
     let token = lines.next().and_then(token).ok_or(Refused::without_token("a token is needed"))?;

@@ -90,7 +90,7 @@ impl Slice {
         Ok(session.query(sql, values)?.into_iter().next().map(Self))
     }
 
-    /// The first value of what was read beside the users.
+    /// The first value of what was read besides the users.
     pub(super) fn beside(&self) -> Result<i64, postgres::Error> {
         self.0.try_get(4)
     }
@@ -161,7 +161,7 @@ pub(super) fn body(row: &Row, first: usize) -> Result<Body, postgres::Error> {
     Ok(out.into())
 }
 
-/// Changes a user, who is `None` if there is no such user.
+/// Changes a user; `None` if there is no such user.
 pub(super) fn update<E>(
     transaction: &mut Transaction<'_>,
     id: i64,

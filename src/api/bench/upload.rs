@@ -44,7 +44,7 @@ const fn invalid(error: &'static str) -> Refused {
     Refused::Because(Rejection::of_field(Status::UnprocessableContent, error, FIELD))
 }
 
-/// 200 with the file's name, size and type; 415 if it is no form, 400 if it is a broken one, 422 without a
+/// 200 with the file's name, size and type; 415 if it is not a form, 400 if it is a broken one, 422 without a
 /// file.
 pub(super) fn answer(
     request: &Request<'_>,

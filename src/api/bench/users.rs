@@ -41,7 +41,7 @@ impl Bench {
     /// `GET /users`: all of them in the order of their ids, read at each request.
     ///
     /// A table that is larger than a slice is sent while it is read. Each slice is a statement, and a
-    /// snapshot, of its own: whoever is there all the while is in the list once, and who comes or goes
+    /// snapshot, of its own: a user who exists all the while is in the list once, and one who comes or goes
     /// meanwhile may be.
     pub(super) fn list(&self, _: &mut Request<'_>, response: &mut Response<'_>) -> Result<(), Rejection> {
         let first = self.slice(i64::MIN)?;
@@ -112,7 +112,7 @@ impl Bench {
         }
     }
 
-    /// `GET /users/{id}`. Look-ups that wait at the same time are one statement.
+    /// `GET /users/{id}`. Lookups that wait at the same time are one statement.
     pub(super) fn user(
         &self,
         request: &mut Request<'_>,

@@ -73,7 +73,7 @@ const KEEPER: Setting = Setting::text(
     "POUCO_EDGE_CACHE",
     "memory",
     "memory, nginx or redis",
-    "what keeps the pages of the edge API that have no prefix; nginx: one before the server, which computes each time",
+    "which cache keeps the pages of the edge API that have no prefix; with nginx, the cache is in front of the server, which computes each page",
 );
 const TTL: Setting = Setting::number(
     "POUCO_EDGE_CACHE_TTL_MS",
@@ -88,14 +88,14 @@ const BYTES: Setting = Setting::number(
     4 * 1024 * 1024,
     1_024..=1 << 40,
     "bytes",
-    "pages of the edge API in the process; past it those go that were not asked for the longest",
+    "memory for pages of the edge API in the process; past it the least recently used go",
 );
 const ENTRIES: Setting = Setting::number(
     "POUCO_EDGE_CACHE_ENTRIES",
     1_024,
     1..=1_000_000,
     "",
-    "as POUCO_EDGE_CACHE_BYTES, in pages",
+    "as POUCO_EDGE_CACHE_BYTES, in number of pages",
 );
 const REDIS_TTL: Setting =
     Setting::number("POUCO_REDIS_TTL_MS", 60_000, 1..=86_400_000, "ms", "how long a value lives in Redis");
@@ -202,9 +202,9 @@ impl Running for Mounted {
         let help = "Connections to Redis that were lost or could not be opened.";
         exposition.sample("pouco_redis_failures_total", help, &[], remote.failures);
         exposition.sample("pouco_redis_refused_total", "Commands that Redis refused.", &[], remote.refused);
-        let help = "Look-ups that were not sent to Redis, since it was away.";
+        let help = "Lookups that were not sent to Redis, since it was away.";
         exposition.sample("pouco_redis_bypassed_total", help, &[], remote.bypassed);
-        let help = "Look-ups in Redis that reached their deadline.";
+        let help = "Lookups in Redis that reached their deadline.";
         exposition.sample("pouco_redis_expired_total", help, &[], remote.expired);
     }
 }

@@ -20,7 +20,7 @@ pub(super) fn describe() -> OpenApi {
                 Page::Index => "The list of the paths",
                 Page::StaticText => "A static text",
                 Page::Time => "The time, in UTC",
-                Page::Metrics => "How often each path was asked for, for Prometheus",
+                Page::Metrics => "How often each path was requested, for Prometheus",
             };
             let id = match route.path.trim_matches('/') {
                 "" => "index".to_owned(),

@@ -117,7 +117,7 @@ impl UnderWay {
     /// The key of a request, if it has one. Asked before the body is parsed, which changes it.
     ///
     /// # Errors
-    /// 422 for what is no key, 409 for one that is under way.
+    /// 422 for what is not a key, 409 for one that is under way.
     pub(super) fn claim(
         self: &Arc<Self>,
         user: i64,

@@ -48,7 +48,7 @@ pub(super) static API: Api = Api {
             Migration::new("inventory accounts", include_str!("migrations/0001_accounts.sql")),
             Migration::new("inventory shop", include_str!("migrations/0002_shop.sql")),
         ],
-        // The writer of orders, and now and then the one that sweeps.
+        // The writer of orders, and occasionally the one that sweeps.
         connections: limits::WRITERS_PER_REPLICA + 1,
         seed: Some(seed::SEED),
         count: Some("SELECT count(*) FROM inventory.orders"),

@@ -38,7 +38,7 @@ forms! {
     /// An account.
     #[schema(as = inventory::Account)]
     Account { id: i64, email: String, full_name: String, is_active: bool, }
-    /// Who logs in.
+    /// A login.
     #[schema(as = inventory::Login)]
     Login {
         /// The e-mail.
@@ -137,8 +137,8 @@ fn list<T: ToSchema>(id: &str, summary: &str) -> Operation {
     operation(id, summary)
         .needs_login()
         .query("limit", whole(1, 100).default(Some(json!(100))), "How many there are at most.")
-        .query("skip", whole(0, i64::MAX).default(Some(json!(0))), "How many are left out.")
-        .query("after", whole(0, i64::MAX), "The page begins with the first id past this one.")
+        .query("skip", whole(0, i64::MAX).default(Some(json!(0))), "How many are skipped.")
+        .query("after", whole(0, i64::MAX), "The page begins with the first id after this one.")
         .answers_list::<T>(Status::Ok, "The page, in the order of ids.")
         .refuses(Status::UnprocessableContent, "A parameter is not allowed.")
         .waits_for_postgres()
@@ -154,7 +154,7 @@ fn with_id(id: &str, summary: &str) -> Operation {
 
 fn with_body(operation: Operation) -> Operation {
     operation
-        .refuses(Status::BadRequest, "The body is no JSON.")
+        .refuses(Status::BadRequest, "The body is not JSON.")
         .refuses(Status::UnprocessableContent, "A member is missing or wrong.")
 }
 
@@ -193,11 +193,11 @@ fn accounts(api: Description) -> Description {
         .refuses(Status::TooManyRequests, "Too many logins have failed lately.")
         .with_header("Retry-After", "in so many seconds")
         .waits_for_postgres();
-    let refresh = operation("refresh", "Takes a refresh token for a new pair")
-        .about("A token that comes twice ends all tokens of its login.")
+    let refresh = operation("refresh", "Exchanges a refresh token for a new pair")
+        .about("A token that is used twice ends all tokens of its login.")
         .takes::<Refresh>(json!({ "refresh_token": "what the login has answered" }))
         .answers::<Tokens>(Status::Ok, "Tokens.")
-        .refuses(Status::Unauthorized, "The token is not good, or no longer.")
+        .refuses(Status::Unauthorized, "The token is not valid, or not any more.")
         .waits_for_postgres();
     let me = operation("me", "Shows the account of the token")
         .needs_login()
@@ -222,7 +222,7 @@ fn products(api: Description) -> Description {
         .answers::<Product>(Status::Ok, "The product, as it is now.")
         .refuses(Status::Conflict, "Another product has the SKU.");
     let invalid =
-        |operation: Operation| operation.refuses(Status::UnprocessableContent, "The id is no number.");
+        |operation: Operation| operation.refuses(Status::UnprocessableContent, "The id is not a number.");
     let archive = with_id("archive_product", "Archives a product")
         .about("It is gone from lists, and its SKU is free. Orders keep it.")
         .answers::<Product>(Status::Ok, "The product, as it was.");
@@ -236,7 +236,7 @@ fn products(api: Description) -> Description {
 
 fn stock(api: Description) -> Description {
     let change = |id: &str, summary: &str| {
-        with_key(operation(id, summary), "The body is no JSON, or there is less in stock.")
+        with_key(operation(id, summary), "The body is not JSON, or there is less in stock.")
             .takes::<Quantity>(json!({ "product_id": 1, "quantity": 10 }))
             .answers::<Stock>(Status::Ok, "What is in stock now.")
     };
@@ -251,7 +251,7 @@ fn stock(api: Description) -> Description {
 
 fn orders(api: Description) -> Description {
     let place =
-        with_key(operation("place_order", "Places an order"), "The body is no JSON, or a product is short.")
+        with_key(operation("place_order", "Places an order"), "The body is not JSON, or a product is short.")
             .about("All of it or nothing, at the catalogue's prices.")
             .takes::<NewOrder>(json!({ "items": [{ "product_id": 1, "quantity": 1 }] }))
             .answers::<Order>(Status::Created, "The order.")
@@ -259,13 +259,13 @@ fn orders(api: Description) -> Description {
     let one = with_id("order", "Shows an order")
         .answers::<Order>(Status::Ok, "The order.")
         .refuses(Status::Forbidden, "It is another customer's.")
-        .refuses(Status::UnprocessableContent, "The id is no number.");
+        .refuses(Status::UnprocessableContent, "The id is not a number.");
     let change = with_id("change_order", "Takes an order to its next step")
         .about("pending, confirmed, shipped, delivered; or cancelled, which gives the stock back.")
         .takes::<Step>(json!({ "status": "confirmed" }))
         .answers::<Order>(Status::Ok, "The order, as it is now.")
         .refuses(Status::Forbidden, "It is another customer's.")
-        .refuses(Status::Conflict, "There is no such step from where it is.");
+        .refuses(Status::Conflict, "That step is not allowed from its present status.");
     api.route(Method::Get, "/api/v1/orders", list::<Order>("orders", "Shows a page of your orders"))
         .route(Method::Post, "/api/v1/orders", place)
         .route(Method::Get, "/api/v1/orders/{id}", one)

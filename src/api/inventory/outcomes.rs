@@ -45,7 +45,7 @@ impl Outcomes {
     }
 
     pub(super) fn expose(&self, exposition: &mut Exposition) {
-        let help = "What became of orders. A short one met a product of which there was too little.";
+        let help = "Orders by outcome. A short one had a product with too little stock.";
         for (outcome, name) in ALL {
             let count = self.0[outcome as usize].get();
             exposition.sample("pouco_inventory_orders_total", help, &[("outcome", name)], count);

@@ -6,7 +6,7 @@ use crate::http::{Rejection, Request, Status};
 const LARGEST_LIMIT: i64 = 100;
 
 /// The end of a statement for a page, behind `ID > `, of which `after`, `skip` and `limit` are the values.
-/// They are hidden from Postgres's planner. It would plan anew for each of them, and look up the ends of the
+/// They are hidden from Postgres's planner. It would plan again for each of them, and look up the ends of the
 /// index for that, past every row that was deleted there: longer than the statement takes.
 macro_rules! page {
     ($id:literal) => {
@@ -30,7 +30,7 @@ impl Page {
     /// `?limit=&skip=&after=`, each of them optional: 100, 0 and none.
     ///
     /// # Errors
-    /// 422 for what is no number or out of its range.
+    /// 422 for what is not a number or out of its range.
     pub(super) fn of(request: &Request<'_>) -> Result<Self, Rejection> {
         Ok(Self {
             limit: number(request, "limit", 1..=LARGEST_LIMIT)?.unwrap_or(LARGEST_LIMIT),
@@ -43,7 +43,7 @@ impl Page {
 /// The id in a path.
 ///
 /// # Errors
-/// 422 for what is no positive number of 63 bits.
+/// 422 for what is not a positive number of 63 bits.
 pub(super) fn id(request: &Request<'_>) -> Result<i64, Rejection> {
     let id = request.path_parameter::<i64>("id").ok().filter(|id| *id > 0);
     id.ok_or(Rejection::of_field(Status::UnprocessableContent, "expected a positive whole number", "id"))

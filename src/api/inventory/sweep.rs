@@ -1,4 +1,4 @@
-//! Deletes what is kept for a day only, now and then, a little at a time.
+//! Deletes what is kept for a day only, occasionally, a little at a time.
 
 use std::io;
 use std::sync::mpsc::{self, RecvTimeoutError};

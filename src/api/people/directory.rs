@@ -1,9 +1,9 @@
-//! The people that this replica knows: all of them while they fit into memory, else those that were asked for
-//! last.
+//! The people that this replica knows: all of them while they fit into memory, otherwise those that were
+//! asked for last.
 //!
 //! Postgres is the truth. The index is a replica of it that is rebuilt at any start: the feed reads
 //! everything once and follows what all replicas commit. Should the database turn out to have lost what was
-//! seen in it, an empty index takes the old one's place and is filled anew; Postgres answers meanwhile. An
+//! seen in it, an empty index takes the old one's place and is filled again; Postgres answers meanwhile. An
 //! index that cannot take a person within its bound in bytes is given up as a whole, which is logged and
 //! counted: a search over a part of the people would be wrong, so searches then go to Postgres, and a bounded
 //! cache takes the place of the bodies. Once there may be room again another index is filled, up to a part of
@@ -60,7 +60,7 @@ pub(super) struct Directory {
     // In use only without the index, so the bound holds for both together.
     bodies: Bounded<Uuid, Body>,
     taken: Bounded<Box<str>, ()>,
-    // What the index answered of the same look-ups.
+    // What the index answered of the same lookups.
     by_id: Lookups,
     by_nick: Lookups,
     searches: Lookups,
@@ -260,8 +260,8 @@ impl Directory {
                 if is_over && index.write_found(&mut search, &mut body, write) {
                     return Ok(Some(body));
                 }
-                // Who writes goes on until the end, and the others have written one slice at most: what
-                // answers hold before they are whole is in no account.
+                // The one that writes goes on until the end, and the others have written one slice at most:
+                // what answers hold before they are whole is in no account.
                 if is_over && turn.is_some() { Place::First } else { Place::Last }
             };
             drop(turn.take());
@@ -399,7 +399,7 @@ impl Directory {
         true
     }
 
-    /// Forgets everybody, and is filled anew.
+    /// Forgets everybody, and is filled again.
     pub(super) fn begin_again(&self) {
         self.replace(size(self.bytes));
     }
@@ -451,7 +451,7 @@ impl Directory {
     /// there is no index, or none any more.
     ///
     /// The index that has no room for a person is given up before anybody can search in it without that
-    /// person. It is for the caller to tell those who wait for it, without the lock.
+    /// person. The caller must notify those that wait for it, without the lock.
     fn add_slice(
         &self,
         known: &mut Option<Index>,

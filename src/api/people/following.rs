@@ -23,8 +23,8 @@ pub(super) struct Following {
 }
 
 /// When an index that was given up may be tried again: people were deleted or changed since, and it rested
-/// for long enough. The rest doubles with each time in vain, so that whatever is deleted a try costs next to
-/// nothing on average.
+/// for long enough. The rest doubles with each time without success, so that whatever is deleted a try costs
+/// next to nothing on average.
 struct Comeback {
     first_rest: Duration,
     rest: Duration,
@@ -82,12 +82,12 @@ impl Follow for Following {
             Some(false) => return Followed::Taken,
             None => return Followed::Full,
         }
-        // Somebody else may have written a date that is no day, or a stack with a null in it: no person, and
-        // no reason to end.
+        // Somebody else may have written a date that is not a day, or a stack with a null in it: no person,
+        // and no reason to end.
         let (apelido, nome, birth, stack) = match read_person(row) {
             Ok(rest) => rest,
             Err(error) => {
-                log::error!("the row {id} is no person and is not searched: {error}");
+                log::error!("the row {id} is not a person and is not searched: {error}");
                 return Followed::Taken;
             }
         };

@@ -60,7 +60,7 @@ const CACHE_BYTES: Setting = Setting::number(
     64 * 1024 * 1024,
     65_536..=1 << 40,
     "bytes",
-    "people kept in memory with their search index; past it searches go to Postgres",
+    "memory for people and their search index; if they do not fit, searches go to Postgres",
 );
 
 /// Checked settings.
@@ -77,7 +77,7 @@ const INDEX_WAIT: Setting = Setting::number(
     limits::INDEX_WAIT_MS,
     0..=600_000,
     "ms",
-    "how long after its start a replica lets searches wait until all people are in memory, and no longer than half of POUCO_READ_DEADLINE_MS; then they go to Postgres",
+    "how long after the start of a replica a search waits until all people are in memory, at most half of POUCO_READ_DEADLINE_MS; then it goes to Postgres",
 );
 
 const INDEX_RETURN: Setting = Setting::number(
@@ -85,7 +85,7 @@ const INDEX_RETURN: Setting = Setting::number(
     limits::INDEX_RETURN_MS,
     100..=86_400_000,
     "ms",
-    "how long a replica rests, whose people did not fit into memory, before it tries again after some were deleted; doubled each time in vain",
+    "how long a replica whose people did not fit into memory waits before it tries again after some were deleted; doubled after each failure",
 );
 
 struct Settings {

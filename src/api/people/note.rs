@@ -1,4 +1,4 @@
-//! A person in the index: what there is beside texts, packed into its note, and the answer made of both.
+//! A person in the index: what there is besides texts, packed into its note, and the answer made of both.
 
 use time::{Date, Month};
 

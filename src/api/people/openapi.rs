@@ -54,7 +54,7 @@ struct Person {
 pub(super) fn describe() -> OpenApi {
     let ana =
         json!({ "apelido": "ana", "nome": "Ana", "nascimento": "2000-10-01", "stack": ["Rust", "SQL"] });
-    let term = parameter(ParameterIn::Query, "t", text(), "The part of a text, whatever its case.");
+    let term = parameter(ParameterIn::Query, "t", text(), "The part of a text, ignoring case.");
     Description::new(super::API.name, ABOUT)
         .route(
             Method::Post,
@@ -64,7 +64,7 @@ pub(super) fn describe() -> OpenApi {
                 .takes::<NewPerson>(ana)
                 .answers_empty(Status::Created, "The person is stored.")
                 .with_header("Location", "the path of the person")
-                .refuses(Status::BadRequest, "It is no JSON, or a type is wrong.")
+                .refuses(Status::BadRequest, "It is not JSON, or a type is wrong.")
                 .refuses(Status::UnprocessableContent, "A rule is broken, or the nickname is taken.")
                 .waits_for_postgres(),
         )
@@ -83,7 +83,7 @@ pub(super) fn describe() -> OpenApi {
             operation("search", "Finds people")
                 .about("At most 50 people one of whose texts contains the term, oldest first.")
                 .parameter(term.required(Required::True).example(Some("rust".into())).build())
-                .answers_list::<Person>(Status::Ok, "The people, or nobody.")
+                .answers_list::<Person>(Status::Ok, "The people, or an empty list.")
                 .refuses(Status::BadRequest, "There is no term, or it is not UTF-8.")
                 .waits_for_postgres(),
         )

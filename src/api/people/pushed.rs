@@ -1,8 +1,8 @@
 //! People that go from replica to replica directly, and how often the feed polls while they do.
 //!
 //! The feed stays the truth. It polls rarely only while all other replicas push, and goes back to its usual
-//! pace as soon as it finds somebody who is not pushed within a moment: whom another program has added, or a
-//! replica of an older version, or whom a replica had no room to send.
+//! pace as soon as it finds a person who is not pushed within a moment: one that another program has added,
+//! or a replica of an older version, or one that a replica had no room to send.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -39,8 +39,8 @@ pub(super) fn write(out: &mut Vec<u8>, person: &Person) {
     }
 }
 
-/// A person as it was written. Whoever has written it knows the rules; here is only what memory has to be
-/// safe from.
+/// A person as it was written. The writer has checked the rules; here is only what memory has to be safe
+/// from.
 struct Pushed<'b> {
     id: Uuid,
     note: u32,
@@ -102,7 +102,7 @@ pub(super) struct Strangers {
 }
 
 impl Strangers {
-    /// The feed has found somebody who was not known.
+    /// The feed has found a person who was not known.
     fn found(&self, id: Uuid, now: Instant) {
         let mut waiting = self.waiting.lock();
         if waiting.len() < STRANGERS {
@@ -153,7 +153,7 @@ impl Pace {
         Self { hub, strangers, pushed, doubt_until: None }
     }
 
-    /// The feed has found somebody who was not known.
+    /// The feed has found a person who was not known.
     pub(super) fn found(&self, id: Uuid) {
         if self.hub.as_ref().is_some_and(|hub| hub.is_whole()) {
             self.strangers.found(id, Instant::now());

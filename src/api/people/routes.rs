@@ -69,7 +69,7 @@ impl People {
         Err(Rejection { retry_after_s: Some(RETRY_AFTER_S), ..NO_ID })
     }
 
-    /// `GET /pessoas/{id}`: from memory, else from Postgres. A miss is never cached.
+    /// `GET /pessoas/{id}`: from memory, otherwise from Postgres. A miss is never cached.
     pub(super) fn by_id(
         &self,
         request: &mut Request<'_>,

@@ -51,9 +51,9 @@ const IDS: &str = "SELECT id FROM people WHERE id = ANY($1)";
 
 const FETCH: &str = "SELECT id, apelido, nome, nascimento, stack FROM people WHERE id = ANY($1)";
 
-/// The matches first, by the trigram index, and then their order: the planner would else walk the primary key
-/// and compare every person, which is what a term that matches nobody makes dear. The collation of the
-/// pattern must be that of the column, or the index is of no use.
+/// The matches first, by the trigram index, and then their order: the planner would otherwise walk the
+/// primary key and compare every person, which is what a term that matches nobody makes dear. The collation
+/// of the pattern must be that of the column, or the index is of no use.
 const SEARCH_BY_TRIGRAMS: &str = r#"
     WITH matches AS MATERIALIZED (
         SELECT id, apelido, nome, nascimento, stack FROM people
@@ -261,8 +261,8 @@ pub(super) fn count(session: &mut Session, _: &[()]) -> Result<Vec<((), i64)>, p
     session.query(COUNT, &[])?.iter().map(|row| Ok(((), row.try_get(0)?))).collect()
 }
 
-/// Appends a person and says who that is. Somebody else may have written a row that is no person (a date that
-/// is no day, a stack with a null in it): it is logged and left out.
+/// Appends a person and says who that is. Somebody else may have written a row that is not a person (a date
+/// that is not a day, a stack with a null in it): it is logged and left out.
 fn render_row(out: &mut Vec<u8>, row: &Row) -> Option<Uuid> {
     let id = row.try_get(0).ok()?;
     let read = || {
@@ -275,7 +275,7 @@ fn render_row(out: &mut Vec<u8>, row: &Row) -> Option<Uuid> {
             Some(id)
         }
         Err(error) => {
-            log::error!("the row {id} is no person and is left out: {error}");
+            log::error!("the row {id} is not a person and is left out: {error}");
             None
         }
     }

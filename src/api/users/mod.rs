@@ -1,6 +1,6 @@
 //! The read-heavy API: users by id and in pages.
 //!
-//! Every answer comes from Postgres, unless `USERS_CACHE` is on; look-ups that meet on their way there become
+//! Every answer comes from Postgres, unless `USERS_CACHE` is on; lookups that meet on their way there become
 //! one statement. Nobody is created through this API: rows come from elsewhere, so nothing may be taken for
 //! the whole of them.
 
@@ -61,14 +61,14 @@ const CACHE_BYTES: Setting = Setting::number(
     16 * 1024 * 1024,
     1_024..=1 << 40,
     "bytes",
-    "answers of the users API in the process; past it those go that were not asked for the longest",
+    "memory for answers of the users API in the process; past it the least recently used go",
 );
 const CACHE_ENTRIES: Setting = Setting::number(
     "POUCO_USERS_CACHE_ENTRIES",
     65_536,
     1..=1_000_000,
     "",
-    "as POUCO_USERS_CACHE_BYTES, in answers",
+    "as POUCO_USERS_CACHE_BYTES, in number of answers",
 );
 
 /// Checked settings.

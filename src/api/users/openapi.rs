@@ -40,7 +40,7 @@ pub(super) fn describe() -> OpenApi {
             operation("by_id", "Shows a user")
                 .path_parameter("id", uuid(), "The user's id.", ID)
                 .answers::<User<'_>>(Status::Ok, "The user.")
-                .refuses(Status::BadRequest, "The id is no UUID.")
+                .refuses(Status::BadRequest, "The id is not a UUID.")
                 .refuses(Status::NotFound, "There is no such user.")
                 .waits_for_postgres(),
         )
@@ -52,8 +52,8 @@ pub(super) fn describe() -> OpenApi {
                     "With `offset`, or with `after`, for which every page costs the same; never with both.",
                 )
                 .query("limit", limit, "The users of a page.")
-                .query("offset", whole(0, i64::MAX), "How many users are left out.")
-                .query("after", uuid(), "The page begins with the first id past this one.")
+                .query("offset", whole(0, i64::MAX), "How many users are skipped.")
+                .query("after", uuid(), "The page begins with the first id after this one.")
                 .answers::<Page>(Status::Ok, "The page.")
                 .refuses(Status::BadRequest, "A parameter is not allowed.")
                 .waits_for_postgres(),

@@ -26,7 +26,7 @@ const FIRST: u32 = u32::MAX;
 /// short.
 const ESCAPE: u32 = 16;
 
-/// The power is chosen anew after so many numbers.
+/// The power is chosen again after so many numbers.
 const PERIOD: u32 = 32;
 
 /// All blocks of all lists.

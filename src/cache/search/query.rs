@@ -55,7 +55,7 @@ impl Index {
         let term = folded.as_bytes();
         let walk = match term.len() {
             0 => Walk::Over,
-            // A long term has many trigrams to look up, all in vain.
+            // A long term has many trigrams to look up, all without success.
             length if length > self.longest => Walk::Over,
             1 | 2 => {
                 self.postings.blocks_with(term).map_or(Walk::Over, |list| Walk::Blocks { list, sure: 0 })

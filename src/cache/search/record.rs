@@ -14,7 +14,7 @@ const KEPT_BYTES: usize = 16 * 1024;
 pub struct Record<'i> {
     /// Its id.
     pub id: Uuid,
-    /// What its owner wants to know beside the texts.
+    /// What its owner wants to know besides the texts.
     pub note: u32,
     joined: &'i [u8],
     ascii: bool,

@@ -1,7 +1,7 @@
 //! The thread that talks with Redis: one connection, one command at a time.
 //!
-//! A look-up and the taking of a lock are one script, and so are storing and giving back: Redis runs each as
-//! a whole, so no replica can come in between, and a value that was just stored is never computed again.
+//! A lookup and the taking of a lock are one script, and so are storing and giving back: Redis runs each as a
+//! whole, so no replica can come in between, and a value that was just stored is never computed again.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -19,7 +19,7 @@ use crate::{files, limits};
 
 /// How often a Redis that is away is asked whether it is back.
 const RETRY: Duration = Duration::from_millis(limits::REDIS_RETRY_MS);
-/// How often a look-up looks again whose value another replica computes.
+/// How often a lookup looks again whose value another replica computes.
 const LOOK_AGAIN: Duration = Duration::from_millis(limits::REDIS_LOCK_LOOK_MS);
 
 /// KEYS: value, lock; ARGV: token, how long the lock lasts, how long a value may be. The value and how long
@@ -51,7 +51,7 @@ struct Failed;
 pub(super) struct Conversation {
     remote: Arc<Remote>,
     connection: Option<Connection>,
-    /// Look-ups whose value another replica computes, and when to look again.
+    /// Lookups whose value another replica computes, and when to look again.
     later: Vec<(Instant, LookUp)>,
     next_try: Instant,
     /// Whether the last command was refused, which is said once.
@@ -160,7 +160,7 @@ impl Conversation {
         }
     }
 
-    /// What the script of a look-up returned.
+    /// What the script of a lookup returned.
     fn read(&mut self, value: Value) -> Answer {
         match value {
             Value::Int(1) => return Answer::Claimed,
@@ -240,8 +240,8 @@ impl Conversation {
     }
 }
 
-/// Opens a connection and is greeted, each within the time-out. (To connect to a socket file takes no time,
-/// or has none to wait for; the look-up of a host's name has no bound here.)
+/// Opens a connection and is greeted, each within the timeout. (To connect to a socket file takes no time, or
+/// has none to wait for; the lookup of a host's name has no bound here.)
 fn connect(remote: &Remote) -> RedisResult<Connection> {
     let timeout = remote.settings.timeout;
     let mut connection = client(remote)?.get_connection_with_timeout(timeout)?;
@@ -279,8 +279,8 @@ fn client(remote: &Remote) -> RedisResult<Client> {
     Client::build_with_tls(info, TlsCertificates { client_tls: None, root_cert })
 }
 
-/// Whether the connection is of no more use; else Redis has answered, and refused. Who may not sign in need
-/// not ask.
+/// Whether the connection is of no more use; otherwise Redis has answered, and refused. One that may not sign
+/// in need not ask.
 fn is_lost(error: &RedisError) -> bool {
     use ErrorKind::{AuthenticationFailed, InvalidClientConfig, Io, Parse};
     let away = matches!(error.kind(), Io | Parse | AuthenticationFailed | InvalidClientConfig);

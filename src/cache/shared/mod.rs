@@ -1,7 +1,7 @@
 //! A cache that all replicas share, in Redis. A value is computed once for all of them, and outlives each of
 //! them.
 //!
-//! Of one replica at most one look-up of a key is under way; who asks meanwhile waits for that one (as in
+//! Of one replica at most one lookup of a key is under way; who asks meanwhile waits for that one (as in
 //! [`expiring`](super::expiring)). Of all replicas the first to miss a key takes its lock in Redis and
 //! computes; the others look again every few milliseconds. A lock that is not given back ends by itself, and
 //! then another one takes it.
@@ -123,14 +123,14 @@ pub struct RedisSettings {
     pub authorities: Option<PathBuf>,
 }
 
-/// What was counted of the look-ups.
+/// What was counted of the lookups.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SharedCounts {
-    /// Look-ups that found their entry.
+    /// Lookups that found their entry.
     pub hits: u64,
-    /// Look-ups that computed it, also those without Redis.
+    /// Lookups that computed it, also those without Redis.
     pub misses: u64,
-    /// Look-ups that waited for another one of this replica.
+    /// Lookups that waited for another one of this replica.
     pub coalesced: u64,
     /// Of Redis itself.
     pub remote: RemoteCounts,

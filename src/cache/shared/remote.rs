@@ -1,8 +1,8 @@
 //! Redis as the handlers see it: a bounded queue to the one thread that talks with it, and a breaker.
 //!
 //! The client blocks, so it lives on a thread of its own (`conversation.rs`) and a coroutine that asks parks.
-//! Every wait ends: the thread answers within its time-outs, and the janitor answers for a thread that hangs
-//! nevertheless, as in a look-up of a host's name.
+//! Every wait ends: the thread answers within its timeouts, and the janitor answers for a thread that hangs
+//! nevertheless, as in a lookup of a host's name.
 
 use std::collections::HashSet;
 use std::io;
@@ -23,7 +23,7 @@ use crate::waiting::queue::Queue;
 use crate::waiting::reply::{self, Reply, Slot};
 use crate::waiting::{Bell, Deadlines, Expire, Janitor, Tended};
 
-/// What a look-up came to.
+/// What a lookup came to.
 pub(super) enum Looked {
     /// It is there, and for how long.
     Found { value: Body, left: Duration },
@@ -41,7 +41,7 @@ pub(super) enum Job {
     Forget { key: String, reply: Reply<Answer> },
 }
 
-/// A look-up that somebody waits for. Dropped without an answer it says that Redis is away.
+/// A lookup that somebody waits for. Dropped without an answer it says that Redis is away.
 pub(super) struct LookUp {
     pub(super) key: String,
     /// Whose lock it is.
@@ -95,13 +95,13 @@ pub struct RemoteCounts {
     pub up: bool,
     /// Commands sent.
     pub commands: u64,
-    /// Connections that could not be opened or were lost, time-outs among them.
+    /// Connections that could not be opened or were lost, timeouts among them.
     pub failures: u64,
     /// Commands that Redis refused.
     pub refused: u64,
-    /// Look-ups that were not sent, since it was away or the queue was full.
+    /// Lookups that were not sent, since it was away or the queue was full.
     pub bypassed: u64,
-    /// Look-ups that the janitor ended, since the thread did not answer.
+    /// Lookups that the janitor ended, since the thread did not answer.
     pub expired: u64,
 }
 
@@ -142,8 +142,8 @@ impl Remote {
         });
         janitor.look_after(&remote);
         let mut talking = Conversation::new(remote.clone());
-        // Without a bound: who waits for it is answered by the janitor, and Redis is no condition of
-        // anything.
+        // Without a bound: a caller that waits for it is answered by the janitor, and Redis is not a
+        // condition of anything.
         let thread = keep("pouco-redis", None, move || talking.run())?;
         Ok((remote, thread))
     }
@@ -157,7 +157,7 @@ impl Remote {
         let (reply, waiter) = reply::channel();
         let (now, token) = (Instant::now(), u64::from_ne_bytes(random::bytes()));
         let wait = Duration::from_millis(limits::REDIS_LOCK_WAIT_MS);
-        // To connect, to be greeted, and for the command, each within the time-out; and the wait for another
+        // To connect, to be greeted, and for the command, each within the timeout; and the wait for another
         // replica.
         self.deadlines.add(now + wait + 3 * self.settings.timeout, reply.slot());
         let job = LookUp { key: key.to_owned(), token, reply, give_up: now + wait };
@@ -217,12 +217,12 @@ impl Remote {
         Some(keys)
     }
 
-    /// Whether nobody shall ask it. It is so until it has answered once.
+    /// Whether it must not be asked. It is so until it has answered once.
     pub(super) fn is_away(&self) -> bool {
         self.state.load(Ordering::Acquire) != UP
     }
 
-    /// Says once that nobody shall ask any more.
+    /// Says once that it must no longer be asked.
     pub(super) fn lost(&self, why: &dyn std::fmt::Display) {
         if self.state.swap(AWAY, Ordering::AcqRel) != AWAY {
             log::warn!("Redis at {} is away, values are computed meanwhile: {why}", self.settings.address);

@@ -79,14 +79,14 @@ fn where_nobody_listens_every_value_is_computed_at_once() {
     until(|| shared.counts().remote.failures > 0);
     let begun = Instant::now();
     (0..1_000).for_each(|_| assert_eq!(source(&shared), Source::Bypass));
-    assert!(begun.elapsed() < BOUND, "a thousand look-ups took {:?}", begun.elapsed());
+    assert!(begun.elapsed() < BOUND, "a thousand lookups took {:?}", begun.elapsed());
     let counts = shared.counts();
     assert_eq!((counts.misses, counts.remote.bypassed, counts.remote.up), (1_000, 1_000, false));
     shared.stop();
 }
 
-/// Says PONG to whoever comes while `greets` is set, and nothing to anything else: a Redis that has stopped
-/// in the middle.
+/// Says PONG to every client while `greets` is set, and nothing to anything else: a Redis that has stopped in
+/// the middle.
 fn serve_greetings(listener: &TcpListener, greets: &Arc<AtomicBool>) {
     for stream in listener.incoming() {
         let (mut stream, greets): (TcpStream, _) = (stream.unwrap(), greets.clone());
@@ -127,7 +127,7 @@ fn one_that_stops_answering_costs_one_time_out_and_is_asked_again_later() {
     shared.stop();
 }
 
-/// A thread that hangs where no time-out of a socket helps is answered for by the janitor.
+/// A thread that hangs where no timeout of a socket helps is answered for by the janitor.
 #[test]
 fn a_wait_that_nobody_answers_is_ended_by_the_janitor() {
     let (reply, waiter) = crate::waiting::reply::channel::<remote::Answer>();

@@ -218,7 +218,7 @@ fn is_field_line(line: &[u8]) -> bool {
         && line[colon + 1..].iter().all(|byte| is_text_byte(*byte))
 }
 
-/// A tab, or anything that is no control character.
+/// A tab, or anything that is not a control character.
 const fn is_text_byte(byte: u8) -> bool {
     byte == b'\t' || (byte >= b' ' && byte != 0x7f)
 }

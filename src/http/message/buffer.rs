@@ -126,7 +126,7 @@ pub(crate) struct BufferPool {
     keep: usize,
     /// What inputs may still grow by; the pool keeps it.
     pub(crate) inputs: Account,
-    /// What outputs may still grow by; who writes an output keeps it.
+    /// What outputs may still grow by; the writer of an output keeps it.
     pub(crate) outputs: Account,
 }
 

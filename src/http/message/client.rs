@@ -24,8 +24,8 @@ impl Network {
     }
 }
 
-/// Who is believed where they say who a client is: in `X-Forwarded-For` and `X-Forwarded-Proto`, and in the
-/// header of the PROXY protocol. By default whoever connects over a Unix socket.
+/// Peers that are trusted to name the client: in `X-Forwarded-For` and `X-Forwarded-Proto`, and in the header
+/// of the PROXY protocol. By default whoever connects over a Unix socket.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TrustedHops {
     unix: bool,

@@ -189,8 +189,8 @@ impl RequestHead<'_> {
         tags
     }
 
-    /// The date of a field. One that is no date, or is there twice, is ignored (RFC 9110 sections 13.1.3 and
-    /// 13.1.4).
+    /// The date of a field. One that is not a date, or is there twice, is ignored (RFC 9110 sections 13.1.3
+    /// and 13.1.4).
     fn date(&self, name: &str) -> Option<SystemTime> {
         let mut lines = self.header_lines(name);
         let date = lines.next().filter(|_| lines.next().is_none())?;

@@ -14,7 +14,7 @@ const DATE_WORDS: usize = DATE_BYTES.div_ceil(8);
 pub(crate) struct Date {
     /// Odd while the text is being written; readers retry.
     sequence: AtomicU64,
-    /// Of whoever writes.
+    /// Of the writer.
     writing: Mutex<()>,
     words: [AtomicU64; DATE_WORDS],
 }

@@ -57,7 +57,7 @@ enum Codings {
     Unknown,
     /// Codings that we do not implement, then `chunked`.
     UnknownThenChunked,
-    /// Parameters, what is no token, `chunked` twice, or something behind it.
+    /// Parameters, what is not a token, `chunked` twice, or something behind it.
     Broken,
 }
 
@@ -168,7 +168,8 @@ impl EngineFields {
     }
 
     /// One field, digits only, no overflow (RFC 9112 section 6.3; a repeated or listed length is refused). A
-    /// leading zero is refused too: the grammar has it, but who reads it as octal frames another body.
+    /// leading zero is refused too: the grammar allows it, but a reader that takes it as octal frames another
+    /// body.
     fn take_content_length(&mut self, value: &[u8]) -> Result<(), Status> {
         let leading_zero = value.len() > 1 && value[0] == b'0';
         if self.content_length.is_some()
@@ -185,8 +186,8 @@ impl EngineFields {
         Ok(())
     }
 
-    /// Empty elements count for nothing (RFC 9110 section 5.6.1.2), but a field with only those is no list of
-    /// codings.
+    /// Empty elements count for nothing (RFC 9110 section 5.6.1.2), but a field with only those is not a list
+    /// of codings.
     fn take_codings(&mut self, value: &[u8]) {
         if self.codings == Codings::Absent {
             self.codings = Codings::Empty;

@@ -13,7 +13,7 @@ use super::request::Method;
 use super::scan::scan;
 use super::status::Status;
 
-/// A complete, valid head; its fields are in the list beside it.
+/// A complete, valid head; its fields are in the list next to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Head<'b> {
     /// Its length with the empty line.

@@ -198,7 +198,7 @@ pub(crate) fn write_string(out: &mut Vec<u8>, text: &str) {
 
 /// Appends a number in its shortest form that is read as the same number again.
 pub(crate) fn write_float(out: &mut Vec<u8>, number: f64) {
-    // Writing to a Vec does not fail. What is no number (RFC 8259 section 6) is null.
+    // Writing to a Vec does not fail. What is not a number (RFC 8259 section 6) is null.
     let written = serde_json::to_writer(out, &number);
     debug_assert!(written.is_ok());
 }

@@ -1,7 +1,7 @@
 //! A message, read and written: heads, fields, bodies, targets, statuses, JSON, and the errors that become an
 //! answer.
 //!
-//! What may not enter: routes, sockets, time-outs, the server. Where a message meets its socket stand two
+//! What may not enter: routes, sockets, timeouts, the server. Where a message meets its socket stand two
 //! traits: [`writer::Sink`] takes the pieces of an answer, [`reader::Source`] brings those of a body.
 
 pub(in crate::http) mod body;

@@ -16,7 +16,7 @@ pub enum ParameterError {
         /// The parameter.
         name: &'static str,
     },
-    /// The decoded text is no value of the wanted type.
+    /// The decoded text is not a value of the wanted type.
     Value {
         /// The parameter.
         name: &'static str,

@@ -1,6 +1,6 @@
 //! A body that is larger than any buffer, read piece by piece in the memory of one piece.
 //!
-//! A read waits for the client up to the body time-out since its last progress, and for as long as the client
+//! A read waits for the client up to the body timeout since its last progress, and for as long as the client
 //! keeps the least rate; it parks the coroutine and nobody else. What fails here ends the connection. What
 //! stands between a read and the socket is a [`Source`].
 
@@ -43,7 +43,7 @@ pub(in crate::http) const MAX_SKIPPED_BYTES: usize = 256 * 1024;
 /// part of the answer has left before: the client was never asked for its body.
 ///
 /// # Errors
-/// Its reads fail with `TimedOut` if the client pauses for longer than the body time-out, is slower than the
+/// Its reads fail with `TimedOut` if the client pauses for longer than the body timeout, is slower than the
 /// least rate, or has sent chunks for too long, `UnexpectedEof` if it leaves, `InvalidData` if the chunked
 /// coding is broken, and `FileTooLarge` past the route's limit. A handler should return them (`?`): where it
 /// has not answered, the engine answers with 408, 400 or 413.
@@ -53,7 +53,7 @@ pub struct BodyReader<'c> {
     coding: Coding,
     invite: bool,
     failure: Option<ReadFailure>,
-    /// When all of it must be there; without one, each wait has the body time-out for itself.
+    /// When all of it must be there; without one, each wait has the body timeout for itself.
     deadline_ms: Option<u64>,
 }
 

@@ -1,5 +1,5 @@
-//! What stands before a body: method, target and fields, for handlers and for the guards that run before the
-//! body is read. Slices into the connection's buffer, nothing copied; what needs parsing is parsed when it is
+//! What precedes a body: method, target and fields, for handlers and for the guards that run before the body
+//! is read. Slices into the connection's buffer, nothing copied; what needs parsing is parsed when it is
 //! asked for.
 
 use std::borrow::Cow;
@@ -29,7 +29,7 @@ pub enum Remote {
 /// What knows the other end of the connection.
 pub(in crate::http) trait Peer {
     fn remote(&self) -> Remote;
-    /// Who is believed where they say who a client is.
+    /// Peers that are trusted to name the client.
     fn hops(&self) -> &TrustedHops;
 }
 

@@ -131,7 +131,7 @@ impl<'o> Response<'o> {
     /// `Connection` and `Date`.
     ///
     /// # Panics
-    /// If the name is no token (RFC 9110 section 5.1), or one of these: the client then gets a 500.
+    /// If the name is not a token (RFC 9110 section 5.1), or one of these: the client then gets a 500.
     pub fn header(&mut self, name: &str, value: impl Display) -> &mut Self {
         assert!(!name.is_empty() && name.bytes().all(is_token_byte), "{name:?} is no field name");
         assert!(!OWN_FIELDS.iter().any(|own| name.eq_ignore_ascii_case(own)), "{name} is the engine's own");
@@ -219,8 +219,8 @@ impl<'o> Response<'o> {
     }
 
     /// Ends the answer with a body of any size that `write` produces piece by piece: with `Content-Length`
-    /// where its `length` in bytes is known, else chunked (RFC 9112 section 7.1), and for HTTP/1.0 ended by
-    /// the connection's end. For HEAD `write` is not called.
+    /// where its `length` in bytes is known, otherwise chunked (RFC 9112 section 7.1), and for HTTP/1.0 ended
+    /// by the connection's end. For HEAD `write` is not called.
     ///
     /// If `write` fails, or writes less than the length, the answer becomes a 500 while nothing of it has
     /// been sent; after that the connection is cut, so that the client does not take the part for the whole.

@@ -1,6 +1,6 @@
 //! A body that is larger than any buffer, written piece by piece in the memory of one piece.
 //!
-//! A write waits for the client up to the write time-out since its last progress, and for as long as the
+//! A write waits for the client up to the write timeout since its last progress, and for as long as the
 //! client keeps the least rate; it parks the coroutine and nobody else. What fails here ends the connection.
 //! What stands between a piece and the socket is a [`Sink`].
 
@@ -66,8 +66,8 @@ pub(crate) enum WrittenFraming {
 ///
 /// # Errors
 /// Its writes fail with `BrokenPipe` if the client left, `TimedOut` if it reads nothing for the write
-/// time-out, is slower than the least rate, or an answer without a length has lasted too long, and
-/// `WriteZero` past the length that was announced.
+/// timeout, is slower than the least rate, or an answer without a length has lasted too long, and `WriteZero`
+/// past the length that was announced.
 pub struct BodyWriter<'o> {
     out: &'o mut Vec<u8>,
     sink: Option<&'o dyn Sink>,

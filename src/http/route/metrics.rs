@@ -1,5 +1,5 @@
-//! What the engine counts: one counter per limit and per time-out, so that whoever is refused can be told
-//! why.
+//! What the engine counts: one counter per limit and per timeout, so that the reason of every refusal is
+//! visible.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -129,7 +129,7 @@ impl Metrics {
         self.limit_hits[limit as usize].load(Ordering::Relaxed)
     }
 
-    /// How many connections a time-out ended.
+    /// How many connections a timeout ended.
     #[must_use]
     pub fn timeouts(&self, timeout: Timeout) -> u64 {
         self.timeouts[timeout as usize].load(Ordering::Relaxed)

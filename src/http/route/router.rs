@@ -97,7 +97,7 @@ pub struct Router {
     guards: bool,
     templates: Vec<(Box<str>, Place)>,
     routes: Vec<Route>,
-    /// Written by accept coroutines too, which now and then run on the timer's thread.
+    /// Written by accept coroutines too, which occasionally run on the timer's thread.
     other: [AtomicU64; Status::COUNT],
     other_seconds: Histogram,
     measured: bool,

@@ -1,4 +1,4 @@
-//! The end of a listener: whom the kernel has connected is served, and nobody new comes.
+//! The end of a listener: connections that the kernel has made are served, and no new ones come.
 //!
 //! Race window: who connects between the last accept and the close of the listener would be cut off without
 //! an answer, though the connection was made. So the door is closed first. A Unix socket loses its path; what
@@ -24,7 +24,7 @@ use crate::waiting::sleep;
 /// "Return 0": of each packet nothing is kept (Linux, filter.rst).
 const DROP_ALL: [SockFilter; 1] = [SockFilter::new(0x06, 0, 0, 0)];
 
-/// Accepts whoever is in the kernel's queue.
+/// Accepts every connection in the kernel's queue.
 pub(super) fn accept_rest(listener: &Listener, shared: &Arc<Shared>) {
     if !listener.is_owned() {
         return;
@@ -54,7 +54,7 @@ pub(super) fn accept_rest(listener: &Listener, shared: &Arc<Shared>) {
 fn close_door(listener: &Listener) -> io::Result<()> {
     match listener.address() {
         Address::Tcp(_) => listener.socket.attach_filter(&DROP_ALL),
-        // The lock beside it is held for as long as the listener lives: it is nobody else's by now.
+        // The lock next to it is held for as long as the listener lives: it is nobody else's by now.
         Address::Unix(path) => fs::remove_file(path),
     }
 }

@@ -25,8 +25,8 @@ impl Clock {
 
     /// Brings the time and the date up to now.
     ///
-    /// Race window: the sweeper ticks, and who ends its rest does too; the later time stays, whoever comes
-    /// last.
+    /// Race window: the sweeper ticks, and the one that ends its rest does too; the later time stays,
+    /// whichever comes last.
     pub(crate) fn tick(&self) {
         let elapsed = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
         self.now_ms.fetch_max(elapsed, Ordering::Relaxed);

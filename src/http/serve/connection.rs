@@ -30,7 +30,7 @@ const FLUSH_BYTES: usize = 64 * 1024;
 
 /// Why a connection ends, apart from its regular end.
 enum End {
-    /// Nothing more to say: the client left, a time-out between requests, an error of the socket.
+    /// Nothing more to say: the client left, a timeout between requests, an error of the socket.
     Close,
     /// The last answer is in the output; the client may still be sending.
     AfterAnswer,
@@ -43,7 +43,7 @@ impl From<Broken> for End {
 }
 
 /// Where the request at the start of the input stands.
-enum Phase {
+enum Awaited {
     /// The header of a trusted hop, which says who the client is, comes before everything else.
     Proxy,
     Head,
@@ -72,7 +72,7 @@ enum Begun {
     },
     NeedsHead,
     NeedsBody {
-        phase: Phase,
+        awaited: Awaited,
         invite: bool,
     },
     /// The handler reads the body itself, up to so many bytes.
@@ -97,8 +97,8 @@ struct Connection<'s> {
     shared: &'s Shared,
     input: Input,
     answering: Answering,
-    phase: Phase,
-    /// When the wait for the present phase ends; set by its first wait.
+    awaited: Awaited,
+    /// When the wait for it ends; set by its first wait.
     deadline_ms: Option<u64>,
     /// Bytes known to hold no complete head, so that a slow head is not searched again from its start.
     searched: usize,
@@ -110,7 +110,7 @@ struct Connection<'s> {
 
 /// Serves one connection until it ends.
 pub(crate) fn run(socket: Socket, arrival: Arrival, network: Option<Network>, shared: &Shared) {
-    let phase = if arrival.is_proxied() { Phase::Proxy } else { Phase::Head };
+    let awaited = if arrival.is_proxied() { Awaited::Proxy } else { Awaited::Head };
     let wire = match Wire::new(socket, arrival, network, shared) {
         Ok(wire) => wire,
         Err(error) => {
@@ -123,7 +123,7 @@ pub(crate) fn run(socket: Socket, arrival: Arrival, network: Option<Network>, sh
         shared,
         input: Input::default(),
         answering: Answering::default(),
-        phase,
+        awaited,
         deadline_ms: None,
         searched: 0,
         skipped_empty_line: false,
@@ -157,10 +157,10 @@ impl Connection<'_> {
 
     /// Takes the request at the start of the input as far as its bytes go.
     fn advance(&mut self) -> Result<Step, End> {
-        match &mut self.phase {
-            Phase::Head => self.advance_head(),
-            Phase::Proxy => self.advance_proxy(),
-            Phase::Body { head, body_bytes } => {
+        match &mut self.awaited {
+            Awaited::Head => self.advance_head(),
+            Awaited::Proxy => self.advance_proxy(),
+            Awaited::Body { head, body_bytes } => {
                 let (head_bytes, body_bytes) = (head.head_bytes(), *body_bytes);
                 if body_bytes > self.shared.limits.body_bytes && self.input.len() > head_bytes {
                     return Err(self.reject(Status::ContentTooLarge));
@@ -170,7 +170,7 @@ impl Connection<'_> {
                 }
                 self.answer(Decoded { body_bytes, framed_bytes: body_bytes })
             }
-            Phase::Chunked { head, decoder } => match decoder.advance(&mut self.input, head.head_bytes()) {
+            Awaited::Chunked { head, decoder } => match decoder.advance(&mut self.input, head.head_bytes()) {
                 Ok(Some(whole)) => self.answer(whole),
                 Ok(None) => Ok(Step::NeedBytes),
                 Err(status) => Err(self.reject_over(Limit::of_chunked_body(status), status)),
@@ -195,7 +195,7 @@ impl Connection<'_> {
             Ok(None) => Ok(Step::NeedBytes),
             Ok(Some(header)) => {
                 self.input.consume(header.bytes);
-                self.phase = Phase::Head;
+                self.awaited = Awaited::Head;
                 self.deadline_ms = None;
                 if let Some(client) = header.client
                     && let Err(limit) = self.wire.name_client(client)
@@ -238,7 +238,7 @@ impl Connection<'_> {
     }
 
     /// One empty line before a request line is ignored, as RFC 9112 section 2.2 asks: old clients end a body
-    /// with it. A second one is no request line.
+    /// with it. A second one is not a request line.
     fn skip_empty_line(&mut self) -> Result<(), End> {
         while self.input.unread().starts_with(b"\r\n") {
             if self.skipped_empty_line {
@@ -251,7 +251,7 @@ impl Connection<'_> {
         Ok(())
     }
 
-    /// Parses the head; answers if its body is there too, else notes what is missing.
+    /// Parses the head; answers if its body is there too, otherwise notes what is missing.
     fn begin(&mut self) -> Result<Step, End> {
         match self.try_to_answer() {
             Begun::Answered { request_bytes, after } => self.answered(request_bytes, after),
@@ -263,8 +263,8 @@ impl Connection<'_> {
             Begun::Declined { head_bytes, framing, invite, after } => {
                 self.declined(head_bytes, framing, invite, after)
             }
-            Begun::NeedsBody { phase, invite } => {
-                self.phase = phase;
+            Begun::NeedsBody { awaited, invite } => {
+                self.awaited = awaited;
                 self.deadline_ms = None;
                 if invite {
                     self.answering.output.extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
@@ -278,10 +278,10 @@ impl Connection<'_> {
         let limits = &self.shared.limits;
         let unread = self.input.unread_mut();
         let come = unread.len();
-        // The body has to be parted from the head before that is borrowed; the methods that have one begin
+        // The body must be split from the head before that is borrowed; the methods that have one begin
         // with P.
-        let parted = if unread.starts_with(b"P") { head::length(unread).unwrap_or(come) } else { come };
-        let (head_part, rest) = unread.split_at_mut(parted);
+        let boundary = if unread.starts_with(b"P") { head::length(unread).unwrap_or(come) } else { come };
+        let (head_part, rest) = unread.split_at_mut(boundary);
         let mut fields = FieldList::new();
         let head = match head::parse(head_part, &mut fields) {
             Ok(Some(head)) if head.head_bytes <= limits.head_bytes => head,
@@ -315,7 +315,7 @@ impl Connection<'_> {
         let begun = come > head_bytes;
         let invite = head.expects_continue && !begun;
         let park = || ParkedHead::new(&head, &fields, head_part);
-        let phase = match head.framing {
+        let awaited = match head.framing {
             BodyFraming::Length(length) => match usize::try_from(length) {
                 Ok(body_bytes) if body_bytes <= rest.len().min(limits.body_bytes) => {
                     let after = self.answering.answer(&self.wire, &head, &fields, &mut rest[..body_bytes]);
@@ -325,12 +325,12 @@ impl Connection<'_> {
                 // that is announced and never comes is an incomplete message (RFC 9112 section 6.3): it gets
                 // no answer.
                 Ok(body_bytes) if body_bytes <= limits.body_bytes || !(begun || invite) => {
-                    Phase::Body { head: park(), body_bytes }
+                    Awaited::Body { head: park(), body_bytes }
                 }
                 _ => return Begun::Refused(Status::ContentTooLarge),
             },
             BodyFraming::Chunked => {
-                Phase::Chunked { head: park(), decoder: ChunkedDecoder::new(limits.body_bytes) }
+                Awaited::Chunked { head: park(), decoder: ChunkedDecoder::new(limits.body_bytes) }
             }
         };
         if self.shared.router.has_guards()
@@ -338,14 +338,14 @@ impl Connection<'_> {
         {
             return declined;
         }
-        Begun::NeedsBody { phase, invite }
+        Begun::NeedsBody { awaited, invite }
     }
 
     /// The body that was waited for is whole.
     #[inline(never)] // its table of fields is no part of the usual request's stack
     fn answer(&mut self, whole: Decoded) -> Result<Step, End> {
-        let awaited = std::mem::replace(&mut self.phase, Phase::Head);
-        let (Phase::Body { head: parked, .. } | Phase::Chunked { head: parked, .. }) = awaited else {
+        let awaited = std::mem::replace(&mut self.awaited, Awaited::Head);
+        let (Awaited::Body { head: parked, .. } | Awaited::Chunked { head: parked, .. }) = awaited else {
             return self.advance_head();
         };
         let (head_part, rest) = self.input.unread_mut().split_at_mut(parked.head_bytes());
@@ -385,7 +385,7 @@ impl Connection<'_> {
 
     fn answered(&mut self, request_bytes: usize, after: After) -> Result<Step, End> {
         self.input.consume(request_bytes);
-        self.phase = Phase::Head;
+        self.awaited = Awaited::Head;
         self.searched = 0;
         self.skipped_empty_line = false;
         self.deadline_ms = None;
@@ -400,8 +400,7 @@ impl Connection<'_> {
         }
     }
 
-    /// Answers a request that no handler shall see, and ends the connection: its framing is not to be
-    /// trusted.
+    /// Answers a request that no handler may see, and ends the connection: its framing is not to be trusted.
     fn reject(&mut self, status: Status) -> End {
         self.reject_over(Limit::of_status(status), status)
     }
@@ -454,11 +453,11 @@ impl Connection<'_> {
                     return Err(self.reject_over(Some(Limit::RequestBytes), status));
                 };
                 if let Some(count) = self.wire.read(room)? {
-                    let is_proxy = matches!(self.phase, Phase::Proxy);
+                    let is_proxy = matches!(self.awaited, Awaited::Proxy);
                     if self.input.is_empty() && !is_proxy {
                         self.deadline_ms = None;
                     }
-                    let of_head = is_proxy || matches!(self.phase, Phase::Head);
+                    let of_head = is_proxy || matches!(self.awaited, Awaited::Head);
                     self.answering.timing.bytes_came(&self.shared.stopwatch, of_head);
                     self.input.filled(count);
                     return Ok(());
@@ -471,10 +470,10 @@ impl Connection<'_> {
     fn wait_for_bytes(&mut self) -> Result<(), End> {
         let limits = &self.shared.limits;
         let idle = self.input.is_empty();
-        let (timeout, timeout_ms) = match self.phase {
-            Phase::Head if idle => (Timeout::Idle, limits.idle_timeout_ms),
-            Phase::Head | Phase::Proxy => (Timeout::Head, limits.head_timeout_ms),
-            Phase::Body { .. } | Phase::Chunked { .. } => (Timeout::Body, limits.body_timeout_ms),
+        let (timeout, timeout_ms) = match self.awaited {
+            Awaited::Head if idle => (Timeout::Idle, limits.idle_timeout_ms),
+            Awaited::Head | Awaited::Proxy => (Timeout::Head, limits.head_timeout_ms),
+            Awaited::Body { .. } | Awaited::Chunked { .. } => (Timeout::Body, limits.body_timeout_ms),
         };
         let now_ms = self.shared.clock.now_ms();
         let deadline_ms = *self.deadline_ms.get_or_insert(now_ms + timeout_ms);
@@ -500,14 +499,14 @@ impl Connection<'_> {
             Err(_) => {
                 self.shared.metrics.timed_out(timeout);
                 // A hop that begins without its header speaks no HTTP so far.
-                let silent = idle || matches!(self.phase, Phase::Proxy);
+                let silent = idle || matches!(self.awaited, Awaited::Proxy);
                 Err(if silent { End::Close } else { self.reject(Status::RequestTimeout) })
             }
         }
     }
 
-    /// Who has just connected has sent a request, or is about to: a drain waits for it, though not for long.
-    /// It looks again at each idle connection by itself.
+    /// A client that has just connected has sent a request, or is about to: a drain waits for it, though not
+    /// for long. It looks again at each idle connection by itself.
     fn awaits_first_request(&self) -> bool {
         let since_ms = self.shared.draining_since_ms.load(Ordering::Relaxed);
         self.answering.requests == 0 && self.shared.clock.now_ms() < since_ms + limits::DRAIN_FIRST_REQUEST_MS

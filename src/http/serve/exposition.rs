@@ -1,4 +1,4 @@
-//! What the engine counted, as `/metrics` writes it down.
+//! What the engine counted, as `/metrics` shows it.
 
 use super::server::Server;
 use crate::http::route::metrics::{Limit, Timeout};
@@ -58,12 +58,7 @@ impl Server {
         for timeout in Timeout::ALL {
             let labels = [("kind", timeout.label())];
             let ended = metrics.timeouts(*timeout);
-            exposition.sample(
-                "pouco_http_timeouts_total",
-                "Connections ended by a time-out.",
-                &labels,
-                ended,
-            );
+            exposition.sample("pouco_http_timeouts_total", "Connections ended by a timeout.", &labels, ended);
         }
         exposition.atomic("pouco_handler_panics_total", "Handlers that panicked.", &metrics.panics);
     }

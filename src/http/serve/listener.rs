@@ -25,12 +25,12 @@ pub enum Address {
     Unix(PathBuf),
 }
 
-/// A text that is no address.
+/// A text that is not an address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AddressError {
     /// `unix:` and nothing behind it.
     NoPath,
-    /// This is no number of a port.
+    /// This is not a number of a port.
     Port(String),
     /// This is neither of the two forms.
     Form(String),
@@ -81,7 +81,7 @@ pub struct Listener {
     address: Address,
     /// Whether it goes with this process. One that was handed over is its manager's, and serves on.
     owned: bool,
-    /// Held while the socket lives: who has it may unlink the path. The file itself stays, since unlinking a
+    /// Held while the socket lives: its holder may unlink the path. The file itself stays, since unlinking a
     /// lock file lets two processes lock two files of one name.
     _lock: Option<File>,
 }
@@ -103,9 +103,9 @@ impl Listener {
         Self::bind_as(address, socket_mode, false)
     }
 
-    /// As [`Listener::bind`], beside other processes that bind the same TCP address in this way: the kernel
-    /// gives each of them its part of the connections (`SO_REUSEPORT`, socket(7)). A Unix socket is one
-    /// process's in any case.
+    /// As [`Listener::bind`], together with other processes that bind the same TCP address in this way: the
+    /// kernel gives each of them its part of the connections (`SO_REUSEPORT`, socket(7)). A Unix socket is
+    /// one process's in any case.
     ///
     /// # Errors
     /// As for [`Listener::bind`]; `AddrInUse` also if another process, or another user's, has not bound it in
@@ -127,8 +127,8 @@ impl Listener {
     /// meanwhile waits for the next one.
     ///
     /// # Errors
-    /// Those of the system; `InvalidInput` if it is no stream socket that listens,
-    /// or has neither a port nor a path.
+    /// Those of the system; `InvalidInput` if it is not a stream socket that listens, or has neither a port
+    /// nor a path.
     pub fn inherit(socket: Socket) -> io::Result<Self> {
         let no = |what| io::Error::new(io::ErrorKind::InvalidInput, what);
         if socket.r#type()? != Type::STREAM || !socket.is_listener()? {
@@ -189,8 +189,8 @@ impl Listener {
     }
 
     /// Race window: between a killed process and its successor the path still exists. Binding needs it gone,
-    /// and unlinking it blindly would cut off a living server. So a lock beside it, which the kernel frees at
-    /// any death, is taken first; its holder alone may unlink.
+    /// and unlinking it blindly would cut off a living server. So a lock next to it, which the kernel frees
+    /// at any death, is taken first; its holder alone may unlink.
     fn bind_unix(path: &Path, socket_mode: u32) -> io::Result<Self> {
         let lock = lock_beside(path)?;
         match fs::remove_file(path) {

@@ -1,4 +1,4 @@
-//! The server: listeners, connections, time-outs, the drain. It knows messages and routes; neither knows it.
+//! The server: listeners, connections, timeouts, the drain. It knows messages and routes; neither knows it.
 //!
 //! What may not enter: what a head or a body means, which handler is called.
 

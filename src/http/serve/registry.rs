@@ -96,8 +96,8 @@ struct Address {
 }
 
 impl Registry {
-    /// Counts a connection that was just accepted as one of its address. Whoever is returned was told to
-    /// leave for it, and is to be woken.
+    /// Counts a connection that was just accepted as one of its address. A connection that is returned was
+    /// told to make room for it, and must be woken.
     pub(super) fn admit(
         &mut self,
         bounds: Bounds,

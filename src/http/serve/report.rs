@@ -1,4 +1,4 @@
-//! What is told of single requests: their names, and the lines of the access log. Where neither is wanted,
+//! What is logged about single requests: their ids, and the lines of the access log. Where neither is wanted,
 //! which is the usual case, a request costs one look at a flag.
 
 use std::sync::Arc;
@@ -46,7 +46,7 @@ pub enum Access {
 /// What may be personal, or a secret.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Details {
-    /// The path as it was sent, beside the route's template.
+    /// The path as it was sent, together with the route's template.
     pub path: bool,
     /// The query as it was sent.
     pub query: bool,

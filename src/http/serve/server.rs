@@ -37,11 +37,12 @@ use crate::waiting::interest::Interest;
 use crate::waiting::life::{self, Life};
 use crate::waiting::{Round, Timer, configure_coroutines, sleep};
 
-/// How often the sweeper looks: the resolution of every time-out, and of the `Date` field.
+/// How often the sweeper looks: the resolution of every timeout, and of the `Date` field.
 const SWEEP_INTERVAL_MS: u64 = 250;
 
 /// Connections taken from the kernel's queue in a row before those that are open get their turn: a flood of
-/// clients, each of whom costs no more than a refusal, would else hold the worker for as long as it lasts.
+/// clients, each of whom costs no more than a refusal, would otherwise hold the worker for as long as it
+/// lasts.
 pub(super) const ACCEPT_BURST: u32 = 64;
 
 /// The pause after that. It has to be a wait: a yield only goes behind the coroutines that are ready already,
@@ -176,7 +177,7 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    /// Counts who was just accepted, and tells an idle connection to make room where there is none.
+    /// Counts a connection that was just accepted, and tells an idle one to make room if there is none.
     fn admit(&self, network: Option<Network>) -> Result<(), Limit> {
         let open =
             usize::try_from(self.metrics.open_connections.load(Ordering::Relaxed)).unwrap_or(usize::MAX);
@@ -185,7 +186,7 @@ impl Shared {
         Ok(())
     }
 
-    /// Who was admitted and is not served.
+    /// A connection that was admitted and is not served.
     pub(super) fn dismiss(&self, network: Option<Network>) {
         self.registry.lock().forget(network);
         self.metrics.open_connections.fetch_sub(1, Ordering::Relaxed);
@@ -229,8 +230,8 @@ impl Shared {
 
     /// Ends the sweeper's rest; the time is right at once, and not when the thread has had its turn.
     ///
-    /// Race window: who is accepted is counted before this looks whether the sweeper rests, and the sweeper
-    /// looks at the count after it has said so. One of them sees the other.
+    /// Race window: an accepted connection is counted before this looks whether the sweeper rests, and the
+    /// sweeper looks at the count after it has said so. One of them sees the other.
     fn end_rest(&self) {
         if self.resting.load(Ordering::SeqCst) {
             self.clock.tick();
@@ -387,7 +388,7 @@ impl Server {
             if none_open || left.is_zero() {
                 break none_open;
             }
-            // Woken early by each leave; the time-out re-wakes a connection that turned idle in between.
+            // Woken early by each leave; the timeout re-wakes a connection that turned idle in between.
             let wait = left.min(Duration::from_millis(SWEEP_INTERVAL_MS));
             self.shared.left.wait_for(&mut registry, wait);
         };
@@ -543,7 +544,7 @@ fn refuse(socket: &Socket, limit: Limit, shared: &Shared) {
     let mut out = Vec::new();
     let mut response = Response::new(&mut out, &shared.clock.date, Persistence::Close, false);
     response.refuse(status);
-    // A new socket has room for one answer, but no accept loop shall depend on it.
+    // A new socket has room for one answer, but no accept loop must depend on it.
     if socket.set_nonblocking(true).is_ok() {
         let _ = socket.send(&out);
     }

@@ -1,7 +1,7 @@
 //! The socket of one connection: reads and writes that park the coroutine, each with its deadline.
 //!
 //! There is no timer per request. Before each wait the connection writes down when the wait must end; the
-//! sweeper wakes whoever is past that time, and the woken connection looks at the clock itself.
+//! sweeper wakes a coroutine that is past that time, and the woken connection looks at the clock itself.
 
 mod pace;
 mod sending;
@@ -333,7 +333,7 @@ impl Source for Wire<'_> {
         if self.answering.get() {
             return Err(ReadFailure::Uninvited);
         }
-        // Who does not take this takes no status either.
+        // A client that does not read this reads no status either.
         self.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").map_err(|_| ReadFailure::Gone)
     }
 

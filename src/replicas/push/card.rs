@@ -1,9 +1,9 @@
 //! How two replicas greet each other: each shows a card, and proves that it knows the secret that all
 //! replicas on one database share.
 //!
-//! Whoever accepts sends its card. Whoever has connected answers with its own and a proof, and gets a proof
-//! in return. A proof covers both cards, so it is good for this greeting alone. What is sent afterwards is
-//! neither encrypted nor signed, as little as the requests that a balancer sends to a replica.
+//! The side that accepts sends its card. The side that has connected answers with its own and a proof, and
+//! gets a proof in return. A proof covers both cards, so it is good for this greeting alone. What is sent
+//! afterwards is neither encrypted nor signed, as little as the requests that a balancer sends to a replica.
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;

@@ -50,13 +50,13 @@ enum State {
 
 /// What a turn has brought.
 #[derive(Default)]
-pub(super) struct Turn {
-    /// Who has just greeted, and where it is reached.
+pub(super) struct TurnOutcome {
+    /// The replica that has just greeted, and its address.
     pub(super) greeted: Option<(Uuid, String)>,
 }
 
 impl Inbound {
-    /// Greets whoever has connected.
+    /// Greets a replica that has connected.
     pub(super) fn greet(socket: Socket, hub: &Hub, now: Instant) -> io::Result<Self> {
         socket.set_nonblocking(true)?;
         let card = Card::new(hub.channel, hub.instance, &hub.address).map_err(io::Error::other)?;
@@ -70,7 +70,7 @@ impl Inbound {
         })
     }
 
-    /// Who sends; `None` during the greeting.
+    /// The sending replica; `None` during the greeting.
     pub(super) fn instance(&self) -> Option<Uuid> {
         match self.state {
             State::Greeting(..) => None,
@@ -97,8 +97,8 @@ impl Inbound {
         receiver: &mut dyn Receive,
         scratch: &mut [u8],
         now: Instant,
-    ) -> Result<Turn, Over> {
-        let mut turn = Turn::default();
+    ) -> Result<TurnOutcome, Over> {
+        let mut turn = TurnOutcome::default();
         for _ in 0..READS {
             let read = match (&self.socket).read(scratch) {
                 Ok(0) => return Err(Over::Closed),

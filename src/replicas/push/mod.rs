@@ -1,15 +1,15 @@
 //! New rows go from replica to replica directly.
 //!
 //! Each replica connects to all others that the table tells of and sends them what it has committed, over a
-//! Unix socket or TCP. The feed stays the truth: what is lost on the way it brings, and whoever has no room,
-//! no secret or another version is dropped, counted, and tried again later. Nobody who creates waits for any
-//! of this: a row is added to a bounded piece of memory, and one thread does all else.
+//! Unix socket or TCP. The feed stays the truth: it brings what is lost on the way, and a replica that has no
+//! room, no secret or another version is dropped, counted, and tried again later. Nobody who creates waits
+//! for any of this: a row is added to a bounded piece of memory, and one thread does everything else.
 //!
 //! Race window: the database may have lost a row since it was committed. So a frame names the history that
 //! its rows were committed in, as it was before their commit, and a replica whose database is in another one
 //! does not take it. Older data that is put back under the same timeline does not change that name: only a
 //! replica that stood still over all of that could still find a lost row in its socket, until it is filled
-//! anew.
+//! again.
 
 mod card;
 mod frame;
@@ -60,7 +60,7 @@ pub trait Receive: Send + 'static {
     /// A row that another replica has committed, and that may be known already.
     ///
     /// # Errors
-    /// It is no row.
+    /// It is not a row.
     fn row(&mut self, row: &[u8]) -> Result<(), Rubbish>;
 }
 

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use uuid::Uuid;
 
-use super::inbound::{Inbound, Over, Turn};
+use super::inbound::{Inbound, Over, TurnOutcome};
 use super::outbound::Outbound;
 use super::{Hub, Receive, Refusal, Told};
 use crate::http::Listener;
@@ -148,8 +148,10 @@ impl Pushing {
         let (hub, receiver) = (&self.hub, &mut *self.receiver);
         let turn = self.inbound[index].turn(hub, &told.secret, receiver, &mut self.scratch, now);
         match turn {
-            Ok(Turn { greeted: None }) => Vec::new(),
-            Ok(Turn { greeted: Some((instance, address)) }) => self.greeted(index, instance, address, now),
+            Ok(TurnOutcome { greeted: None }) => Vec::new(),
+            Ok(TurnOutcome { greeted: Some((instance, address)) }) => {
+                self.greeted(index, instance, address, now)
+            }
             Err(over) => {
                 if let Over::Refused(refusal) = over {
                     self.hub.counts.refuse(refusal);
@@ -159,8 +161,8 @@ impl Pushing {
         }
     }
 
-    /// Who has come before the table told of it is known from now on. One connection of each is enough: the
-    /// one before, which is given back, is dead, and this side does not know it yet.
+    /// A replica that has come before the table listed it is known from now on. One connection of each is
+    /// enough: the one before, which is given back, is dead, and this side does not know it yet.
     fn greeted(&mut self, index: usize, instance: Uuid, address: String, now: Instant) -> Vec<usize> {
         if !address.is_empty() && self.outbound.len() < limits::NEIGHBOURS {
             let known = self.outbound.entry(instance);

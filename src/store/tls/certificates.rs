@@ -1,5 +1,5 @@
-//! The files of TLS: who is believed, and who we are. They are read anew when they have changed, so that a
-//! certificate that is replaced in time needs no restart.
+//! The files of TLS: trusted authorities, and the client's own certificate. They are read again when they
+//! have changed, so that a certificate that is replaced in time needs no restart.
 
 use std::fs::{self, Metadata};
 use std::os::unix::fs::MetadataExt;
@@ -129,7 +129,7 @@ fn authorities(wanted: &Authorities) -> Result<(RootCertStore, Vec<CertificateDe
         }
         Authorities::File(path) => {
             let listed = certificates("sslrootcert", path)?;
-            // One that is no authority may still be the server's own.
+            // One that is not an authority may still be the server's own.
             roots.add_parsable_certificates(listed.iter().cloned());
             Ok((roots, listed))
         }

@@ -11,7 +11,7 @@ use super::certificates::PROTOCOL;
 use super::stream::{Secured, Wire};
 use super::{Security, TlsError, Way, Why, nameless, place, server_name};
 use crate::database_url::Mode;
-use crate::store::line::Line;
+use crate::store::socket::DatabaseSocket;
 
 /// "Do you speak TLS?" (Postgres manual, section 54.7).
 const REQUEST: [u8; 8] = [0, 0, 0, 8, 4, 210, 22, 47];
@@ -25,7 +25,7 @@ pub(in crate::store) fn secure(
     config: &Config,
     host: usize,
     way: Way,
-    line: &Arc<Line>,
+    socket: &Arc<DatabaseSocket>,
     deadline: Instant,
 ) -> Result<Option<Secured>, TlsError> {
     let failed = |why| security.failure(&place(config, host), why);
@@ -41,33 +41,33 @@ pub(in crate::store) fn secure(
     };
     let certificates = security.certificates.current().map_err(|why| failed(Why::Files(why)))?;
     let direct = security.wanted.direct;
-    if !direct && !is_offered(line, deadline).map_err(failed)? {
+    if !direct && !is_offered(socket, deadline).map_err(failed)? {
         return if must { Err(failed(Why::Refused)) } else { Ok(None) };
     }
     let mut tls = ClientConnection::new(certificates, name).map_err(|error| failed(Why::Handshake(error)))?;
-    agree(&mut tls, line, deadline).map_err(failed)?;
-    // Whoever is asked nothing before says so that it is Postgres (manual, section 54.2.11).
+    agree(&mut tls, socket, deadline).map_err(failed)?;
+    // A server that is asked nothing before shows this way that it is Postgres (manual, section 54.2.11).
     if direct && tls.alpn_protocol() != Some(PROTOCOL) {
         return Err(failed(Why::NotDirect));
     }
-    Ok(Some(Secured::new(line.clone(), Box::new(tls))))
+    Ok(Some(Secured::new(socket.clone(), Box::new(tls))))
 }
 
 /// Nothing but the answer is read: what a stranger may have sent with it is not taken for Postgres's.
-fn is_offered(line: &Line, deadline: Instant) -> Result<bool, Why> {
+fn is_offered(socket: &DatabaseSocket, deadline: Instant) -> Result<bool, Why> {
     let mut rest = &REQUEST[..];
     while !rest.is_empty() {
-        match line.write(rest).map_err(Why::Unanswered)? {
+        match socket.write(rest).map_err(Why::Unanswered)? {
             Some(count) => rest = &rest[count..],
-            None => line.wait_until(deadline),
+            None => socket.wait_until(deadline),
         }
     }
     let mut answer = [0];
     loop {
-        match line.read(&mut answer).map_err(Why::Unanswered)? {
+        match socket.read(&mut answer).map_err(Why::Unanswered)? {
             Some(0) => return Err(Why::Unanswered(io::ErrorKind::UnexpectedEof.into())),
             Some(_) => break,
-            None => line.wait_until(deadline),
+            None => socket.wait_until(deadline),
         }
     }
     match answer[0] {
@@ -79,12 +79,12 @@ fn is_offered(line: &Line, deadline: Instant) -> Result<bool, Why> {
     }
 }
 
-fn agree(tls: &mut ClientConnection, line: &Line, deadline: Instant) -> Result<(), Why> {
+fn agree(tls: &mut ClientConnection, socket: &DatabaseSocket, deadline: Instant) -> Result<(), Why> {
     while tls.is_handshaking() || tls.wants_write() {
         let done = if tls.wants_write() {
-            tls.write_tls(&mut Wire(line)).map(drop)
+            tls.write_tls(&mut Wire(socket)).map(drop)
         } else {
-            match tls.read_tls(&mut Wire(line)) {
+            match tls.read_tls(&mut Wire(socket)) {
                 Ok(0) => return Err(Why::Socket(io::ErrorKind::UnexpectedEof.into())),
                 read => read.map(drop),
             }
@@ -92,14 +92,14 @@ fn agree(tls: &mut ClientConnection, line: &Line, deadline: Instant) -> Result<(
         match done {
             Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                line.wait_until(deadline);
+                socket.wait_until(deadline);
                 continue;
             }
             Err(error) => return Err(Why::Socket(error)),
         }
         if let Err(error) = tls.process_new_packets() {
             // What is wrong is told to the other side, if it still hears.
-            let _ = tls.write_tls(&mut Wire(line));
+            let _ = tls.write_tls(&mut Wire(socket));
             return Err(Why::Handshake(error));
         }
     }

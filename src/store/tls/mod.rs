@@ -1,4 +1,4 @@
-//! TLS to Postgres: whether it is spoken, with whom, and what stands against it.
+//! TLS to Postgres: whether it is used, which server is trusted, and what prevents it.
 //!
 //! A session is encrypted before anything of it is said, by the thread that opens it: a handshake takes more
 //! stack than a coroutine has. From then on the same calls go through [`Secured`] that otherwise go to the
@@ -93,7 +93,7 @@ impl Security {
 /// Host and port, as they are told.
 pub(super) fn place(config: &Config, host: usize) -> String {
     let ports = config.get_ports();
-    let port = ports.get(host).or(ports.first()).copied().unwrap_or(super::line::DEFAULT_PORT);
+    let port = ports.get(host).or(ports.first()).copied().unwrap_or(super::socket::DEFAULT_PORT);
     match (config.get_hosts().get(host), config.get_hostaddrs().get(host)) {
         (Some(Host::Tcp(name)), _) => format!("{name}:{port}"),
         (_, Some(address)) => SocketAddr::new(*address, port).to_string(),
@@ -102,7 +102,7 @@ pub(super) fn place(config: &Config, host: usize) -> String {
     }
 }
 
-/// For whom the certificate has to be. `None`: such a name no certificate can have.
+/// The name that the certificate must be for. `None`: no certificate can have such a name.
 fn server_name(config: &Config, host: usize) -> Option<ServerName<'static>> {
     match (config.get_hosts().get(host), config.get_hostaddrs().get(host)) {
         (Some(Host::Tcp(name)), _) => ServerName::try_from(name.clone()).ok(),
@@ -193,7 +193,7 @@ impl fmt::Display for TlsError {
 
 impl std::error::Error for TlsError {}
 
-/// In words for who has to mend it; the library's where they are as good.
+/// In words for the operator; the library's where they are as good.
 pub(super) struct Told<'e>(pub(super) &'e Error);
 
 impl fmt::Display for Told<'_> {

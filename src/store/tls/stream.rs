@@ -1,5 +1,5 @@
 //! What is encrypted, over a session's socket. It waits as the socket does: what cannot be read or sent now
-//! is pending, and the session's owner waits by [`Line::block`] or [`Line::park`].
+//! is pending, and the session's owner waits by [`DatabaseSocket::block`] or [`DatabaseSocket::park`].
 
 use std::future::{Ready, ready};
 use std::io::{self, Read, Write};
@@ -14,16 +14,16 @@ use tokio_postgres::tls::{ChannelBinding, TlsConnect, TlsStream};
 use x509_cert::Certificate;
 use x509_cert::der::Decode;
 
-use super::super::line::{Line, Pipe};
+use super::super::socket::{DatabaseSocket, Pipe};
 
 /// A socket with TLS on it.
 pub(in crate::store) struct Secured {
-    line: Arc<Line>,
+    socket: Arc<DatabaseSocket>,
     tls: Box<ClientConnection>,
 }
 
 /// The socket, for the library.
-pub(super) struct Wire<'l>(pub(super) &'l Line);
+pub(super) struct Wire<'l>(pub(super) &'l DatabaseSocket);
 
 impl Read for Wire<'_> {
     fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
@@ -43,14 +43,14 @@ impl Write for Wire<'_> {
 
 impl Secured {
     /// After the handshake.
-    pub(super) fn new(line: Arc<Line>, tls: Box<ClientConnection>) -> Self {
-        Self { line, tls }
+    pub(super) fn new(socket: Arc<DatabaseSocket>, tls: Box<ClientConnection>) -> Self {
+        Self { socket, tls }
     }
 
     /// Sends what is encrypted already. `false` if there is no room.
     fn send(&mut self) -> io::Result<bool> {
         while self.tls.wants_write() {
-            match self.tls.write_tls(&mut Wire(&self.line)) {
+            match self.tls.write_tls(&mut Wire(&self.socket)) {
                 Ok(_) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
                 Err(error) => return Err(error),
@@ -61,7 +61,7 @@ impl Secured {
 
     /// Takes what has come. `false` if there is nothing.
     fn receive(&mut self) -> io::Result<bool> {
-        match self.tls.read_tls(&mut Wire(&self.line)) {
+        match self.tls.read_tls(&mut Wire(&self.socket)) {
             Ok(_) => {}
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
             Err(error) => return Err(error),
@@ -81,7 +81,7 @@ impl Drop for Secured {
         self.tls.send_close_notify();
         let mut farewell = Vec::new();
         while self.tls.wants_write() && self.tls.write_tls(&mut farewell).is_ok() {}
-        self.line.say_farewell(&farewell);
+        self.socket.say_farewell(&farewell);
     }
 }
 

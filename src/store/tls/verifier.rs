@@ -1,4 +1,4 @@
-//! Whether a server is who it says. `sslmode` says how much of that is asked.
+//! Whether a server is the one that it claims to be. `sslmode` says how much of that is checked.
 //!
 //! What OpenSSL accepts and the library does not is accepted here as well, since Postgres's manual tells how
 //! to make it: a certificate that is its own authority, and one that has its host as its common name alone.

@@ -1,4 +1,4 @@
-//! What was done off the worker, as `/metrics` writes it down.
+//! What was done off the worker, as `/metrics` shows it.
 
 use super::Aside;
 use crate::metrics::Exposition;

@@ -4,7 +4,7 @@
 # runs. Every manifest must be accepted, the Deployments must become available, a rollout and the disruption
 # budgets must do what they say.
 #
-#   tests/stack/kubernetes/api.sh    builds the programs first, if build.sh has not yet; everything on loopback
+#   tests/stack/kubernetes/api.sh    builds the programs first if build.sh has not; all on loopback
 set -uo pipefail
 export LC_ALL=C
 cd "$(dirname "$(readlink -f "$0")")/../../.." || exit

@@ -1,15 +1,16 @@
 #!/usr/bin/env python3
 """The manifests of deploy/kubernetes/base as `podman kube play` understands them, on standard output.
 
-  pods.py pod NAME POD [IMAGE]     a Pod called POD of the Deployment or StatefulSet NAME, perhaps with another IMAGE
-  pods.py probe NAME KIND          path and port of the HTTP probe of its first container, KIND being startupProbe, …
-  pods.py configmaps               all ConfigMaps that kustomization.yml makes of files
+  pods.py pod NAME POD [IMAGE]   a Pod called POD of the Deployment or StatefulSet NAME, perhaps with another
+                                 IMAGE
+  pods.py probe NAME KIND        path and port of the HTTP probe of its first container; KIND: startupProbe, …
+  pods.py configmaps             all ConfigMaps that kustomization.yml makes of files
 
-What is left out is what podman has nothing for: Services, autoscalers, budgets and policies; probes (it would make them
-calls of curl, which the images do not have), ports (it would publish them on this machine), hooks, and how pods are
-spread over nodes. Containers, commands, settings, limits, users, rights and volumes are as they are there. Secrets become
-plain settings, since podman's own are the machine's and not the test's. The environment says in which file they are
-(SECRETS), and what the names of ConfigMaps begin with (PREFIX).
+What is left out is what podman has nothing for: Services, autoscalers, budgets and policies; probes (it
+would make them calls of curl, which the images do not have), ports (it would publish them on this machine),
+hooks, and how pods are spread over nodes. Containers, commands, settings, limits, users, rights and volumes
+are as they are there. Secrets become plain settings, since podman's own are the machine's and not the test's.
+The environment says in which file they are (SECRETS), and what the names of ConfigMaps begin with (PREFIX).
 """
 
 import base64
@@ -62,7 +63,8 @@ def settings(container):
 
 
 def volume(it, pod):
-    """A volume under a name that no other pod has: podman's are the machine's. Memory has no kind of its own there."""
+    """A volume under a name that no other pod has: podman's are the machine's. Memory has no kind of its
+    own there."""
     name = f"{pod}-{it['name']}"
     if "emptyDir" in it:
         return {"name": name, "emptyDir": {}}

@@ -91,7 +91,7 @@ told() {
     awk '/^HTTP\// {status = $2} tolower($1) == "x-cache-status:" {cache = $2} END {print status " " cache}'
 }
 
-# --- What the scripts refuse ----------------------------------------------------------------------------------------
+# --- What the scripts refuse --------------------------------------------------------------------------------
 
 # refused WORDS COMMAND…: exit code 2 and one line that has the words; nothing on standard output.
 refused() {
@@ -158,9 +158,10 @@ token=$(json --data '{"username":"a@example.com","password":"correct horse"}' "$
 check "inventory: a product is made by one who has logged in" contains \
   "$(json --header "Authorization: Bearer $token" --data '{"name":"lamp","price":12.50,"sku":"L-1"}' "$shop/products")" '"price":12.50'
 
-# --- They are watched -----------------------------------------------------------------------------------------------
+# --- They are watched ---------------------------------------------------------------------------------------
 
-# The kernel's figures of each container under cAdvisor's names, and the pod's name as a node's kubelet has it.
+# The kernel's figures of each container under cAdvisor's names, and the pod's name as a node's kubelet has
+# it.
 mkdir "$scratch/prometheus"
 chmod 755 "$scratch" "$scratch/prometheus"
 cat >"$scratch/prometheus/prometheus.yml" <<YML

@@ -1,7 +1,7 @@
 #!/bin/bash
-# Beside Postgres, in its pod: a role and a database for each back end, with the passwords of the Secret
+# Alongside Postgres, in its pod: a role and a database for each back end, with the passwords of the Secret
 # `postgres` (POUCO_PASSWORD, FASTAPI_PASSWORD, EXPRESS_PASSWORD). Whatever is there already stays; the
-# password is set anew.
+# password is set again.
 set -euo pipefail
 
 # psql as the superuser, by the pod's own socket. A statement that waits for a lock ends, and is tried again.

@@ -1,5 +1,5 @@
-// A user who is in no cache: each is thrown out before, and only the look-up is timed. One time in twenty the
-// user is renamed instead, which must be seen at once. Seed the database anew afterwards.
+// A user who is in no cache: each is thrown out before, and only the lookup is timed. One time in twenty the
+// user is renamed instead, which must be seen at once. Seed the database again afterwards.
 import exec from 'k6/execution';
 import { ask, mine, must, optionsOf, right, variant } from '../k6-variants.js';
 

@@ -1,4 +1,4 @@
-// The same product is sold by all at once. `balance` is what is left, and what was sold, beside what was
+// The same product is sold by all at once. `balance` is what is left, and what was sold, alongside what was
 // there: no-lock loses sales, so more is left; the others must lose none.
 import { Counter } from 'k6/metrics';
 import { ask, chosen, must, optionsOf, right, variant } from '../k6-variants.js';

@@ -1,5 +1,5 @@
 // What one client does: log in, list, rename a user, look the user up. `before` has sessions and OFFSET with
-// a count, `after` has JSON Web Tokens and a cursor. Seed the database anew afterwards.
+// a count, `after` has JSON Web Tokens and a cursor. Seed the database again afterwards.
 import exec from 'k6/execution';
 import { any, ask, mine, optionsOf, right, variant } from '../k6-variants.js';
 

@@ -26,9 +26,13 @@ TRUNCATE article_totals;
 
 CREATE TEMPORARY TABLE again AS SELECT * FROM articles;
 
+BEGIN;
+
 TRUNCATE articles;
 
 INSERT INTO articles SELECT * FROM again;
+
+COMMIT;
 
 DROP TABLE again;
 

@@ -7,6 +7,8 @@ CREATE TABLE IF NOT EXISTS articles (
   body text NOT NULL
 );
 
+BEGIN;
+
 TRUNCATE articles;
 
 INSERT INTO articles (id, author_id, country, views, body)
@@ -17,5 +19,7 @@ SELECT
   n % 1000,
   left(repeat(md5(n::text), 32), 1000)
 FROM generate_series(1, {articles}) AS n;
+
+COMMIT;
 
 VACUUM (ANALYZE) articles;

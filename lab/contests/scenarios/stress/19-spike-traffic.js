@@ -1,5 +1,5 @@
 // The mix of 08 with 10 clients, then 100, then 10 again: 30, 5, 30, 5 and 30 s, where DURATION is the 30 s.
-// Beside a right answer only a 503 with Retry-After is allowed. Empty and seed the database afterwards.
+// Alongside a right answer only a 503 with Retry-After is allowed. Empty and seed the database afterwards.
 import { check, sleep } from 'k6';
 import { Counter } from 'k6/metrics';
 import { answered, any, send } from '../k6-basic.js';

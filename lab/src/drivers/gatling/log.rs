@@ -73,7 +73,7 @@ impl SimulationLog {
     pub fn new(contest: &Contest, arrivals: &Arrivals) -> Self {
         let mut requests: Vec<(String, Requests)> = Vec::new();
         let (mut creation, mut lookup) = (None, None);
-        for request in contest.load.scenarios.iter().flat_map(|scenario| &scenario.requests) {
+        for request in contest.requests() {
             let index = requests.iter().position(|(name, _)| *name == request.name).unwrap_or_else(|| {
                 requests.push((request.name.clone(), Requests::default()));
                 requests.len() - 1
@@ -109,7 +109,7 @@ impl SimulationLog {
     /// Takes one line without its end.
     ///
     /// # Errors
-    /// It is no line of Gatling 3.9.5, or has a name that the contest has not.
+    /// It is not a line of Gatling 3.9.5, or has a name that the contest has not.
     pub fn line(&mut self, line: &str) -> Result<()> {
         let fields: Vec<&str> = line.split('\t').collect();
         let known = match fields[..] {
@@ -168,7 +168,7 @@ impl SimulationLog {
         let Some(duration) = end_ms.checked_sub(start_ms).and_then(|ms| Millis::try_from(ms).ok()) else {
             return Ok(false);
         };
-        // A failure whose message is that of a check is an answer; others are time-outs and broken
+        // A failure whose message is that of a check is an answer; others are timeouts and broken
         // connections.
         let answered = !failed || message.contains(".find");
         let requests = &mut self.requests[index].1;
@@ -252,7 +252,7 @@ impl SimulationLog {
     /// # Errors
     /// No line said that a run began.
     pub fn figures(mut self, arrivals: &Arrivals) -> Result<(LoadFigures, Vec<Second>)> {
-        ensure!(self.run_ms.is_some(), "has no RUN line, so it is no simulation.log of Gatling 3.9.5");
+        ensure!(self.run_ms.is_some(), "has no RUN line, so it is not a simulation.log of Gatling 3.9.5");
         let begin_ms = self.begin_ms.unwrap_or(self.last_end_ms);
         let seconds = self.last_end_ms.saturating_sub(begin_ms) as f64 / 1_000.0;
         let mut all: Vec<Millis> = self.requests.iter().flat_map(|(_, of)| &of.durations).copied().collect();
@@ -291,7 +291,7 @@ impl Tail {
     }
 
     /// Gives `log` all lines whose ends are written. What follows the last of them is left for the next time:
-    /// of a run that was killed it stays there for ever, cut off anywhere.
+    /// of a run that was killed it stays there forever, cut off anywhere.
     ///
     /// # Errors
     /// Reading failed, or a line is none of Gatling's; names the file and the line.

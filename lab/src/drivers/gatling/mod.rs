@@ -19,7 +19,6 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::machine;
-use crate::oracle::scenarios::Tally;
 use crate::record::Generator;
 
 use super::figures::{arrival_bottlenecks, trim};
@@ -35,7 +34,7 @@ const JAVA_OPTIONS: &str = "-Xmx1G";
 /// Gatling's exit code where it ran to the end and requests failed.
 const ASSERTIONS_FAILED: i32 = 2;
 
-/// To compile, to start, and to read the log again: beside the load's length and the last users' chains.
+/// To compile, to start, and to read the log again: besides the load's length and the last users' chains.
 const SPARE: Duration = Duration::from_secs(240);
 
 /// The length of a load, as the simulation allows it.
@@ -51,7 +50,7 @@ pub struct Gatling {
 }
 
 impl Gatling {
-    /// In `home` if given, else in the first of [`machine::gatling_places`] that has it.
+    /// In `home` if given, otherwise in the first of [`machine::gatling_places`] that has it.
     ///
     /// # Errors
     /// There is none.
@@ -221,18 +220,5 @@ fn outcome(
     };
     let begun_at = span.map(|(from, _)| from);
     let interrupted = attended.interrupted;
-    let (deeds, faults, notes) = (Vec::new(), Vec::new(), Vec::new());
-    Ok(Outcome {
-        figures,
-        series,
-        begun_at,
-        creations,
-        deeds,
-        tally: Tally::default(),
-        answers: None,
-        generator,
-        faults,
-        notes,
-        interrupted,
-    })
+    Ok(Outcome { figures, series, begun_at, creations, generator, interrupted, ..Outcome::default() })
 }

@@ -1,13 +1,16 @@
 //! The recorded log is of a real run of Gatling 3.9.5: 5 s at scale 0.5, in which first the replicas and then
-//! nginx were killed, so that there are failures of all kinds. `percentiles.json` is what
-//! `stress-test/percentiles.py` made of it.
+//! nginx were killed, so that there are failures of all kinds. `percentiles.json` is what an earlier tool, in
+//! Python, made of it.
 //!
 //! Where a run is tested, a shell script takes Gatling's place: that tests how a tool is started, followed
 //! and ended, and no more.
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicBool, Ordering};
+
+use flate2::read::GzDecoder;
 
 use super::*;
 use crate::contest::Contest;
@@ -15,7 +18,10 @@ use crate::drivers::Creations;
 use crate::drivers::testing::write_program;
 use crate::record::{LoadFigures, RequestFigures, Second};
 
-const LOG: &str = include_str!("../../../tests/recorded/gatling/simulation-log.txt");
+static LOG: LazyLock<String> = LazyLock::new(|| {
+    let packed = include_bytes!("../../../tests/recorded/gatling/simulation.log.gz");
+    std::io::read_to_string(GzDecoder::new(&packed[..])).unwrap()
+});
 const PERCENTILES: &str = include_str!("../../../tests/recorded/gatling/percentiles.json");
 
 fn top() -> PathBuf {
@@ -169,12 +175,12 @@ fn a_growing_log_is_followed() {
     fs::write(&path, &LOG[..LOG.len() - 1]).unwrap();
     tail.read(&mut log).unwrap();
     assert!(!log.complete(), "the last line has no end yet");
-    fs::write(&path, LOG).unwrap();
+    fs::write(&path, &*LOG).unwrap();
     tail.read(&mut log).unwrap();
     assert_eq!(log.creations(), recorded_log().creations());
     assert!(log.complete());
 
-    fs::write(&path, format!("{LOG}nonsense\n")).unwrap();
+    fs::write(&path, format!("{}nonsense\n", *LOG)).unwrap();
     let error = tail.read(&mut log).unwrap_err().to_string();
     assert!(error.ends_with(&format!("simulation.log:{}", LOG.lines().count() + 1)), "{error}");
 }
@@ -204,7 +210,7 @@ fn stand_in(folder: &Path, script: &str) -> Gatling {
     fs::create_dir_all(home.join("bin")).unwrap();
     fs::create_dir_all(home.join("lib")).unwrap();
     fs::write(home.join("lib/gatling-app-3.9.5.jar"), "").unwrap();
-    fs::write(home.join("recorded"), LOG).unwrap();
+    fs::write(home.join("recorded"), &*LOG).unwrap();
     let path = home.join("bin/gatling.sh");
     write_program(&path, &format!("#!/bin/sh\nset -eu\nhome=$(dirname \"$0\")/..\n{script}"));
     Gatling::find(Some(&home)).unwrap()

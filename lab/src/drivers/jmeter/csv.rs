@@ -74,8 +74,8 @@ impl Records {
                     self.fields.clear();
                 }
                 (Within::Closed, b'\r') => {}
-                (Within::Closed, _) => bail!("a broken JTL: line {}: text behind a closing quote", self.line),
-                (_, b'"') => bail!("a broken JTL: line {}: a quote in the midst of a field", self.line),
+                (Within::Closed, _) => bail!("a broken JTL: line {}: text after a closing quote", self.line),
+                (_, b'"') => bail!("a broken JTL: line {}: a quote in the middle of a field", self.line),
                 _ => {
                     self.within = Within::Plain;
                     self.field.push(byte);
@@ -88,7 +88,7 @@ impl Records {
     /// # Errors
     /// The last record has no end.
     pub(super) fn end(&self) -> Result<()> {
-        ensure!(self.bytes == 0, "a cut JTL: it ends in the midst of line {}", self.begun);
+        ensure!(self.bytes == 0, "a cut JTL: it ends in the middle of line {}", self.begun);
         Ok(())
     }
 
@@ -135,10 +135,10 @@ mod tests {
     #[test]
     fn what_is_cut_or_broken_is_refused_with_its_line() {
         for (text, said) in [
-            ("a\nb,c", "a cut JTL: it ends in the midst of line 2"),
-            ("a\n\"b\nc,d\n", "a cut JTL: it ends in the midst of line 2"),
-            ("a\nb\"c\n", "a broken JTL: line 2: a quote in the midst of a field"),
-            ("a\n\"b\"c\n", "a broken JTL: line 2: text behind a closing quote"),
+            ("a\nb,c", "a cut JTL: it ends in the middle of line 2"),
+            ("a\n\"b\nc,d\n", "a cut JTL: it ends in the middle of line 2"),
+            ("a\nb\"c\n", "a broken JTL: line 2: a quote in the middle of a field"),
+            ("a\n\"b\"c\n", "a broken JTL: line 2: text after a closing quote"),
         ] {
             assert_eq!(read(text, 3).unwrap_err().to_string(), said, "{text:?}");
         }

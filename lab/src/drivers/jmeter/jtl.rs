@@ -76,7 +76,7 @@ impl<'r> Sample<'r> {
         self.code.parse().ok().filter(|status| (100..600).contains(status)).unwrap_or(0)
     }
 
-    /// What a variable of the plan was then; nothing where it is no number.
+    /// What a variable of the plan was then; nothing where it is not a number.
     pub(super) fn number(&self, variable: &str) -> Option<i64> {
         self.text(variable).parse().ok()
     }
@@ -132,7 +132,7 @@ impl Jtl {
                     fields.len()
                 );
                 let sample = Sample::new(fields, places)
-                    .with_context(|| format!("a broken JTL: line {line} is no sample"))?;
+                    .with_context(|| format!("a broken JTL: line {line} is not a sample"))?;
                 take(&sample).with_context(|| format!("a broken JTL: line {line}"))
             })?;
         }

@@ -2,17 +2,16 @@
 //!
 //! A closed model: so many threads, each of which asks as soon as it was answered. Each step of a load is a
 //! run of JMeter. Every sample is read from its JTL while it grows. The JTL, JMeter's log and, made once
-//! nothing is measured any more, its report in HTML stay beside the record. Times count from the start of a
+//! nothing is measured any more, its report in HTML stay next to the record. Times count from the start of a
 //! request, a connect included, in whole milliseconds. CPU is counted from the first sample to the last.
 //!
-//! A JTL that is broken, cut or short is no outcome: nobody knows what else was in it. A sample that failed
-//! behind a 2xx is one, with a fault ([`super::Outcome::faults`]).
+//! A JTL that is broken, cut or short is not an outcome: nobody knows what else was in it. A sample that
+//! failed behind a 2xx is one, with a fault ([`super::Outcome::faults`]).
 
 mod csv;
 mod deeds;
 mod jtl;
 mod live;
-mod plan;
 mod samples;
 #[cfg(test)]
 mod tests;
@@ -27,6 +26,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 
+use crate::contest::{Plan, Steps};
 use crate::oracle::scenarios::Tally;
 use crate::record::Generator;
 use crate::{command, machine};
@@ -37,7 +37,6 @@ use jtl::{Jtl, VARIABLES};
 use live::Published;
 use samples::Samples;
 
-pub use plan::{Plan, Steps};
 pub use told::Told;
 
 /// Where JMeter is unless `JMETER_HOME` says so: below the repository.
@@ -51,13 +50,14 @@ const JAR: &str = "bin/ApacheJMeter.jar";
 /// As JMeter's own script has it.
 const MEMORY: &str = "-Xmx1g";
 
-/// To start, and for the last requests' time-outs, beside the seconds that a step is to last.
+/// To start, and for the last requests' timeouts, in addition to the seconds that a step is to last.
 const SPARE: Duration = Duration::from_secs(120);
 
-/// A request ends after 70 s at most, by the plan's time-outs: without a sample for so long, JMeter hangs.
+/// A request ends after 70 s at most, by the plan's timeouts: without a sample for so long, JMeter hangs.
 const SILENCE: Duration = Duration::from_secs(120);
 
-/// The same before the first one: a JVM that starts on a busy machine, beside others, has needed two minutes.
+/// The same before the first one: a JVM that starts on a busy machine, together with others, has needed two
+/// minutes.
 const START_SILENCE: Duration = Duration::from_secs(300);
 
 /// For a report of a million samples.
@@ -87,7 +87,8 @@ pub struct Jmeter {
 }
 
 impl Jmeter {
-    /// In `home` if given, else where `JMETER_HOME` says, else where the contest's page puts it below `top`.
+    /// In `home` if given, otherwise where `JMETER_HOME` says, otherwise where the contest's page puts it
+    /// below `top`.
     ///
     /// # Errors
     /// There is none, or no Java.
@@ -115,7 +116,7 @@ impl Jmeter {
         Self { told, ..self }
     }
 
-    /// JMeter without its window; what it writes beside its results goes into `folder`.
+    /// JMeter without its window; what it writes next to its results goes into `folder`.
     fn command(&self, folder: &Path, log: &Path) -> Command {
         let mut command = Command::new(&self.java);
         command.current_dir(folder).env_remove("JAVA_TOOL_OPTIONS");

@@ -11,7 +11,7 @@ use anyhow::{Context, Result, ensure};
 use super::deeds::Deeds;
 use super::jtl::Sample;
 use super::live::Published;
-use super::plan::{Plan, Steps};
+use crate::contest::{Plan, Steps};
 use crate::drivers::figures::{Bucket, Errors, Millis, nearest_rank, request_figures, series};
 use crate::drivers::{Arrivals, Snapshot};
 use crate::oracle::inventory::Deed;

@@ -223,8 +223,11 @@ fn a_cut_a_short_and_a_broken_jtl_are_told_by_name() {
     let last_line = lines.len();
     let replaced = |line: &str| format!("{without_last}{line}");
     let cases: Vec<(String, String)> = vec![
-        (whole[..whole.len() - 9].to_owned(), format!("a cut JTL: it ends in the midst of line {last_line}")),
-        (whole.trim_end().to_owned(), format!("a cut JTL: it ends in the midst of line {last_line}")),
+        (
+            whole[..whole.len() - 9].to_owned(),
+            format!("a cut JTL: it ends in the middle of line {last_line}"),
+        ),
+        (whole.trim_end().to_owned(), format!("a cut JTL: it ends in the middle of line {last_line}")),
         (String::new(), "a cut JTL: there is nothing in it".into()),
         (without_last.clone(), "a short JTL: delete product: 5 of 6 samples".into()),
         (HEADER.to_owned(), "a short JTL: login: 0 of 2 samples".into()),
@@ -232,8 +235,8 @@ fn a_cut_a_short_and_a_broken_jtl_are_told_by_name() {
         (whole.replace("\"ordered\"", "\"other\""), "a broken JTL: it has no column ordered".into()),
         (whole.split_once('\n').unwrap().1.to_owned(), "a broken JTL: it has no column timeStamp".into()),
         (replaced("1,2,3\n"), format!("a broken JTL: line {last_line} has 3 fields, and the first has 24")),
-        (replaced(&lines[1].replace(",7,login", ",soon,login")), "is no sample".into()),
-        (replaced(&lines[1].replace("true", "perhaps")), "is no sample".into()),
+        (replaced(&lines[1].replace(",7,login", ",soon,login")), "is not a sample".into()),
+        (replaced(&lines[1].replace("true", "perhaps")), "is not a sample".into()),
         (
             replaced(&lines[1].replace("login", "log out")),
             "a label that the plan does not have: log out".into(),
@@ -275,7 +278,7 @@ fn steps_have_figures_of_their_own_and_end_in_the_midst_of_a_loop() {
     assert_eq!(outcome.figures.requests.keys().collect::<Vec<_>>(), ["02 threads"]);
     assert_eq!(outcome.figures.total.count, 2 * 65);
     assert_eq!(outcome.figures.users_asked, 4);
-    // A label that is missing in the midst is none of a loop's end.
+    // A label that is missing in the middle is not at the end of a loop.
     let holes: Vec<String> = lines.iter().filter(|line| !line.contains(",list stock,")).cloned().collect();
     let error = format!("{:#}", recorded(&holes).unwrap_err());
     assert!(error.contains("a short JTL: 0 samples of list stock behind 6 of add stock"), "{error}");
@@ -361,8 +364,7 @@ fn others_are_told_while_a_plan_runs_and_one_that_is_away_is_a_note() {
         assert!(text.contains(&format!("{sample}\n")), "{sample}: {text}");
     }
     assert!(TcpStream::connect(address).is_err(), "somebody still listens");
-    let note =
-        "InfluxDB at http://127.0.0.1:1/write was not told 1 times, and the run went on: failed to send data";
+    let note = "InfluxDB at http://127.0.0.1:1/write could not be written to 1 times, and the run went on: failed to send data";
     assert_eq!(outcome.notes, [note]);
     let printed = fs::read_to_string(here.join("printed")).unwrap();
     assert!(

@@ -1,6 +1,6 @@
 //! Who else is told of JMeter's samples while a plan runs: an InfluxDB, by JMeter's own listener, and
 //! Prometheus, by what the lab reads of the JTL. Neither is in the plan, nor in the way of a run: an InfluxDB
-//! that is away is a note beside the figures.
+//! that is away is a note next to the figures.
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read};
@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 
-/// The tag of who is told of, where none is given.
+/// The tag of the reported application, if none is given.
 const USUAL_APPLICATION: &str = "inventory";
 
 /// Where an InfluxDB of version 1 is written to, in a database of JMeter's usual name.
@@ -24,7 +24,7 @@ const MAX_LOG_BYTES: u64 = 256 << 20;
 const CLIENT: &str = "org.apache.jmeter.visualizers.backend.influxdb.InfluxdbBackendListenerClient";
 const METRICS_SENDER: &str = "org.apache.jmeter.visualizers.backend.influxdb.HttpMetricsSender";
 
-/// Of JMeter's listener, in milliseconds. It drops what it could not send, and its own time-outs are those of
+/// Of JMeter's listener, in milliseconds. It drops what it could not send, and its own timeouts are those of
 /// a machine with nothing else to do: 100 ms for a connection of its own pool.
 const PATIENCE: [(&str, &str); 3] = [
     ("backend_influxdb.connection_request_timeout", "10000"),
@@ -32,7 +32,7 @@ const PATIENCE: [(&str, &str); 3] = [
     ("backend_influxdb.socket_timeout", "30000"),
 ];
 
-/// Who is told.
+/// Where samples are reported to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Told {
     /// The tag `application` of all that is told.
@@ -85,7 +85,7 @@ impl Told {
     pub(super) fn listen(&self) -> Result<Option<TcpListener>> {
         let Some(address) = self.metrics else { return Ok(None) };
         let bound = TcpListener::bind(address).and_then(|listener| {
-            // Who came and went again before it is accepted is not waited for.
+            // A client that has left before it is accepted is not waited for.
             listener.set_nonblocking(true).map(|()| listener)
         });
         bound.map(Some).with_context(|| format!("JMeter's metrics on {address}"))
@@ -148,7 +148,9 @@ impl Told {
         // Whatever stands behind a question mark may be a password.
         let place = influx.url.split('?').next().unwrap_or_default();
         let times = failures.len();
-        Some(format!("InfluxDB at {place} was not told {times} times, and the run went on: {first}"))
+        Some(format!(
+            "InfluxDB at {place} could not be written to {times} times, and the run went on: {first}"
+        ))
     }
 }
 
@@ -263,7 +265,7 @@ mod tests {
         let said = told.missed(&log).unwrap();
         assert_eq!(
             said,
-            "InfluxDB at http://h:8086/write was not told 2 times, and the run went on: \
+            "InfluxDB at http://h:8086/write could not be written to 2 times, and the run went on: \
              failed to send data to influxDB server"
         );
         assert_eq!(failure(&lines[3]).unwrap(), "status 404");

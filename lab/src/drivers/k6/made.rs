@@ -12,7 +12,7 @@ const MARK: &str = "pouco-made,";
 /// What the script has told in `console`, which is whatever k6 has written there.
 ///
 /// # Errors
-/// A line is cut short, or is no creation.
+/// A line is cut short, or is not a creation.
 pub(super) fn creations(console: &str) -> Result<Vec<Creation>> {
     console::told(console, MARK, |fields| {
         let [payload, status, id] = *fields else { bail!("{} fields are no creation", fields.len()) };
@@ -28,7 +28,7 @@ pub(super) fn creations(console: &str) -> Result<Vec<Creation>> {
 /// One is missing, or told twice.
 pub(super) fn complete(creations: &[Creation], sent: u64) -> Result<()> {
     let told = creations.len() as u64;
-    ensure!(told == sent, "k6 sent {sent} creations, and its script told of {told}");
+    ensure!(told == sent, "k6 sent {sent} creations, and its script reported {told}");
     Ok(())
 }
 
@@ -51,7 +51,7 @@ mod tests {
         assert_eq!(told, expected);
         assert!(complete(&told, 2).is_ok());
         let missing = complete(&told, 3).unwrap_err().to_string();
-        assert_eq!(missing, "k6 sent 3 creations, and its script told of 2");
+        assert_eq!(missing, "k6 sent 3 creations, and its script reported 2");
     }
 
     #[test]

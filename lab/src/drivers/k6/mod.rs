@@ -1,4 +1,4 @@
-//! k6, with the script `k6.js` in the contest's folder, and what all such scripts share beside it: for those
+//! k6, with the script `k6.js` in the contest's folder, and what all such scripts share next to it: for those
 //! who know k6's figures better than Gatling's.
 //!
 //! It takes about as much CPU as Gatling (0.4 ms a request), drops users for whom it has no virtual user
@@ -30,7 +30,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::oracle::inventory::Deed;
-use crate::oracle::scenarios::{Tally, Task};
+use crate::oracle::scenarios::Task;
 use crate::record::{Generator, Second};
 
 use super::figures::{arrival_bottlenecks, trim};
@@ -46,8 +46,8 @@ const USUAL_PLACE: &str = "go/bin/k6";
 /// In `lab/contests`.
 const COMMON: &str = "k6-load.js";
 
-/// To read the payloads, to make virtual users, and to write the summary: beside the load's length and the
-/// last users' chains.
+/// To read the payloads, to make virtual users, and to write the summary: in addition to the load's length
+/// and the last users' chains.
 const SPARE: Duration = Duration::from_secs(120);
 
 /// k6's exit code after a signal, when it has written its summary.
@@ -70,7 +70,8 @@ enum How {
 }
 
 impl K6 {
-    /// `program` if given, else what `K6` says, else `k6` in a folder of `PATH`, else `~/go/bin/k6`.
+    /// `program` if given, otherwise what `K6` says, otherwise `k6` in a folder of `PATH`, otherwise
+    /// `~/go/bin/k6`.
     ///
     /// # Errors
     /// There is none.
@@ -85,7 +86,7 @@ impl K6 {
         let program = named.or_else(in_path).or_else(installed).unwrap_or_default();
         ensure!(
             program.is_file(),
-            "no k6: {} is no file; install it with: GOBIN=~/go/bin go install go.k6.io/k6@v1.3.0 (or set K6 to its path)",
+            "no k6: {} is not a file; install it with: GOBIN=~/go/bin go install go.k6.io/k6@v1.3.0 (or set K6 to its path)",
             program.display()
         );
         Ok(Self { how: How::Program(program) })
@@ -176,7 +177,7 @@ impl Driver for K6 {
         let plan_text = serde_json::to_string(&plan)?;
         let mut command = self.command(&script, &plan_text, rest, &[job.payloads, job.terms], job.folder)?;
         let console = job.folder.join("k6-console.out");
-        if job.shop.is_some() || job.contest.adds_to_data() {
+        if job.shop.is_some() || job.contest.oracle.by_endpoint() {
             command.arg("--console-output").arg(std::path::absolute(&console)?);
         }
         let at_most =
@@ -189,7 +190,7 @@ impl Driver for K6 {
                 container
             }
         };
-        let attended = attend_other(&mut command, &output, at_most, stop, &mut tick, &mut measured);
+        let attended = attend_other(&mut command, Some(&output), at_most, stop, &mut tick, &mut measured);
         if let How::Container(here) = &self.how {
             // After a stop by force, or an error of ours, it may still run.
             here.remove();
@@ -200,7 +201,7 @@ impl Driver for K6 {
         let summary = Summary::parse(&text).with_context(|| summary.display().to_string())?;
         let deeds = told(job, &summary, &console, attended.interrupted)?;
         let mut outcome = outcome(job, &summary, &plan, &arrivals, &live, &attended, warning)?;
-        if job.contest.adds_to_data() {
+        if job.contest.oracle.by_endpoint() {
             outcome.creations = Creations::Each(made(job, &summary, &console, attended.interrupted)?);
             outcome.answers = Some(summary.judged());
         }
@@ -208,13 +209,13 @@ impl Driver for K6 {
     }
 }
 
-/// What the scripts of all contests have in common lies beside their folders, and they import it from there.
+/// What the scripts of all contests have in common lies next to their folders, and they import it from there.
 fn common(script: &Path) -> PathBuf {
     let contests = script.parent().and_then(Path::parent);
     contests.unwrap_or(Path::new("/")).join(COMMON)
 }
 
-/// A contest's script, those beside it, which it may import, and what all have in common.
+/// A contest's script, those next to it, which it may import, and what all have in common.
 fn scripts(script: &Path) -> Result<Vec<PathBuf>> {
     let folder = script.parent().unwrap_or(Path::new("/"));
     let mut all = vec![common(script)];
@@ -294,7 +295,7 @@ fn told(job: &Job<'_>, summary: &Summary, console: &Path, interrupted: bool) -> 
     let text = fs::read_to_string(console).with_context(|| console.display().to_string())?;
     let deeds = shop::deeds(&text, shop)?;
     if !interrupted {
-        let requests = job.contest.load.scenarios.iter().flat_map(|scenario| &scenario.requests);
+        let requests = job.contest.requests();
         let changing = requests.filter(|request| shop::changes(request));
         shop::complete(&deeds, changing.map(|request| summary.sent(&request.name)).sum())?;
     }
@@ -303,7 +304,7 @@ fn told(job: &Job<'_>, summary: &Summary, console: &Path, interrupted: bool) -> 
 
 /// What the script of scenarios has told the oracle; nothing where its load creates nothing.
 fn made(job: &Job<'_>, summary: &Summary, console: &Path, interrupted: bool) -> Result<Vec<Creation>> {
-    let requests = job.contest.load.scenarios.iter().flat_map(|scenario| &scenario.requests);
+    let requests = job.contest.requests();
     let creating = requests.filter(|it| Task::of(&it.method, &it.path) == Some(Task::Create));
     let sent = creating.map(|request| summary.sent(&request.name)).sum();
     if sent == 0 {
@@ -326,7 +327,7 @@ fn outcome(
     attended: &Attended,
     warning: Option<String>,
 ) -> Result<Outcome> {
-    let requests = || job.contest.load.scenarios.iter().flat_map(|scenario| &scenario.requests);
+    let requests = || job.contest.requests();
     let names: Vec<(&str, &[u16])> =
         requests().map(|request| (request.name.as_str(), request.accept.as_slice())).collect();
     let figures = summary.figures(&names, &plan.statuses, arrivals)?;
@@ -355,18 +356,14 @@ fn outcome(
     let begun_at = live.begun.or(span.map(|(from, _)| from));
     let answers = plan.pages.as_ref().map(|pages| summary.answers(&pages.words));
     let interrupted = attended.interrupted;
-    let (deeds, faults, notes) = (Vec::new(), Vec::new(), Vec::new());
     Ok(Outcome {
         figures,
         series,
         begun_at,
         creations,
-        deeds,
-        tally: Tally::default(),
         answers,
         generator,
-        faults,
-        notes,
         interrupted,
+        ..Outcome::default()
     })
 }

@@ -29,7 +29,7 @@ const MOST_SECONDS: f64 = 10.0;
 /// And never more than that, since each takes some megabytes.
 const MAX_VIRTUAL_USERS: u64 = 4_000;
 
-/// Statuses that are counted each by itself, beside those that are allowed; 0 stands for no answer.
+/// Statuses that are counted each by itself, besides those that are allowed; 0 stands for no answer.
 const COMMON_STATUSES: [u16; 14] = [0, 200, 201, 400, 404, 405, 408, 413, 422, 429, 500, 502, 503, 504];
 
 /// What `k6.js` finds in `POUCO_PLAN`.
@@ -103,15 +103,15 @@ impl Plan {
     /// The contest has something that the script cannot send.
     pub(super) fn new(job: &Job<'_>, arrivals: &Arrivals, summary: &Path) -> Result<Self> {
         let load = &job.contest.load;
-        let requests = || load.scenarios.iter().flat_map(|scenario| &scenario.requests);
-        let is_shop = job.contest.is_shop();
+        let requests = || job.contest.requests();
+        let is_shop = load.shop.is_some();
         for request in requests() {
             check_request(request, is_shop)?;
         }
         for scenario in &load.scenarios {
             let name = &scenario.name;
             ensure!(
-                scenario.clients.is_none() || job.contest.adds_to_data(),
+                scenario.clients.is_none() || job.contest.oracle.by_endpoint(),
                 "k6: scenario {name}: its script knows rates, and no clients"
             );
         }
@@ -135,7 +135,7 @@ impl Plan {
                 .zip(&arrivals.scenarios)
                 .map(|((number, scenario), arrivals)| planned(number, scenario, arrivals, is_shop))
                 .collect::<Result<_>>()?,
-            pages: (!job.contest.has_rows()).then_some(PAGES),
+            pages: (job.contest.budget.database_connections == 0).then_some(PAGES),
             shop: match is_shop {
                 true => Some(PlannedShop::new(job.shop.context("k6: the shop is not open")?)),
                 false => None,

@@ -122,7 +122,7 @@ fn deed(fields: &[&str], cents: &HashMap<i64, i64>) -> Result<Deed> {
 /// One is missing, or told twice.
 pub(super) fn complete(deeds: &[Deed], sent: u64) -> Result<()> {
     let told = deeds.len() as u64;
-    ensure!(told == sent, "k6 sent {sent} requests that change the shop, and its script told of {told}");
+    ensure!(told == sent, "k6 sent {sent} requests that change the shop, and its script reported {told}");
     Ok(())
 }
 
@@ -166,7 +166,7 @@ mod tests {
         assert_eq!(told, expected);
         assert!(complete(&told, 5).is_ok());
         let missing = complete(&told, 6).unwrap_err().to_string();
-        assert_eq!(missing, "k6 sent 6 requests that change the shop, and its script told of 5");
+        assert_eq!(missing, "k6 sent 6 requests that change the shop, and its script reported 5");
     }
 
     #[test]

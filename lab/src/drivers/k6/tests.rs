@@ -154,7 +154,7 @@ echo 'level=info msg="pouco-made,1,201,,end" source=console' >>"$2""#;
     fs::remove_file(folder.path().join("k6-summary.json")).unwrap();
     let driver = stand_in(folder.path(), &script[..script.rfind('\n').unwrap()]);
     let error = drive_at(&driver, &contest, 1.0, folder.path(), &never).unwrap_err().to_string();
-    assert_eq!(error, "k6 sent 2 creations, and its script told of 1");
+    assert_eq!(error, "k6 sent 2 creations, and its script reported 1");
 }
 
 #[test]
@@ -416,5 +416,8 @@ fn a_shops_script_tells_the_oracle_and_what_does_not_hold_is_a_finding() {
     let errors = &outcome.figures.errors;
     assert!(errors.iter().any(|error| error.message == found && error.count == 1), "{errors:?}");
     let silent = format!("{:#}", drive_in_a_shop(others).unwrap_err());
-    assert!(silent.contains("k6 sent 3 requests that change the shop, and its script told of 2"), "{silent}");
+    assert!(
+        silent.contains("k6 sent 3 requests that change the shop, and its script reported 2"),
+        "{silent}"
+    );
 }

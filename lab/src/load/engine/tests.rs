@@ -1,4 +1,4 @@
-use super::super::{Checks, Ending};
+use super::super::Ending;
 use super::*;
 use crate::contest::{Contest, Load, Phase, Request};
 use crate::lines::Lines;
@@ -29,7 +29,7 @@ fn plan() -> Plan {
         term_offset: 0,
         connections: Connections::PerUser,
         ending: Ending::Reset,
-        checks: Checks::None,
+        oracle: None,
         warm_up_seconds: 0,
         rule: None,
     }

@@ -1,13 +1,10 @@
 //! Compares what is stored with what was acknowledged.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Answer, Deed, Line, Order, Refusal, Shop, merged};
+use crate::oracle::sent::Kinds;
 use crate::record::{StockFigures, Stored};
-
-const MAX_EXAMPLES: usize = 10;
-/// So that one kind of fault does not hide the others.
-const MAX_EXAMPLES_OF_A_KIND: usize = 3;
 
 /// An order by what identifies it where nobody knows its id.
 type Sort = (i64, Vec<Line>);
@@ -25,7 +22,7 @@ pub fn judge(before: &Shop, deeds: &[Deed], after: &Shop) -> Stored {
         taken_unasked: BTreeMap::new(),
         stored: Stored::default(),
         stock: StockFigures::default(),
-        by_kind: HashMap::new(),
+        by_kind: Kinds::default(),
     };
     judge.former_orders();
     judge.acknowledged_orders();
@@ -49,7 +46,7 @@ struct Judge<'j> {
     taken_unasked: BTreeMap<i64, i64>,
     stored: Stored,
     stock: StockFigures,
-    by_kind: HashMap<&'static str, usize>,
+    by_kind: Kinds,
 }
 
 impl Judge<'_> {
@@ -273,11 +270,7 @@ impl Judge<'_> {
 
     /// Keeps a sentence as an example, if there is room for more of its kind.
     fn say(&mut self, kind: &'static str, sentence: impl FnOnce() -> String) {
-        let of_kind = self.by_kind.entry(kind).or_default();
-        if *of_kind < MAX_EXAMPLES_OF_A_KIND && self.stored.examples.len() < MAX_EXAMPLES {
-            *of_kind += 1;
-            self.stored.examples.push(sentence());
-        }
+        self.by_kind.say(&mut self.stored.examples, kind, sentence);
     }
 }
 

@@ -16,9 +16,11 @@
 //! they are fetched, and how a generator sends.
 
 mod judge;
+pub mod oracle;
 #[cfg(test)]
 mod tests;
 mod watch;
+mod words;
 
 use std::collections::BTreeMap;
 use std::io::BufRead;
@@ -28,10 +30,7 @@ use serde::Deserialize;
 
 pub use self::judge::judge;
 pub use self::watch::Looks;
-use super::findings::quoted;
-
-/// The oracle's name in a contest's file.
-pub const NAME: &str = "inventory";
+use super::sent::quoted;
 
 /// Far beyond any order of the contest.
 const MAX_ROW_BYTES: usize = 1 << 20;

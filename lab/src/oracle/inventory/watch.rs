@@ -5,9 +5,8 @@ use std::collections::BTreeMap;
 use anyhow::{Context, Result};
 
 use super::{Answer, Deed, Shop};
+use crate::oracle::sent::MAX_EXAMPLES_OF_A_KIND;
 use crate::record::{Stored, Watched};
-
-const MAX_EXAMPLES_OF_A_KIND: usize = 3;
 
 /// All looks at the stock during a load. Of each product the extremes are kept, and when they were first
 /// seen.

@@ -12,6 +12,7 @@ mod cached;
 pub mod course;
 mod documents;
 mod flow;
+pub mod oracle;
 mod pages;
 mod sales;
 mod search;
@@ -35,18 +36,13 @@ pub use self::pages::Page;
 pub use self::sales::Decrement;
 pub use self::search::Search;
 pub use self::task::Task;
-use super::findings::quoted;
+use super::sent::{Creation, Creations, MAX_EXAMPLES, quoted};
 use super::users::{EPOCH, FIRST_NAMES, STEP, moment};
-use super::{Creation, Creations};
 use crate::record::Stored;
-
-/// The oracle's name in a contest's file.
-pub const NAME: &str = "scenarios";
 
 /// How many rows there are before a load, where it does not say so.
 pub const ROWS: u64 = 1_000;
 
-const MAX_EXAMPLES: usize = 10;
 /// Of a row in JSON.
 const MAX_ROW_BYTES: usize = 1 << 16;
 

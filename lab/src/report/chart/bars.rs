@@ -3,9 +3,9 @@
 use maud::{Markup, html};
 
 use super::{Scale, WIDTH, picture, round_up, short};
-use crate::report::format;
-use crate::report::table::Tone;
+use crate::format;
 use crate::stats::Estimate;
+use crate::table::Tone;
 
 const ROW: f64 = 40.0;
 const AXIS: f64 = 22.0;

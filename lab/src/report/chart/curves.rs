@@ -4,7 +4,7 @@ use maud::{Markup, html};
 
 use super::{COLOURS, Scale, WIDTH, path, picture, short};
 use crate::figures::Percentile;
-use crate::report::format;
+use crate::format;
 
 const HEIGHT: f64 = 230.0;
 const LEFT: f64 = 48.0;

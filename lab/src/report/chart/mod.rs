@@ -6,10 +6,12 @@
 mod bars;
 mod curves;
 mod series;
+mod tracks;
 
 pub(super) use bars::{Bars, Row};
 pub(super) use curves::curves;
 pub(super) use series::{Axes, panels};
+pub use tracks::{Track, svg_tracks};
 
 use maud::{Markup, html};
 

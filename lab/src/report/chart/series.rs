@@ -4,8 +4,8 @@ use maud::{Markup, html};
 
 use super::{Scale, WIDTH, path, picture, round_up};
 use crate::contest::Budget;
+use crate::format;
 use crate::record::Second;
-use crate::report::format;
 
 const HEIGHT: f64 = 150.0;
 const LEFT: f64 = 48.0;
@@ -52,25 +52,25 @@ fn megabytes(second: &Second) -> f64 {
 }
 
 /// The end of an axis: beyond the limit, unless that is far off.
-fn with_limit(largest: f64, limit: f64) -> f64 {
+pub(super) fn with_limit(largest: f64, limit: f64) -> f64 {
     round_up(if limit <= largest * LIMIT_OFF_SCALE { limit.max(largest) } else { largest })
 }
 
 /// A line of a panel.
-struct Line<'a> {
-    class: &'static str,
-    read: &'a dyn Fn(&Second) -> Option<f64>,
+pub(super) struct Line<'a> {
+    pub(super) class: &'static str,
+    pub(super) read: &'a dyn Fn(&Second) -> Option<f64>,
 }
 
 /// A panel of one attempt.
-struct Panel<'a> {
-    id: String,
-    title: &'a str,
-    scale: Scale,
+pub(super) struct Panel<'a> {
+    pub(super) id: String,
+    pub(super) title: &'a str,
+    pub(super) scale: Scale,
     /// Its value and its name.
-    limit: Option<(f64, String)>,
-    lines: &'a [Line<'a>],
-    failures: bool,
+    pub(super) limit: Option<(f64, String)>,
+    pub(super) lines: &'a [Line<'a>],
+    pub(super) failures: bool,
 }
 
 /// The four panels of one load: two of what the generator saw, two of what was `used` meanwhile. While the
@@ -114,7 +114,7 @@ pub(in crate::report) fn panels(
 }
 
 impl Panel<'_> {
-    fn draw(&self, who: &str, series: &[Second], seconds: f64) -> Markup {
+    pub(super) fn draw(&self, who: &str, series: &[Second], seconds: f64) -> Markup {
         let x = |second: f64| LEFT + second / seconds.max(1.0) * (RIGHT - LEFT);
         let y = |value: f64| BOTTOM - self.scale.share(value) * (BOTTOM - TOP);
         let content = html! {

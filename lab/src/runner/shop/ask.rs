@@ -6,14 +6,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Instant;
 
-use anyhow::{Result, anyhow, ensure};
+use anyhow::Result;
 use serde::Deserialize;
 
 use crate::contest::Contest;
 use crate::load::order_told;
 use crate::oracle::inventory::{Order, Shop, merged};
 use crate::record::Asked;
-use crate::runner::visible::{Client, Door, GIVE_UP, LIMIT, MAX_EXAMPLES, POLL, Seen, doors};
+use crate::runner::visible::{Client, Door, GIVE_UP, LIMIT, MAX_EXAMPLES, POLL, Seen, at_each, doors};
 use crate::stack::Stack;
 
 /// Of one page of the stock: the most that the contest allows.
@@ -43,13 +43,7 @@ pub(in crate::runner) fn ask(
     let doors = doors(contest, stack.replicas()?, &mut seen.warnings, stop)?;
     let stock = stored.stock.iter().map(|(product, all)| (*product, all.iter().sum())).collect();
     let questions = Questions { orders, stock, stop };
-    let found: Vec<Found> = thread::scope(|scope| {
-        let all: Vec<_> = doors.iter().map(|door| scope.spawn(|| questions.of(door))).collect();
-        all.into_iter()
-            .map(|one| one.join().map_err(|_| anyhow!("asking for orders panicked")))
-            .collect::<Result<_>>()
-    })?;
-    ensure!(!stop.load(Ordering::Relaxed), "interrupted");
+    let found = at_each(&doors, &|door| questions.of(door), stop)?;
     let mut invisible = BTreeSet::new();
     for (door, found) in doors.iter().zip(found) {
         invisible.extend(found.missing.iter().copied());

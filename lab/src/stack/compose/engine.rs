@@ -3,6 +3,7 @@
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
@@ -27,7 +28,7 @@ pub(super) struct Container {
     pub(super) id: String,
     /// 0 where it does not run, as far as the engine knows: after a kill it may be late to notice.
     pub(super) pid: i32,
-    /// Volumes with a name that are mounted in it; what has no name is made anew with the container.
+    /// Volumes with a name that are mounted in it; what has no name is made again with the container.
     pub(super) volumes: Vec<String>,
 }
 
@@ -37,7 +38,16 @@ const NAMELESS_CHARS: usize = 64;
 impl Engine {
     /// `CONTAINER_ENGINE`, or the first that answers; called in `folder`.
     pub(super) fn find(folder: &Path) -> Result<Self> {
-        Ok(Self::new(find_program()?, folder))
+        // It is the same one for as long as the lab runs.
+        static FOUND: OnceLock<String> = OnceLock::new();
+        let program = match FOUND.get() {
+            Some(program) => program.clone(),
+            None => {
+                let program = find_program()?;
+                FOUND.get_or_init(|| program).clone()
+            }
+        };
+        Ok(Self::new(program, folder))
     }
 
     pub(super) fn new(program: impl Into<PathBuf>, folder: &Path) -> Self {

@@ -13,7 +13,7 @@ use crate::meters;
 const LIMIT: Duration = Duration::from_secs(20);
 const POLL: Duration = Duration::from_millis(5);
 
-/// A process for ever: its number may be another one's later.
+/// A process forever: its number may be another one's later.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Process {
     pid: i32,

@@ -10,6 +10,7 @@ mod killed;
 #[cfg(test)]
 mod tests;
 
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -62,12 +63,15 @@ pub struct Compose {
     addresses: BTreeMap<String, String>,
     /// Service and name of its database, if it has one.
     database: Option<(String, String)>,
+    /// The database's container, once it is known: it stays the same from [`Stack::up`] on, and each question
+    /// to the engine takes time.
+    postgres: OnceCell<String>,
     /// Where the contest expects it to serve.
     address: String,
     /// The override file lives here for as long as the project does.
     _folder: tempfile::TempDir,
     up: bool,
-    /// What Postgres shall load at its start, for compose files that leave a place for it.
+    /// What Postgres must load at its start, for compose files that leave a place for it.
     preload: &'static str,
     /// It is taken down, which goes on though the lab is to end.
     ending: bool,
@@ -117,6 +121,7 @@ impl Compose {
                 .filter_map(|(name, service)| Some((name.clone(), service.address.clone()?)))
                 .collect(),
             database,
+            postgres: OnceCell::new(),
             address: contest.address().to_owned(),
             _folder: folder,
             up: false,
@@ -174,6 +179,11 @@ impl Compose {
 
     /// Removes everything of the project, whoever started it.
     fn clear(&self) -> Result<()> {
+        let mut lists = KINDS.iter().map(|(_, list, _)| self.listed(list));
+        let nothing = lists.all(|listed| listed.is_ok_and(|listed| listed.is_empty()));
+        if nothing {
+            return Ok(());
+        }
         // Its error says no more than that there is nothing, or else what is found below.
         let said = self.compose(&["down", "--volumes"], PROJECT_LIMIT).err();
         for (kind, list, remove) in KINDS {
@@ -239,18 +249,27 @@ impl Compose {
         }
     }
 
+    fn postgres_container(&self, service: &str) -> Result<String> {
+        let of_service = self.containers()?.into_iter().filter(|container| container.service == service);
+        let found = of_service.max_by_key(|container| container.pid > 0);
+        let found =
+            found.ok_or_else(|| anyhow!("{}: no container of the service {service}", self.project))?;
+        Ok(found.id)
+    }
+
     /// `psql` as the database's superuser, which the options `of_engine` of its container's `exec` precede.
     fn psql_command(&self, of_engine: &[&str], options: &[&str]) -> Result<Command> {
         let (service, name) =
             self.database.as_ref().ok_or_else(|| anyhow!("{}: no database is at hand", self.project))?;
-        let containers = self.containers()?;
-        let postgres = containers
-            .iter()
-            .filter(|container| container.service == *service)
-            .max_by_key(|container| container.pid > 0)
-            .ok_or_else(|| anyhow!("{}: no container of the service {service}", self.project))?;
+        let postgres = match self.postgres.get() {
+            Some(id) => id,
+            None => {
+                let container = self.postgres_container(service)?;
+                self.postgres.get_or_init(|| container)
+            }
+        };
         let mut command = self.engine.command();
-        command.arg("exec").args(of_engine).args(["--user", "postgres", &postgres.id]);
+        command.arg("exec").args(of_engine).args(["--user", "postgres", postgres]);
         command.args(["psql", "-XAtq", "-v", "ON_ERROR_STOP=1"]);
         command.args(options).args(["-U", "postgres", "-d", name]);
         Ok(command)
@@ -287,6 +306,7 @@ impl Stack for Compose {
         self.clear().context("what a former run has left")?;
         port::free(&self.address)?;
         self.up = true;
+        self.postgres = OnceCell::new();
         let mut up = self.compose_command(&["up", "--detach", "--no-build"]);
         let (_, said) = command::both(&mut up, PROJECT_LIMIT)?;
         self.all_there(&said)?;
@@ -310,8 +330,8 @@ impl Stack for Compose {
         ensure!(!pids.is_empty(), "{}: nothing runs that could be killed", self.project);
         let ids = running.iter().map(|container| (container.id.clone(), Process::of(container.pid)));
         self.killed = ids.collect();
-        // By the kernel where we may, which is all at once; else one by one through the engine, which refuses
-        // those that have ended by the kernel's hand. What counts is that all are gone.
+        // By the kernel where we may, which is all at once; otherwise one by one through the engine, which
+        // refuses those that have ended by the kernel's hand. What counts is that all are gone.
         let processes: Vec<Process> = pids.into_iter().filter_map(Process::of).collect();
         let allowed = killed::kill(&processes);
         let refused = match allowed {
@@ -325,7 +345,7 @@ impl Stack for Compose {
     }
 
     fn revive(&mut self) -> Result<()> {
-        // Each container has its own restart policy, which may have been faster; starting what runs is no
+        // Each container has its own restart policy, which may have been faster; starting what runs is not an
         // error. One that the engine is just restarting may refuse, and one of which it does not know yet
         // that it has ended is passed over, so this is repeated until all run.
         ensure!(!self.killed.is_empty(), "{}: nothing was killed", self.project);
@@ -383,7 +403,7 @@ impl Stack for Compose {
     }
 
     fn rows(&self, query: &str) -> Result<String> {
-        // The client runs within the contestant's limits, and would else hold all rows at once. In one
+        // The client runs within the contestant's limits, and would otherwise hold all rows at once. In one
         // transaction, so that the number is that of these rows.
         let count = format!("SELECT count(*) FROM ({query}) AS rows");
         let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
@@ -447,7 +467,7 @@ impl Drop for Compose {
     }
 }
 
-/// The rows below their number, if that is it: an answer that breaks off in its midst is no error to the
+/// The rows below their number, if that is it: an answer that breaks off in the middle is not an error to the
 /// engine.
 fn counted(answer: &str) -> Result<String> {
     let (number, rows) = answer.split_once('\n').unwrap_or((answer, ""));

@@ -1,5 +1,5 @@
--- Run by both replicas at every start, one at a time. A product's row stays when it is archived, since lines of
--- orders refer to it; its stock goes.
+-- Run by both replicas at every start, one at a time. A product's row stays when it is archived, since lines
+-- of orders refer to it; its stock goes.
 BEGIN;
 SELECT pg_advisory_xact_lock(20261129);
 

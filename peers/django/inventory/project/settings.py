@@ -29,7 +29,7 @@ DATABASES = {
         # psycopg's pool keeps connections, not each thread its own.
         "CONN_MAX_AGE": 0,
         "OPTIONS": {
-            # Parameters go beside the text, so that Postgres can prepare the statement once and for all.
+            # Parameters go alongside the text, so that Postgres can prepare the statement once and for all.
             "server_side_binding": True,
             "prepare_threshold": 5,
             "options": "-c jit=off",

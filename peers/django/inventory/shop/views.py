@@ -62,7 +62,7 @@ class Products(Private):
         try:
             with transaction.atomic():
                 product = Product.objects.create(**members, owner_id=self.caller)
-                # `create` is told the key, and shall not look whether it is there.
+                # `create` is told the key, and must not look whether it is there.
                 Stock(product_id=product.id).save(force_insert=True)
         except IntegrityError:
             raise _sku_taken() from None

@@ -38,7 +38,7 @@ REST_FRAMEWORK = {
 }
 
 _OPTIONS = {
-    # Parameters go beside the text, so that Postgres can prepare the statement once and for all.
+    # Parameters go alongside the text, so that Postgres can prepare the statement once and for all.
     "server_side_binding": True,
     "prepare_threshold": 5,
 }

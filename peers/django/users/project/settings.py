@@ -1,4 +1,5 @@
-"""Settings for production, and for nothing that this API does not do: no sessions, no templates, no static files."""
+"""Settings for production, and for nothing that this API does not do: no sessions, no templates, no static
+files."""
 
 import os
 
@@ -30,7 +31,7 @@ DATABASES = {
         # psycopg's pool keeps connections, not each thread its own.
         "CONN_MAX_AGE": 0,
         "OPTIONS": {
-            # Parameters go beside the text, so that Postgres can prepare the statement once and for all.
+            # Parameters go alongside the text, so that Postgres can prepare the statement once and for all.
             "server_side_binding": True,
             "prepare_threshold": 5,
             "pool": {"min_size": environment.POOL_LEAST, "max_size": environment.POOL_MOST, "timeout": 30},

@@ -1,4 +1,4 @@
-"""The users API: look-ups by id and pages, each straight from Postgres."""
+"""The users API: lookups by id and pages, each straight from Postgres."""
 
 from uuid import UUID
 
@@ -17,7 +17,8 @@ UUID_CHARS = 36
 
 
 def _json(value: object, status: int = 200) -> HttpResponse:
-    # orjson renders what the ORM gives (UUID, datetime) by itself; Django's encoder is Python, called for each of them.
+    # orjson renders what the ORM gives (UUID, datetime) by itself; Django's encoder is Python, called for
+    # each of them.
     body = orjson.dumps(value, option=orjson.OPT_UTC_Z)
     # Without its length an answer would go out in chunks.
     return HttpResponse(
@@ -37,7 +38,8 @@ def _number(query: QueryDict, name: str, default: int, least: int, most: int) ->
     text = query.get(name)
     if text is None:
         return default
-    # Digits first: int() takes signs, blanks and underscores as well. The length: it refuses thousands of digits by itself.
+    # Digits first: int() takes signs, blanks and underscores as well. The length: it refuses thousands of
+    # digits by itself.
     if not (text.isascii() and text.isdecimal() and len(text) <= 20 and least <= int(text) <= most):
         raise _Refused(f"{name}: a whole number from {least} to {most} is allowed")
     return int(text)

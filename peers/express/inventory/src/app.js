@@ -18,7 +18,7 @@ function empty(request, _response, next) {
   next()
 }
 
-// Whatever the content type says. What is JSON and no object is no fault of the parser's.
+// Whatever the content type says. What is JSON and no object is not a fault of the parser's.
 const json = [express.json({ limit: LIMIT, strict: false, type: () => true, verify }), empty]
 const plain = [express.text({ limit: LIMIT, type: () => true, verify }), empty]
 

@@ -29,7 +29,7 @@ if (Buffer.byteLength(secret) < 32) throw new Error('JWT_SECRET: at least 32 byt
 const store = new Store({ connections: number('DATABASE_CONNECTIONS', 9, 1, 1000) })
 const accounts = new Accounts(store, { secret, cost: number('BCRYPT_COST', 10, 4, 16) })
 const ordering = mode === 'original' ? new OriginalStore(store) : store
-// Where nobody asks for them, they shall cost nothing.
+// Where nobody asks for them, they must cost nothing.
 const metrics = wanted === 'on' && new (await import('./metrics.js')).Metrics(() => store.connections())
 if (metrics) store.observe = (name, began) => metrics.statement(name, began)
 const stopping = new AbortController()

@@ -81,8 +81,8 @@ export const SET_STOCK = {
 }
 
 // Rows of stock are locked in the order of the products, so that no two orders wait for each other, and are
-// read behind the lock. Only if each is there and has enough is anything written. What is left is counted from
-// what was read: an UPDATE looks at the row as it was when the statement began, and so does the CHECK.
+// read behind the lock. Only if each is there and has enough is anything written. What is left is counted
+// from what was read: an UPDATE looks at the row as it was when the statement began, and so does the CHECK.
 export const PLACE_ORDER = {
   name: 'place-order',
   text: `WITH wanted AS (

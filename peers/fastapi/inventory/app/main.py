@@ -64,7 +64,7 @@ def without_slash(app: ASGIApp) -> ASGIApp:
 
 app = without_slash(api)
 if settings.METRICS:
-    # Where nobody asks for them, they shall cost nothing.
+    # Where nobody asks for them, they must cost nothing.
     from measured import measured
 
     app = measured(app)

@@ -20,7 +20,8 @@ log = logging.getLogger("uvicorn.error")
 
 
 async def _as_it_is(connection: asyncpg.Connection) -> None:
-    """Instead of asyncpg's own reset, which is a round trip after each request: no statement here changes its session."""
+    """Instead of asyncpg's own reset, which is a round trip after each request: no statement here changes
+    its session."""
 
 
 async def open_pool() -> asyncpg.Pool:

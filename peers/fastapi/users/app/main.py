@@ -1,4 +1,4 @@
-"""The users API: look-ups by id and pages, each straight from Postgres."""
+"""The users API: lookups by id and pages, each straight from Postgres."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -45,7 +45,8 @@ for database_error in (asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
     app.add_exception_handler(database_error, unavailable)
 
 
-# With a response model Pydantic renders the JSON, in Rust. FastAPI's documentation prefers that to a faster JSON library.
+# With a response model Pydantic renders the JSON, in Rust. FastAPI's documentation prefers that to a faster
+# JSON library.
 @app.get("/healthz", response_model=Health)
 async def healthz() -> Any:
     return {"status": "ok"}

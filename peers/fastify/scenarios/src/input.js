@@ -39,7 +39,7 @@ export function id(text) {
   return text
 }
 
-// How many, of the query: 1,000 unless told.
+// How many, of the query: 1,000 by default.
 export function count(text = '1000', most) {
   const value = Number(text)
   must(/^[0-9]{1,15}$/.test(text) && value >= 1 && value <= most, `count: expected a number up to ${most}`)

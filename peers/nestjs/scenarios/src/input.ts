@@ -58,7 +58,7 @@ export class IdPipe implements PipeTransform<string, number> {
   }
 }
 
-// How many, of the query: 1,000 unless told.
+// How many, of the query: 1,000 by default.
 @Injectable()
 export class CountPipe implements PipeTransform<string | undefined, number> {
   transform(text = '1000', _metadata: ArgumentMetadata): number {

@@ -120,7 +120,7 @@ pub(super) fn describe() -> OpenApi {
         .route(
             Method::Post,
             "/echo",
-            operation("echo", "Reads JSON and writes it anew")
+            operation("echo", "Parses JSON and serializes it again")
                 .takes::<Message>(message)
                 .answers::<Echo>(Status::Ok, "What came.")
                 .refuses(Status::BadRequest, "It is no JSON.")
@@ -129,14 +129,14 @@ pub(super) fn describe() -> OpenApi {
         .route(
             Method::Get,
             "/external",
-            operation("external", "Waits as long as somebody else would take")
+            operation("external", "Waits as long as a call to another service")
                 .answers::<External>(Status::Ok, "After POUCO_BENCH_EXTERNAL_MS."),
         )
         .route(
             Method::Get,
             "/protected",
-            operation("protected", "Lets in who has a token and an id for the request")
-                .about("Any token of 10 characters is good: it is the work that is compared.")
+            operation("protected", "Admits a request with a token and a request id")
+                .about("Any token of 10 characters is valid: only the work is compared.")
                 .needs_login()
                 .parameter(request_id.required(Required::True).example(Some("a-request".into())).build())
                 .answers::<Granted>(Status::Ok, "Come in.")
@@ -151,8 +151,8 @@ pub(super) fn describe() -> OpenApi {
                 .answers::<Uploaded>(Status::Ok, "What it was.")
                 .refuses(Status::BadRequest, "The form is broken.")
                 .refuses(Status::RequestTimeout, "It came too slowly.")
-                .refuses(Status::UnsupportedMediaType, "It is no form with a boundary.")
-                .refuses(Status::UnprocessableContent, "There is no file, or not one alone."),
+                .refuses(Status::UnsupportedMediaType, "It is not a form with a boundary.")
+                .refuses(Status::UnprocessableContent, "There is no file, or more than one."),
         );
     optimizations::describe(users(description)).finish()
 }
@@ -162,7 +162,7 @@ fn users(description: Description) -> Description {
     let one = |operation: Operation| {
         operation
             .path_parameter("id", whole(1, i64::MAX), "The user's id.", 1)
-            .refuses(Status::BadRequest, "The id is no whole number, or the body no JSON.")
+            .refuses(Status::BadRequest, "The id is not a whole number, or the body is not JSON.")
             .refuses(Status::NotFound, "There is no such user.")
             .waits_for_postgres()
     };

@@ -172,7 +172,7 @@ fn pages(description: Description) -> Description {
         .query("count", counted, "Whether users and pages are counted.")
         .answers::<OffsetPage>(Status::Ok, "The page, empty past the end.")
         .refuses(Status::BadRequest, "A parameter is not percent-encoded UTF-8.");
-    let cursor = operation("walk", "Shows the users behind an id")
+    let cursor = operation("walk", "Shows the users after an id")
         .about("Every page costs the same.")
         .query("cursor", whole(0, i64::MAX).default(Some(json!(0))), "The last id of the page before.")
         .query("size", size(), "The users of a page.")
@@ -212,36 +212,39 @@ fn products(description: Description) -> Description {
         let operation = needed(operation, "quantity", whole(least, i64::MAX), "How many.", 1);
         checked(operation.refuses(Status::NotFound, "There is no such product."))
     };
-    let reset = operation("reset", "Says how many of a product there are from now on")
+    let reset = operation("reset", "Sets how many of a product there are")
         .answers::<Quantity>(Status::Ok, "So many.");
     let description = description.route(Method::Post, "/transactions/reset", of_product(reset, 0));
     Way::ALL.into_iter().fold(description, |description, way| {
         let (name, about) = match way {
-            Way::NoLock => (way.name(), "What is left is computed of what was read: updates are lost."),
+            Way::NoLock => (way.name(), "The new stock is computed from what was read: updates are lost."),
             Way::Pessimistic => (way.name(), "The row is locked before it is read."),
-            Way::Optimistic => (way.name(), "The row is changed only where its version is as it was read."),
+            Way::Optimistic => {
+                (way.name(), "The row is changed only if its version is the one that was read.")
+            }
             Way::Serializable => (way.name(), "Postgres ends one of two that would undo each other."),
-            Way::Conditional => (way.name(), "One statement with its condition, for all who wait."),
+            Way::Conditional => (way.name(), "One conditional statement, for all requests that wait."),
         };
-        let sale = operation(format!("decrement_{}", name.replace('-', "_")), "Sells so many of a product")
-            .about(about)
-            .answers::<Quantity>(Status::Ok, "They are sold, and so many are left.")
-            .refuses(Status::Conflict, "There are fewer, or others were always first.");
+        let sale =
+            operation(format!("decrement_{}", name.replace('-', "_")), "Sells a quantity of a product")
+                .about(about)
+                .answers::<Quantity>(Status::Ok, "They are sold; the answer has what is left.")
+                .refuses(Status::Conflict, "There are fewer, or others were always first.");
         description.route(Method::Post, &format!("/transactions/decrement/{name}"), of_product(sale, 1))
     })
 }
 
 fn caches(description: Description) -> Description {
     let count = whole(1, cached::LARGEST_COUNT).default(Some(json!(cached::DEFAULT_COUNT)));
-    let warm_up = operation("warm_up", "Reads the first users anew into every cache")
+    let warm_up = operation("warm_up", "Reads the first users into every cache again")
         .query("count", count, "The users 1 to this one.")
-        .answers::<Count>(Status::Ok, "So many of them are there.");
+        .answers::<Count>(Status::Ok, "The number of them that exist.");
     let of_user = |operation: Operation| {
         operation
             .path_parameter("id", whole(1, i64::MAX), "The user's id.", 1)
-            .refuses(Status::BadRequest, "The id is no whole number.")
+            .refuses(Status::BadRequest, "The id is not a whole number.")
     };
-    let forget = operation("forget", "Has every cache forget a user")
+    let forget = operation("forget", "Removes a user from every cache")
         .answers_empty(Status::NoContent, "It is in none of them.");
     let description = description.route(Method::Post, "/cache/warmup", checked(warm_up)).route(
         Method::Delete,
@@ -265,17 +268,17 @@ fn caches(description: Description) -> Description {
 
 fn access(description: Description) -> Description {
     let login = |id, about| {
-        let login = operation(id, "Begins to be a user, without a password").about(about);
+        let login = operation(id, "Logs a user in, without a password").about(about);
         let login = needed(login, "user_id", whole(1, i64::MAX), "Which user.", 1);
-        let login = login.answers::<Given>(Status::Ok, "What says who it is, for an hour.");
+        let login = login.answers::<Given>(Status::Ok, "A token that is valid for an hour.");
         checked(login.refuses(Status::NotFound, "There is no such user."))
     };
     let protected = |id, about| {
-        let protected = operation(id, "Lets in who has logged in").about(about).needs_login();
+        let protected = operation(id, "Admits a logged-in user").about(about).needs_login();
         protected.answers::<Access>(Status::Ok, "Come in.")
     };
-    let public = operation("public", "Lets everybody in").answers::<Public>(Status::Ok, "Come in.");
-    let signed = "The signature and the end of the token are looked at.";
+    let public = operation("public", "Admits everybody").answers::<Public>(Status::Ok, "Come in.");
+    let signed = "The signature and the expiry of the token are checked.";
     let with_user = "The same, and the user is read from the database.";
     let session = "The session and its user are read from the database.";
     description
@@ -297,7 +300,7 @@ fn access(description: Description) -> Description {
 
 fn bulk(description: Description) -> Description {
     let clean_up = operation("clean_up", "Deletes the rows that were written")
-        .answers::<Count>(Status::Ok, "So many there were.")
+        .answers::<Count>(Status::Ok, "The number of rows.")
         .waits_for_postgres();
     let description = description.route(Method::Delete, "/bulk-operations/cleanup", clean_up);
     Writing::ALL.into_iter().fold(description, |description, way| {
@@ -313,8 +316,8 @@ fn bulk(description: Description) -> Description {
         let written = operation(id, &format!("{verb} many rows"))
             .about(about)
             .query("count", count, "How many rows.")
-            .answers::<Written>(Status::Ok, "So many were written.")
-            .refuses(Status::Conflict, "There is no user 1, whose rows they would be.");
+            .answers::<Written>(Status::Ok, "The number of rows that were written.")
+            .refuses(Status::Conflict, "There is no user 1, the owner of the rows.");
         description.route(Method::Post, &format!("/bulk-operations/{}", way.name()), checked(written))
     })
 }
@@ -322,7 +325,7 @@ fn bulk(description: Description) -> Description {
 fn aggregation(description: Description) -> Description {
     let description = ["orm", "raw"].into_iter().fold(description, |description, name| {
         let count = operation(format!("count_{name}"), "Counts the articles")
-            .answers::<Count>(Status::Ok, "So many there are.")
+            .answers::<Count>(Status::Ok, "The number of articles.")
             .waits_for_postgres();
         description.route(Method::Get, &format!("/aggregation/count/{name}"), count)
     });

@@ -1,8 +1,8 @@
-//! The guard of everything that belongs to somebody: who the bearer of a token is (RFC 6750).
+//! The guard of everything that belongs to a user: who the bearer of a token is (RFC 6750).
 //!
 //! A token that is good says so by itself. That its user is still there is asked of Postgres. Both are known
-//! for a few seconds afterwards: most requests verify no signature and are no statement, and many who ask at
-//! once are one.
+//! for a few seconds afterwards: most requests verify no signature and need no statement, and many that ask
+//! at once are one.
 //!
 //! Race window: an account that is switched off is served for as long as it is known, five seconds at most.
 //! The end of a token is looked at each time.

@@ -69,7 +69,7 @@ fn check_name(name: &str) -> Result<(), Rejection> {
     Ok(())
 }
 
-/// Somebody who logs in.
+/// A login.
 pub(super) struct Credentials {
     /// The e-mail address, however its case is.
     pub(super) email: String,
@@ -84,9 +84,9 @@ struct JsonLogin {
 }
 
 impl Credentials {
-    /// Reads and checks them, as a form or as JSON. Which of both it is says the first byte that is no blank:
-    /// clients send `Content-Type: application/json` with a form too, and no form begins with a brace, which
-    /// it would write as `%7B`.
+    /// Reads and checks them, as a form or as JSON. Which of both it is says the first byte that is not a
+    /// blank: clients send `Content-Type: application/json` with a form too, and no form begins with a brace,
+    /// which it would write as `%7B`.
     ///
     /// # Errors
     /// 400 for broken JSON or a broken escape, 422 with the member for a broken rule.

@@ -5,8 +5,8 @@
 //! token is random, is kept as a hash, and gets a new pair once.
 //!
 //! A hash of a password costs as much CPU as thousands of requests, so it is made on a thread of its own, at
-//! a lower priority, and refused at once where it would wait for long. What is limited beside that are failed
-//! attempts, by account and by the client's address.
+//! a lower priority, and refused at once where it would wait for long. What is limited besides that are
+//! failed attempts, by account and by the client's address.
 //!
 //! What may not enter: products, stock and orders. They get a [`Caller`] from the guard [`caller`], and no
 //! more.
@@ -48,7 +48,7 @@ pub(super) struct Auth {
     refreshes: Refreshes,
 }
 
-/// Logins by what became of them.
+/// Logins by outcome.
 #[derive(Default)]
 struct Logins {
     succeeded: AtomicU64,
@@ -114,13 +114,13 @@ impl Auth {
         let Logins { succeeded, failed, limited, busy } = &self.logins;
         let logins = [("succeeded", succeeded), ("failed", failed), ("limited", limited), ("busy", busy)];
         for (outcome, value) in logins {
-            let help = "Logins by what became of them.";
+            let help = "Logins by outcome.";
             let value = value.load(Ordering::Relaxed);
             exposition.sample("pouco_logins_total", help, &[("outcome", outcome)], value);
         }
         let Refreshes { succeeded, revoked, unknown } = &self.refreshes;
         for (outcome, value) in [("succeeded", succeeded), ("revoked", revoked), ("unknown", unknown)] {
-            let help = "Refresh tokens by what became of them.";
+            let help = "Refresh tokens by outcome.";
             let value = value.load(Ordering::Relaxed);
             exposition.sample("pouco_refreshes_total", help, &[("outcome", outcome)], value);
         }

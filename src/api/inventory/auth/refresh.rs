@@ -1,9 +1,9 @@
 //! Refresh tokens: random, good once, kept as a hash.
 //!
 //! A login begins a family. Each refresh gives the family's next token, and the one before is no good any
-//! more. Whoever comes with that one holds a copy: then nobody can say who of the two is the user, so the
-//! family ends and both must log in again (RFC 9700 section 4.14.2). A family is one row, however often it is
-//! refreshed: any token of it but the newest is one that was used.
+//! more. A client that comes with that one holds a copy: then it is unknown which of the two is the user, so
+//! the family ends and both must log in again (RFC 9700 section 4.14.2). A family is one row, however often
+//! it is refreshed: any token of it but the newest is one that was used.
 //!
 //! A stored token would be as good as a password, so what is kept is its SHA-256. It needs no salt and no
 //! cost, since nobody guesses 256 bits.

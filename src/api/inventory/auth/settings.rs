@@ -23,27 +23,27 @@ pub(in crate::api::inventory) const SETTINGS: &[Setting] = &[
 ];
 
 const LIFETIME: Setting =
-    Setting::number("POUCO_JWT_LIFETIME_S", 1_800, 1..=31_536_000, "s", "how long an access token is good");
+    Setting::number("POUCO_JWT_LIFETIME_S", 1_800, 1..=31_536_000, "s", "how long an access token is valid");
 const REFRESH_LIFETIME: Setting = Setting::number(
     "POUCO_REFRESH_LIFETIME_S",
     14 * 24 * 3600,
     1..=31_536_000,
     "s",
-    "how long a refresh token is good; each refresh gives a new one",
+    "how long a refresh token is valid; each refresh returns a new one",
 );
 const COST: Setting = Setting::number(
     "POUCO_BCRYPT_COST",
     10,
     4..=15,
     "",
-    "what a password's hash costs: one more is twice the CPU, for the server and for who guesses",
+    "bcrypt's cost of a password hash: one more doubles the CPU, for the server and for an attacker",
 );
 const HASH_THREADS: Setting = Setting::number(
     "POUCO_HASH_THREADS",
     1,
     1..=16,
     "",
-    "passwords hashed at once, each on a CPU of its own if there is one",
+    "passwords hashed at the same time, each on its own CPU if there are enough",
 );
 const HASH_WAIT: Setting = Setting::number(
     "POUCO_HASH_WAIT_MS",
@@ -57,14 +57,14 @@ const FAILURES_BY_ACCOUNT: Setting = Setting::number(
     10,
     1..=1_000_000,
     "",
-    "failed logins of one account in a minute; then each one is a 429 until the minute is over",
+    "failed logins to one account per minute; after that each login is a 429 until the minute is over",
 );
 const FAILURES_BY_ADDRESS: Setting = Setting::number(
     "POUCO_LOGIN_FAILURES_PER_ADDRESS",
     100,
     1..=1_000_000,
     "",
-    "the same for one address of a client",
+    "the same for one client address",
 );
 
 /// Checked settings.

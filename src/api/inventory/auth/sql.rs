@@ -89,7 +89,7 @@ pub(super) fn user(pool: &Pool, id: i64) -> Result<Option<User>, Unavailable> {
     })
 }
 
-/// Somebody who is not there yet.
+/// A new account.
 pub(super) struct NewUser {
     pub(super) email: String,
     pub(super) full_name: String,

@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::super::keys::{Answer, DIFFERS, Earlier, Key};
 use super::super::money::{Cents, LARGEST_CENTS};
-use super::model::{Line, Order, Step, Wanted};
+use super::model::{Order, OrderLine, Step, Wanted};
 use super::sql::{self, Offered};
 use crate::http::{Rejection, Status};
 use crate::store::{Batch, Session, Transaction};
@@ -141,7 +141,8 @@ fn serve(
     stock: &mut HashMap<i64, Offered>,
     taken: &mut BTreeMap<i64, i64>,
 ) -> Result<Order, Rejection> {
-    let lines: Vec<Line> = item.wanted.iter().map(|wanted| line(wanted, stock)).collect::<Result<_, _>>()?;
+    let lines: Vec<OrderLine> =
+        item.wanted.iter().map(|wanted| line(wanted, stock)).collect::<Result<_, _>>()?;
     let total = lines.iter().try_fold(0_i64, |sum, line| sum.checked_add(line.cents()?));
     let Some(total) = total.filter(|total| *total <= LARGEST_CENTS) else {
         let error = "an order's total is at most 9999999999.99";
@@ -166,7 +167,7 @@ fn serve(
     })
 }
 
-fn line(wanted: &Wanted, stock: &HashMap<i64, Offered>) -> Result<Line, Rejection> {
+fn line(wanted: &Wanted, stock: &HashMap<i64, Offered>) -> Result<OrderLine, Rejection> {
     let refuse =
         |status, error: String| Rejection { error: error.into(), ..Rejection::of_field(status, "", "items") };
     let product = wanted.product;
@@ -178,7 +179,7 @@ fn line(wanted: &Wanted, stock: &HashMap<i64, Offered>) -> Result<Line, Rejectio
         return Err(refuse(Status::BadRequest, error));
     }
     let (name, unit_price) = (offered.name.clone(), offered.price);
-    Ok(Line { product, name, quantity: wanted.quantity, unit_price })
+    Ok(OrderLine { product, name, quantity: wanted.quantity, unit_price })
 }
 
 /// The refusals of keys that were claimed here are answered again, too.

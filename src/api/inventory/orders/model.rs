@@ -117,7 +117,7 @@ impl Step {
 
 /// A line of a stored order.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Line {
+pub(super) struct OrderLine {
     pub(super) product: i64,
     /// As the product was called then.
     pub(super) name: String,
@@ -126,7 +126,7 @@ pub(super) struct Line {
     pub(super) unit_price: Cents,
 }
 
-impl Line {
+impl OrderLine {
     /// `None` if no number of ours holds it.
     pub(super) fn cents(&self) -> Option<i64> {
         self.quantity.checked_mul(self.unit_price.0)
@@ -142,7 +142,7 @@ pub(in crate::api::inventory) struct Order {
     pub(super) total: Cents,
     pub(super) created: OffsetDateTime,
     pub(super) updated: OffsetDateTime,
-    pub(super) lines: Vec<Line>,
+    pub(super) lines: Vec<OrderLine>,
 }
 
 impl Order {

@@ -11,11 +11,11 @@ use uuid::Uuid;
 use super::super::keys::{Answer, Earlier, Key};
 use super::super::money::{Cents, LARGEST_CENTS};
 use super::super::paging::Page;
-use super::model::{Line, Order, Step, Wanted};
+use super::model::{Order, OrderLine, Step, Wanted};
 use crate::store::{Session, Transaction};
 
 /// One row after the other, in the order of the products. Each is looked up by its key: a planner that may
-/// choose reads small tables from end to end, for every order anew.
+/// choose reads small tables from end to end, for every order again.
 const LOCK_STOCK: &str = "
     SELECT wanted.id, stock.quantity, product.price_cents, product.name
     FROM unnest($1::bigint[]) AS wanted (id)
@@ -268,7 +268,7 @@ pub(super) fn place_alone(
     let Some(first) = rows.first() else { return Ok(None) };
     let line = |row: &Row| {
         let (product, name) = (row.try_get(3)?, row.try_get(4)?);
-        Ok(Line { product, name, quantity: row.try_get(5)?, unit_price: Cents(row.try_get(6)?) })
+        Ok(OrderLine { product, name, quantity: row.try_get(5)?, unit_price: Cents(row.try_get(6)?) })
     };
     let created = first.try_get(1)?;
     Ok(Some(Order {
@@ -324,7 +324,7 @@ fn read(rows: &[Row]) -> Result<Vec<(Uuid, Order)>, postgres::Error> {
     for row in rows {
         let id: i64 = row.try_get(0)?;
         let customer: i64 = row.try_get(1)?;
-        let line = Line {
+        let line = OrderLine {
             product: row.try_get(7)?,
             name: row.try_get(8)?,
             quantity: row.try_get(9)?,

@@ -1,4 +1,4 @@
-//! Products: what is sold, and for how much. A product that is deleted is archived: lists and look-ups no
+//! Products: what is sold, and for how much. A product that is deleted is archived: lists and lookups no
 //! longer have it, orders keep what they took.
 
 mod sql;

@@ -48,7 +48,8 @@ const UPDATE: &str = concat!(
     columns!()
 );
 
-/// The stock's row goes first: whoever takes stock holds it, and finds no archived product behind it.
+/// The stock's row goes first: a transaction that takes stock holds it, and finds no archived product after
+/// it.
 const ARCHIVE: &str = concat!(
     "WITH gone AS (DELETE FROM inventory.stock WHERE product_id = $1 RETURNING product_id)
      UPDATE inventory.products SET archived_at = now() FROM gone

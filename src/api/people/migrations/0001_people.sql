@@ -1,12 +1,13 @@
--- The people of the contest. `apelido` is compared byte by byte (collation C): uniqueness needs no language, and the
--- index is cheaper. `stack` is null where the request had none or null.
+-- The people of the contest. `apelido` is compared byte by byte (collation C): uniqueness needs no language,
+-- and the index is cheaper. `stack` is null where the request had none or null.
 
 CREATE EXTENSION IF NOT EXISTS pg_trgm;
 
--- What a search looks at: every field in lower case, parted by the unit separator (U+001F). array_to_string is only
--- "stable" for element types whose output may change with settings; text is not one of them, hence the wrapper.
--- Searches are answered from memory while everybody fits there. A trigram index on this expression is made only when they
--- do not (src/api/people/sql.rs): it would cost every creation more than the creation itself.
+-- What a search looks at: every field in lower case, separated by the unit separator (U+001F).
+-- array_to_string is only "stable" for element types whose output may change with settings; text is not one
+-- of them, hence the wrapper. Searches are answered from memory while everybody fits there. A trigram index
+-- on this expression is made only when they do not (src/api/people/sql.rs): it would cost every creation more
+-- than the creation itself.
 CREATE FUNCTION people_search_text(apelido text, nome text, stack text[]) RETURNS text
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN lower(

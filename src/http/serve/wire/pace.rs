@@ -4,10 +4,10 @@
 ///
 /// It begins with a grace. A wait takes from it, and each byte gives some back, as much as it takes at the
 /// least rate: so N bytes are waited for no longer than the grace and N / rate. What is given back is
-/// bounded: who was fast at first cannot be slow for that much longer.
+/// bounded: a client that was fast at first cannot be slow for that much longer.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Pace {
-    /// Bytes a second, which are thousandths of a byte in a millisecond; 0 is no rate.
+    /// Bytes a second, which are thousandths of a byte in a millisecond; 0 is not a rate.
     rate: i64,
     /// In thousandths of a byte. Less than none where a wait has lasted longer than it should: its end is
     /// seen some time later, and what has come meanwhile must not make good for that.
@@ -25,7 +25,7 @@ pub(crate) enum Missed {
 
 impl Pace {
     /// A pace of `rate` bytes a second, until `ends_ms`. What it gives back is enough for a pause of
-    /// `pause_ms`, which has a time-out of its own.
+    /// `pause_ms`, which has a timeout of its own.
     pub(crate) fn new(rate: u64, grace_ms: u64, pause_ms: u64, ends_ms: u64) -> Self {
         let bytes = |ms: u64| signed(ms.saturating_mul(rate));
         let rate = signed(rate);

@@ -24,9 +24,9 @@ const SLICE_BYTES: usize = 64 * 1024;
 /// Bytes whose copying is a unit of work: a turn ends after 512 KiB of them, some 100 µs.
 const BYTES_OF_WORK: usize = 4 * 1024;
 
-/// Looks at a client that takes nothing, within one write time-out. A full socket tells of room when a third
+/// Looks at a client that takes nothing, within one write timeout. A full socket tells of room when a third
 /// of it is free, and takes a few bytes before: those that a client's kernel took at the beginning would
-/// count as its progress at the very end, and double the time-out.
+/// count as its progress at the very end, and double the timeout.
 const LOOKS_PER_WRITE_TIMEOUT: u64 = 4;
 
 /// The part of the account that is left to answers of requests that may have changed something.
@@ -46,7 +46,7 @@ impl Wire<'_> {
     }
 
     /// Writes the output, which is empty then and no larger than at first. Where the client is slow it waits,
-    /// up to the write time-out without any progress, and for as long as the least rate is kept.
+    /// up to the write timeout without any progress, and for as long as the least rate is kept.
     pub(crate) fn write_out(&self, output: &mut Vec<u8>) -> Result<(), Broken> {
         // The usual answer leaves with one call, and its bytes are no work that is counted. What stands
         // against that is met again by the calls that follow.
@@ -114,8 +114,9 @@ impl Wire<'_> {
         Err(Broken::Late)
     }
 
-    /// How many times the least rate is asked of who holds a part of the account: the less of it is left to
-    /// the others, the more. Who reads slowly on purpose would else have it for as long as it likes.
+    /// How many times the least rate is asked of a client that holds a part of the account: the less of it is
+    /// left to the others, the more. Otherwise a client that reads slowly on purpose could keep it for as
+    /// long as it likes.
     fn haste(&self) -> u64 {
         if self.held.get() == self.shared.limits.buffer_bytes {
             return 1;

@@ -1,4 +1,5 @@
-"""`manage.py prepare`: waits for Postgres and migrates. Both replicas do so at their start, one after the other."""
+"""`manage.py prepare`: waits for Postgres and migrates. Both replicas do so at their start, one after the
+other."""
 
 import time
 
@@ -24,7 +25,8 @@ class Command(BaseCommand):
                 self.stderr.write(f"Postgres is not ready: {error}")
                 time.sleep(RETRY_SECONDS)
         with connection.cursor() as cursor:
-            # Held by the session, over all of the migrations' transactions, and gone with it whatever happens.
+            # Held by the session, over all of the migrations' transactions, and gone with it whatever
+            # happens.
             cursor.execute("SELECT pg_advisory_lock(%s)", [LOCK])
         call_command("migrate", interactive=False, verbosity=1)
         connection.close_pool()

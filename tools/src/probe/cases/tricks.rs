@@ -1,0 +1,87 @@
+//! Smuggling by the small print: chunk lines, line ends, heads that end twice.
+
+// A case is a line here, however long: read as columns.
+
+use crate::probe::case::{Case, must};
+
+/// A chunked body in which two readings of the framing differ. None of these is well-formed, and one answer
+/// is the most.
+#[rustfmt::skip]
+pub(crate) const CHUNKS: &[Case] = &[
+    must("chunk-extension-lf-ends-line", "9112 7.1.1", "{post}Transfer-Encoding: chunked\r\n\r\n2;\nxx\r\n00\r\n\r\n{hidden}", "400 close|own close|none close"),
+    must("chunk-extension-lf-within-line", "9112 7.1.1", "{post}Transfer-Encoding: chunked\r\n\r\n2;\nxx\r\nff\r\n0\r\n\r\n{hidden}{ *300}\r\n0\r\n\r\n", "400 close|own close|none close"),
+    must("chunk-extension-quoted-lf", "9112 7.1.1", "{post}Transfer-Encoding: chunked\r\n\r\n2;a=\"\n\"\r\nxx\r\n0\r\n\r\n{hidden}", "400 close|own close|none close"),
+    must("chunk-extension-quoted-crlf", "9112 7.1.1", "{post}Transfer-Encoding: chunked\r\n\r\n0;a=\"\r\n\r\n{hidden}\"", "400 close|own close|none close"),
+    must("chunk-extension-cr", "9112 2.2", "{post}Transfer-Encoding: chunked\r\n\r\n0;a\rb\r\n\r\n{hidden}", "400 close|own close|none close"),
+    must("chunk-extension-nul", "9112 7.1.1", "{post}Transfer-Encoding: chunked\r\n\r\n0;a\0\r\n\r\n{hidden}", "400 close|own close|none close"),
+    must("chunk-size-lf", "9112 7.1", "{post}Transfer-Encoding: chunked\r\n\r\n0\n\r\n{hidden}", "400 close|own close|none close"),
+    must("chunk-size-lf-lf", "9112 7.1", "{post}Transfer-Encoding: chunked\r\n\r\n0\n\n{hidden}", "400 close|own close|none close"),
+    must("chunk-size-cr", "9112 2.2", "{post}Transfer-Encoding: chunked\r\n\r\n0\r\r{hidden}", "400 close|own close|none close"),
+    must("chunk-size-cr-cr-lf", "9112 2.2", "{post}Transfer-Encoding: chunked\r\n\r\n0\r\r\n\r\n{hidden}", "400 close|own close|none close"),
+    must("chunk-size-crlf-lf", "9112 7.1", "{post}Transfer-Encoding: chunked\r\n\r\n0\r\n\n{hidden}", "400 close|own close|none close"),
+    must("chunk-size-plus", "9112 7.1", "{post}Transfer-Encoding: chunked\r\n\r\n+0\r\n\r\n{hidden}", "400 close|none close"),
+    must("chunk-size-minus", "9112 7.1", "{post}Transfer-Encoding: chunked\r\n\r\n-0\r\n\r\n{hidden}", "400 close|none close"),
+    must("chunk-size-0x", "9112 7.1", "{post}Transfer-Encoding: chunked\r\n\r\n0x0\r\n\r\n{hidden}", "400 close|none close"),
+    must("chunk-size-0x-of-many", "9112 7.1", "{post}Transfer-Encoding: chunked\r\n\r\n0x{hidden.hex}\r\n\r\n{hidden}\r\n0\r\n\r\n", "400 close|none close"),
+    must("chunk-size-space-before", "9112 7.1", "{post}Transfer-Encoding: chunked\r\n\r\n 0\r\n\r\n{hidden}", "400 close|none close"),
+    must("chunk-size-nul", "9112 7.1", "{post}Transfer-Encoding: chunked\r\n\r\n0\0\r\n\r\n{hidden}", "400 close|none close"),
+    must("chunk-size-letter", "9112 7.1", "{post}Transfer-Encoding: chunked\r\n\r\n0g\r\n\r\n{hidden}", "400 close|none close"),
+    must("chunk-size-comma", "9112 7.1", "{post}Transfer-Encoding: chunked\r\n\r\n0,1\r\n\r\n{hidden}", "400 close|none close"),
+    must("chunk-size-two-words", "9112 7.1", "{post}Transfer-Encoding: chunked\r\n\r\n0 {hidden.hex}\r\n\r\n{hidden}", "400 close|none close"),
+    must("chunk-size-empty", "9112 7.1", "{post}Transfer-Encoding: chunked\r\n\r\n\r\n{hidden}", "400 close|none close"),
+    must("chunk-size-extension-alone", "9112 7.1", "{post}Transfer-Encoding: chunked\r\n\r\n;a\r\n\r\n{hidden}", "400 close|none close"),
+    must("chunk-size-wraps-64", "9112 7.1", "{post}Transfer-Encoding: chunked\r\n\r\n10000000000000000\r\n\r\n{hidden}", "400/413 close|none close"),
+    must("chunk-size-wraps-32", "9112 7.1", "{post}Transfer-Encoding: chunked\r\n\r\n100000000\r\n\r\n{hidden}", "400/413 close|none close"),
+    must("chunk-size-adds-to-wrap", "9112 7.1", "{post}Transfer-Encoding: chunked\r\n\r\n2\r\nxx\r\nfffffffffffffffe\r\n\r\n{hidden}", "400/413 close|none close"),
+    must("chunk-size-wide-digit", "9112 7.1", "{post}Transfer-Encoding: chunked\r\n\r\n\u{ff10}\r\n\r\n{hidden}", "400 close|none close"),
+    must("chunk-data-lf", "9112 7.1", "{post}Transfer-Encoding: chunked\r\n\r\n2\r\nxx\n0\r\n\r\n{hidden}", "400 close|none close"),
+    must("chunk-data-cr", "9112 7.1", "{post}Transfer-Encoding: chunked\r\n\r\n2\r\nxx\r0\r\n\r\n{hidden}", "400 close|none close"),
+    must("chunk-data-no-end", "9112 7.1", "{post}Transfer-Encoding: chunked\r\n\r\n2\r\nxx0\r\n\r\n{hidden}", "400 close|none close"),
+    must("chunk-data-other-two-bytes", "9112 7.1", "{post}Transfer-Encoding: chunked\r\n\r\n2\r\nxxYY0\r\n\r\n{hidden}", "400 close|none close"),
+    must("chunk-data-spills-line", "9112 7.1", "{post}Transfer-Encoding: chunked\r\n\r\n2\r\nxxff\r\n0\r\n\r\n{hidden}", "400 close|none close"),
+    must("chunk-data-lf-cr", "9112 7.1", "{post}Transfer-Encoding: chunked\r\n\r\n2\r\nxx\n\r0\r\n\r\n{hidden}", "400 close|none close"),
+    must("chunk-data-two-line-ends", "9112 7.1", "{post}Transfer-Encoding: chunked\r\n\r\n2\r\nxx\r\n\r\n0\r\n\r\n{hidden}", "400 close|none close"),
+    must("chunk-data-holds-request", "9112 7.1", "{post}Transfer-Encoding: chunked\r\n\r\n{hidden.hex}\r\n{hidden}\r\n0\r\n\r\n{lost}", "own 404|own close"),
+    must("chunk-data-looks-like-the-end", "9112 7.1", "{post}Transfer-Encoding: chunked\r\n\r\n5\r\n0\r\n\r\n\r\n{hidden.hex}\r\n{hidden}\r\n0\r\n\r\n{lost}", "own 404|own close"),
+    must("trailer-is-a-request-line", "9112 7.1.2", "{post}Transfer-Encoding: chunked\r\n\r\n0\r\n{hidden}", "400 close|own|none close"),
+    must("trailer-lf-lf", "9112 7.1.2", "{post}Transfer-Encoding: chunked\r\n\r\n0\r\nA: 1\n\n{hidden}", "400 close|own close|none close"),
+    must("trailer-blank-line", "9112 7.1.2", "{post}Transfer-Encoding: chunked\r\n\r\n0\r\n \r\n{hidden}", "400 close|own|none close"),
+    must("trailer-nul-line", "9112 7.1.2", "{post}Transfer-Encoding: chunked\r\n\r\n0\r\n\0\r\n{hidden}", "400 close|none close"),
+    must("trailer-cr-cr-lf", "9112 2.2", "{post}Transfer-Encoding: chunked\r\n\r\n0\r\nA: 1\r\n\r\r\n{hidden}", "400 close|own close|none close"),
+    must("chunk-extension-long", "9112 7.1.1", "{post}Transfer-Encoding: chunked\r\n\r\n0;{a*100000}\r\r\n\r\n{hidden}", "4xx close|own close|none close"),
+];
+
+/// Heads that a lax reader ends too early.
+#[rustfmt::skip]
+pub(crate) const HEADS: &[Case] = &[
+    must("after-close", "9112 9.6", "GET /probe-nowhere HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n{hidden}", "404 close"),
+    must("after-1.0", "9112 9.3", "GET /probe-nowhere HTTP/1.0\r\nHost: {host}\r\n\r\n{hidden}", "404 close"),
+    must("head-ended-by-crlf-cr", "9112 2.2", "GET /probe-nowhere HTTP/1.1\r\nHost: {host}\r\n\r{hidden}", "400|none close"),
+    must("head-ended-by-cr-cr", "9112 2.2", "GET /probe-nowhere HTTP/1.1\r\nHost: {host}\r\r{hidden}", "400|none close"),
+    must("head-ended-by-lf-cr", "9112 2.2", "GET /probe-nowhere HTTP/1.1\r\nHost: {host}\n\r{hidden}", "400|none close"),
+    must("head-ended-by-blank-line", "9112 5.2", "GET /probe-nowhere HTTP/1.1\r\nHost: {host}\r\n \r\n{hidden}", "400|none close"),
+    must("head-ended-by-tab-line", "9112 5.2", "GET /probe-nowhere HTTP/1.1\r\nHost: {host}\r\n\t\r\n{hidden}", "400|none close"),
+    must("head-ended-by-vt-line", "9112 5", "GET /probe-nowhere HTTP/1.1\r\nHost: {host}\r\n\u{b}\r\n{hidden}", "400|none close"),
+    must("head-ended-by-nul-line", "9112 5", "GET /probe-nowhere HTTP/1.1\r\nHost: {host}\r\n\0\r\n{hidden}", "400|none close"),
+    must("head-ended-by-colon-line", "9112 5", "GET /probe-nowhere HTTP/1.1\r\nHost: {host}\r\n:\r\n{hidden}", "400|none close"),
+    must("head-value-holds-cr-cr", "9112 2.2", "GET /probe-nowhere HTTP/1.1\r\nHost: {host}\r\nX: \r\r{hidden}", "400|none close"),
+    must("head-value-holds-nul", "9110 5.5", "GET /probe-nowhere HTTP/1.1\r\nHost: {host}\r\nX: \0\0{hidden}", "400|404|none close"),
+    must("target-holds-request", "9112 3", "GET /probe-nowhere\rHTTP/1.1\rHost: {host}\r\r{hidden}", "400|none close"),
+    must("target-encoded-request", "9110 4.2.3", "GET /probe-nowhere%20HTTP/1.1%0d%0aHost:%20a%0d%0a%0d%0aGET%20{path} HTTP/1.1\r\nHost: {host}\r\n\r\n", "400|404"),
+    must("value-encoded-request", "9110 5.5", "GET /probe-nowhere HTTP/1.1\r\nHost: {host}\r\nX: %0d%0a%0d%0aGET%20{path}\r\n\r\n", "404"),
+    must("value-unicode-line-end", "9110 5.5", "GET /probe-nowhere HTTP/1.1\r\nHost: {host}\r\nX: \u{560a}\u{560d}\u{2028}GET {path} HTTP/1.1\r\n\r\n", "404|400"),
+    must("obs-text-line-end", "9110 5.5", "GET /probe-nowhere HTTP/1.1\r\nHost: {host}\r\nX: \u{8d}\u{8a}\u{85}GET {path} HTTP/1.1\r\n\r\n", "404|400"),
+    must("old-request-after", "9112 3", "GET /probe-nowhere HTTP/1.1\r\nHost: {host}\r\n\r\nGET {path}\r\n", "404 400|404 505|404 close|404 open"),
+    must("after-missing-host", "9112 3.2", "GET /probe-nowhere HTTP/1.1\r\nContent-Length: {cl}\r\n\r\n{body}{hidden}", "400"),
+    must("after-two-hosts", "9112 3.2", "POST /probe-nowhere HTTP/1.1\r\nHost: {host}\r\nHost: b.example\r\nContent-Length: {cl}\r\n\r\n{body}{hidden}", "400"),
+    must("after-bad-version", "9112 2.3", "POST /probe-nowhere HTTP/2.0\r\nHost: {host}\r\nContent-Length: {cl}\r\n\r\n{body}{hidden}", "400/505|none close"),
+    must("after-bad-name", "9112 5", "POST /probe-nowhere HTTP/1.1\r\nHost: {host}\r\nX[: y\r\nContent-Length: {cl}\r\n\r\n{body}{hidden}", "400|none close"),
+    must("after-bad-target", "9112 3.2", "POST probe HTTP/1.1\r\nHost: {host}\r\nContent-Length: {cl}\r\n\r\n{body}{hidden}", "4xx|none close"),
+    must("after-long-target", "9112 3", "GET /{a*70000} HTTP/1.1\r\nHost: {host}\r\nContent-Length: {cl}\r\n\r\n{body}{hidden}", "4xx"),
+    must("after-long-field", "9110 5.4", "GET /probe-nowhere HTTP/1.1\r\nHost: {host}\r\nX: {a*70000}\r\nContent-Length: {cl}\r\n\r\n{body}{hidden}", "4xx"),
+    must("after-many-fields", "9110 5.4", "GET /probe-nowhere HTTP/1.1\r\nHost: {host}\r\n{X: y\r\n*5000}Content-Length: {cl}\r\n\r\n{body}{hidden}", "4xx"),
+    must("length-after-many-fields", "9110 5.4", "POST /probe-nowhere HTTP/1.1\r\nHost: {host}\r\n{X: y\r\n*90}Content-Length: {cl}\r\n\r\n{body}{hidden}", "4xx"),
+    must("after-http2-preface", "9113 3.4", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n{hidden}", "400/405/501/505 close|none close"),
+    must("after-websocket-failure", "9110 7.8", "GET /probe-nowhere HTTP/1.1\r\nHost: {host}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 999\r\nContent-Length: {cl}\r\n\r\n{body}{hidden}", "4xx/501"),
+    must("after-absolute-target", "9112 3.2.2", "POST http://{host}/probe-nowhere HTTP/1.1\r\nHost: {host}\r\nContent-Length: {cl}\r\n\r\n{body}{hidden}", "4xx"),
+];
