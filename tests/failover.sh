@@ -10,10 +10,11 @@
 #   frozen       the primary's node stands still for 40 s
 #   cut          the primary's node is cut off from all for 45 s
 #   peers        ... from the other nodes only, and the replicas reach it
-#   switchover   the lead is handed over in order
+#   switchover   the lead is handed over in order, by patronictl
+#   handover     ... because the primary's node is stopped in order
 #   etcd         two of three etcd stand still for 40 s
 #   leaderless   ... and a standby too, for LEADERLESS_S (60): nobody may lead
-#   all          each of these, about 15 minutes
+#   all          each of these, about 16 minutes
 #
 #   --out FOLDER   faults.txt and faults.json
 #   --targets      a time over its target is an error, as a broken promise is
@@ -33,8 +34,8 @@ while [ "$#" -gt 0 ]; do
     --out) out=${2:?a folder}; shift ;;
     --rate) rate=${2:?a number}; shift ;;
     --targets) targets=yes ;;
-    all) faults+=(postmaster node frozen cut peers switchover etcd leaderless) ;;
-    postmaster | node | frozen | cut | peers | switchover | etcd | leaderless) faults+=("$1") ;;
+    all) faults+=(postmaster node frozen cut peers switchover handover etcd leaderless) ;;
+    postmaster | node | frozen | cut | peers | switchover | handover | etcd | leaderless) faults+=("$1") ;;
     *) sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//;p}' "$0"; exit 2 ;;
   esac
   shift

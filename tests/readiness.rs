@@ -107,6 +107,53 @@ fn a_postgres_that_stands_still_is_found_out_by_who_asks() {
     }
 }
 
+/// A cluster whose members answer, and none of which is the primary, as long as that lasts: creations are
+/// refused and told when to come again, no more of them wait than may, memory is read, and all of it ends by
+/// itself.
+#[test]
+fn a_cluster_without_a_leader_refuses_what_is_written_and_is_written_to_again() {
+    let database = Database::create();
+    let url = format!("{} target_session_attrs=read-write", database.url());
+    let settings = [("POUCO_COMMIT_DEADLINE_MS", "1000"), ("POUCO_COMMIT_QUEUE_ROWS", "4")];
+    let mut command = support::replica::command();
+    let replica = Replica::spawn(command.envs(settings).env("DATABASE_URL", url));
+    let location = created(&mut replica.api.connect(), "ana").header("location").unwrap().to_owned();
+    wait_until_ready(&replica);
+    let lead = |is_led: &str| {
+        let sql = format!(
+            "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I {is_led}', current_database()); END $$;
+             SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+             WHERE datname = current_database() AND application_name = 'pouco'"
+        );
+        let mut client = database.client();
+        client.batch_execute("SET default_transaction_read_only = off").unwrap();
+        client.batch_execute(&sql).unwrap();
+    };
+    lead("SET default_transaction_read_only = on");
+    wait_for_reason(&replica, POLL);
+    for round in 0..3 {
+        let send = |number| {
+            let api = replica.api.clone();
+            thread::spawn(move || created(&mut api.connect(), &format!("bia-{round}-{number}")))
+        };
+        let sent: Vec<_> = (0..12).map(send).collect();
+        for answer in sent.into_iter().map(|sent| sent.join().unwrap()) {
+            assert_eq!((answer.status, answer.header("retry-after").is_some()), (503, true));
+        }
+        let refused = ["queue_full", "expired"].map(|why| {
+            let metric = format!("pouco_commit_{why}_total{{table=\"people\"}}");
+            replica.metric(&metric)
+        });
+        assert_eq!(refused.iter().sum::<u64>(), 12 * (round + 1));
+        assert_eq!(replica.get(&location).status, 200);
+        assert_eq!(replica.get("/pessoas?t=ana").json().as_array().unwrap().len(), 1);
+        assert!(!reasons(&replica.admin.get("/readyz")).is_empty(), "it says why");
+    }
+    lead("RESET default_transaction_read_only");
+    wait_until_ready(&replica);
+    assert_eq!((created(&mut replica.api.connect(), "cai").status, database.count()), (201, 2));
+}
+
 /// The postmaster, who then makes no more of them, and its children.
 fn processes(database: &Database) -> Vec<Pid> {
     let postmaster = Pid::from_raw(i32::try_from(database.postmaster()).unwrap()).unwrap();

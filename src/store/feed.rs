@@ -72,6 +72,15 @@ pub trait Follow: Send + 'static {
     /// What was given is not to be relied on: the database has lost some of it. Everything is given again.
     fn begin_again(&mut self);
 
+    /// Called before everything is given: may ask how much that will be.
+    ///
+    /// # Errors
+    /// Those of Postgres.
+    fn prepare(&mut self, session: &mut Session) -> Result<(), postgres::Error> {
+        let _ = session;
+        Ok(())
+    }
+
     /// Takes a row that may be known already.
     fn row(&mut self, row: &Row) -> Followed;
 
@@ -288,6 +297,9 @@ impl<F: Follow> Follower<F> {
                 }
                 WATCH_INTERVAL
             } else {
+                if cursor == 0 {
+                    self.follower.prepare(session)?;
+                }
                 let polled = self.poll(session)?;
                 if unconfirmed.take().is_some() && !polled.confirmed {
                     self.connector.distrust();

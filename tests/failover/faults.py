@@ -74,6 +74,16 @@ def switchover(cluster, leader, _serving):
 
 
 @contextlib.contextmanager
+def handover(cluster, leader, serving):
+    """The primary's node is stopped in order, as for an upgrade of it, and hands the lead over by itself."""
+    container = f"{cluster.name}-{leader}"
+    cluster.podman("stop", "--time", "60", container, seconds=90)
+    serving()
+    yield
+    cluster.podman("start", container)
+
+
+@contextlib.contextmanager
 def etcd(cluster, leader, _serving):
     """Two of three etcd stand still. Patroni's nodes still reach each other, so the primary goes on."""
     stopped = [leader, _others(leader)[0]]
@@ -99,4 +109,4 @@ def leaderless(cluster, leader, _serving):
         cluster.signal(it, "CONT", "etcd")
 
 
-FAULTS = {it.__name__: it for it in (postmaster, node, frozen, cut, peers, switchover, etcd, leaderless)}
+FAULTS = {it.__name__: it for it in (postmaster, node, frozen, cut, peers, switchover, handover, etcd, leaderless)}

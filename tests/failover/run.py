@@ -26,7 +26,7 @@ REPLICAS = ("a", "b")
 BALANCER_S = 1 * 2 + 1
 # What is asked: seconds without a 201, and seconds from the first commit that is possible again to the first
 # 201.
-TARGETS = {"postmaster": 9, "node": 26, "switchover": 3}
+TARGETS = {"postmaster": 9, "node": 26, "switchover": 3, "handover": 3}
 FIRST_201 = {"a": BALANCER_S, "b": 1}
 # ... where a listed host accepts and stays silent.
 FIRST_201_SILENT = {"a": BALANCER_S, "b": 6}

@@ -9,7 +9,7 @@ set -uo pipefail
 export LC_ALL=C
 cd "$(dirname "${BASH_SOURCE[0]}")/../.." || exit
 
-readonly planned=36
+readonly planned=38
 readonly engine=podman
 readonly overlay=(pouco-prometheus pouco-meters)
 readonly prometheus=http://127.0.0.1:9090
@@ -140,6 +140,27 @@ check "a dashboard that asks for what is not there is found" contains \
 
 check "all rules are loaded, evaluated, and on metrics that exist" asked rules deploy/prometheus/alerts.yml
 check "none of them fires" equal "$(asked value 'count(ALERTS{alertstate="firing"}) or vector(0)')" 0
+
+# --- What autoscalers go by, on what is there ---------------------------------------------------------------
+
+# as_adapter_asks: the query of prometheus-adapter, with the rule that it rests on in the place of its name.
+as_adapter_asks() {
+  local rule query
+  rule=$(sed -n 's/^ *expr: //p' deploy/prometheus/autoscaling.yml)
+  query=$(sed -n "s/^ *metricsQuery: '\(.*\)'$/\1/p" deploy/kubernetes/overlays/production/queue-age.yml)
+  query=${query//<<.GroupBy>>/instance}
+  printf '%s' "${query//<<.Series>>\{<<.LabelMatchers>>\}/($rule)}"
+}
+# figures COMPARISON: how many replicas have one.
+# shellcheck disable=SC2329 # by wait_for
+figures() { asked value "(count($(as_adapter_asks)) or vector(0)) $1"; }
+check "autoscalers have a figure of each replica" wait_for 40 figures "== 2"
+# The traffic's own creation may wait at the other one.
+to_postgres() { processes pouco-postgres | in_namespace xargs kill "-$1"; }
+to_postgres STOP
+post "$(person "q$run_id")" >/dev/null 2>&1 &
+check "and none of one whose rows wait for a Postgres that stands still" wait_for 25 figures "< 2"
+to_postgres CONT
 
 # --- The figures are those of the kernel --------------------------------------------------------------------
 

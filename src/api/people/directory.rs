@@ -341,6 +341,15 @@ impl Directory {
         self.index().as_ref().map(|index| !index.contains(id))
     }
 
+    /// The feed is about to bring so many people. A part of the tables at a time, as whoever waits for the
+    /// lock.
+    pub(super) fn make_room(&self, people: usize) {
+        for part in 0..Index::PARTS {
+            let Some(index) = &mut *self.index() else { return };
+            index.make_room(part, people);
+        }
+    }
+
     /// A person that the feed brings, or another replica; as in [`Directory::stored`] not for an index of
     /// another generation. `false` if there is no index, or none any more. Folded without the lock, since
     /// somebody else may have written a row of any size.

@@ -69,6 +69,11 @@ impl Follow for Following {
         self.directory.begin_again();
     }
 
+    fn prepare(&mut self, session: &mut Session) -> Result<(), postgres::Error> {
+        self.directory.make_room(sql::about_how_many(session)?);
+        Ok(())
+    }
+
     fn row(&mut self, row: &Row) -> Followed {
         let Ok(id) = row.try_get(3) else { return Followed::Taken };
         // Our own people come back with the feed; they are not read again.

@@ -98,6 +98,10 @@ const SHRINKAGE: &str = "
     SELECT pg_stat_get_tuples_deleted(oid) + pg_stat_get_tuples_updated(oid), relfilenode::bigint, pg_table_size(oid)
     FROM pg_class WHERE oid = 'people'::regclass";
 
+/// As the statistics have it: nothing before the first of them.
+const ABOUT_HOW_MANY: &str =
+    "SELECT greatest(reltuples, 0)::bigint FROM pg_class WHERE oid = 'people'::regclass";
+
 const COUNT: &str = "SELECT count(*) FROM people";
 
 /// What became of a creation.
@@ -243,6 +247,13 @@ pub(super) fn shrinkage(session: &mut Session) -> Result<Shrinkage, postgres::Er
     let rows = session.query(SHRINKAGE, &[])?;
     let Some(row) = rows.first() else { return Ok(Shrinkage::default()) };
     Ok(Shrinkage { changes: row.try_get(0)?, file: row.try_get(1)?, bytes: row.try_get(2)? })
+}
+
+/// How many people there may be, without a look at them.
+pub(super) fn about_how_many(session: &mut Session) -> Result<usize, postgres::Error> {
+    let rows = session.query(ABOUT_HOW_MANY, &[])?;
+    let about: i64 = rows.first().map_or(Ok(0), |row| row.try_get(0))?;
+    Ok(usize::try_from(about).unwrap_or(0))
 }
 
 /// How many people there are.

@@ -106,6 +106,9 @@ impl Bytes {
 }
 
 impl Index {
+    /// Of the tables by id and by key.
+    pub const PARTS: usize = SHARDS;
+
     /// An empty index of at most `max_bytes`.
     #[must_use]
     pub fn new(max_bytes: usize) -> Self {
@@ -132,6 +135,21 @@ impl Index {
 
     fn is_entering(&self) -> bool {
         self.adding.as_ref().is_some_and(|adding| matches!(adding.step, Step::Entering(_)))
+    }
+
+    /// Makes room for about so many records in one of [`Index::PARTS`] parts of its tables, if that is not
+    /// more than they may hold: a table that grows looks at all that is in it.
+    pub fn make_room(&mut self, part: usize, records: usize) {
+        // Where a table ends up at the next size it grows once more; it never ends up smaller.
+        let each = records / SHARDS / 4 * 3;
+        let growth = |table: &Table<u32>| table.growth(part, each.saturating_sub(table.len(part)));
+        let growth = growth(&self.by_id) + growth(&self.by_key);
+        if growth > self.max_bytes.saturating_sub(self.bytes()) / SHARDS {
+            return;
+        }
+        let (records, arena, hasher) = (&self.records, &self.arena, &self.hasher);
+        self.by_id.reserve(part, each, |number| hash(hasher, records.get(*number).id.as_bytes()));
+        self.by_key.reserve(part, each, |number| hash(hasher, read(arena, records.get(*number)).key()));
     }
 
     /// Whether there are none.

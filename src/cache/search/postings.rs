@@ -21,6 +21,27 @@ const SHARDS: usize = 1024;
 /// of the tables.
 const MOST_GRAM_BYTES: usize = 128;
 
+/// Bytes that most names, nicknames and languages are made of. Where two or three of them have their list is
+/// known without a search, for which each letter of each text would wait at a start.
+const COMMON_BYTES: &[u8; 1 << COMMON_BITS] = b"abcdefghijklmnopqrstuvwxyz #+-.'";
+const COMMON_BITS: u32 = 5;
+const COMMON_GRAMS: usize = (1 << (3 * COMMON_BITS)) + (1 << (2 * COMMON_BITS));
+
+/// For each byte its place in [`COMMON_BYTES`], or [`UNCOMMON`].
+const PLACES: [u8; 256] = {
+    let mut places = [UNCOMMON; 256];
+    let mut place = 0_u8;
+    while (place as usize) < COMMON_BYTES.len() {
+        places[COMMON_BYTES[place as usize] as usize] = place;
+        place += 1;
+    }
+    places
+};
+const UNCOMMON: u8 = 1 << 7;
+
+/// In the place of a list: there is none.
+const NO_LIST: u32 = u32::MAX;
+
 struct Entry {
     gram: u32,
     list: List,
@@ -30,6 +51,9 @@ struct Entry {
 pub(super) struct Postings {
     /// Apart from their table, whose doubling would cost as much as they do.
     lists: Pieces<Entry>,
+    /// The lists of grams of three common bytes, and behind them of two.
+    common: Box<[u32; COMMON_GRAMS]>,
+    /// Those of all others.
     by_gram: Table<u32>,
     blocks: Blocks,
     hasher: foldhash::fast::FixedState,
@@ -51,6 +75,7 @@ impl Default for Postings {
     fn default() -> Self {
         Self {
             lists: Pieces::default(),
+            common: Box::new([NO_LIST; _]),
             by_gram: Table::new(SHARDS),
             blocks: Blocks::default(),
             hasher: foldhash::fast::FixedState::default(),
@@ -63,8 +88,9 @@ impl Default for Postings {
 
 /// What it takes to enter a text, as far as that was weighed.
 pub(super) struct Weight {
-    /// New lists in each part of the table.
+    /// New lists in each part of the table, and of common grams, which are in no table.
     lists: Vec<u32>,
+    common: usize,
     blocks: usize,
     /// The grams that were counted.
     counted: HashSet<u32>,
@@ -72,7 +98,7 @@ pub(super) struct Weight {
 
 impl Weight {
     pub(super) fn nothing() -> Self {
-        Self { lists: vec![0; SHARDS], blocks: 0, counted: HashSet::new() }
+        Self { lists: vec![0; SHARDS], common: 0, blocks: 0, counted: HashSet::new() }
     }
 }
 
@@ -85,11 +111,20 @@ impl Postings {
             self.newest_bytes = [0; _];
         }
         let mut found = std::mem::take(&mut self.found);
-        for bytes in part.flat_map(|at| grams(text, at)) {
-            if bytes.len() == 3 {
-                found.push((gram(bytes), None));
-            } else if self.is_new_in_block(bytes) {
-                self.push(gram(bytes), record / BLOCK_RECORDS)?;
+        for at in part {
+            let longest = longest_gram(text, at);
+            if let [one, ..] = longest
+                && is_new(&mut self.newest_bytes, (*one).into())
+            {
+                self.push(gram(&[*one]), record / BLOCK_RECORDS)?;
+            }
+            if let [one, other, ..] = longest
+                && is_new(&mut *self.newest, pair(*one, *other))
+            {
+                self.push(gram(&[*one, *other]), record / BLOCK_RECORDS)?;
+            }
+            if let [_, _, _] = longest {
+                found.push((gram(longest), None));
             }
         }
         self.find_all(&mut found);
@@ -105,7 +140,7 @@ impl Postings {
     /// processor's caches after other processes have had their turn; nothing here waits for the one before.
     fn find_all(&self, grams: &mut [(u32, Option<u32>)]) {
         for (gram, list) in grams.iter_mut() {
-            *list = self.find(hash(&self.hasher, *gram), *gram);
+            *list = self.find(*gram);
         }
         let ends = grams.iter().filter_map(|(_, list)| Some(self.blocks.end(&self.lists.get((*list)?).list)));
         std::hint::black_box(ends.fold(0, u32::wrapping_add));
@@ -129,6 +164,7 @@ impl Postings {
             }
             match list {
                 Some(_) => weight.blocks += 1,
+                None if common(gram).is_some() => weight.common += 1,
                 None => weight.lists[self.by_gram.shard(hash(&self.hasher, gram))] += 1,
             }
         }
@@ -139,7 +175,7 @@ impl Postings {
         let lists = weight.lists.iter().map(|lists| *lists as usize);
         let tables: usize =
             lists.clone().enumerate().map(|(shard, lists)| self.by_gram.growth(shard, lists)).sum();
-        tables + self.lists.growth(lists.sum()) + self.blocks.growth(weight.blocks)
+        tables + self.lists.growth(lists.sum::<usize>() + weight.common) + self.blocks.growth(weight.blocks)
     }
 
     /// No text of so many bytes makes the lists grow by more.
@@ -159,26 +195,20 @@ impl Postings {
         }
     }
 
-    /// As above, for the first to ask.
-    fn is_new_in_block(&mut self, bytes: &[u8]) -> bool {
-        match bytes {
-            [one, other] => is_new(&mut *self.newest, pair(*one, *other)),
-            [one, ..] => is_new(&mut self.newest_bytes, (*one).into()),
-            [] => false,
-        }
-    }
-
     fn push(&mut self, gram: u32, number: u32) -> Option<()> {
-        let hash = hash(&self.hasher, gram);
-        let Some(known) = self.find(hash, gram) else {
-            let list = self.blocks.list(number)?;
-            let new = u32::try_from(self.lists.len()).ok()?;
-            self.lists.push(Entry { gram, list });
+        if let Some(known) = self.find(gram) {
+            return self.push_to(known, number);
+        }
+        let list = self.blocks.list(number)?;
+        let new = u32::try_from(self.lists.len()).ok().filter(|new| *new != NO_LIST)?;
+        self.lists.push(Entry { gram, list });
+        if let Some(place) = common(gram) {
+            self.common[place] = new;
+        } else {
             let (lists, hasher) = (&self.lists, &self.hasher);
-            self.by_gram.insert(hash, new, |list| self::hash(hasher, lists.get(*list).gram));
-            return Some(());
-        };
-        self.push_to(known, number)
+            self.by_gram.insert(hash(hasher, gram), new, |list| hash(hasher, lists.get(*list).gram));
+        }
+        Some(())
     }
 
     fn push_to(&mut self, list: u32, number: u32) -> Option<()> {
@@ -189,12 +219,16 @@ impl Postings {
         self.blocks.push(list, number)
     }
 
-    fn find(&self, hash: u64, gram: u32) -> Option<u32> {
-        self.by_gram.find(hash, |list| self.lists.get(*list).gram == gram).copied()
+    fn find(&self, gram: u32) -> Option<u32> {
+        if let Some(place) = common(gram) {
+            return Some(self.common[place]).filter(|list| *list != NO_LIST);
+        }
+        let is_it = |list: &u32| self.lists.get(*list).gram == gram;
+        self.by_gram.find(hash(&self.hasher, gram), is_it).copied()
     }
 
     fn list(&self, gram: u32) -> Option<&List> {
-        self.find(hash(&self.hasher, gram), gram).map(|list| &self.lists.get(list).list)
+        self.find(gram).map(|list| &self.lists.get(list).list)
     }
 
     /// The start of the list of a term of one or two bytes: numbers of blocks. `None` if it is nowhere.
@@ -232,7 +266,8 @@ impl Postings {
 
     /// Bytes of the lists with their table, and of their blocks.
     pub(super) fn bytes(&self) -> [usize; 2] {
-        [self.by_gram.bytes() + self.lists.bytes() + size_of_val(&*self.newest), self.blocks.bytes()]
+        let fixed = size_of_val(&*self.newest) + size_of_val(&*self.common);
+        [self.by_gram.bytes() + self.lists.bytes() + fixed, self.blocks.bytes()]
     }
 
     /// The numbers of every list, for measurements.
@@ -257,9 +292,15 @@ impl Cursor {
 
 /// The pieces of one to three bytes that begin at `at` in a text, without the separator.
 fn grams(text: &[u8], at: usize) -> impl Iterator<Item = &[u8]> {
+    let longest = longest_gram(text, at);
+    (1..=longest.len()).map(move |length| &longest[..length])
+}
+
+/// The longest of them; nothing at a separator.
+fn longest_gram(text: &[u8], at: usize) -> &[u8] {
     let rest = &text[at..text.len().min(at + 3)];
     let length = rest.iter().position(|byte| *byte == SEPARATOR).unwrap_or(rest.len());
-    (1..=length).map(move |length| &rest[..length])
+    &rest[..length]
 }
 
 fn pair(one: u8, other: u8) -> usize {
@@ -277,6 +318,18 @@ fn is_new(bits: &mut [u64], number: usize) -> bool {
 /// Up to three bytes as a number, with a leading one that tells how many they are.
 fn gram(bytes: &[u8]) -> u32 {
     bytes.iter().fold(1, |gram, byte| gram << 8 | u32::from(*byte))
+}
+
+/// The place of a gram of two or three common bytes among the common ones.
+fn common(gram: u32) -> Option<usize> {
+    let [lead, bytes @ ..] = gram.to_be_bytes();
+    let [first, second, third] = bytes.map(|byte| usize::from(PLACES[usize::from(byte)]));
+    let pair = second << COMMON_BITS | third;
+    match lead {
+        1 if (first | second | third) < UNCOMMON.into() => Some(first << (2 * COMMON_BITS) | pair),
+        0 if bytes[0] == 1 && (second | third) < UNCOMMON.into() => Some((1 << (3 * COMMON_BITS)) + pair),
+        _ => None,
+    }
 }
 
 fn hash(hasher: &foldhash::fast::FixedState, gram: u32) -> u64 {

@@ -33,6 +33,10 @@ impl<T> Table<T> {
         (hash >> 32) as usize & (self.shards.len() - 1)
     }
 
+    pub(super) fn len(&self, shard: usize) -> usize {
+        self.shards[shard].len()
+    }
+
     /// By how many bytes so many more entries of one of the tables make it grow: `hashbrown` doubles its
     /// buckets, four at first, and fills seven eighths of them, all but one of fewer than sixteen. A test
     /// holds this against what it does.
@@ -57,6 +61,14 @@ impl<T> Table<T> {
         let table = &mut self.shards[shard];
         let before = table.allocation_size();
         table.insert_unique(hash, entry, hash_of);
+        self.bytes += table.allocation_size() - before;
+    }
+
+    /// Makes room for so many entries in one of the tables: later they need not be moved.
+    pub(super) fn reserve(&mut self, shard: usize, entries: usize, hash_of: impl Fn(&T) -> u64) {
+        let table = &mut self.shards[shard];
+        let before = table.allocation_size();
+        table.reserve(entries.saturating_sub(table.len()), hash_of);
         self.bytes += table.allocation_size() - before;
     }
 

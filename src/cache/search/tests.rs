@@ -48,6 +48,26 @@ fn the_first_fifty_by_id_are_found_in_whatever_order_they_came() {
     assert_eq!(found(&index, "99").len(), 50);
 }
 
+/// Room for as many as come costs nothing in the end, whatever was there before and however wrong the guess.
+#[test]
+fn room_that_was_made_is_within_the_bound_and_changes_nothing() {
+    let texts: Vec<(u128, String)> = (0..20_000).map(|id| (id, format!("nick{id}"))).collect();
+    let plain = index_of(texts.iter().map(|(id, text)| (*id, text.as_str())));
+    for (guess, before) in [(20_000, 0), (20_000, 9_000), (usize::MAX, 100)] {
+        let mut index = Index::new(plain.bytes() + 1_000_000);
+        for (place, (id, text)) in texts.iter().enumerate() {
+            if place == before {
+                (0..Index::PARTS).for_each(|part| index.make_room(part, guess));
+                assert!(index.bytes() <= index.max_bytes());
+            }
+            index.add(Uuid::from_u128(*id), 0, [text.as_str()].into_iter()).unwrap();
+        }
+        assert_eq!((index.len(), found(&index, "nick19999").len()), (20_000, 1), "{guess}, {before}");
+        assert!(texts.iter().all(|(id, text)| index.contains(Uuid::from_u128(*id)) && index.has_key(text)));
+        assert!(index.bytes() <= plain.bytes() + plain.bytes() / 20, "{guess}, {before}");
+    }
+}
+
 /// Also over several blocks of records, with ids in order, out of order, and nearly in order, as replicas
 /// give them.
 #[test]

@@ -9,7 +9,7 @@ set -uo pipefail
 export LC_ALL=C
 cd "$(dirname "$(readlink -f "$0")")/../../.." || exit
 
-readonly planned=36
+readonly planned=37
 # shellcheck disable=SC2034 # lib.sh's
 readonly engine=none
 
@@ -138,14 +138,18 @@ done
 # -------------------------------------------------------------------------------------
 
 kubectl apply --server-side --filename deploy/kubernetes/base/namespace.yml >/dev/null
-# custom MODULE@VERSION PATTERN: the definitions of others' resources, of their own modules.
+# custom MODULE@VERSION SUM PATTERN: the definitions of others' resources, of their own modules, which must be
+# those bytes.
 custom() {
-  local folder file
-  folder=$(GOFLAGS=-mod=mod go mod download -json "$1" | sed -n 's/^\t"Dir": "\(.*\)",\{0,1\}$/\1/p')
-  for file in "$folder"/$2; do kubectl apply --server-side --filename "$file" >/dev/null || return 1; done
+  local said folder file
+  said=$(GOFLAGS=-mod=mod go mod download -json "$1")
+  contains "$said" "\"Sum\": \"$2\"" || return 1
+  folder=$(sed -n 's/^\t"Dir": "\(.*\)",\{0,1\}$/\1/p' <<<"$said")
+  for file in "$folder"/$3; do kubectl apply --server-side --filename "$file" >/dev/null || return 1; done
 }
 check "CloudNativePG's own definitions" eval "
-  custom github.com/cloudnative-pg/cloudnative-pg@v1.28.0 'config/crd/bases/postgresql.cnpg.io_*.yaml' &&
+  custom github.com/cloudnative-pg/cloudnative-pg@v1.28.0 h1:vkv0a0ewDSfJOPJrsyUr4uczsxheReAWf/k171V0Dm0= \
+    'config/crd/bases/postgresql.cnpg.io_*.yaml' &&
   kubectl wait --for condition=Established --timeout 30s crd --all"
 # shellcheck disable=SC2329 # by check
 accepted() {
@@ -166,11 +170,16 @@ sed 's/runAsNonRoot: true/runAsNonRoot: false/' "$scratch/jmeter.yml" >"$scratch
 check "a pod that may be root is found: a warning" eval "! accepted $scratch/root.yml"
 sed 's/maxSurge: 1$/maxSurgery: 1/' "$scratch/kind.yml" >"$scratch/broken.yml"
 check "a field that there is not is found" eval "! accepted $scratch/broken.yml"
+sed 's/dataDurability: required/dataDurability: mostly/' "$scratch/production.yml" >"$scratch/mostly.yml"
+check "and a word that CloudNativePG does not know" eval "! accepted $scratch/mostly.yml"
 
-check "Argo CD's own definitions" custom github.com/argoproj/argo-cd/v3@v3.1.9 'manifests/crds/*-crd.yaml'
+check "Argo CD's own definitions" custom github.com/argoproj/argo-cd/v3@v3.1.9 \
+  h1:9P9vJKo1RGWu6mtQnGu61r+0h3XKlA2j3kVhwogUQ/0= 'manifests/crds/*-crd.yaml'
 check "Flux's own definitions" eval "
-  custom github.com/fluxcd/kustomize-controller@v1.7.3 'config/crd/bases/*.yaml' &&
-  custom github.com/fluxcd/source-controller@v1.7.0 'config/crd/bases/*.yaml'"
+  custom github.com/fluxcd/kustomize-controller@v1.7.3 h1:SzNnGn/4ObAPEHHleM5U7y/AKxKXph3Vj6ZhteeXw8M= \
+    'config/crd/bases/*.yaml' &&
+  custom github.com/fluxcd/source-controller@v1.7.0 h1:/fBgS4CSmT5Jj/fjQDF92y+pC3gst1GJjgNSzY8Ff9I= \
+    'config/crd/bases/*.yaml'"
 for namespace in argocd flux-system; do kubectl create namespace "$namespace" >/dev/null; done
 for folder in argocd flux; do
   check "the server accepts deploy/cd/$folder" wait_for 30 accepted "deploy/cd/$folder"
