@@ -115,7 +115,7 @@ fn a_cluster_without_a_leader_refuses_what_is_written_and_is_written_to_again() 
     let database = Database::create();
     let url = format!("{} target_session_attrs=read-write", database.url());
     let settings = [("POUCO_COMMIT_DEADLINE_MS", "1000"), ("POUCO_COMMIT_QUEUE_ROWS", "4")];
-    let mut command = support::replica::command();
+    let mut command = command();
     let replica = Replica::spawn(command.envs(settings).env("DATABASE_URL", url));
     let location = created(&mut replica.api.connect(), "ana").header("location").unwrap().to_owned();
     wait_until_ready(&replica);

@@ -73,7 +73,7 @@ fn ctrl_c_in_the_midst_of_a_load_keeps_the_loads_before_it_and_leaves_nothing_ru
     run.interrupt();
     let (code, said) = run.end();
     assert_eq!(code, Some(1), "{said}");
-    assert!(said.contains("pouco-lab: stopping; what was started is taken down."), "{said}");
+    assert!(said.contains("pouco-lab: stopping and removing what was started."), "{said}");
     let done = series.record("01-lightweight");
     assert_eq!(done.attempts.len(), 1, "{said}");
     assert_eq!(done.attempts[0].verdict.status, Status::Valid, "{said}");

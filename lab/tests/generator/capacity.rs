@@ -107,8 +107,10 @@ pub(crate) fn bounded() -> PathBuf {
 /// What the database beside it says: its connections are bounded too, and it is durable and empty.
 pub(crate) fn said_by_a_database(statement: &str) -> String {
     match statement {
-        show if show.starts_with("SHOW") => "on",
-        limit if limit.contains("datconnlimit") => "20",
+        itself if itself.contains("datconnlimit") => {
+            r#"{"limit": 20, "superuser": false, "overlaid": [], "unlogged": [],
+                "settings": {"fsync": "on", "full_page_writes": "on", "synchronous_commit": "on"}}"#
+        }
         count if count.starts_with("SELECT count") => "0",
         _ => "",
     }

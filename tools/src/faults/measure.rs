@@ -36,6 +36,11 @@ const HISTORY_BEFORE: Duration = Duration::from_secs(3);
 /// How soon `/readyz` tells of a change; and by how much later that may be seen here.
 const TELLING: Duration = promised(2_000);
 const SEEING: Duration = promised(500);
+pub const TOLD: Duration = TELLING.saturating_add(SEEING);
+
+/// How long a look at it may take, and a replica that stays ready not be so on a busy machine.
+const LOOK_PATIENCE: Duration = Duration::from_secs(2);
+const BLINK: Duration = Duration::from_millis(if cfg!(debug_assertions) { 2_500 } else { 0 });
 
 /// How long after a fault somebody who connects anew may wait, and an index be neither complete nor given up.
 pub const SETTLING: Duration = promised(3_000);
@@ -50,10 +55,9 @@ const ASK_INTERVAL: Duration = Duration::from_millis(10);
 const ASK_PATIENCE: Duration = promised(2_000);
 
 /// How often Postgres's disk is asked how long it takes to write something down. Where that is longer than
-/// the second, or a creation has waited for the third, `/readyz` may tell of it, whatever a replica does.
+/// the second, rows wait for it for as long as `/readyz` bears, whatever a replica does.
 const SYNC_INTERVAL: Duration = Duration::from_millis(100);
 const DISK_STALLS: Duration = Duration::from_millis(500);
-const CREATION_STALLS: Duration = Duration::from_secs(2);
 
 /// What counts refusals and cuts.
 const COUNTERS: [&str; 8] = [
@@ -242,17 +246,27 @@ fn is_right(index: &Index) -> bool {
     }
 }
 
-/// Whether creations had to wait for as long as `/readyz` bears.
-fn stalls(measured: &Measured) -> bool {
-    measured.synced >= DISK_STALLS || measured.created.iter().any(|took| *took >= CREATION_STALLS)
+/// When a replica was no longer ready, and stayed so for longer than a blink.
+fn away(measured: &Measured) -> Option<Duration> {
+    let (mut last, mut since) = (Duration::ZERO, None);
+    for (at, ready) in &measured.ready {
+        if !ready {
+            since.get_or_insert(*at);
+        } else if since.is_some() && *at - last > BLINK {
+            break;
+        } else {
+            (last, since) = (*at, None);
+        }
+    }
+    since
 }
 
 fn wrongly_ready(measured: &Measured) -> Option<String> {
-    let (ended, limit) = (measured.ended, TELLING + SEEING);
+    let (ended, limit) = (measured.ended, TOLD);
     let not = |since: Duration| measured.ready.iter().find(|(at, ready)| *at >= since && !ready);
     match measured.promise.ready {
-        Ready::Stays if !stalls(measured) => {
-            return not(Duration::ZERO).map(|(at, _)| format!("not ready {at:.1?} after its beginning"));
+        Ready::Stays if measured.synced < DISK_STALLS => {
+            return away(measured).map(|at| format!("not ready {at:.1?} after its beginning"));
         }
         Ready::Goes if not(Duration::ZERO).is_none_or(|(at, _)| *at > limit) => {
             return Some(format!("not told within {limit:?} of its beginning"));
@@ -321,7 +335,7 @@ impl Scraped {
 }
 
 fn scrape(admin: &Path) -> Option<Scraped> {
-    let answer = Client::new(admin, TELLING).get("/metrics").ok()?;
+    let answer = Client::new(admin, LOOK_PATIENCE).get("/metrics").ok()?;
     (answer.status == 200).then(|| Scraped::of(&String::from_utf8_lossy(&answer.body)))
 }
 
@@ -470,7 +484,7 @@ fn bytes(value: f64) -> u64 {
 }
 
 fn gauge(began: Instant, pid: Pid, admin: &Path, seen: &Mutex<Seen>, stop: &AtomicBool) {
-    let mut operator = Client::new(admin, TELLING);
+    let mut operator = Client::new(admin, LOOK_PATIENCE);
     let mut looks = 0;
     while !stop.load(Ordering::Acquire) {
         let peak = anonymous_bytes(pid).unwrap_or_default();

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::Failure;
 use super::check::Broken;
 use super::hostile::Tally;
-use super::measure::{Index, LATENCY, Measured, Promise, Ready, SETTLING, judge};
+use super::measure::{Index, LATENCY, Measured, Promise, Ready, SETTLING, TOLD, judge};
 
 const INDEX: Index = Index { is_complete: true, people: 9.0, bytes: 1_000.0, limit: 1_000.0, said: false };
 
@@ -38,11 +38,16 @@ fn honest() -> Measured {
     }
 }
 
+/// When a replica was looked at just before it must have told, or by so much later; in seconds.
+fn told(later: f64) -> f64 {
+    TOLD.as_secs_f64() - 0.1 + later
+}
+
 /// The same where the replica may not be ready meanwhile.
 fn honest_while_away() -> Measured {
     Measured {
         promise: Promise { ready: Ready::Goes, serves: true, creates: false },
-        ready: ready(&[(0.1, true), (2.4, false), (7.4, false), (7.6, true)]),
+        ready: ready(&[(0.1, true), (told(0.0), false), (told(5.0), false), (told(5.2), true)]),
         // Nobody was acknowledged.
         created: Vec::new(),
         index: Some(Index { is_complete: false, people: 0.0, bytes: 0.0, said: true, ..INDEX }),
@@ -76,10 +81,14 @@ const PLANTED: &[(&str, Broken, Plant)] = &[
 ];
 
 const PLANTED_WHILE_AWAY: &[(&str, Broken, Plant)] = &[
-    ("told too late", Broken::Readiness, |one| one.ready[1] = (Duration::from_millis(2_600), false)),
-    ("never told", Broken::Readiness, |one| one.ready = ready(&[(0.1, true), (4.9, true), (7.6, true)])),
+    ("told too late", Broken::Readiness, |one| one.ready[1] = ready(&[(told(0.2), false)])[0]),
+    ("never told", Broken::Readiness, |one| {
+        one.ready = ready(&[(0.1, true), (4.9, true), (told(5.2), true)]);
+    }),
     ("never ready again", Broken::Readiness, |one| one.ready[3].1 = false),
-    ("ready again, and not", Broken::Readiness, |one| one.ready.extend(ready(&[(7.8, false), (7.9, true)]))),
+    ("ready again, and not", Broken::Readiness, |one| {
+        one.ready.extend(ready(&[(told(5.4), false), (told(5.5), true)]));
+    }),
     ("not looked at to the end", Broken::Readiness, |one| one.ready.truncate(3)),
 ];
 
