@@ -188,7 +188,7 @@ const PLANTED_BESIDE_A_TAIL: &[(&str, Broken, Plant)] = &[
         attempts.push(answered(33, "ivo", 422));
     }),
     ("a nickname taken by somebody lost", Broken::Ghost, |Scene { attempts, .. }| {
-        attempts.push(answered(600, "hugo", 422));
+        attempts.push(answered(6_000, "hugo", 422));
     }),
     ("somebody lost who has an id", Broken::Ghost, |Scene { memory, .. }| {
         memory.bodies.push(row(32, "hugo"));
