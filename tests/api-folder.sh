@@ -35,9 +35,10 @@ git ls-files -z --cached --others --exclude-standard -- src benches examples exp
 
 # Of the lab and the tools their manifests are enough, so that the dependencies have the features that they
 # were compiled with.
-mkdir -p "$copy/lab/src/bin" "$copy/tools/src"
+mkdir -p "$copy/lab/src/bin" "$copy/tools/src/bin"
 echo '//! Nothing.' | tee "$copy/tools/src/lib.rs" >"$copy/lab/src/lib.rs"
-echo 'fn main() {}' | tee "$copy/lab/src/main.rs" >"$copy/lab/src/bin/pouco-meters.rs"
+echo 'fn main() {}' | tee "$copy/lab/src/main.rs" "$copy"/tools/src/bin/{faults,idle,late,probe}.rs \
+  >"$copy/lab/src/bin/pouco-meters.rs"
 
 # Links and no copies. But what is of this workspace goes: cargo would write into those files, which are
 # the earlier build's too, and that would be compiled once more.
