@@ -1,6 +1,11 @@
 //! What becomes a batch, and what becomes of each of its rows.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
 use pouco::store::commit::CommitLimits;
+use pouco_tools::support::{RaisedAtEnd, eventually};
 
 use crate::rig::*;
 
@@ -77,29 +82,31 @@ fn who_is_alone_waits_for_nobody_until_a_batch_was_shared() {
     assert_eq!(counted(&rig.queue.metrics().batches), 5);
 }
 
-/// Nobody else is on the way, where clients wait for their answers: here too the wait would have no end.
+/// Nobody else is on the way, where all clients wait for their answers.
 #[test]
-fn a_batch_as_large_as_those_before_it_waits_for_no_more() {
+fn a_batch_of_the_usual_size_waits_for_no_more() {
     let database = database();
-    let rig: Rig<HastyItems> = Rig::of(&database, one_batch_of(8));
-    for number in 0..16 {
-        assert_eq!(rig.commit(&format!("alone {number}")), Ok(Outcome::Stored));
-    }
-    let mut foreign = foreign(&database, &foreign_item("c"));
-    let first = rig.send(item("c"));
-    wait_until_blocked(&database);
-    let two = rig.send_all(["d", "e"]);
-    rig.wait_until_waiting(2);
-    foreign.batch_execute("ROLLBACK").unwrap();
-    assert_eq!(first.join().unwrap(), Ok(Outcome::Stored));
-    assert_eq!(answers(two), [Ok(Outcome::Stored); 2]);
-
-    let batches = counted(&rig.queue.metrics().batches);
-    let first = rig.send(item("f"));
-    rig.wait_until_waiting(1);
-    assert_eq!(rig.commit("g"), Ok(Outcome::Stored));
-    assert_eq!(first.join().unwrap(), Ok(Outcome::Stored));
-    assert_eq!(counted(&rig.queue.metrics().batches), batches + 1);
+    let linger = Duration::from_millis(200);
+    let rig: Rig = Rig::of(&database, CommitLimits { linger, ..limits() });
+    let over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let _over = RaisedAtEnd(&over);
+        for client in 0..2 {
+            let (rig, over) = (&rig, &over);
+            scope.spawn(move || {
+                let mut keys = (0..).map(|number| format!("{client}: {number}"));
+                while !over.load(Ordering::Relaxed) {
+                    assert_eq!(rig.commit(&keys.next().unwrap()), Ok(Outcome::Stored));
+                }
+            });
+        }
+        let batches = || counted(&rig.queue.metrics().batches);
+        eventually("three of four batches wait for less than two lingers", || {
+            let (before, since) = (batches(), Instant::now());
+            eventually("four batches are committed", || batches() >= before + 4);
+            since.elapsed() < 2 * linger
+        });
+    });
 }
 
 #[test]
